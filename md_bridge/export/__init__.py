@@ -1,0 +1,10 @@
+"""Turn a trained model into a file that LAMMPS, i-PI and ASE run.
+
+A plain torch module needs no knowledge of metatensor; see :func:`export_module`.
+"""
+
+from .errors import ExportError
+from .geometry import pair_vectors
+from .module import export_module
+
+__all__ = ["ExportError", "export_module", "pair_vectors"]
