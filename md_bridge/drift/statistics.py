@@ -1,0 +1,259 @@
+"""Does a run conserve energy? Drift rates with honest errors, and a verdict.
+
+A molecular-dynamics run is a single, correlated sample: the residuals of the line through H(t) remember each other,
+and under multiple time stepping they oscillate. The textbook error of a least-squares slope assumes independent
+residuals and is then several times too small. This module takes the slope from all samples and its error from block
+averages (H. Flyvbjerg and H. G. Petersen, J. Chem. Phys. 91, 461 (1989)), see :func:`fit_line`.
+
+Everything here is a pure function of numpy arrays; nothing knows which engine made them.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from enum import Enum
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import stats
+
+DEFAULT_TOLERANCE = 0.1
+"""Drift that still counts as conserved (meV/atom/ps)."""
+
+SIGNIFICANCE = 3.0
+"""A slope within this many standard errors of zero is zero within its error."""
+
+CONFIDENCE = 0.95
+"""Coverage of the intervals quoted next to a slope."""
+
+# Blocks tried in turn: many short ones where the samples forget fast (more degrees of freedom), else fewer long ones.
+# Below 16 there would be too few degrees of freedom left for an error worth quoting.
+_BLOCK_COUNTS = (32, 16)
+_FEWEST_SAMPLES = _BLOCK_COUNTS[-1]
+# A correlation of neighbouring blocks above this cannot be told from "the run is too short"; the few degrees of
+# freedom that are left then keep the interval wide.
+_LARGEST_BLOCK_CORRELATION = 0.8
+_TREND_BLOCKS = 8
+
+
+class Verdict(str, Enum):
+    """What a run says about energy conservation."""
+
+    CONSERVES = "conserves"
+    DRIFTS = "drifts"
+    INCONCLUSIVE = "inconclusive"
+
+
+@dataclass(frozen=True)
+class LineFit:
+    """A least-squares line through a correlated series; units are those of the series and of its time.
+
+    ``stderr`` is infinite where the series is too short to say; ``degrees_of_freedom`` belong to Student's t.
+    """
+
+    slope: float
+    intercept: float
+    stderr: float
+    degrees_of_freedom: float
+    rms: float
+    """Root mean square of the residuals (the fluctuation about the line)."""
+
+    @property
+    def half_width(self) -> float:
+        """Half the width of the 95 % confidence interval of the slope."""
+        if not math.isfinite(self.stderr):
+            return math.inf
+        quantile = stats.t.ppf(0.5 + CONFIDENCE / 2, self.degrees_of_freedom)
+        return float(quantile * self.stderr)
+
+    @property
+    def is_zero_within_error(self) -> bool:
+        """Whether the slope lies within three standard errors of zero."""
+        return abs(self.slope) <= SIGNIFICANCE * self.stderr
+
+
+@dataclass(frozen=True)
+class DriftStatistics:
+    """Energy conservation of one run. Energies per atom in meV, times in ps, temperatures in K."""
+
+    energy: LineFit
+    """Line through H/N: slope in meV/atom/ps, rms in meV/atom."""
+    temperature: LineFit
+    """Line through T: slope in K/ps, rms in K."""
+    largest_excursion: float
+    """max |H(t) - H(0)| / N (meV/atom)."""
+    mean_temperature: float
+    """Mean kinetic temperature (K)."""
+    tolerance: float
+    """Drift that counts as conserved (meV/atom/ps)."""
+    verdict: Verdict
+
+
+def fit_line(time: ArrayLike, values: ArrayLike) -> LineFit:
+    """Least-squares line with a standard error of the slope that allows for autocorrelation.
+
+    The slope b is that of all samples. For its error the series is cut into K consecutive blocks; with block means
+    y_k at mean times t_k, and e_k their residuals from their own line,
+
+        stderr(b)^2 = sum(e_k^2) / (K - 2) / sum((t_k - <t>)^2) * (1 + rho) / (1 - rho).
+
+    Averaging within blocks is the renormalisation of Flyvbjerg and Petersen (J. Chem. Phys. 91, 461 (1989)): oscillations
+    faster than a block cancel, and what the blocks still remember of each other is little. K = 32 is tried first, and
+    16 if neighbouring blocks remain correlated by more than 1/sqrt(K). The last factor repairs the rest as a first-order autoregressive
+    process would have it, with rho = (r + 2/K) / (1 - 4/K) from the lag-one correlation r of the e_k, which the removal
+    of a line biases low by (2 + 4 rho)/K (D. Tjostheim and J. Paulsen, Biometrika 70, 389 (1983)), and kept within 0 to 0.8. The
+    effective degrees of freedom are K (1 - rho)/(1 + rho), at most K - 2 and at least 2. Picking the plateau of the
+    blocking curve by hand, as the paper does, needs far longer runs; tests/test_drift_statistics.py checks that the 95 % interval of this
+    estimator holds the true slope as often as it should, for correlation times up to a twentieth of the run.
+
+    Args:
+        time: times of the samples, shape (n,), strictly increasing.
+        values: samples, shape (n,).
+
+    Raises:
+        ValueError: shapes differ, fewer than two samples, a value that is not finite, or times that do not increase.
+    """
+    t, y = _checked_series(time, values)
+    slope, intercept, residuals = _least_squares(t, y)
+    stderr, degrees_of_freedom = _slope_error(t, y)
+    rms = float(np.sqrt(np.mean(residuals**2)))
+    return LineFit(slope, intercept, stderr, degrees_of_freedom, rms)
+
+
+def drift_statistics(
+    time_ps: ArrayLike,
+    conserved_eV: ArrayLike,
+    temperature_K: ArrayLike,
+    atom_count: int,
+    tolerance: float = DEFAULT_TOLERANCE,
+) -> DriftStatistics:
+    """Assess one run from its conserved quantity H(t) and kinetic temperature T(t), sampled at outer steps.
+
+    Args:
+        time_ps: shape (n,), ps.
+        conserved_eV: H of the whole system, shape (n,), eV.
+        temperature_K: shape (n,), K.
+        atom_count: number of atoms N.
+        tolerance: largest drift of H/N that counts as conserved (meV/atom/ps).
+
+    Raises:
+        ValueError: as :func:`fit_line`, or if ``atom_count`` or ``tolerance`` is not positive.
+    """
+    if atom_count < 1:
+        raise ValueError(f"atom_count must be at least 1, found {atom_count}")
+    if not tolerance > 0:
+        raise ValueError(f"tolerance must be positive (meV/atom/ps), found {tolerance}")
+    time, conserved = _checked_series(time_ps, conserved_eV)
+    # Relative to the start before scaling: H is thousands of eV, its fluctuations are micro-electronvolts per atom.
+    per_atom = (conserved - conserved[0]) * 1000.0 / atom_count
+    energy = fit_line(time, per_atom)
+    return DriftStatistics(
+        energy=energy,
+        temperature=fit_line(time, temperature_K),
+        largest_excursion=float(np.max(np.abs(per_atom))),
+        mean_temperature=float(np.mean(np.asarray(temperature_K, dtype=float))),
+        tolerance=tolerance,
+        verdict=judge(energy, tolerance, monotone=changes_steadily(per_atom)),
+    )
+
+
+def judge(energy: LineFit, tolerance: float, monotone: bool = False) -> Verdict:
+    """Turn a drift rate and its error into a verdict.
+
+    - *conserves*: the whole 95 % interval of the slope lies within +-tolerance.
+    - *drifts*: the whole interval lies outside +-tolerance and the slope is more than three standard errors from zero;
+      or the slope exceeds the tolerance and the series changes steadily one way (``monotone``): a run-away is
+      not a line, so its error about a line is meaningless.
+    - *inconclusive* otherwise: run longer.
+    """
+    size = abs(energy.slope)
+    if size + energy.half_width <= tolerance:
+        return Verdict.CONSERVES
+    if size > tolerance and monotone:
+        return Verdict.DRIFTS
+    if size - energy.half_width > tolerance and not energy.is_zero_within_error:
+        return Verdict.DRIFTS
+    return Verdict.INCONCLUSIVE
+
+
+def changes_steadily(values: ArrayLike) -> bool:
+    """Whether eight consecutive block means strictly rise, or strictly fall.
+
+    For a series without trend whose blocks are independent the chance is 2/8!, one in twenty thousand.
+    """
+    y = np.asarray(values, dtype=float)
+    if len(y) < 2 * _TREND_BLOCKS:
+        return False
+    steps = np.diff(_block_means(y, _TREND_BLOCKS))
+    return bool(np.all(steps > 0) or np.all(steps < 0))
+
+
+def _checked_series(
+    time: ArrayLike, values: ArrayLike
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    t = np.asarray(time, dtype=np.float64)
+    y = np.asarray(values, dtype=np.float64)
+    if t.ndim != 1 or t.shape != y.shape:
+        raise ValueError(
+            f"time and values must be one-dimensional and of one length, found shapes {t.shape} and {y.shape}"
+        )
+    if len(t) < 2:
+        raise ValueError(f"a slope needs at least two samples, found {len(t)}")
+    for name, array in (("time", t), ("value", y)):
+        bad = np.flatnonzero(~np.isfinite(array))
+        if bad.size:
+            raise ValueError(
+                f"{name} of sample {bad[0]} is {array[bad[0]]}: expected a finite number"
+            )
+    late = np.flatnonzero(np.diff(t) <= 0)
+    if late.size:
+        i = int(late[0])
+        raise ValueError(
+            f"times must increase, but sample {i + 1} (t = {t[i + 1]:g}) follows t = {t[i]:g}"
+        )
+    return t, y
+
+
+def _least_squares(
+    t: NDArray[np.float64], y: NDArray[np.float64]
+) -> tuple[float, float, NDArray[np.float64]]:
+    """Slope, intercept and residuals."""
+    x = t - t.mean()
+    slope = float(x @ (y - y.mean()) / (x @ x))
+    residuals = y - y.mean() - slope * x
+    return slope, float(y.mean() - slope * t.mean()), residuals
+
+
+def _slope_error(t: NDArray[np.float64], y: NDArray[np.float64]) -> tuple[float, float]:
+    """Standard error of the slope and its effective degrees of freedom; infinite and 0 if too short."""
+    if len(t) < _FEWEST_SAMPLES:
+        return math.inf, 0.0
+    for count in (count for count in _BLOCK_COUNTS if count <= len(t)):
+        block_times = _block_means(t, count)
+        _, _, residuals = _least_squares(block_times, _block_means(y, count))
+        correlation = _unbiased_correlation(residuals)
+        if correlation < 1 / math.sqrt(count):
+            break
+    spread = block_times - block_times.mean()
+    variance = float(residuals @ residuals) / (count - 2) / float(spread @ spread)
+    correlation = min(max(correlation, 0.0), _LARGEST_BLOCK_CORRELATION)
+    inflation = (1 + correlation) / (1 - correlation)
+    degrees_of_freedom = min(max(count / inflation, 2.0), count - 2.0)
+    return math.sqrt(variance * inflation), degrees_of_freedom
+
+
+def _block_means(values: NDArray[np.float64], count: int) -> NDArray[np.float64]:
+    """Means of ``count`` consecutive blocks whose lengths differ by at most one sample."""
+    edges = np.round(np.linspace(0, len(values), count + 1)).astype(int)
+    return np.add.reduceat(values, edges[:-1]) / np.diff(edges)
+
+
+def _unbiased_correlation(residuals: NDArray[np.float64]) -> float:
+    """Lag-one autocorrelation of residuals of a line, corrected for the bias that fitting the line causes."""
+    total = float(residuals @ residuals)
+    if total == 0.0:
+        return 0.0
+    count = len(residuals)
+    raw = float(residuals[1:] @ residuals[:-1]) / total
+    return (raw + 2 / count) / (1 - 4 / count)

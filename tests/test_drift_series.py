@@ -1,0 +1,85 @@
+"""Run records and their CSV files."""
+
+import numpy as np
+import pytest
+
+from md_bridge.drift.series import RunRecord, read_csv, write_csv
+
+
+def record(**changes):
+    values = {
+        "engine": "lammps",
+        "forces": "mts",
+        "multiplicity": 4,
+        "timestep_fs": 0.5,
+        "atom_count": 81,
+        "wall_s": 12.5,
+        "time_ps": np.array([0.0, 0.002, 0.004]),
+        "conserved_eV": np.array([-4243.64307604, -4243.64307605, -4243.64307603]),
+        "temperature_K": np.array([300.0, 301.5, 299.25]),
+    }
+    return RunRecord(**(values | changes))
+
+
+@pytest.mark.parametrize(
+    "changes", [{}, {"engine": "i-pi"}, {"forces": "direct", "multiplicity": None}]
+)
+def test_csv_round_trip(tmp_path, changes):
+    written = record(**changes)
+    write_csv(written, tmp_path / "run.csv")
+    read = read_csv(tmp_path / "run.csv")
+    for name in ("engine", "forces", "multiplicity", "timestep_fs", "atom_count", "wall_s"):
+        assert getattr(read, name) == getattr(written, name)
+    for name in ("time_ps", "conserved_eV", "temperature_K"):
+        np.testing.assert_array_equal(getattr(read, name), getattr(written, name))
+
+
+def test_numpy_reads_the_columns(tmp_path):
+    write_csv(record(), tmp_path / "run.csv")
+    table = np.genfromtxt(tmp_path / "run.csv", delimiter=",", names=True, skip_header=6)
+    assert table.dtype.names == ("time_ps", "conserved_eV", "temperature_K")
+    np.testing.assert_array_equal(table["temperature_K"], [300.0, 301.5, 299.25])
+
+
+def test_names_and_costs():
+    assert record().label == "LAMMPS MTS M=4"
+    assert record().name == "lammps-mts-4"
+    assert record(engine="i-pi", forces="direct", multiplicity=None).label == "i-PI direct"
+    assert record().length_ps == pytest.approx(0.004)
+    assert record().wall_s_per_ps == pytest.approx(12.5 / 0.004)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"engine": "gromacs"}, "engine must be one of lammps, i-pi, ase; found 'gromacs'"),
+        ({"forces": "mixed"}, "forces must be one of conservative, direct, mts; found 'mixed'"),
+        ({"multiplicity": None}, "a multiplicity M belongs to forces 'mts'"),
+        ({"forces": "direct"}, "a multiplicity M belongs to forces 'mts'"),
+        ({"time_ps": np.array([0.0, 1.0])}, "LAMMPS MTS M=4: expected .* found time_ps: 2"),
+    ],
+)
+def test_impossible_records_are_refused(changes, message):
+    with pytest.raises(ValueError, match=message):
+        record(**changes)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("# wall_s: 12.5\n", "", "expected a line '# wall_s: ...'"),
+        ("# wall_s: 12.5", "# wall_s: soon", "'wall_s' must be of type float, found 'soon'"),
+        ("time_ps,conserved_eV", "time,conserved_eV", "expected the columns time_ps"),
+        ("301.5", "warm", "line 9: expected 3 numbers, found '0.002,"),
+        (",301.5", "", "line 9: expected 3 numbers"),
+    ],
+)
+def test_damaged_files_are_refused_with_their_line(tmp_path, old, new, message):
+    path = tmp_path / "run.csv"
+    write_csv(record(), path)
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+    with pytest.raises(ValueError, match=message) as caught:
+        read_csv(path)
+    assert str(path) in str(caught.value)
