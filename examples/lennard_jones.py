@@ -11,8 +11,8 @@ from md_bridge.export import export_module, pair_vectors
 class LennardJones(torch.nn.Module):
     """4ε((σ/r)¹² − (σ/r)⁶), cut at ``cutoff`` without a shift: LAMMPS ``pair_style lj/cut``.
 
-    ``epsilon`` (eV), ``sigma`` and ``cutoff`` (Å) are matrices ``[n][n]``, one row and one column for
-    each of ``elements`` (atomic numbers).
+    ``epsilon`` (eV), ``sigma`` and ``cutoff`` (Å) are matrices ``[n][n]``, one row and one column
+    for each of ``elements`` (atomic numbers).
     """
 
     def __init__(self, elements, epsilon, sigma, cutoff):
@@ -25,6 +25,7 @@ class LennardJones(torch.nn.Module):
         self.register_buffer("cutoff", torch.tensor(cutoff, dtype=torch.float64))
 
     def forward(self, types, positions, cell, pairs, shifts, structure):
+        """Energy of each atom, ``[N]``, in eV."""
         vectors = pair_vectors(positions, cell, pairs, shifts, structure)
         r2 = vectors.square().sum(dim=1)
         a, b = self.row[types[pairs[:, 0]]], self.row[types[pairs[:, 1]]]

@@ -4,20 +4,20 @@ Each function returns an :class:`AnalyticModel`; ``.export(folder / "name.pt")``
 
     path = models.lennard_jones().export(tmp_path / "lj.pt")
 
-Units: eV, Å. All direct forces and stresses are functions written out here, so a test can know their value.
+Units: eV, Å. All direct forces and stresses are functions written out here, so a test can know
+their value.
 """
 
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Dict, List, Optional
 
 import torch
 
 from md_bridge.export import export_module, pair_vectors
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "examples"))
-from lennard_jones import LennardJones  # noqa: E402
+from lennard_jones import LennardJones
 
 # Lennard-Jones parameters used by default: epsilon (eV), sigma (Å), close to argon and krypton
 ARGON = {"epsilon": 0.0104, "sigma": 3.4, "cutoff": 8.5}
@@ -34,7 +34,7 @@ class AnalyticModel:
     """A plain torch module and what its export has to say of it."""
 
     module: torch.nn.Module
-    elements: List[str]
+    elements: list[str]
     cutoff: float
     layers: int = 1
 
@@ -51,30 +51,31 @@ def lennard_jones() -> AnalyticModel:
 
 
 def lennard_jones_mixture() -> AnalyticModel:
-    """Argon and krypton, ``lj/cut`` with a cutoff for each pair, :data:`ARGON_KRYPTON`; no direct forces."""
+    """Argon and krypton, ``lj/cut`` as in :data:`ARGON_KRYPTON`; no direct forces."""
     return AnalyticModel(LennardJones([18, 36], **ARGON_KRYPTON), ["Ar", "Kr"], 8.5)
 
 
 def curl(size: float = 1e-3, epsilon: float = 0.0104, sigma: float = 3.4) -> AnalyticModel:
     """Smooth Lennard-Jones whose direct forces are its exact forces plus a swirl of known size.
 
-    With r_ij from i to j, w = (1 − r²/rc²)² and rc = 6 Å, every pair adds size · w(r_ij) · (z × r_ij) to
-    the direct force on i (``size`` in eV/Å²). This field has a curl and no potential: turning j once
-    around i in the xy plane at distance r costs the pair the work ∓2π r² size w(r), the sense of the
-    turn deciding the sign. Its sum over all atoms is zero, so it survives the removal of the net force.
-    The direct stress is the exact one plus the (symmetrised) share of the swirl. With ``size=0``
-    direct forces and stress equal the conservative ones.
+    With r_ij from i to j, w = (1 − r²/rc²)² and rc = 6 Å, every pair adds size · w(r_ij) · (z ×
+    r_ij) to the direct force on i (``size`` in eV/Å²). This field has a curl and no potential:
+    turning j once around i in the xy plane at distance r costs the pair the work ∓2π r² size w(r),
+    the sense of the turn deciding the sign. Its sum over all atoms is zero, so it survives the
+    removal of the net force. The direct stress is the exact one plus the (symmetrised) share of the
+    swirl. With ``size=0`` direct forces and stress equal the conservative ones.
     """
     return AnalyticModel(Curl(size, epsilon, sigma, cutoff=6.0), ["Ar"], 6.0)
 
 
 def harmonic(
-    k: float = 2.0, r0: float = 2.0, k_direct: Optional[float] = None, cutoff: float = 3.0
+    k: float = 2.0, r0: float = 2.0, k_direct: float | None = None, cutoff: float = 3.0
 ) -> AnalyticModel:
     """½ k (r − r0)² for each pair of hydrogen atoms closer than ``cutoff`` (eV/Å², Å).
 
-    A dimer of masses m oscillates with ω² = 2k/m. ``k_direct``: the direct forces are those of springs
-    of this strength, so that multiple time stepping has an exact solution too; None: no direct forces.
+    A dimer of masses m oscillates with ω² = 2k/m. ``k_direct``: the direct forces are those of
+    springs of this strength, so that multiple time stepping has an exact solution too; None: no
+    direct forces.
     """
     module = Harmonic(k, r0, k_direct) if k_direct is not None else ConservativeHarmonic(k, r0)
     return AnalyticModel(module, ["H"], cutoff)
@@ -83,8 +84,8 @@ def harmonic(
 def nan_when_close(distance: float, where: str = "energy") -> AnalyticModel:
     """Lennard-Jones argon that breaks when two atoms come closer than ``distance`` (Å).
 
-    ``where="energy"``: the energies of both atoms become NaN (their gradient too); ``"direct"``: energies
-    stay, the direct forces on both atoms become NaN.
+    ``where="energy"``: the energies of both atoms become NaN (their gradient too); ``"direct"``:
+    energies stay, the direct forces on both atoms become NaN.
     """
     return AnalyticModel(
         NanWhenClose(lennard_jones().module, distance, where == "energy"), ["Ar"], ARGON["cutoff"]
@@ -92,16 +93,18 @@ def nan_when_close(distance: float, where: str = "energy") -> AnalyticModel:
 
 
 def two_layers(cutoff: float = 4.0) -> AnalyticModel:
-    """Smooth model of argon in which an energy depends on neighbours of neighbours; with direct forces.
+    """Smooth model of argon in which an energy depends on neighbours of neighbours; with direct
+    forces.
 
-    ρ_i = Σ_j w(r_ij), q_i = Σ_j w(r_ij) ρ_j, E_i = 0.2 ρ_i − 0.5 √(0.01 + q_i), with w = (1 − r²/rc²)³: the
-    interaction range is 2 rc. Direct force on i: 0.05 Σ_j w(r_ij) ρ_j r_ij, whose sum over the atoms is *not* zero.
+    ρ_i = Σ_j w(r_ij), q_i = Σ_j w(r_ij) ρ_j, E_i = 0.2 ρ_i − 0.5 √(0.01 + q_i), with w = (1 −
+    r²/rc²)³: the interaction range is 2 rc. Direct force on i: 0.05 Σ_j w(r_ij) ρ_j r_ij, whose sum
+    over the atoms is *not* zero.
     """
     return AnalyticModel(TwoLayers(cutoff), ["Ar"], cutoff, layers=2)
 
 
 def uncertain() -> AnalyticModel:
-    """Lennard-Jones argon that also gives an uncertainty: 0.01 eV × number of neighbours within the cutoff."""
+    """Lennard-Jones argon with an uncertainty: 0.01 eV × number of neighbours within the cutoff."""
     return AnalyticModel(Uncertain(lennard_jones().module), ["Ar"], ARGON["cutoff"])
 
 
@@ -118,12 +121,13 @@ ALL = {
 
 
 def _sum_to_atoms(values: torch.Tensor, atom: torch.Tensor, n: int) -> torch.Tensor:
-    shape = [n] + list(values.shape[1:])
+    shape = [n] + list(values.shape[1:])  # noqa: RUF005 (TorchScript)
     return torch.zeros(shape, dtype=values.dtype, device=values.device).index_add(0, atom, values)
 
 
 def _direct_stress(vectors, pair_forces, pairs, cell, structure):
-    """½ Σ r ⊗ f / V for each structure, symmetrised; r points from the atom that f acts on to the other.
+    """½ Σ r ⊗ f / V for each structure, symmetrised; r points from the atom that f acts on to the
+    other.
 
     With f = du/dr r/r this is dE/d(strain)/V (zero without a volume).
     """
@@ -148,7 +152,7 @@ class Curl(torch.nn.Module):
         pairs: torch.Tensor,
         shifts: torch.Tensor,
         structure: torch.Tensor,
-    ) -> Dict[str, torch.Tensor]:
+    ) -> dict[str, torch.Tensor]:
         n = positions.size(0)
         r = pair_vectors(positions, cell, pairs, shifts, structure)
         r2 = r.square().sum(dim=1)
@@ -183,7 +187,7 @@ class ConservativeHarmonic(torch.nn.Module):
         pairs: torch.Tensor,
         shifts: torch.Tensor,
         structure: torch.Tensor,
-    ) -> Dict[str, torch.Tensor]:
+    ) -> dict[str, torch.Tensor]:
         vectors = pair_vectors(positions, cell, pairs, shifts, structure)
         r = torch.linalg.vector_norm(vectors, dim=1)
         energy = 0.25 * self.k * (r - self.r0).square()
@@ -204,7 +208,7 @@ class Harmonic(torch.nn.Module):
         pairs: torch.Tensor,
         shifts: torch.Tensor,
         structure: torch.Tensor,
-    ) -> Dict[str, torch.Tensor]:
+    ) -> dict[str, torch.Tensor]:
         vectors = pair_vectors(positions, cell, pairs, shifts, structure)
         r = torch.linalg.vector_norm(vectors, dim=1, keepdim=True)
         pair_forces = self.k_direct * (r - self.r0) * vectors / r
@@ -226,8 +230,8 @@ class NanWhenClose(torch.nn.Module):
         pairs: torch.Tensor,
         shifts: torch.Tensor,
         structure: torch.Tensor,
-    ) -> Dict[str, torch.Tensor]:
-        results: Dict[str, torch.Tensor] = self.model(
+    ) -> dict[str, torch.Tensor]:
+        results: dict[str, torch.Tensor] = self.model(
             types, positions, cell, pairs, shifts, structure
         )
         vectors = pair_vectors(positions, cell, pairs, shifts, structure)
@@ -255,7 +259,7 @@ class TwoLayers(torch.nn.Module):
         pairs: torch.Tensor,
         shifts: torch.Tensor,
         structure: torch.Tensor,
-    ) -> Dict[str, torch.Tensor]:
+    ) -> dict[str, torch.Tensor]:
         n = positions.size(0)
         first, second = pairs[:, 0], pairs[:, 1]
         vectors = pair_vectors(positions, cell, pairs, shifts, structure)
@@ -280,8 +284,8 @@ class Uncertain(torch.nn.Module):
         pairs: torch.Tensor,
         shifts: torch.Tensor,
         structure: torch.Tensor,
-    ) -> Dict[str, torch.Tensor]:
-        results: Dict[str, torch.Tensor] = self.model(
+    ) -> dict[str, torch.Tensor]:
+        results: dict[str, torch.Tensor] = self.model(
             types, positions, cell, pairs, shifts, structure
         )
         ones = torch.ones_like(positions[:, 0]).index_select(0, pairs[:, 0])

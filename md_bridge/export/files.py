@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import tempfile
+import warnings
 from pathlib import Path
 
+import torch
 from metatomic.torch import AtomisticModel
 
 from .errors import ExportError
@@ -40,7 +42,11 @@ def save_atomically(model: AtomisticModel, path: str | os.PathLike[str]) -> Path
         # the same file name inside: torch stores it in the archive
         partial = Path(folder) / path.name
         try:
-            model.save(partial)
+            _reserve(partial, _upper_size(model))
+            with warnings.catch_warnings():
+                # torch deprecates TorchScript, which metatomic's format is made of
+                warnings.filterwarnings("ignore", "`torch.jit", DeprecationWarning)
+                model.save(partial)
             with open(partial, "rb") as file:
                 os.fsync(file.fileno())
             os.replace(partial, path)
@@ -48,3 +54,21 @@ def save_atomically(model: AtomisticModel, path: str | os.PathLike[str]) -> Path
             cause = error.__cause__ or error
             raise ExportError(f"could not write '{path}': {cause}") from error
     return path
+
+
+def _upper_size(model: torch.nn.Module) -> int:
+    """More bytes than the file of ``model`` will have: its numbers, and room for its code."""
+    tensors = [*model.parameters(), *model.buffers()]
+    return 2**23 + sum(2**10 + tensor.nbytes for tensor in tensors)
+
+
+def _reserve(path: Path, size: int) -> None:
+    """Fail with an OSError unless ``size`` bytes fit at ``path``.
+
+    torch aborts the whole process when the disk is full in the middle of its own writing.
+    """
+    with open(path, "wb") as file:
+        for _ in range(0, size, 2**20):
+            file.write(bytes(2**20))
+        file.flush()
+        os.fsync(file.fileno())

@@ -3,9 +3,9 @@
 Everything here is compiled by TorchScript, which is why it keeps to its dialect (typing's List and
 Dict, no keyword-only arguments, no ``from __future__ import annotations``).
 """
-# ruff: noqa: UP006, UP007, UP035, UP045
+# ruff: noqa: UP006, UP035, UP045
 
-from typing import Dict, List, Optional
+from typing import Dict, List, Optional, Tuple
 
 import torch
 from metatensor.torch import Labels, TensorBlock, TensorMap
@@ -18,8 +18,8 @@ class PlainModuleModel(torch.nn.Module):
     :param module: called as ``module(types, positions, cell, pairs, shifts, structure)``; see
         :func:`md_bridge.export.export_module`
     :param cutoff: of the pair list, in the length unit of the model
-    :param stress_per_atom: the module returns contributions of the atoms, ``[N, 3, 3]``, that add up to
-        the stress, instead of the stress of each structure, ``[S, 3, 3]``
+    :param stress_per_atom: the module returns contributions of the atoms, ``[N, 3, 3]``, that add
+        up to the stress, instead of the stress of each structure, ``[S, 3, 3]``
     """
 
     def __init__(self, module: torch.nn.Module, cutoff: float, stress_per_atom: bool):
@@ -31,6 +31,7 @@ class PlainModuleModel(torch.nn.Module):
         )
 
     def requested_neighbor_lists(self) -> List[NeighborListOptions]:
+        """The one pair list: each pair in both directions, none longer than the cutoff."""
         return [self.pair_list]
 
     def forward(
@@ -39,6 +40,7 @@ class PlainModuleModel(torch.nn.Module):
         outputs: Dict[str, ModelOutput],
         selected_atoms: Optional[Labels],
     ) -> Dict[str, TensorMap]:
+        """Called by metatomic; see :py:meth:`metatomic.torch.ModelInterface.forward`."""
         results: Dict[str, TensorMap] = {}
         if len(systems) == 0 or len(outputs) == 0:
             return results
@@ -72,8 +74,8 @@ class PlainModuleModel(torch.nn.Module):
             elif name == "energy_uncertainty":
                 if output.sample_kind == "system":
                     raise ValueError(
-                        "this model knows the uncertainty of each atom's energy, not that of a whole "
-                        "structure: ask for 'energy_uncertainty' with sample_kind='atom'"
+                        "this model knows the uncertainty of each atom's energy, not that of a "
+                        "whole structure: ask for 'energy_uncertainty' with sample_kind='atom'"
                     )
                 values = self._take(plain["uncertainty"], subset)
                 results[name] = self._scalar(values, name, output, atom_samples, len(systems))
@@ -85,9 +87,9 @@ class PlainModuleModel(torch.nn.Module):
                     stress = self._sum(self._take(stress, subset), labels[:, 0], len(systems))
                 elif subset is not None and subset.numel() != positions.size(0):
                     raise ValueError(
-                        "this model predicts the direct stress of a whole structure, so the share of "
-                        "some of its atoms (several MPI ranks) is not defined: use one rank, or the "
-                        "conservative stress, or export a model that returns 'stress' per atom"
+                        "this model predicts the direct stress of a whole structure, so the share "
+                        "of some of its atoms (several MPI ranks) is not defined: use one rank, or "
+                        "the conservative stress, or a model that returns 'stress' per atom"
                     )
                 results[name] = self._stress(stress)
             else:
@@ -95,7 +97,9 @@ class PlainModuleModel(torch.nn.Module):
 
         return results
 
-    def _concatenate_pairs(self, systems: List[System], positions: torch.Tensor):
+    def _concatenate_pairs(
+        self, systems: List[System], positions: torch.Tensor
+    ) -> Tuple[torch.Tensor, torch.Tensor]:
         pairs: List[torch.Tensor] = []
         shifts: List[torch.Tensor] = []
         first_atom = 0
@@ -110,7 +114,7 @@ class PlainModuleModel(torch.nn.Module):
         return values if subset is None else values.index_select(0, subset)
 
     def _sum(self, values: torch.Tensor, structure: torch.Tensor, n: int) -> torch.Tensor:
-        shape = [n] + list(values.shape[1:])
+        shape = [n] + list(values.shape[1:])  # noqa: RUF005 (TorchScript)
         total = torch.zeros(shape, dtype=values.dtype, device=values.device)
         return total.index_add(0, structure, values)
 

@@ -19,6 +19,7 @@ from metatomic.torch import (
     unit_conversion_factor,
 )
 
+from .compilation import compile_module
 from .errors import ExportError, nearest
 from .files import check_destination, save_atomically
 from .metatomic_model import PlainModuleModel
@@ -42,24 +43,24 @@ def export_module(
 ) -> Path:
     """Write a plain torch module to a file that LAMMPS, i-PI and ASE run.
 
-    The module is called as ``module(types, positions, cell, pairs, shifts, structure)``, for N atoms in
-    S structures with P pairs:
+    The module is called as ``module(types, positions, cell, pairs, shifts, structure)``, for N
+    atoms in S structures with P pairs:
 
     - ``types`` ``[N]`` int64, atomic numbers;
     - ``positions`` ``[N, 3]``, in ``length_unit``;
     - ``cell`` ``[S, 3, 3]``, a cell vector each row, zero rows where a structure is not periodic;
-    - ``pairs`` ``[P, 2]`` int64, first and second atom of all pairs not farther apart than ``cutoff``,
-      each pair in both directions, periodic images as pairs of their own;
+    - ``pairs`` ``[P, 2]`` int64, first and second atom of all pairs not farther apart than
+      ``cutoff``, each pair in both directions, periodic images as pairs of their own;
     - ``shifts`` ``[P, 3]``, cell vectors to add to the second atom;
     - ``structure`` ``[N]`` int64, the structure of each atom.
 
     It returns a dictionary of tensors, of which only the first is required:
 
-    - ``energy`` ``[N]``, the energy of each atom; their sum is differentiated for the conservative forces,
-      so compute distances with :func:`md_bridge.export.pair_vectors`;
+    - ``energy`` ``[N]``, the energy of each atom; their sum is differentiated for the conservative
+      forces, so compute distances with :func:`md_bridge.export.pair_vectors`;
     - ``forces`` ``[N, 3]``, direct forces, in energy / length;
-    - ``stress`` ``[S, 3, 3]``, direct stress, dE/d(strain)/V, in energy / length³; or the contributions of the
-      atoms, ``[N, 3, 3]``, which several MPI ranks need;
+    - ``stress`` ``[S, 3, 3]``, direct stress, dE/d(strain)/V, in energy / length³; or the
+      contributions of the atoms, ``[N, 3, 3]``, which several MPI ranks need;
     - ``uncertainty`` ``[N]``, standard deviation of the energy of each atom.
 
     The module itself is not changed: a copy of it is converted and compiled by TorchScript.
@@ -67,15 +68,16 @@ def export_module(
     :param path: file to write, ``something.pt``
     :param elements: the elements the model knows, symbols or atomic numbers
     :param cutoff: of the pair list, in ``length_unit``
-    :param layers: message-passing layers: how many times information travels a cutoff. 1 for a model in
-        which the energy of an atom depends on its own neighbours only. layers × cutoff is the interaction
-        range, which sets the ghost atoms of a parallel run: too small, and forces are wrong
+    :param layers: message-passing layers: how many times information travels a cutoff. 1 for a
+        model in which the energy of an atom depends on its own neighbours only. layers × cutoff is
+        the interaction range, which sets the ghost atoms of a parallel run: too small, and forces
+        are wrong
     :param length_unit: ``"angstrom"``, ``"bohr"``, ``"nm"``…: what the module computes with
     :param energy_unit: ``"eV"``, ``"hartree"``, ``"kJ/mol"``, ``"kcal/mol"``…
     :param dtype: ``"float32"`` or ``"float64"``
     :param devices: device types the model runs on, the best first
-    :param metadata: ``name``, ``description``, ``authors`` (list), ``references`` (dictionary of lists:
-        ``model``, ``architecture``, ``implementation``), ``extra`` (dictionary of strings)
+    :param metadata: ``name``, ``description``, ``authors`` (list), ``references`` (dictionary of
+        lists: ``model``, ``architecture``, ``implementation``), ``extra`` (dictionary of strings)
     :returns: the path written
     :raises ExportError: with what was expected and what was found
     """
@@ -107,42 +109,15 @@ def export_module(
     return save_atomically(model, path)
 
 
-def compile_module(module: torch.nn.Module) -> torch.jit.ScriptModule:
-    """``module`` compiled by TorchScript.
-
-    :raises ExportError: with the line of the module's code that TorchScript does not understand
-    """
-    name = type(module).__name__
-    try:
-        return torch.jit.script(module)
-    except OSError as error:  # TorchScript compiles source code, which a class typed at a prompt lacks
-        raise ExportError(
-            f"TorchScript can not find the source code of {name}: {error}. Define the class in a file"
-        ) from error
-    except Exception as error:
-        raise ExportError(
-            f"TorchScript can not compile {name}. {_where_compilation_failed(str(error))}\n"
-            "Rewrite the line shown in the part of Python that TorchScript knows: annotate arguments "
-            "that are not tensors, give the return type Dict[str, torch.Tensor], avoid **kwargs, "
-            "third-party libraries and containers of mixed types"
-        ) from error
-
-
-def _where_compilation_failed(message: str) -> str:
-    """The reason and the lines of code in TorchScript's message, without its list of overloads."""
-    message = message.strip()
-    reason, newline, rest = message.partition("\n")
-    start = rest.find('File "')
-    return f"{reason}\n{rest[start:].rstrip()}" if newline and start >= 0 else message
-
-
 def parse_elements(elements: Sequence[str | int]) -> list[int]:
     """Atomic numbers of ``elements`` (symbols or atomic numbers), in the order given.
 
     :raises ExportError: no element, an unknown one, or one given twice
     """
     if isinstance(elements, str):
-        raise ExportError(f"elements should be a list such as ['O', 'H'], found the string '{elements}'")
+        raise ExportError(
+            f"elements should be a list such as ['O', 'H'], found the string '{elements}'"
+        )
     numbers = []
     for element in elements:
         if isinstance(element, str):
@@ -204,7 +179,9 @@ def _check_units(length_unit: str, energy_unit: str) -> None:
             unit_conversion_factor(unit, standard)
         except (RuntimeError, ValueError) as error:
             reason = str(error).strip().splitlines()[0]
-            raise ExportError(f"{what} '{unit}' is not a unit like '{standard}': {reason}") from error
+            raise ExportError(
+                f"{what} '{unit}' is not a unit like '{standard}': {reason}"
+            ) from error
 
 
 def _declare_outputs(probe: Probe, length_unit: str, energy_unit: str) -> dict[str, ModelOutput]:

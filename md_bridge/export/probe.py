@@ -40,8 +40,8 @@ def probe_module(
 ) -> Probe:
     """Call ``module`` on two small structures and check all that it returns.
 
-    :raises ExportError: the call fails; an output is unknown, missing, has a wrong shape or dtype, or
-        the energy can not be differentiated with respect to the positions
+    :raises ExportError: the call fails; an output is unknown, missing, has a wrong shape or dtype,
+        or the energy can not be differentiated with respect to the positions
     """
     name = type(module).__name__
     batch = make_batch(probe_structures(elements, cutoff), cutoff, dtype)
@@ -50,13 +50,13 @@ def probe_module(
         returned = module(*batch.arguments())
     except Exception as error:
         raise ExportError(
-            f"{name}.forward(types, positions, cell, pairs, shifts, structure) failed on a small test "
-            f"structure: {type(error).__name__}: {error}"
+            f"{name}.forward(types, positions, cell, pairs, shifts, structure) failed on a small "
+            f"test structure: {type(error).__name__}: {error}"
         ) from error
 
     _check_keys(name, returned)
     n_atoms, n_structures = len(batch.types), len(batch.cell)
-    shapes = {
+    shapes: dict[str, dict[str, tuple[int, ...]]] = {
         "energy": {"[N]": (n_atoms,)},
         "forces": {"[N, 3]": (n_atoms, 3)},
         "stress": {"[S, 3, 3]": (n_structures, 3, 3), "[N, 3, 3]": (n_atoms, 3, 3)},
@@ -66,13 +66,13 @@ def probe_module(
         if tuple(value.shape) not in shapes[key].values():
             expected = " or ".join(f"{text} = {list(s)}" for text, s in shapes[key].items())
             raise ExportError(
-                f"{name}.forward returned '{key}' with shape {list(value.shape)}; expected {expected} "
-                f"for N = {n_atoms} atoms in S = {n_structures} structures"
+                f"{name}.forward returned '{key}' with shape {list(value.shape)}; expected "
+                f"{expected} for N = {n_atoms} atoms in S = {n_structures} structures"
             )
         if value.dtype != dtype:
             raise ExportError(
-                f"{name}.forward returned '{key}' as {value.dtype}; expected {dtype}, the dtype of the "
-                "positions. Create tensors in the forward with dtype=positions.dtype, and keep "
+                f"{name}.forward returned '{key}' as {value.dtype}; expected {dtype}, the dtype of "
+                "the positions. Create tensors in the forward with dtype=positions.dtype, and keep "
                 "constants as parameters or buffers of the module"
             )
     _check_differentiable(name, returned["energy"], batch.positions)
@@ -88,8 +88,8 @@ def probe_module(
 def _check_keys(name: str, returned: object) -> None:
     if not isinstance(returned, Mapping):
         raise ExportError(
-            f"{name}.forward returned a {type(returned).__name__}; expected a dictionary with 'energy' "
-            "and, where the model has them, 'forces', 'stress' and 'uncertainty'"
+            f"{name}.forward returned a {type(returned).__name__}; expected a dictionary with "
+            "'energy' and, where the model has them, 'forces', 'stress' and 'uncertainty'"
         )
     for key, value in returned.items():
         if key not in OUTPUT_NAMES:
@@ -105,8 +105,8 @@ def _check_keys(name: str, returned: object) -> None:
     if "energy" not in returned:
         found = ", ".join(f"'{k}'" for k in returned) or "nothing"
         raise ExportError(
-            f"{name}.forward returned {found}; expected 'energy', the energy of each atom, as well. "
-            "Without an energy there is no conserved quantity and no conservative force"
+            f"{name}.forward returned {found}; expected 'energy', the energy of each atom, as "
+            "well. Without an energy there is no conserved quantity and no conservative force"
         )
 
 
@@ -118,7 +118,8 @@ def _check_differentiable(name: str, energy: torch.Tensor, positions: torch.Tens
         )
     if gradient is None:
         raise ExportError(
-            f"the 'energy' of {name} can not be differentiated with respect to the positions, so the "
-            "model has no conservative forces. Compute distances with md_bridge.export.pair_vectors, "
-            "and use no detach(), no torch.no_grad() and no .item() on the way to the energy"
+            f"the 'energy' of {name} can not be differentiated with respect to the positions, so "
+            "the model has no conservative forces. Compute distances with "
+            "md_bridge.export.pair_vectors, without detach(), torch.no_grad() or .item() on the "
+            "way to the energy"
         )
