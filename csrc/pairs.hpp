@@ -1,0 +1,67 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <vector>
+
+#include "structure.hpp"
+#include "visibility.hpp"
+
+namespace mdbridge {
+
+/// The pairs of one structure that lie within one cutoff, ready to be handed to a model.
+struct SelectedPairs {
+  /// 5 integers a pair: first atom i, second atom j, and the cell shift (a, b, c) of j.
+  std::vector<std::int32_t> labels;
+  /// 3 numbers a pair: r_j - r_i + shift @ cell, in Å.
+  std::vector<double> vectors;
+
+  std::int64_t size() const { return static_cast<std::int64_t>(labels.size()) / 5; }
+};
+
+/// Verlet pair list of one moving structure.
+///
+/// It holds every pair within the cutoff plus a skin (both i->j and j->i), and is rebuilt only when
+/// a pair that is not in it may have come within the cutoff. A changing cell is allowed for. Keep
+/// one object for each structure that is followed (one per bead, say).
+class MDBRIDGE_API Pairs {
+ public:
+  /// `skin` in Å, not negative; zero rebuilds at every step.
+  explicit Pairs(double skin = 1.0);
+
+  /// Make the list valid for `structure` and pairs up to `cutoff` (Å), rebuilding it if need be.
+  /// Returns true if it was rebuilt. Does nothing for lists that a host provides.
+  bool update(const Structure& structure, double cutoff);
+
+  /// Take the candidate pairs from the host, which then answers for their being complete: 5
+  /// integers a pair as in SelectedPairs::labels, both i->j and j->i. The list stays until the next
+  /// call.
+  void provide(std::vector<std::int32_t> labels);
+
+  /// The candidates that lie within `cutoff` now. A half list (`full` false) holds each pair once.
+  void select(const Structure& structure, double cutoff, bool full, SelectedPairs& out) const;
+
+  double skin() const { return skin_; }
+  std::int64_t candidates() const { return static_cast<std::int64_t>(labels_.size()) / 5; }
+  /// How often the list was built, and how often it was found to be still valid.
+  std::int64_t builds() const { return builds_; }
+  std::int64_t reuses() const { return reuses_; }
+
+ private:
+  bool still_valid(const Structure& structure, double cutoff) const;
+  void build(const Structure& structure, double cutoff);
+
+  double skin_;
+  bool provided_ = false;
+  std::vector<std::int32_t> labels_;
+  std::int64_t builds_ = 0;
+  std::int64_t reuses_ = 0;
+
+  // what the list was built for
+  double built_cutoff_ = -1.0;
+  std::vector<double> built_positions_;
+  std::array<double, 9> built_cell_{};
+  std::array<bool, 3> built_periodic_{};
+};
+
+}  // namespace mdbridge

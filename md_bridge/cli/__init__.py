@@ -1,0 +1,53 @@
+"""The command ``md-bridge``: one file a subcommand, loaded when it is called."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+
+import click
+
+from md_bridge import __version__
+
+SUBCOMMANDS = {
+    "demo": ("md_bridge.cli.demo", "demo"),
+    "ipi-client": ("md_bridge.cli.ipi_client", "ipi_client"),
+}
+
+
+class LazyGroup(click.Group):
+    """Imports a subcommand only when it is needed: torch takes seconds to load."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """All subcommands, by name."""
+        return sorted(SUBCOMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import the subcommand."""
+        if cmd_name not in SUBCOMMANDS:
+            return None
+        module, attribute = SUBCOMMANDS[cmd_name]
+        command = getattr(importlib.import_module(module), attribute)
+        assert isinstance(command, click.Command)
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Name the nearest subcommand if there is none of this name."""
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            near = difflib.get_close_matches(args[0], SUBCOMMANDS, n=1)
+            hint = f" Did you mean '{near[0]}'?" if near else ""
+            raise click.UsageError(error.message.rstrip(".") + "." + hint, ctx) from None
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="md-bridge")
+def main() -> None:
+    """Trained machine-learned potentials in LAMMPS and i-PI, with multiple time stepping.
+
+    Start with `md-bridge demo`: it runs the bundled water model in both and shows what conserves
+    energy and what does not.
+    """

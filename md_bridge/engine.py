@@ -1,0 +1,123 @@
+"""The engine: evaluate a trained model on structures, in eV and Å.
+
+>>> engine = Engine("model.pt")
+>>> structure = structure_from_ase(atoms)
+>>> result = engine.evaluate(structure, conservative_forces=True, direct_forces=True)
+>>> result.energy, result.conservative_forces, result.direct_forces
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from md_bridge import _versions
+
+_versions.require_match()
+
+# These load the C++ libraries that _core is linked to, so they come first.
+import metatomic.torch  # noqa: E402, F401
+import torch  # noqa: E402, F401
+
+from md_bridge import _core  # noqa: E402
+
+if TYPE_CHECKING:
+    from ase import Atoms
+
+EngineError = _core.EngineError
+ModelError = _core.ModelError
+NonFiniteError = _core.NonFiniteError
+Evaluation = _core.Evaluation
+FusedForces = _core.FusedForces
+ModelInfo = _core.ModelInfo
+Pairs = _core.Pairs
+Structure = _core.Structure
+Wanted = _core.Wanted
+available_cores = _core.available_cores
+choose_threads = _core.choose_threads
+get_threads = _core.get_threads
+set_threads = _core.set_threads
+
+DEFAULT_SKIN = 1.0
+"""Skin of the pair lists in Å, where a host does not say otherwise."""
+
+
+class Engine(_core.Engine):
+    """A model, ready to be evaluated.
+
+    :param model: path of an exported model; a process holds one copy of it, however many engines
+    :param device: "auto" (CUDA if there is one and the model supports it), "cpu", "cuda", "cuda:N"
+    :param variant: variant of the outputs, for models with several; empty for the default one
+    :param direct_variant: variant of the direct forces and stress, if it is another one; "-" is the
+        default variant
+    :param uncertainty_variant: the same for the uncertainty
+    :param extensions: directory of compiled TorchScript extensions, if the model needs any
+    :param remove_net_force: remove the net force (for molecules also the net torque) from the direct
+        forces
+    :param check_consistency: let metatomic verify each call; slow
+    :raises ModelError: if the model cannot be loaded
+    """
+
+    def __init__(
+        self,
+        model: str | os.PathLike[str],
+        device: str = "auto",
+        *,
+        variant: str = "",
+        direct_variant: str = "",
+        uncertainty_variant: str = "",
+        extensions: str = "",
+        remove_net_force: bool = True,
+        check_consistency: bool = False,
+    ) -> None:
+        loaded = _core.Model.load(os.fspath(model), device, extensions)
+        options = _core.EngineOptions(
+            variant=variant,
+            direct_variant=direct_variant,
+            uncertainty_variant=uncertainty_variant,
+            remove_net_force=remove_net_force,
+            check_consistency=check_consistency,
+        )
+        super().__init__(loaded, options)
+
+    @property
+    def info(self) -> ModelInfo:
+        """What the model says of itself."""
+        return self.model.info
+
+    def evaluate(
+        self,
+        structures: Structure | Sequence[Structure],
+        pairs: Pairs | Sequence[Pairs] | None = None,
+        **wanted: bool,
+    ) -> Evaluation | list[Evaluation]:
+        """Evaluate one structure, or several in one forward pass.
+
+        :param structures: one structure, or a sequence of them
+        :param pairs: the pair list of each structure, kept by the caller and reused from call to
+            call; None makes new ones
+        :param wanted: which of ``conservative_forces``, ``conservative_virial``, ``direct_forces``,
+            ``direct_virial``, ``atomic_energies`` and ``uncertainty`` to compute; the energy always
+            is, unless ``energy=False``
+        :returns: an :class:`Evaluation`, or a list of them
+        :raises ModelError: if the model cannot give what is wanted, or lacks an element
+        :raises NonFiniteError: if a result is NaN or infinite
+        """
+        single = isinstance(structures, Structure)
+        batch = [structures] if single else list(structures)
+        if pairs is None:
+            lists = [Pairs(0.0) for _ in batch]
+        else:
+            lists = [pairs] if isinstance(pairs, Pairs) else list(pairs)
+        results = super().evaluate(batch, lists, Wanted(**wanted))
+        return results[0] if single else results
+
+
+def structure_from_ase(atoms: Atoms) -> Structure:
+    """An ASE ``Atoms`` object as a structure; lattice vectors along open directions are dropped."""
+    periodic = np.asarray(atoms.pbc, dtype=bool)
+    cell = np.where(periodic[:, None], atoms.cell.array, 0.0)
+    return Structure(atoms.numbers, atoms.positions, cell, periodic.tolist())
