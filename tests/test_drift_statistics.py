@@ -1,4 +1,5 @@
-"""Drift statistics: exact cases, and the coverage of the error bars on synthetic correlated series."""
+"""Drift statistics: exact cases, and the coverage of the error bars on synthetic correlated
+series."""
 
 import math
 
@@ -29,7 +30,8 @@ def autoregressive(rng, samples, correlation_time):
 
 
 def damped_oscillation(rng, samples):
-    """A transient as of a start that is not on the shadow Hamiltonian's shell, with a random phase."""
+    """A transient as of a start that is not on the shadow Hamiltonian's shell, with a random
+    phase."""
     i = np.arange(samples)
     period, decay = rng.uniform(4, samples / 20), rng.uniform(samples / 20, samples / 2)
     phase = rng.uniform(0, 2 * math.pi)
@@ -103,7 +105,8 @@ def test_a_clear_drift_is_found(noise):
 
 
 def test_the_naive_error_is_too_small_where_ours_is_not():
-    """On a correlated series the independent-residuals error misses by far: the estimator earns its keep."""
+    """On a correlated series the independent-residuals error misses by far: the estimator earns its
+    keep."""
     rng = np.random.default_rng(23)
     x = TIME - TIME.mean()
     naive_covered, covered = [], []
@@ -149,7 +152,8 @@ def test_blocks_of_one_sample_give_the_textbook_error():
 
 
 def test_oscillations_faster_than_a_block_cancel():
-    """Sixteen whole periods to a block of the 32: the error is that of the residual alone, none here."""
+    """Sixteen whole periods to a block of the 32: the error is that of the residual alone, none
+    here."""
     samples = 32 * 64
     time = np.arange(samples, dtype=float)
     fit = fit_line(time, np.sin(2 * math.pi * np.arange(samples) / 4))

@@ -1,1 +1,1 @@
-"""Energy-conservation tests: statistics of H(t), runs in LAMMPS and i-PI, and the report about them."""
+"""Energy-conservation tests: runs in LAMMPS and i-PI, their statistics and the report."""

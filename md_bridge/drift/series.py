@@ -1,4 +1,4 @@
-"""One molecular-dynamics run as numbers: what was run, H(t), T(t) and what it cost. CSV in and out."""
+"""One molecular-dynamics run as numbers: what was run, H(t), T(t), its cost; CSV in and out."""
 
 from __future__ import annotations
 
@@ -19,9 +19,8 @@ _ENGINE_NAMES = {"lammps": "LAMMPS", "i-pi": "i-PI", "ase": "ASE"}
 class RunRecord:
     """One NVE run, sampled at outer steps.
 
-    Raises:
-        ValueError: unknown engine or forces, a multiplicity without (or missing with) ``forces="mts"``, or series of
-            different lengths.
+    :raises ValueError: unknown engine or forces, a multiplicity without (or missing with)
+        ``forces="mts"``, or series of different lengths.
     """
 
     engine: str
@@ -51,8 +50,8 @@ class RunRecord:
                 raise ValueError(f"{name} must be one of {', '.join(known)}; found {value!r}")
         if (self.forces == "mts") != (self.multiplicity is not None):
             raise ValueError(
-                f"a multiplicity M belongs to forces 'mts' and to no others; found forces {self.forces!r} "
-                f"with M = {self.multiplicity}"
+                "a multiplicity M belongs to forces 'mts' and to no others; "
+                f"found forces {self.forces!r} with M = {self.multiplicity}"
             )
         lengths = [len(getattr(self, column)) for column in _COLUMNS]
         if len(set(lengths)) != 1 or lengths[0] < 2:
@@ -90,7 +89,7 @@ def run_label(engine: str, forces: str, multiplicity: int | None) -> str:
 
 
 def write_csv(record: RunRecord, path: Path) -> None:
-    """Write a run: ``# key: value`` lines, then a header, then one line a sample. numpy and pandas read it as it stands."""
+    """Write a run as ``# key: value`` lines, a header and one line a sample (for numpy, pandas)."""
     with path.open("w", newline="", encoding="utf-8") as stream:
         for key in _HEADER_TYPES:
             value = getattr(record, key)
@@ -104,8 +103,8 @@ def write_csv(record: RunRecord, path: Path) -> None:
 def read_csv(path: Path) -> RunRecord:
     """Read a run that :func:`write_csv` wrote.
 
-    Raises:
-        ValueError: a header line or a column is missing or not a number; the message names the file and the line.
+    :raises ValueError: a header line or a column is missing or not a number; the message names the
+        file and the line.
     """
     lines = path.read_text(encoding="utf-8").splitlines()
     header = dict(

@@ -1,10 +1,10 @@
-"""What multiple time stepping can gain at most (the cost of fused evaluation, in units of a direct one)."""
+"""What multiple time stepping can gain at most."""
 
 from __future__ import annotations
 
 
 def cost_ratio(conservative_s_per_ps: float, direct_s_per_ps: float) -> float:
-    """F = cost of a conservative evaluation / cost of a direct one, from the wall time of two runs of one step length."""
+    """F, the cost of a conservative over that of a direct evaluation, from two runs of one step."""
     if not (conservative_s_per_ps > 0 and direct_s_per_ps > 0):
         raise ValueError(
             "wall times must be positive, found "
@@ -16,12 +16,12 @@ def cost_ratio(conservative_s_per_ps: float, direct_s_per_ps: float) -> float:
 def speedup_bound(multiplicity: int, ratio: float) -> float:
     """Largest possible speed-up over conservative dynamics, S(M) = M F / (M - 1 + F).
 
-    An outer step of M inner steps needs M evaluations. The last one is at the positions of the outer force, so one conservative
-    forward gives both kinds of forces there: M - 1 direct evaluations and one conservative, in place of M conservative ones.
+    An outer step of M inner steps needs M evaluations. The last one is at the positions of the
+    outer force, so one conservative forward gives both kinds of forces there: M - 1 direct
+    evaluations and one conservative, in place of M conservative ones.
 
-    Args:
-        multiplicity: M, inner steps in an outer step; at least 1.
-        ratio: F, see :func:`cost_ratio`.
+    :param multiplicity: M, inner steps in an outer step; at least 1.
+    :param ratio: F, see :func:`cost_ratio`.
     """
     if multiplicity < 1:
         raise ValueError(f"the multiplicity M must be at least 1, found {multiplicity}")

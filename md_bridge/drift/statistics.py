@@ -1,9 +1,10 @@
 """Does a run conserve energy? Drift rates with honest errors, and a verdict.
 
-A molecular-dynamics run is a single, correlated sample: the residuals of the line through H(t) remember each other,
-and under multiple time stepping they oscillate. The textbook error of a least-squares slope assumes independent
-residuals and is then several times too small. This module takes the slope from all samples and its error from block
-averages (H. Flyvbjerg and H. G. Petersen, J. Chem. Phys. 91, 461 (1989)), see :func:`fit_line`.
+A molecular-dynamics run is a single, correlated sample: the residuals of the line through H(t)
+remember each other, and under multiple time stepping they oscillate. The textbook error of a
+least-squares slope assumes independent residuals and is then several times too small. This module
+takes the slope from all samples and its error from block averages (H. Flyvbjerg and H. G. Petersen,
+J. Chem. Phys. 91, 461 (1989)), see :func:`fit_line`.
 
 Everything here is a pure function of numpy arrays; nothing knows which engine made them.
 """
@@ -27,12 +28,12 @@ SIGNIFICANCE = 3.0
 CONFIDENCE = 0.95
 """Coverage of the intervals quoted next to a slope."""
 
-# Blocks tried in turn: many short ones where the samples forget fast (more degrees of freedom), else fewer long ones.
-# Below 16 there would be too few degrees of freedom left for an error worth quoting.
+# Blocks tried in turn: many short ones where the samples forget fast (more degrees of freedom),
+# else fewer long ones. Below 16 too few degrees of freedom are left for an error worth quoting.
 _BLOCK_COUNTS = (32, 16)
 _FEWEST_SAMPLES = _BLOCK_COUNTS[-1]
-# A correlation of neighbouring blocks above this cannot be told from "the run is too short"; the few degrees of
-# freedom that are left then keep the interval wide.
+# A correlation of neighbouring blocks above this cannot be told from "the run is too short"; the
+# few degrees of freedom that are left then keep the interval wide.
 _LARGEST_BLOCK_CORRELATION = 0.8
 _TREND_BLOCKS = 8
 
@@ -47,9 +48,10 @@ class Verdict(str, Enum):
 
 @dataclass(frozen=True)
 class LineFit:
-    """A least-squares line through a correlated series; units are those of the series and of its time.
+    """A least-squares line through a correlated series, in the units of the series and its time.
 
-    ``stderr`` is infinite where the series is too short to say; ``degrees_of_freedom`` belong to Student's t.
+    ``stderr`` is infinite where the series is too short to say; ``degrees_of_freedom`` belong to
+    Student's t.
     """
 
     slope: float
@@ -93,26 +95,27 @@ class DriftStatistics:
 def fit_line(time: ArrayLike, values: ArrayLike) -> LineFit:
     """Least-squares line with a standard error of the slope that allows for autocorrelation.
 
-    The slope b is that of all samples. For its error the series is cut into K consecutive blocks; with block means
-    y_k at mean times t_k, and e_k their residuals from their own line,
+    The slope b is that of all samples. For its error the series is cut into K consecutive blocks;
+    with block means y_k at mean times t_k, and e_k their residuals from their own line,
 
         stderr(b)^2 = sum(e_k^2) / (K - 2) / sum((t_k - <t>)^2) * (1 + rho) / (1 - rho).
 
-    Averaging within blocks is the renormalisation of Flyvbjerg and Petersen (J. Chem. Phys. 91, 461 (1989)): oscillations
-    faster than a block cancel, and what the blocks still remember of each other is little. K = 32 is tried first, and
-    16 if neighbouring blocks remain correlated by more than 1/sqrt(K). The last factor repairs the rest as a first-order autoregressive
-    process would have it, with rho = (r + 2/K) / (1 - 4/K) from the lag-one correlation r of the e_k, which the removal
-    of a line biases low by (2 + 4 rho)/K (D. Tjostheim and J. Paulsen, Biometrika 70, 389 (1983)), and kept within 0 to 0.8. The
-    effective degrees of freedom are K (1 - rho)/(1 + rho), at most K - 2 and at least 2. Picking the plateau of the
-    blocking curve by hand, as the paper does, needs far longer runs; tests/test_drift_statistics.py checks that the 95 % interval of this
-    estimator holds the true slope as often as it should, for correlation times up to a twentieth of the run.
+    Averaging within blocks is the renormalisation of Flyvbjerg and Petersen (J. Chem. Phys. 91, 461
+    (1989)): oscillations faster than a block cancel, and what the blocks still remember of each
+    other is little. K = 32 is tried first, and 16 if neighbouring blocks remain correlated by more
+    than 1/sqrt(K). The last factor repairs the rest as a first-order autoregressive process would
+    have it, with rho = (r + 2/K) / (1 - 4/K) from the lag-one correlation r of the e_k, which the
+    removal of a line biases low by (2 + 4 rho)/K (D. Tjostheim and J. Paulsen, Biometrika 70, 389
+    (1983)), and kept within 0 to 0.8. The effective degrees of freedom are K (1 - rho)/(1 + rho),
+    at most K - 2 and at least 2. Picking the plateau of the blocking curve by hand, as the paper
+    does, needs far longer runs; tests/test_drift_statistics.py checks that the 95 % interval of
+    this estimator holds the true slope as often as it should, for correlation times up to a
+    twentieth of the run.
 
-    Args:
-        time: times of the samples, shape (n,), strictly increasing.
-        values: samples, shape (n,).
-
-    Raises:
-        ValueError: shapes differ, fewer than two samples, a value that is not finite, or times that do not increase.
+    :param time: times of the samples, shape (n,), strictly increasing.
+    :param values: samples, shape (n,).
+    :raises ValueError: shapes differ, fewer than two samples, a value that is not finite, or times
+        that do not increase.
     """
     t, y = _checked_series(time, values)
     slope, intercept, residuals = _least_squares(t, y)
@@ -128,24 +131,22 @@ def drift_statistics(
     atom_count: int,
     tolerance: float = DEFAULT_TOLERANCE,
 ) -> DriftStatistics:
-    """Assess one run from its conserved quantity H(t) and kinetic temperature T(t), sampled at outer steps.
+    """Assess one run from its conserved quantity H(t) and temperature T(t) at outer steps.
 
-    Args:
-        time_ps: shape (n,), ps.
-        conserved_eV: H of the whole system, shape (n,), eV.
-        temperature_K: shape (n,), K.
-        atom_count: number of atoms N.
-        tolerance: largest drift of H/N that counts as conserved (meV/atom/ps).
-
-    Raises:
-        ValueError: as :func:`fit_line`, or if ``atom_count`` or ``tolerance`` is not positive.
+    :param time_ps: shape (n,), ps.
+    :param conserved_eV: H of the whole system, shape (n,), eV.
+    :param temperature_K: shape (n,), K.
+    :param atom_count: number of atoms N.
+    :param tolerance: largest drift of H/N that counts as conserved (meV/atom/ps).
+    :raises ValueError: as :func:`fit_line`, or if ``atom_count`` or ``tolerance`` is not positive.
     """
     if atom_count < 1:
         raise ValueError(f"atom_count must be at least 1, found {atom_count}")
     if not tolerance > 0:
         raise ValueError(f"tolerance must be positive (meV/atom/ps), found {tolerance}")
     time, conserved = _checked_series(time_ps, conserved_eV)
-    # Relative to the start before scaling: H is thousands of eV, its fluctuations are micro-electronvolts per atom.
+    # Relative to the start before scaling: H is thousands of eV, its fluctuations are
+    # micro-electronvolts per atom.
     per_atom = (conserved - conserved[0]) * 1000.0 / atom_count
     energy = fit_line(time, per_atom)
     return DriftStatistics(
@@ -162,9 +163,9 @@ def judge(energy: LineFit, tolerance: float, monotone: bool = False) -> Verdict:
     """Turn a drift rate and its error into a verdict.
 
     - *conserves*: the whole 95 % interval of the slope lies within +-tolerance.
-    - *drifts*: the whole interval lies outside +-tolerance and the slope is more than three standard errors from zero;
-      or the slope exceeds the tolerance and the series changes steadily one way (``monotone``): a run-away is
-      not a line, so its error about a line is meaningless.
+    - *drifts*: the whole interval lies outside +-tolerance and the slope is more than three
+      standard errors from zero; or the slope exceeds the tolerance and the series changes steadily
+      one way (``monotone``): a run-away is not a line, so its error about a line is meaningless.
     - *inconclusive* otherwise: run longer.
     """
     size = abs(energy.slope)
@@ -180,7 +181,8 @@ def judge(energy: LineFit, tolerance: float, monotone: bool = False) -> Verdict:
 def changes_steadily(values: ArrayLike) -> bool:
     """Whether eight consecutive block means strictly rise, or strictly fall.
 
-    For a series without trend whose blocks are independent the chance is 2/8!, one in twenty thousand.
+    For a series without trend whose blocks are independent the chance is 2/8!, one in twenty
+    thousand.
     """
     y = np.asarray(values, dtype=float)
     if len(y) < 2 * _TREND_BLOCKS:
@@ -196,7 +198,8 @@ def _checked_series(
     y = np.asarray(values, dtype=np.float64)
     if t.ndim != 1 or t.shape != y.shape:
         raise ValueError(
-            f"time and values must be one-dimensional and of one length, found shapes {t.shape} and {y.shape}"
+            "time and values must be one-dimensional and of one length, "
+            f"found shapes {t.shape} and {y.shape}"
         )
     if len(t) < 2:
         raise ValueError(f"a slope needs at least two samples, found {len(t)}")
@@ -226,7 +229,8 @@ def _least_squares(
 
 
 def _slope_error(t: NDArray[np.float64], y: NDArray[np.float64]) -> tuple[float, float]:
-    """Standard error of the slope and its effective degrees of freedom; infinite and 0 if too short."""
+    """Standard error of the slope and its effective degrees of freedom; infinite and 0 if too
+    short."""
     if len(t) < _FEWEST_SAMPLES:
         return math.inf, 0.0
     for count in (count for count in _BLOCK_COUNTS if count <= len(t)):
@@ -250,7 +254,8 @@ def _block_means(values: NDArray[np.float64], count: int) -> NDArray[np.float64]
 
 
 def _unbiased_correlation(residuals: NDArray[np.float64]) -> float:
-    """Lag-one autocorrelation of residuals of a line, corrected for the bias that fitting the line causes."""
+    """Lag-one autocorrelation of residuals of a line, corrected for the bias that fitting the line
+    causes."""
     total = float(residuals @ residuals)
     if total == 0.0:
         return 0.0

@@ -1,0 +1,124 @@
+"""``md-bridge demo``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+from md_bridge import demo as job
+from md_bridge.drift.analysis import summary
+from md_bridge.drift.nve import NveRun
+from md_bridge.drift.report import write_report
+from md_bridge.drift.table import terminal_table
+
+_INTERRUPTED = 130
+
+
+@click.command()
+@click.option(
+    "--out",
+    type=click.Path(file_okay=False, path_type=Path),
+    default="md-bridge-demo",
+    show_default=True,
+    help="Folder for everything the demo writes.",
+)
+@click.option(
+    "--ps",
+    "length_ps",
+    type=float,
+    default=job.DEFAULT_LENGTH_PS,
+    show_default=True,
+    help="Length of each run in ps. Longer runs have smaller error bars.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON, and no table.")
+def demo(out: Path, length_ps: float, as_json: bool) -> None:
+    """Run the bundled water model in LAMMPS and i-PI and see what conserves energy.
+
+    From one start, NVE with conservative forces, with direct forces, and with multiple time
+    stepping (M = 2, 4 and 8 in LAMMPS, M = 4 in i-PI). Ends with a table, a picture and a page.
+    Ctrl-C keeps the runs that are done.
+
+    \b
+    Example:
+      md-bridge demo --out my-demo --ps 1
+
+    Exit codes: 0 all runs finished, 1 a run failed, 2 bad options, 130 interrupted.
+    """
+    try:
+        runs = job.planned_runs(length_ps)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--ps") from error
+    screen = Console(stderr=True)
+    from md_bridge.engine import choose_threads
+
+    threads = choose_threads(0, 1)
+    settings = job.describe_settings(runs, threads)
+    outcome = job.Outcome()
+    interrupted = _perform(runs, out, threads, outcome, screen)
+    for label, reason in outcome.failures.items():
+        screen.print(f"{label} failed: {reason}", style="red", markup=False, highlight=False)
+    if interrupted:
+        screen.print(f"Interrupted: {len(outcome.records)} of {len(runs)} runs are complete.")
+    if outcome.records:
+        _report(outcome, settings, out, as_json, screen)
+    if interrupted:
+        raise SystemExit(_INTERRUPTED)
+    if outcome.failures:
+        raise SystemExit(1)
+
+
+def _perform(
+    runs: list[NveRun], out: Path, threads: int, outcome: job.Outcome, screen: Console
+) -> bool:
+    """Do the runs behind a progress bar; True if the user stopped them."""
+    with _Bar(runs, screen) as bar:
+        try:
+            job.perform(runs, out, threads, bar.steps_done, outcome)
+        except KeyboardInterrupt:
+            return True
+    return False
+
+
+def _report(
+    outcome: job.Outcome, settings: job.RunSettings, out: Path, as_json: bool, screen: Console
+) -> None:
+    analysis, files = write_report(outcome.records, settings, out, outcome.difference)
+    if as_json:
+        click.echo(json.dumps(summary(analysis, settings, outcome.difference), allow_nan=False))
+        return
+    console = Console()
+    console.print(terminal_table(analysis, console.width))
+    console.print(f"\nPage      {files.page}\nPicture   {files.png}\nNumbers   {files.summary}")
+
+
+class _Bar:
+    """One bar over all runs, in units of the expected cost, so that the time left is honest."""
+
+    def __init__(self, runs: list[NveRun], screen: Console) -> None:
+        self._total = sum(run.outer_steps * job.expected_cost(run) for run in runs)
+        self._done = dict.fromkeys(runs, 0)
+        self._progress = Progress(
+            TextColumn("{task.description:20}"),
+            BarColumn(),
+            TextColumn("{task.percentage:3.0f} %"),
+            TimeRemainingColumn(),
+            console=screen,
+        )
+        self._task: TaskID = self._progress.add_task("starting", total=self._total)
+
+    def __enter__(self) -> _Bar:
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+    def steps_done(self, run: NveRun, steps: int) -> None:
+        """Advance the bar to these outer steps of this run."""
+        self._done[run] = steps
+        done = sum(steps * job.expected_cost(run) for run, steps in self._done.items())
+        self._progress.update(self._task, completed=done, description=run.label)

@@ -1,0 +1,186 @@
+"""The main job: one start, one model, conservative, direct and MTS dynamics in both engines."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import ase.io
+from ase import Atoms
+
+from md_bridge._paths import DATA
+from md_bridge.drift.analysis import ForceDifference, RunSettings
+from md_bridge.drift.force_difference import force_difference
+from md_bridge.drift.nve import NveRun, RunError
+from md_bridge.drift.nve_ipi import run_ipi_nve
+from md_bridge.drift.nve_lammps import TRAJECTORY, run_lammps_nve
+from md_bridge.drift.series import RunRecord
+from md_bridge.drift.speed import speedup_bound
+
+MODEL = DATA / "water.pt"
+START = DATA / "water-start.xyz"
+
+TIMESTEP_FS = 0.5
+DEFAULT_LENGTH_PS = 0.5
+"""Six runs of this length take three to four minutes on two cores."""
+
+_MULTIPLICITIES = (2, 4, 8)
+_IPI_MULTIPLICITY = 4
+# All runs are of one length: a whole number of the longest outer steps, and enough of them for
+# block averages.
+_LONGEST_OUTER_STEP_PS = max(_MULTIPLICITIES) * TIMESTEP_FS / 1000
+_FEWEST_OUTER_STEPS = 16
+SHORTEST_PS = _LONGEST_OUTER_STEP_PS * _FEWEST_OUTER_STEPS
+
+_FRAMES = 8
+_USUAL_COST_RATIO = 2.7
+_PACKAGES = ("md-bridge", "torch", "metatomic-torch", "lammps", "ipi")
+
+StepsDone = Callable[[NveRun, int], None]
+"""Called with a run and the number of its outer steps that are done."""
+
+
+@dataclass
+class Outcome:
+    """What a demo has produced so far; complete unless it was stopped or runs failed."""
+
+    records: list[RunRecord] = field(default_factory=list)
+    failures: dict[str, str] = field(default_factory=dict)
+    """Why, by the label of the run."""
+    difference: ForceDifference | None = None
+
+
+def planned_runs(length_ps: float) -> list[NveRun]:
+    """The six runs, all of one length.
+
+    :param length_ps: rounded to a whole number of the longest outer steps
+    :raises ValueError: if that is too short for error bars
+    """
+    longest = round(length_ps / _LONGEST_OUTER_STEP_PS)
+    if longest < _FEWEST_OUTER_STEPS:
+        raise ValueError(
+            f"expected at least {SHORTEST_PS:g} ps for each run, found {length_ps:g} ps: "
+            "too few samples for an error bar"
+        )
+    inner_steps = longest * max(_MULTIPLICITIES)
+
+    def run(engine: str, forces: str, multiplicity: int | None = None) -> NveRun:
+        steps = inner_steps // (multiplicity or 1)
+        return NveRun(engine, forces, multiplicity, TIMESTEP_FS, steps)
+
+    return [
+        run("lammps", "conservative"),
+        run("lammps", "direct"),
+        *(run("lammps", "mts", multiplicity) for multiplicity in _MULTIPLICITIES),
+        run("i-pi", "mts", _IPI_MULTIPLICITY),
+    ]
+
+
+def expected_cost(run: NveRun, ratio: float = _USUAL_COST_RATIO) -> float:
+    """Cost of an outer step in conservative evaluations: what a progress bar should count."""
+    if run.forces == "conservative":
+        return 1.0
+    if run.multiplicity is None:
+        return 1.0 / ratio
+    return run.multiplicity / speedup_bound(run.multiplicity, ratio)
+
+
+def perform(
+    runs: Sequence[NveRun], folder: Path, threads: int, steps_done: StepsDone, outcome: Outcome
+) -> None:
+    """Do the runs one after the other; a run that fails does not stop the next.
+
+    :param folder: each run gets a folder of its own in ``folder/runs``
+    :param outcome: filled as results come, so that nothing is lost on Ctrl-C
+    """
+    start = read_start()
+    for run, name in zip(runs, _folder_names(runs), strict=True):
+        try:
+            record = _perform(run, start, folder / "runs" / name, threads, steps_done)
+        except RunError as error:
+            outcome.failures[run.label] = str(error)
+        else:
+            outcome.records.append(record)
+        steps_done(run, run.outer_steps)
+        if run.forces == "conservative" and run.label not in outcome.failures:
+            frames = read_frames(folder / "runs" / name / TRAJECTORY, start)
+            outcome.difference = force_difference(MODEL, frames, threads)
+
+
+def read_start() -> Atoms:
+    """The bundled start: water at 300 K, with velocities."""
+    atoms = ase.io.read(START)
+    assert isinstance(atoms, Atoms)
+    return atoms
+
+
+def read_frames(trajectory: Path, start: Atoms) -> list[Atoms]:
+    """Configurations that a LAMMPS run of ``start`` left."""
+    frames = ase.io.read(trajectory, index=":", format="lammps-dump-text")
+    return [
+        Atoms(start.numbers, positions=frame.positions, cell=frame.cell, pbc=start.pbc)
+        for frame in frames
+    ]
+
+
+def describe_settings(runs: Sequence[NveRun], threads: int) -> RunSettings:
+    """What the page says about model, system and machine."""
+    from md_bridge.engine import Engine
+
+    start = read_start()
+    info = Engine(MODEL).info
+    run = runs[0]
+    return RunSettings(
+        model=f"{info.name or MODEL.name} (cutoff {info.cutoff:g} Å, {info.dtype})",
+        system=f"{start.get_chemical_formula()}, {len(start)} atoms in {start.get_volume():.0f} Å³",
+        atom_count=len(start),
+        timestep_fs=run.timestep_fs,
+        length_ps=run.outer_steps * run.outer_timestep_fs / 1000,
+        threads=threads,
+        machine=_machine(),
+        versions=dict(_versions()),
+    )
+
+
+def _perform(
+    run: NveRun, start: Atoms, folder: Path, threads: int, steps_done: StepsDone
+) -> RunRecord:
+    def progress(steps: int) -> None:
+        steps_done(run, min(steps, run.outer_steps))
+
+    if run.engine == "i-pi":
+        return run_ipi_nve(start, MODEL, run, folder, progress, threads)
+    interval = max(1, run.outer_steps // _FRAMES) if run.forces == "conservative" else None
+    return run_lammps_nve(start, MODEL, run, folder, progress, threads, interval)
+
+
+def _folder_names(runs: Sequence[NveRun]) -> Iterator[str]:
+    for run in runs:
+        yield run.label.lower().replace(" ", "-").replace("=", "")
+
+
+def _machine() -> str:
+    cores = len(os.sched_getaffinity(0))
+    return f"{cores} core{'s' if cores > 1 else ''}, {_processor()}, {platform.system()}"
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        lines = []
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()
+
+
+def _versions() -> Iterator[tuple[str, str]]:
+    yield "Python", platform.python_version()
+    for package in _PACKAGES:
+        try:
+            yield package, importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            continue

@@ -1,0 +1,122 @@
+"""NVE runs in i-PI, with the model in i-PI's own process (``ffdirect``)."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+from ase import Atoms
+from ase.io import write
+from ase.units import fs
+from ipi.utils.units import unit_to_internal
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from md_bridge.drift.nve import (
+    LineCounter,
+    NveRun,
+    Progress,
+    RunError,
+    console_script,
+    standard_orientation,
+    watch,
+)
+from md_bridge.drift.series import RunRecord
+
+PROPERTIES = "run.properties"
+
+_STEP_TIME = re.compile(r"Average timings at MD step\s+\d+\. t/step:\s+([0-9.eE+-]+)")
+# i-PI's own, rounded constants: those with which it reads positions and the time step
+_ANGSTROM_PER_FS = unit_to_internal("length", "angstrom", 1.0) / unit_to_internal(
+    "time", "femtosecond", 1.0
+)
+
+
+def run_ipi_nve(
+    start: Atoms, model: Path, run: NveRun, folder: Path, progress: Progress, threads: int
+) -> RunRecord:
+    """Run NVE in i-PI and return H(t) and T(t) at every outer step.
+
+    :param start: positions, velocities and cell; periodic
+    :param model: exported model
+    :param folder: gets the input and all output
+    :raises RunError: if i-PI fails, or its output is incomplete
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    oriented = standard_orientation(start)
+    write(folder / "start.xyz", oriented, format="extxyz")
+    (folder / "input.xml").write_text(ipi_input(oriented, model, run), encoding="utf-8")
+    # else i-PI would keep the old file under another name
+    properties = folder / PROPERTIES
+    properties.unlink(missing_ok=True)
+    log = folder / "log.i-pi"
+    watch(
+        [console_script("i-pi"), "input.xml"],
+        folder,
+        log,
+        {"OMP_NUM_THREADS": str(threads)},
+        LineCounter(properties, lambda line: not line.startswith(b"#")),
+        progress,
+    )
+    return read_properties(properties, log, run, len(start))
+
+
+def ipi_input(start: Atoms, model: Path, run: NveRun) -> str:
+    """The input file, as a user would write it, with the start in it to full precision.
+
+    :param start: in standard orientation, see :func:`md_bridge.drift.nve.standard_orientation`
+    """
+    from md_bridge.ipi import driver_path
+
+    environment = Environment(
+        loader=PackageLoader("md_bridge.drift"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template("nve.xml.j2").render(
+        run=run,
+        driver=driver_path(),
+        model=model,
+        properties=PROPERTIES,
+        atom_count=len(start),
+        labels=_array(start.get_chemical_symbols()),
+        cell=_array(_numbers(start.cell.array.T)),
+        positions=_array(_numbers(start.get_positions())),
+        velocities=_array(_numbers(start.get_velocities() * fs * _ANGSTROM_PER_FS)),
+        masses=_array(_numbers(start.get_masses())),
+    )
+
+
+def read_properties(properties: Path, log: Path, run: NveRun, atom_count: int) -> RunRecord:
+    """H(t), T(t) from i-PI's properties file and the time of each step from its log.
+
+    :raises RunError: if either has another number of steps than expected
+    """
+    rows = np.loadtxt(properties, ndmin=2) if properties.exists() else np.empty((0, 3))
+    text = log.read_text(encoding="utf-8", errors="replace")
+    step_times = [float(found) for found in _STEP_TIME.findall(text)]
+    if rows.shape != (run.outer_steps + 1, 3) or len(step_times) != run.outer_steps:
+        raise RunError(
+            f"expected {run.outer_steps + 1} lines of 3 numbers in {properties} and "
+            f"{run.outer_steps} step times in {log}, found shape {rows.shape} and "
+            f"{len(step_times)}"
+        )
+    return RunRecord(
+        run.engine,
+        run.forces,
+        run.multiplicity,
+        run.timestep_fs,
+        atom_count,
+        sum(step_times),
+        *rows.T,
+    )
+
+
+def _numbers(values: np.ndarray) -> list[str]:
+    return [f"{value:.17g}" for value in np.ravel(values)]
+
+
+def _array(values: list[str]) -> str:
+    return f"[ {', '.join(values)} ]"

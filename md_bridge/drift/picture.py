@@ -1,0 +1,170 @@
+"""The picture of the runs: H(t) at two scales, and T(t)."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from md_bridge.drift.analysis import Analysis, RunResult
+from md_bridge.drift.series import RunRecord
+
+# Okabe and Ito's colours, told apart by colour-blind readers; one run keeps its colour everywhere.
+_COLOURS = {
+    "lammps-conservative": "#000000",
+    "lammps-direct": "#D55E00",
+    "lammps-mts-2": "#009E73",
+    "lammps-mts-4": "#0072B2",
+    "lammps-mts-8": "#E69F00",
+    "i-pi-mts-4": "#CC79A7",
+}
+_OTHER_COLOURS = ("#56B4E9", "#8C6D00", "#7F7F7F", "#882255", "#332288")
+
+# A run this many times further off than the quietest one leaves the magnified panel.
+_OUTLIER = 12.0
+_HEADROOM = 1.25
+_LABEL_SPACING = 0.068  # of the panel's height
+
+
+def draw(analysis: Analysis) -> Figure:
+    """Three panels over time: H(t) - H(0) per atom at full scale, the same magnified, and T(t)."""
+    figure = Figure(figsize=(5.9, 8.6), layout="constrained")
+    FigureCanvasAgg(figure)
+    full, zoom, temperature = figure.subplots(3, 1, sharex=True)
+    colours = run_colours([result.record for result in analysis.results])
+    energies = [(result, energy_change(result.record)) for result in analysis.results]
+
+    _draw_lines(full, energies, colours)
+    full.set_title("Conserved quantity, every run", loc="left", fontsize=11, fontweight="bold")
+    full.set_ylabel("[H(t) − H(0)] / N  (meV/atom)")
+    limit = _quiet_limit(energies)
+    inside = [(result, y) for result, y in energies if np.max(np.abs(y)) <= limit]
+    _label_lines(full, _merge_quiet(energies, inside), colours)
+
+    _draw_lines(zoom, energies, colours)
+    zoom.set_ylim(-limit, limit)
+    zoom.set_title("The same, magnified", loc="left", fontsize=11, fontweight="bold")
+    zoom.set_ylabel("[H(t) − H(0)] / N  (meV/atom)")
+    _label_lines(zoom, _labels(energies), colours, limit)
+
+    temperatures = [(result, result.record.temperature_K) for result in analysis.results]
+    _draw_lines(temperature, temperatures, colours)
+    temperature.set_title("Kinetic temperature", loc="left", fontsize=11, fontweight="bold")
+    temperature.set_ylabel("T  (K)")
+    temperature.set_xlabel("time  (ps)")
+    _label_lines(temperature, _labels(temperatures), colours)
+    for axes in (full, zoom, temperature):
+        _plain_frame(axes)
+    return figure
+
+
+def as_svg(figure: Figure) -> bytes:
+    """The figure as SVG, text as outlines so that it looks the same everywhere."""
+    return _render(figure, "svg")
+
+
+def as_png(figure: Figure) -> bytes:
+    return _render(figure, "png")
+
+
+def energy_change(record: RunRecord) -> NDArray[np.float64]:
+    """[H(t) - H(0)] / N, shape (n,), meV/atom."""
+    return (record.conserved_eV - record.conserved_eV[0]) * 1000.0 / record.atom_count
+
+
+def run_colours(records: Sequence[RunRecord]) -> dict[str, str]:
+    """Colour of each run by its name: fixed for the usual runs, the next free one for others."""
+    free = iter(_OTHER_COLOURS * (len(records) // len(_OTHER_COLOURS) + 1))
+    return {
+        record.name: _COLOURS[record.name] if record.name in _COLOURS else next(free)
+        for record in records
+    }
+
+
+_Lines = Sequence[tuple[RunResult, NDArray[np.float64]]]
+_Labels = list[tuple[str, str, float]]
+"""(text, run name, height) of each label."""
+
+
+def _draw_lines(axes: Axes, lines: _Lines, colours: dict[str, str]) -> None:
+    for result, values in lines:
+        record = result.record
+        axes.plot(record.time_ps, values, color=colours[record.name], linewidth=1.3)
+
+
+def _quiet_limit(energies: _Lines) -> float:
+    """Half the height of the magnified panel: it holds the runs on the scale of the quietest."""
+    sizes = [float(np.max(np.abs(values))) for _, values in energies]
+    smallest = min(sizes)
+    kept = [size for size in sizes if size <= max(_OUTLIER * smallest, 1e-9)]
+    return _HEADROOM * max(max(kept), 1e-6)
+
+
+def _labels(lines: _Lines) -> _Labels:
+    return [(result.record.label, result.record.name, float(v[-1])) for result, v in lines]
+
+
+def _merge_quiet(energies: _Lines, inside: _Lines) -> _Labels:
+    """At full scale the quiet runs coincide: one label for all of them."""
+    if len(inside) == len(energies) or len(inside) < 2:
+        return _labels(energies)
+    quiet = {result.record.name for result, _ in inside}
+    first = inside[0][0].record.name
+    labels = [label for label in _labels(energies) if label[1] not in quiet]
+    return [*labels, (f"the {len(inside)} others", first, 0.0)]
+
+
+def _label_lines(
+    axes: Axes, labels: _Labels, colours: dict[str, str], limit: float | None = None
+) -> None:
+    """Names at the right end of the lines, pushed apart where they would overlap."""
+    low, high = axes.get_ylim()
+    wanted = sorted(labels, key=lambda label: label[2])
+    heights = [min(max((value - low) / (high - low), 0.0), 1.0) for _, _, value in wanted]
+    for (text, name, value), height in zip(wanted, _spread(heights), strict=True):
+        if limit is not None and abs(value) > limit:
+            text += " ↑" if value > 0 else " ↓"
+        axes.annotate(
+            text,
+            xy=(1.0, height),
+            xytext=(6, 0),
+            xycoords="axes fraction",
+            textcoords="offset points",
+            color=colours[name],
+            fontsize=10,
+            va="center",
+            annotation_clip=False,
+        )
+
+
+def _spread(heights: Sequence[float]) -> list[float]:
+    """Ascending heights at least one label apart, moved as little as possible, within 0 to 1."""
+    spread: list[float] = []
+    for height in heights:
+        spread.append(max(height, spread[-1] + _LABEL_SPACING) if spread else height)
+    ceiling = 1.0
+    for index in range(len(spread) - 1, -1, -1):
+        spread[index] = min(spread[index], ceiling)
+        ceiling = spread[index] - _LABEL_SPACING
+    return spread
+
+
+def _plain_frame(axes: Axes) -> None:
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(axis="y", color="#dddddd", linewidth=0.6)
+    axes.set_axisbelow(True)
+    axes.margins(x=0)
+
+
+def _render(figure: Figure, kind: str) -> bytes:
+    stream = io.BytesIO()
+    with matplotlib.rc_context({"svg.fonttype": "path", "svg.hashsalt": "md-bridge"}):
+        metadata = {"Date": None} if kind == "svg" else None
+        figure.savefig(stream, format=kind, dpi=200, facecolor="white", metadata=metadata)
+    return stream.getvalue()

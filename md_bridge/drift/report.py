@@ -1,0 +1,65 @@
+"""Everything that a set of runs leaves behind: page, picture, summary and series."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from md_bridge.drift import picture
+from md_bridge.drift.analysis import (
+    Analysis,
+    ForceDifference,
+    RunSettings,
+    analyse,
+    summary,
+    write_summary,
+)
+from md_bridge.drift.page import render_page
+from md_bridge.drift.series import RunRecord, write_csv
+from md_bridge.drift.statistics import DEFAULT_TOLERANCE
+
+
+@dataclass(frozen=True)
+class ReportFiles:
+    """Where :func:`write_report` put what."""
+
+    page: Path
+    png: Path
+    svg: Path
+    summary: Path
+    series: tuple[Path, ...]
+
+
+def write_report(
+    records: Sequence[RunRecord],
+    settings: RunSettings,
+    folder: Path,
+    difference: ForceDifference | None = None,
+    tolerance: float = DEFAULT_TOLERANCE,
+) -> tuple[Analysis, ReportFiles]:
+    """Analyse the runs and write ``report.html``, ``report.png``, ``report.svg``,
+    ``summary.json`` and ``series/<run>.csv`` into ``folder`` (made if missing).
+
+    :raises ValueError: no runs.
+    """
+    if not records:
+        raise ValueError("expected at least one finished run, found none: nothing to report")
+    analysis = analyse(records, tolerance)
+    files = ReportFiles(
+        page=folder / "report.html",
+        png=folder / "report.png",
+        svg=folder / "report.svg",
+        summary=folder / "summary.json",
+        series=tuple(folder / "series" / f"{record.name}.csv" for record in records),
+    )
+    (folder / "series").mkdir(parents=True, exist_ok=True)
+    for record, path in zip(records, files.series, strict=True):
+        write_csv(record, path)
+    write_summary(summary(analysis, settings, difference), files.summary)
+    figure = picture.draw(analysis)
+    svg = picture.as_svg(figure)
+    files.svg.write_bytes(svg)
+    files.png.write_bytes(picture.as_png(figure))
+    files.page.write_text(render_page(analysis, settings, difference, svg), encoding="utf-8")
+    return analysis, files

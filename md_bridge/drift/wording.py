@@ -1,0 +1,179 @@
+"""Numbers as people read them, and sentences made from them: true whatever the runs show."""
+
+from __future__ import annotations
+
+import math
+
+from md_bridge.drift.analysis import Analysis, ForceDifference, RunResult
+from md_bridge.drift.statistics import Verdict
+
+RESONANCE_FS = 4.0
+"""Outer steps from about half the period of the fastest vibration on can resonate (O-H: 9 fs)."""
+
+COLUMNS = (
+    ("run", ""),
+    ("drift", "meV/atom/ps"),
+    ("verdict", ""),
+    ("fluctuation", "meV/atom"),
+    ("temperature drift", "K/ps"),
+    ("wall time", "s/ps"),
+    ("speed-up", ""),
+    ("bound", ""),
+)
+"""Heading and unit of each cell of :func:`table_row`."""
+
+COLUMN_MEANINGS = {
+    "drift": "Least-squares slope of the conserved quantity H (kinetic + conservative potential "
+    "energy), per atom, ± one standard error that allows for autocorrelation (block averages).",
+    "verdict": "conserves: the 95 % interval of the drift lies within ±{tolerance:g} meV/atom/ps. "
+    "drifts: it lies outside, or the energy changes steadily one way. inconclusive: run longer.",
+    "fluctuation": "Root mean square of H about that line, per atom: the size of the oscillation "
+    "that any finite time step causes.",
+    "temperature drift": "Slope of the kinetic temperature ± one standard error. In a short run it "
+    "also holds the natural exchange of kinetic and potential energy.",
+    "wall time": "Seconds of wall time for one picosecond, set-up left out.",
+    "speed-up": "Wall time of {reference} over that of this run.",
+    "bound": "The most that M can give: S(M) = M·F / (M − 1 + F), where F is the cost of a "
+    "conservative evaluation over that of a direct one{ratio}.",
+}
+
+
+def with_error(value: float, error: float) -> str:
+    """``-0.012 ± 0.005``: both with the decimals that the error's first two digits need."""
+    if not math.isfinite(error):
+        return f"{_plain(value, 3)} ± ?"
+    decimals = _decimals(error, 2) if error > 0 else 3
+    return f"{_minus(f'{value:.{decimals}f}')} ± {error:.{decimals}f}"
+
+
+def table_row(result: RunResult) -> tuple[str, ...]:
+    """The cells of a run, in the order of :data:`COLUMNS`."""
+    statistics = result.statistics
+    return (
+        result.record.label,
+        with_error(statistics.energy.slope, statistics.energy.stderr),
+        statistics.verdict.value,
+        _plain(statistics.energy.rms, 2),
+        with_error(statistics.temperature.slope, statistics.temperature.stderr),
+        _plain(result.record.wall_s_per_ps, 3),
+        _factor(result.speedup),
+        _factor(result.speedup_bound),
+    )
+
+
+def column_meanings(analysis: Analysis) -> dict[str, str]:
+    """One explanation a column, with the numbers of these runs in it."""
+    ratio = f" (measured here: {analysis.cost_ratio:.2f})" if analysis.cost_ratio else ""
+    reference = f"the {analysis.reference.label} run" if analysis.reference else "conservative"
+    return {
+        name: text.format(tolerance=analysis.tolerance, reference=reference, ratio=ratio)
+        for name, text in COLUMN_MEANINGS.items()
+    }
+
+
+def verdict_sentence(result: RunResult) -> str:
+    """What one run shows."""
+    record, statistics = result.record, result.statistics
+    energy = statistics.energy
+    interval = f"{_minus(_rounded(energy.slope, energy.half_width))}"
+    if math.isfinite(energy.half_width):
+        interval += f" ± {_rounded(energy.half_width, energy.half_width)} meV/atom/ps (95 %)"
+    else:
+        interval += " meV/atom/ps, too short for an error"
+    if statistics.verdict is Verdict.CONSERVES:
+        zero = ", zero within its error" if energy.is_zero_within_error else ""
+        return f"{record.label} conserves energy: it drifts by {interval}{zero}."
+    if statistics.verdict is Verdict.DRIFTS:
+        way = "heats" if energy.slope > 0 else "cools"
+        return (
+            f"{record.label} does not conserve energy: it {way} by {interval}, "
+            f"{_plain(statistics.largest_excursion, 2)} meV/atom away from its start at most."
+        )
+    return (
+        f"{record.label} cannot be judged from {record.length_ps:.3g} ps: it drifts by {interval}, "
+        f"where up to {statistics.tolerance:g} counts as conserved. Run longer."
+    )
+
+
+def limit_sentences(analysis: Analysis, difference: ForceDifference | None) -> list[str]:
+    """What limits M here: the model's two kinds of forces, resonance, and the price of a step."""
+    sentences = [_largest_multiplicity(analysis)]
+    if difference is not None:
+        sentences.append(
+            f"Direct and conservative forces of this model differ by {1000 * difference.rms:.0f} "
+            f"meV/Å (rms; largest component {1000 * difference.largest:.0f}, where the forces "
+            f"themselves have {1000 * difference.conservative_rms:.0f} rms). Between two outer "
+            "steps nothing corrects this difference: the better the direct forces, the larger M."
+        )
+    resonant = sorted(
+        {
+            (result.record.multiplicity, result.record.timestep_fs)
+            for result in analysis.results
+            if result.record.multiplicity is not None
+            and result.record.multiplicity * result.record.timestep_fs >= RESONANCE_FS
+        }
+    )
+    for multiplicity, timestep in resonant:
+        sentences.append(
+            f"M = {multiplicity} makes an outer step of {multiplicity * timestep:g} fs. From about "
+            f"{RESONANCE_FS:g} fs on, half the period of the fastest vibration (O-H: 9 fs), the "
+            "correction can resonate with that vibration and pump energy into it, however good "
+            "the direct forces are."
+        )
+    if analysis.cost_ratio is not None:
+        sentences.append(
+            f"A conservative evaluation costs F = {analysis.cost_ratio:.2f} direct ones, so no M "
+            f"gains more than a factor of {analysis.cost_ratio:.2f}."
+        )
+    return sentences
+
+
+def _largest_multiplicity(analysis: Analysis) -> str:
+    verdicts: dict[int, set[Verdict]] = {}
+    for result in analysis.results:
+        if result.record.multiplicity is not None:
+            found = verdicts.setdefault(result.record.multiplicity, set())
+            found.add(result.statistics.verdict)
+    tried = ", ".join(str(m) for m in sorted(verdicts))
+    conserving = [m for m, found in verdicts.items() if found == {Verdict.CONSERVES}]
+    drifting = [m for m, found in verdicts.items() if Verdict.DRIFTS in found]
+    if not verdicts:
+        return "No multiple-time-step run was made."
+    text = f"Of the M tried ({tried}), "
+    text += (
+        f"{max(conserving)} is the largest that conserves energy"
+        if conserving
+        else "none is shown to conserve energy"
+    )
+    if drifting:
+        text += f", and {min(drifting)} the smallest that drifts"
+    return text + f" (tolerance {analysis.tolerance:g} meV/atom/ps)."
+
+
+def _decimals(size: float, digits: int) -> int:
+    return max(0, digits - 1 - math.floor(math.log10(size)))
+
+
+def _rounded(value: float, scale: float) -> str:
+    """``value`` with the decimals that two digits of ``scale`` need."""
+    if not math.isfinite(scale) or scale <= 0:
+        return f"{value:.3g}"
+    return f"{value:.{_decimals(scale, 2)}f}"
+
+
+def _plain(value: float, digits: int) -> str:
+    """Fixed notation with at least ``digits`` significant digits."""
+    if value == 0 or not math.isfinite(value):
+        return f"{value:g}"
+    return _minus(f"{value:.{_decimals(abs(value), digits)}f}")
+
+
+def _factor(value: float | None) -> str:
+    return "-" if value is None else f"{value:.2f}"
+
+
+def _minus(text: str) -> str:
+    """A true minus sign, and none before a rounded zero."""
+    if not text.startswith("-"):
+        return text
+    return text[1:] if float(text) == 0 else "−" + text[1:]
