@@ -1,10 +1,12 @@
 """Turn a trained model into a file that LAMMPS, i-PI and ASE run.
 
 A plain torch module needs no knowledge of metatensor; see :func:`export_module`.
+A metatrain checkpoint, or an exported file that wants other metadata: :func:`export_file`.
 """
 
+from .checkpoint import export_file
 from .errors import ExportError
 from .geometry import pair_vectors
 from .module import export_module
 
-__all__ = ["ExportError", "export_module", "pair_vectors"]
+__all__ = ["ExportError", "export_file", "export_module", "pair_vectors"]

@@ -22,6 +22,7 @@ from metatomic.torch import (
 from .compilation import compile_module
 from .errors import ExportError, nearest
 from .files import check_destination, save_atomically
+from .metadata import parse_metadata
 from .metatomic_model import PlainModuleModel
 from .probe import OUTPUT_NAMES, Probe, probe_module
 
@@ -136,29 +137,6 @@ def parse_elements(elements: Sequence[str | int]) -> list[int]:
     if not numbers:
         raise ExportError("the list of elements is empty; give those the model was trained on")
     return numbers
-
-
-def parse_metadata(
-    metadata: Mapping[str, Any] | ModelMetadata | None, default_name: str
-) -> ModelMetadata:
-    """``metadata`` as metatomic stores it.
-
-    :raises ExportError: an unknown key, or a value of the wrong type
-    """
-    if metadata is None:
-        return ModelMetadata(name=default_name)
-    if not isinstance(metadata, Mapping):
-        return metadata
-    valid = ("name", "description", "authors", "references", "extra")
-    for key in metadata:
-        if key not in valid:
-            raise ExportError(
-                f"unknown metadata '{key}'; expected {', '.join(valid)}.{nearest(key, valid)}"
-            )
-    try:
-        return ModelMetadata(**{"name": default_name, **metadata})
-    except (RuntimeError, TypeError, ValueError) as error:
-        raise ExportError(f"the metadata can not be stored: {error}") from error
 
 
 def _check_numbers(cutoff: float, layers: int) -> None:

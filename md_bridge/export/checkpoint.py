@@ -1,0 +1,158 @@
+"""Export of what others trained: metatrain checkpoints, and files that are exported already."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import warnings
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from metatomic.torch import AtomisticModel, ModelMetadata
+
+from .errors import ExportError
+from .files import check_destination, save_atomically
+from .metadata import merge_metadata, parse_metadata
+from .model_file import Kind, identify, load_exported
+from .outputs import keep_outputs
+
+DTYPES = {"float32": torch.float32, "float64": torch.float64}
+
+
+def export_file(
+    source: str | os.PathLike[str],
+    path: str | os.PathLike[str],
+    *,
+    dtype: str | None = None,
+    outputs: Sequence[str] | None = None,
+    devices: Sequence[str] | None = None,
+    metadata: Mapping[str, Any] | ModelMetadata | None = None,
+    trust: bool = False,
+) -> Path:
+    """Export a metatrain checkpoint, or save an exported model again with other metadata.
+
+    :param source: a metatrain checkpoint (``.ckpt``) or an exported model (``.pt``)
+    :param path: file to write, ``something.pt``
+    :param dtype: ``"float32"`` or ``"float64"``; None: that of the training. Checkpoints only
+    :param outputs: outputs (and variants, ``energy/pbe``) to keep; None: all
+    :param devices: device types the file may run on, the best first; None: those of the model
+    :param metadata: added to what the source says; as in :func:`md_bridge.export.export_module`
+    :param trust: load a checkpoint even if that runs code stored in it
+    :returns: the path written
+    :raises ExportError: with what was expected and what was found
+    """
+    path = check_destination(path)
+    added = parse_metadata(metadata)
+    if dtype is not None and dtype not in DTYPES:
+        raise ExportError(f"unknown dtype '{dtype}'; expected 'float32' or 'float64'")
+    if identify(source) is Kind.EXPORTED:
+        model = load_exported(source)
+        found = model.capabilities().dtype
+        if dtype not in (None, found):
+            raise ExportError(
+                f"'{source}' is exported in {found} already; another dtype needs its checkpoint"
+            )
+    else:
+        model = _export_checkpoint(load_checkpoint(source, trust=trust), source, dtype)
+    model = keep_outputs(
+        model,
+        outputs=outputs,
+        devices=devices,
+        metadata=merge_metadata(model.metadata(), added),
+    )
+    return save_atomically(model, path)
+
+
+def load_checkpoint(path: str | os.PathLike[str], *, trust: bool = False) -> dict[str, Any]:
+    """The contents of a metatrain checkpoint, read without running code stored in it.
+
+    A checkpoint is a pickle, which can run anything when it is loaded; torch's weights-only loading
+    refuses all but tensors, numbers and text, and the classes that metatrain itself stores.
+
+    :param trust: if that is not enough, load everything
+    :raises ExportError: truncated, not a metatrain checkpoint, or it needs ``trust``
+    """
+    allowed = _metatrain_classes()
+    try:
+        with torch.serialization.safe_globals(allowed):
+            checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        if not trust:
+            raise ExportError(_asks_for_trust(path, allowed)) from error
+        checkpoint = torch.load(path, map_location="cpu", weights_only=False)
+    except (RuntimeError, EOFError) as error:
+        raise ExportError(
+            f"the checkpoint '{path}' can not be read: {_first_line(error)}. Is it complete?"
+        ) from error
+    if not isinstance(checkpoint, dict) or "architecture_name" not in checkpoint:
+        raise ExportError(
+            f"'{path}' was saved by torch, but not by metatrain: {_describe(checkpoint)}. To "
+            "export weights of your own, load them into their torch module and give that to "
+            "md_bridge.export.export_module"
+        )
+    return checkpoint
+
+
+def _export_checkpoint(
+    checkpoint: dict[str, Any], source: str | os.PathLike[str], dtype: str | None
+) -> AtomisticModel:
+    from metatrain.utils.architectures import find_all_architectures
+    from metatrain.utils.io import model_from_checkpoint
+
+    name = checkpoint["architecture_name"]
+    if name not in find_all_architectures():
+        raise ExportError(
+            f"'{source}' holds a model of the architecture '{name}', which the installed metatrain "
+            f"does not have; it has {', '.join(sorted(find_all_architectures()))}. Install the "
+            "metatrain that trained it"
+        )
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "`torch.jit", DeprecationWarning)
+            module = model_from_checkpoint(checkpoint, context="export")
+            if dtype is not None:
+                module = module.to(DTYPES[dtype])
+            return module.export()
+    except ImportError as error:
+        raise ExportError(
+            f"the architecture '{name}' of '{source}' needs packages that are missing: {error}"
+        ) from error
+    except (RuntimeError, ValueError, KeyError) as error:
+        raise ExportError(f"metatrain can not build the model of '{source}': {error}") from error
+
+
+def _metatrain_classes() -> list[type]:
+    try:
+        from metatrain.utils.data.dataset import DatasetInfo
+        from metatrain.utils.data.target_info import TargetInfo
+    except ImportError as error:
+        raise ExportError(
+            "a checkpoint is read with the package metatrain, which is missing: "
+            "pip install 'md-bridge[train]'"
+        ) from error
+    # torch.ScriptObject: metatensor's and metatomic's own C++ classes
+    return [torch.ScriptObject, DatasetInfo, TargetInfo]
+
+
+def _asks_for_trust(path: str | os.PathLike[str], allowed: list[type]) -> str:
+    known = {f"{item.__module__}.{item.__qualname__}" for item in allowed}
+    found = set(torch.serialization.get_unsafe_globals_in_checkpoint(path)) - known
+    return (
+        f"'{path}' holds more than numbers and text ({', '.join(sorted(found))}): loading it runs "
+        "code that is stored in it, which could do anything. If you trust where it comes from, "
+        "say so: --trust on the command line, trust=True in Python"
+    )
+
+
+def _describe(checkpoint: object) -> str:
+    if isinstance(checkpoint, dict):
+        keys = [str(key) for key in checkpoint]
+        more = ", …" if len(keys) > 5 else ""
+        return f"expected the key 'architecture_name', found {', '.join(keys[:5])}{more}"
+    return f"expected a dictionary, found a {type(checkpoint).__name__}"
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -1,0 +1,79 @@
+"""What kind of file a path is, told from its contents and not from its name."""
+
+from __future__ import annotations
+
+import os
+import zipfile
+from enum import Enum
+from pathlib import Path
+
+from metatomic.torch import AtomisticModel, load_atomistic_model
+
+from .errors import ExportError
+
+
+class Kind(Enum):
+    """The kinds of file that this package reads."""
+
+    EXPORTED = "exported model"
+    CHECKPOINT = "checkpoint"
+
+
+def identify(path: str | os.PathLike[str]) -> Kind:
+    """Exported model or checkpoint?
+
+    :raises ExportError: neither: missing, truncated, or another kind of file, said in words
+    """
+    path = Path(path)
+    if not path.exists():
+        raise ExportError(f"there is no file '{path}'")
+    if path.is_dir():
+        raise ExportError(f"'{path}' is a folder; expected a model file")
+    if path.stat().st_size == 0:
+        raise ExportError(f"'{path}' is empty")
+    try:
+        with zipfile.ZipFile(path) as archive:
+            # a torch archive has one folder, which holds everything
+            names = {name.partition("/")[2] for name in archive.namelist()}
+    except zipfile.BadZipFile as error:
+        raise ExportError(f"'{path}' {_not_an_archive(path)}") from error
+    if "extra/metatomic-version" in names:
+        return Kind.EXPORTED
+    if any(name.startswith("code/") for name in names):
+        raise ExportError(
+            f"'{path}' is a TorchScript file, but not an exported atomistic model: it does not say "
+            "which elements, units, cutoff and outputs it has. Export its torch module with "
+            "md_bridge.export.export_module"
+        )
+    if "data.pkl" in names:
+        return Kind.CHECKPOINT
+    raise ExportError(
+        f"'{path}' is truncated, or a zip archive of something else: expected a metatrain checkpoint "
+        "(.ckpt) or an exported model (.pt)"
+    )
+
+
+def _not_an_archive(path: Path) -> str:
+    with open(path, "rb") as file:
+        start = file.read(4)
+    if start == b"PK\x03\x04":
+        return "is truncated: copy or download it again"
+    return (
+        "is not a model file: expected a metatrain checkpoint (.ckpt) or an exported model (.pt), "
+        f"found a file that starts with {start!r}"
+    )
+
+
+def load_exported(path: str | os.PathLike[str]) -> AtomisticModel:
+    """Load an exported model.
+
+    :raises ExportError: it is not one, or can not be read
+    """
+    if identify(path) is not Kind.EXPORTED:
+        raise ExportError(
+            f"'{path}' is a checkpoint; export it first: md-bridge export {path} -o model.pt"
+        )
+    try:
+        return load_atomistic_model(path)
+    except (RuntimeError, ValueError) as error:
+        raise ExportError(f"the exported model '{path}' can not be loaded: {error}") from error

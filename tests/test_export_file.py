@@ -1,0 +1,197 @@
+"""Export of metatrain checkpoints, and of files that are exported already."""
+
+import pickle
+import zipfile
+
+import ase.build
+import models
+import numpy as np
+import pytest
+import torch
+from metatomic.torch import load_atomistic_model
+from metatomic_ase import MetatomicCalculator
+from pet_models import pet_checkpoint
+
+from md_bridge.export import ExportError, export_file
+
+
+def water(seed=0):
+    atoms = ase.build.molecule("H2O")
+    atoms.set_cell([4.0, 4.2, 4.4])
+    atoms.pbc = True
+    atoms = atoms * (2, 2, 2)
+    atoms.rattle(0.1, seed=seed)
+    return atoms
+
+
+def results(path, direct=False):
+    atoms = water()
+    atoms.calc = MetatomicCalculator(path, non_conservative=direct, check_consistency=True)
+    return atoms.get_potential_energy(), atoms.get_forces(), atoms.get_stress()
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory):
+    return pet_checkpoint(tmp_path_factory.mktemp("pet") / "tiny.ckpt")
+
+
+def test_checkpoint_equals_mtt_export(tmp_path, checkpoint):
+    from metatrain.cli.export import export_model
+
+    export_model(checkpoint, tmp_path / "mtt.pt", extensions=tmp_path / "extensions")
+    ours = export_file(checkpoint, tmp_path / "ours.pt")
+    for direct in (False, True):
+        for a, b in zip(results(ours, direct), results(tmp_path / "mtt.pt", direct), strict=True):
+            np.testing.assert_array_equal(a, b)
+
+
+def test_checkpoint_in_double_precision(tmp_path, checkpoint):
+    single = results(export_file(checkpoint, tmp_path / "single.pt"))
+    double_path = export_file(checkpoint, tmp_path / "double.pt", dtype="float64")
+    assert load_atomistic_model(double_path).capabilities().dtype == "float64"
+    double = results(double_path)
+    for a, b in zip(single, double, strict=True):
+        np.testing.assert_allclose(a, b, atol=2e-5)
+        assert np.abs(np.asarray(a) - b).max() > 0  # it is not the same arithmetic
+
+
+def test_metadata_is_added_to_what_the_source_says(tmp_path, checkpoint):
+    first = export_file(checkpoint, tmp_path / "a.pt", metadata={"name": "tiny", "authors": ["A"]})
+    second = export_file(
+        first,
+        tmp_path / "b.pt",
+        metadata={"authors": ["B"], "references": {"model": ["10.1000/x"]}, "extra": {"k": "v"}},
+    )
+    stored = load_atomistic_model(second).metadata()
+    assert stored.name == "tiny"
+    assert stored.authors == ["A", "B"]
+    assert stored.references["model"] == ["10.1000/x"]
+    assert any("2305.19302" in text for text in stored.references["architecture"])
+    assert stored.extra == {"k": "v"}
+    np.testing.assert_array_equal(results(first)[1], results(second)[1])
+
+
+def test_kept_outputs_and_devices(tmp_path):
+    names = ["energy", "non_conservative_force", "energy/pbe", "non_conservative_force/pbe"]
+    source = pet_checkpoint(tmp_path / "variants.ckpt", outputs=names)
+    everything = export_file(source, tmp_path / "all.pt")
+    for start, result in ((source, "from-checkpoint.pt"), (everything, "from-file.pt")):
+        part = export_file(
+            start,
+            tmp_path / result,
+            outputs=["energy/pbe", "non_conservative_force/pbe"],
+            devices=["cpu"],
+        )
+        capabilities = load_atomistic_model(part).capabilities()
+        assert "energy/pbe" in capabilities.outputs
+        assert "energy" not in capabilities.outputs
+        assert capabilities.supported_devices == ["cpu"]
+        kept, full = water(), water()
+        kept.calc = MetatomicCalculator(part, variants={"energy": "pbe"}, check_consistency=True)
+        full.calc = MetatomicCalculator(everything, variants={"energy": "pbe"})
+        np.testing.assert_array_equal(kept.get_forces(), full.get_forces())
+    # once more: the file that we made is a source like any other
+    again = export_file(part, tmp_path / "again.pt", outputs=["energy/pbe"])
+    assert list(load_atomistic_model(again).capabilities().outputs) == ["energy/pbe"]
+
+
+def test_pair_lists_survive_a_second_export(tmp_path):
+    first = models.two_layers().export(tmp_path / "a.pt")
+    for outputs in (None, ["energy"]):
+        second = export_file(first, tmp_path / "b.pt", outputs=outputs)
+        (options,) = load_atomistic_model(second).requested_neighbor_lists()
+        assert options.cutoff == 4.0
+        assert options.full_list
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"outputs": ["energies"]}, "no output 'energies'; it has .*mean 'energy'"),
+        ({"outputs": ["non_conservative_force"]}, "have no energy"),
+        ({"devices": ["tpu"]}, "does not run on 'tpu'; it runs on"),
+        ({"dtype": "half"}, "unknown dtype 'half'"),
+        ({"metadata": {"citation": "x"}}, "unknown metadata 'citation'"),
+    ],
+)
+def test_wrong_options(tmp_path, checkpoint, options, message):
+    with pytest.raises(ExportError, match=message):
+        export_file(checkpoint, tmp_path / "m.pt", **options)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_dtype_of_an_exported_file_is_fixed(tmp_path):
+    path = models.lennard_jones().export(tmp_path / "a.pt", dtype="float32")
+    with pytest.raises(ExportError, match="exported in float32 already; another dtype needs"):
+        export_file(path, tmp_path / "b.pt", dtype="float64")
+
+
+# --- wrong files ----------------------------------------------------------------------------------
+
+
+def write(path, contents):
+    path.write_bytes(contents)
+    return path
+
+
+def test_missing_empty_and_foreign_files(tmp_path):
+    out = tmp_path / "out.pt"
+    with pytest.raises(ExportError, match="there is no file"):
+        export_file(tmp_path / "nothing.ckpt", out)
+    with pytest.raises(ExportError, match="is a folder"):
+        export_file(tmp_path, out)
+    with pytest.raises(ExportError, match="is empty"):
+        export_file(write(tmp_path / "empty.ckpt", b""), out)
+    with pytest.raises(ExportError, match=r"not a model file.*starts with b'LAMM'"):
+        export_file(write(tmp_path / "data.ckpt", b"LAMMPS data file"), out)
+    with zipfile.ZipFile(tmp_path / "some.zip", "w") as archive:
+        archive.writestr("a/b", "c")
+    with pytest.raises(ExportError, match="a zip archive of something else"):
+        export_file(tmp_path / "some.zip", out)
+    assert not out.exists()
+
+
+def test_truncated_files(tmp_path, checkpoint):
+    contents = checkpoint.read_bytes()
+    half = write(tmp_path / "half.ckpt", contents[: len(contents) // 2])
+    with pytest.raises(ExportError, match="is truncated"):
+        export_file(half, tmp_path / "out.pt")
+
+
+def test_torchscript_that_is_not_an_atomistic_model(tmp_path):
+    torch.jit.save(torch.jit.script(torch.nn.Linear(2, 2)), tmp_path / "linear.pt")
+    with pytest.raises(ExportError, match="not an exported atomistic model"):
+        export_file(tmp_path / "linear.pt", tmp_path / "out.pt")
+
+
+def test_checkpoints_of_others(tmp_path, checkpoint):
+    torch.save(torch.nn.Linear(2, 2).state_dict(), tmp_path / "weights.ckpt")
+    with pytest.raises(ExportError, match=r"not by metatrain.*found weight, bias"):
+        export_file(tmp_path / "weights.ckpt", tmp_path / "out.pt")
+
+    contents = torch.load(checkpoint, weights_only=False)
+    torch.save({**contents, "architecture_name": "perceptron"}, tmp_path / "unknown.ckpt")
+    with pytest.raises(ExportError, match="architecture 'perceptron', which the installed"):
+        export_file(tmp_path / "unknown.ckpt", tmp_path / "out.pt")
+
+
+class Malicious:
+    """A pickle that writes a file when it is loaded."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return (open, (str(self.path), "w"))
+
+
+def test_code_in_a_checkpoint_runs_only_when_trusted(tmp_path, checkpoint):
+    ran = tmp_path / "ran"
+    contents = torch.load(checkpoint, weights_only=False)
+    contents["surprise"] = Malicious(ran)
+    torch.save(contents, tmp_path / "bad.ckpt", pickle_module=pickle)
+    with pytest.raises(ExportError, match=r"io.open.*--trust on the command line, trust=True"):
+        export_file(tmp_path / "bad.ckpt", tmp_path / "out.pt")
+    assert not ran.exists()
+    export_file(tmp_path / "bad.ckpt", tmp_path / "out.pt", trust=True)
+    assert ran.exists()
