@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#pragma once
+
+#include <exception>
+#include <string>
+
+#include "pointers.h"
+
+namespace mdbridge_lammps {
+
+/// Where what the engine throws becomes a LAMMPS error. Work handed to it must not call LAMMPS's
+/// own error functions: it throws mdbridge::Error instead.
+class ErrorBoundary : protected LAMMPS_NS::Pointers {
+ public:
+  explicit ErrorBoundary(LAMMPS_NS::LAMMPS* lmp) : Pointers(lmp) {}
+
+  /// For work that all ranks do at the same time and that may fail on some of them only (a file
+  /// that one node lacks): all ranks stop, with the message of the first one that failed.
+  template <typename Work>
+  void together(Work&& work) {
+    const std::string message = message_of(work);
+    stop_if_any(message);
+  }
+
+  /// For work in every step, where agreeing would cost time: a rank that fails stops all others.
+  template <typename Work>
+  void alone(Work&& work) {
+    const std::string message = message_of(work);
+    if (!message.empty()) stop(message);
+  }
+
+ private:
+  /// What the work threw; empty if it went well.
+  template <typename Work>
+  std::string message_of(Work&& work) {
+    try {
+      work();
+    } catch (const std::bad_alloc&) {
+      return "out of memory";
+    } catch (const std::exception& error) {
+      const std::string what = error.what();
+      return what.empty() ? "unknown error" : what;
+    }
+    return "";
+  }
+
+  void stop_if_any(const std::string& message);
+  [[noreturn]] void stop(const std::string& message);
+};
+
+}  // namespace mdbridge_lammps

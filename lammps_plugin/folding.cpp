@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "folding.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <string>
+#include <unordered_map>
+
+#include "atom.h"
+#include "domain.h"
+#include "error.hpp"
+#include "neigh_list.h"
+
+namespace mdbridge_lammps {
+
+using Label = std::array<std::int32_t, 5>;
+
+void Folding::rebuild(const LAMMPS_NS::NeighList& list, const std::vector<int>& elements,
+                      int layers) {
+  find_sites(elements);
+  pairs_.clear();
+  const bool foreign_sites = static_cast<int>(atoms_.size()) > owned_;
+  // rows of ghosts are there only if they were asked for (several ranks, message passing)
+  const int rows = foreign_sites ? list.inum + list.gnum : list.inum;
+  std::size_t count = 0;
+  for (int row = 0; row < rows; ++row) count += list.numneigh[list.ilist[row]];
+  pairs_.reserve(5 * count);
+  for (int row = 0; row < rows; ++row) add_pairs_of(list.ilist[row], list);
+  if (foreign_sites) {
+    close_under_reversal();
+    drop_beyond(layers);
+  }
+}
+
+void Folding::find_sites(const std::vector<int>& elements) {
+  const int local = atom->nlocal;
+  const int all = local + atom->nghost;
+  atoms_.clear();
+  images_.assign(all, Image{});
+  std::unordered_map<LAMMPS_NS::tagint, std::int32_t> site_of;
+  site_of.reserve(local);
+  const auto add_site = [&](int index) {
+    images_[index].site = static_cast<std::int32_t>(atoms_.size());
+    site_of[atom->tag[index]] = images_[index].site;
+    atoms_.push_back(index);
+  };
+  for (int i = 0; i < local; ++i) {
+    if (elements[atom->type[i]] > 0) add_site(i);
+  }
+  owned_ = static_cast<int>(atoms_.size());
+  for (int i = local; i < all; ++i) {
+    if (elements[atom->type[i]] == 0) continue;
+    const auto found = site_of.find(atom->tag[i]);
+    if (found == site_of.end()) {
+      add_site(i);
+    } else {
+      images_[i] = {found->second, shift_between(atoms_[found->second], i)};
+    }
+  }
+}
+
+std::array<std::int32_t, 3> Folding::shift_between(int owner, int ghost) const {
+  double d[3];
+  for (int k = 0; k < 3; ++k) d[k] = atom->x[ghost][k] - atom->x[owner][k];
+  // Voigt order of LAMMPS: xx, yy, zz, yz, xz, xy
+  const double* h = domain->h_inv;
+  const double fraction[3] = {h[0] * d[0] + h[5] * d[1] + h[4] * d[2], h[1] * d[1] + h[3] * d[2],
+                              h[2] * d[2]};
+  std::array<std::int32_t, 3> shift{};
+  for (int k = 0; k < 3; ++k) {
+    const double rounded = domain->periodicity[k] ? std::round(fraction[k]) : 0.0;
+    if (std::abs(fraction[k] - rounded) > 0.01) {
+      throw mdbridge::Error("a ghost of atom ID " + std::to_string(atom->tag[owner]) +
+                            " is not a periodic image of it: check that no two atoms have the "
+                            "same ID (reset_atoms id)");
+    }
+    shift[k] = static_cast<std::int32_t>(rounded);
+  }
+  return shift;
+}
+
+void Folding::add_pairs_of(int i, const LAMMPS_NS::NeighList& list) {
+  const Image& from = images_[i];
+  if (from.site < 0) return;
+  const int* neighbours = list.firstneigh[i];
+  for (int n = 0; n < list.numneigh[i]; ++n) {
+    const Image& to = images_[neighbours[n] & NEIGHMASK];
+    if (to.site < 0) continue;
+    pairs_.push_back(from.site);
+    pairs_.push_back(to.site);
+    for (int k = 0; k < 3; ++k) pairs_.push_back(to.shift[k] - from.shift[k]);
+  }
+}
+
+/// Add (j, i, -S) for each (i, j, S), once each: the rows of ghosts at the edge are incomplete, and
+/// several ghosts of one atom repeat a pair.
+void Folding::close_under_reversal() {
+  std::vector<Label> labels;
+  labels.reserve(2 * pairs_.size() / 5);
+  for (std::size_t p = 0; p < pairs_.size(); p += 5) {
+    const std::int32_t* q = &pairs_[p];
+    labels.push_back({q[0], q[1], q[2], q[3], q[4]});
+    labels.push_back({q[1], q[0], -q[2], -q[3], -q[4]});
+  }
+  std::sort(labels.begin(), labels.end());
+  labels.erase(std::unique(labels.begin(), labels.end()), labels.end());
+  pairs_.clear();
+  for (const Label& label : labels) pairs_.insert(pairs_.end(), label.begin(), label.end());
+}
+
+/// Leave out pairs and foreign sites that no owned atom can feel: with L message-passing layers the
+/// energy of an atom depends on a pair if one of its ends is at most L - 1 neighbours away.
+void Folding::drop_beyond(int layers) {
+  constexpr int far = std::numeric_limits<int>::max();
+  std::vector<int> distance(atoms_.size(), far);
+  std::fill(distance.begin(), distance.begin() + owned_, 0);
+  for (int layer = 1; layer < layers; ++layer) {
+    for (std::size_t p = 0; p < pairs_.size(); p += 5) {
+      if (distance[pairs_[p]] == layer - 1 && distance[pairs_[p + 1]] == far) {
+        distance[pairs_[p + 1]] = layer;
+      }
+    }
+  }
+  std::vector<std::int32_t> new_site(atoms_.size(), -1);
+  std::vector<int> kept_atoms(atoms_.begin(), atoms_.begin() + owned_);
+  for (int s = 0; s < owned_; ++s) new_site[s] = s;
+  std::vector<std::int32_t> kept_pairs;
+  for (std::size_t p = 0; p < pairs_.size(); p += 5) {
+    if (distance[pairs_[p]] == far && distance[pairs_[p + 1]] == far) continue;
+    for (int end = 0; end < 2; ++end) {
+      const std::int32_t site = pairs_[p + end];
+      if (new_site[site] < 0) {
+        new_site[site] = static_cast<std::int32_t>(kept_atoms.size());
+        kept_atoms.push_back(atoms_[site]);
+      }
+      kept_pairs.push_back(new_site[site]);
+    }
+    kept_pairs.insert(kept_pairs.end(), pairs_.begin() + p + 2, pairs_.begin() + p + 5);
+  }
+  pairs_ = std::move(kept_pairs);
+  atoms_ = std::move(kept_atoms);
+}
+
+}  // namespace mdbridge_lammps

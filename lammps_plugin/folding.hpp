@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <vector>
+
+#include "pointers.h"
+
+namespace LAMMPS_NS {
+class NeighList;
+}
+
+namespace mdbridge_lammps {
+
+/// Which of a rank's atoms the model sees (its sites), and how ghosts fold onto them.
+///
+/// LAMMPS surrounds the atoms of a rank by explicit copies, its ghosts. The model gets each atom
+/// once: a ghost of an own atom becomes that atom and a cell shift, and of all ghosts of a foreign
+/// atom one stays. On one rank 81 atoms are 81 sites, however small the box.
+class Folding : protected LAMMPS_NS::Pointers {
+ public:
+  explicit Folding(LAMMPS_NS::LAMMPS* lmp) : Pointers(lmp) {}
+
+  /// Fold the atoms and the pairs of a neighbour list that has just been built.
+  ///
+  /// `elements`: atomic number by LAMMPS type (index 0 unused); 0 for types that the model does not
+  /// see. `layers`: how many cutoffs far an owned atom feels; what lies beyond is left out. Throws
+  /// mdbridge::Error if a ghost is no periodic image of its owner.
+  void rebuild(const LAMMPS_NS::NeighList& list, const std::vector<int>& elements, int layers);
+
+  /// LAMMPS index of each site; the sites of owned atoms come first, in the order of the atoms.
+  const std::vector<int>& atoms() const { return atoms_; }
+  int owned() const { return owned_; }
+  /// Candidate pairs, both i->j and j->i, as mdbridge::Pairs::provide wants them.
+  std::vector<std::int32_t> take_pairs() { return std::move(pairs_); }
+
+ private:
+  struct Image {
+    std::int32_t site = -1;
+    std::array<std::int32_t, 3> shift{};
+  };
+
+  void find_sites(const std::vector<int>& elements);
+  std::array<std::int32_t, 3> shift_between(int owner, int ghost) const;
+  void add_pairs_of(int atom, const LAMMPS_NS::NeighList& list);
+  void close_under_reversal();
+  void drop_beyond(int layers);
+
+  std::vector<int> atoms_;
+  int owned_ = 0;
+  std::vector<Image> images_;  // by LAMMPS index
+  std::vector<std::int32_t> pairs_;
+};
+
+}  // namespace mdbridge_lammps

@@ -1,0 +1,9 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "pair_library.hpp"
+
+#include "pair_mdbridge.hpp"
+
+extern "C" __attribute__((visibility("default"))) LAMMPS_NS::Pair* mdbridge_create_pair(
+    LAMMPS_NS::LAMMPS* lammps) {
+  return new mdbridge_lammps::PairMDBridge(lammps);
+}

@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#pragma once
+
+// What the registration library (plugin.cpp) knows of the library with the pair style.
+
+namespace LAMMPS_NS {
+class LAMMPS;
+class Pair;
+}  // namespace LAMMPS_NS
+
+namespace mdbridge_lammps {
+
+inline constexpr char pair_library_name[] = "libmdbridge_lammps.so";
+inline constexpr char create_pair_symbol[] = "mdbridge_create_pair";
+using CreatePair = LAMMPS_NS::Pair* (*)(LAMMPS_NS::LAMMPS*);
+
+}  // namespace mdbridge_lammps

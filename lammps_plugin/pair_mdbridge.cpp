@@ -1,0 +1,317 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "pair_mdbridge.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+#include "atom.h"
+#include "comm.h"
+#include "domain.h"
+#include "error.hpp"
+#include "force.h"
+#include "model.hpp"
+#include "neigh_list.h"
+#include "neighbor.h"
+#include "net_force.hpp"
+#include "update.h"
+
+namespace mdbridge_lammps {
+
+using mdbridge::Error;
+using mdbridge::Evaluation;
+using mdbridge::Structure;
+using mdbridge::Wanted;
+namespace utils = LAMMPS_NS::utils;
+
+namespace {
+
+/// Adds the wall time until its end to a sum.
+class Stopwatch {
+ public:
+  explicit Stopwatch(double& sum) : sum_(sum), start_(LAMMPS_NS::platform::walltime()) {}
+  ~Stopwatch() { sum_ += LAMMPS_NS::platform::walltime() - start_; }
+  Stopwatch(const Stopwatch&) = delete;
+  Stopwatch& operator=(const Stopwatch&) = delete;
+
+ private:
+  double& sum_;
+  double start_;
+};
+
+}  // namespace
+
+void PairMDBridge::setup() { list_is_stale_ = true; }
+
+void PairMDBridge::compute(int eflag, int vflag) {
+  const Stopwatch watch(own_time_.total);
+  ev_init(eflag, vflag);
+  boundary_.alone([&] {
+    update_structure(/*respa=*/false);
+    const Wanted asked = wanted();
+    const Evaluation evaluation = evaluate(asked);
+    add_forces(evaluation.conservative_forces, 1.0);
+    if (asked.direct_forces) add_direct_forces(evaluation.direct_forces, 1.0);
+    tally(evaluation,
+          asked.direct_virial ? evaluation.direct_virial : evaluation.conservative_virial);
+    tally_atoms(evaluation.atomic_energies);
+  });
+}
+
+/// What a single evaluation must give in this step.
+Wanted PairMDBridge::wanted() const {
+  if (vflag_atom != 0) {
+    throw Error(
+        "the per-atom virial that compute stress/atom or heat/flux asks for is not defined by the "
+        "model: use the total pressure (compute pressure), or compute stress/atom with 'ke' only");
+  }
+  Wanted wanted;
+  wanted.energy = eflag_either != 0;
+  wanted.atomic_energies = eflag_atom != 0;
+  wanted.direct_forces = settings_.forces == Settings::Forces::direct;
+  wanted.conservative_forces = !wanted.direct_forces;
+  if (vflag_global != 0) {
+    wanted.direct_virial = wanted.direct_forces && settings_.virial == Settings::Virial::direct;
+    wanted.conservative_virial = !wanted.direct_virial;
+  }
+  if (wanted.direct_virial) require_direct_virial();
+  return wanted;
+}
+
+void PairMDBridge::require_direct_virial() const {
+  const std::string remedy =
+      ". The pressure was asked for in step " + std::to_string(update->ntimestep) +
+      " (thermo output asks for it unless thermo_style custom leaves press out): leave it out, or "
+      "take it from the energy of the model, at the cost of a gradient, with the keyword 'virial "
+      "conservative'";
+  if (domain->nonperiodic != 0) {
+    throw Error("a direct stress is defined for a box that is periodic in x, y and z only" +
+                remedy);
+  }
+  if (comm->nprocs > 1) {
+    throw Error("a direct stress cannot be put together from several MPI ranks" + remedy);
+  }
+  Wanted wanted;
+  wanted.energy = false;
+  wanted.direct_virial = true;
+  try {
+    engine_->require(wanted);
+  } catch (const mdbridge::ModelError& error) {
+    throw Error(error.what() + remedy);
+  }
+}
+
+void PairMDBridge::compute_inner() {
+  const Stopwatch watch(own_time_.total);
+  boundary_.alone([&] {
+    if (update->setupflag != 0) start_respa();
+    update_structure(/*respa=*/true);
+    try {
+      // the set-up calls the outer level right after the inner one, at the same positions
+      const bool outer_follows = update->setupflag != 0;
+      add_direct_forces(fused_->direct(structures_, outer_follows).front().direct_forces, 1.0);
+    } catch (const mdbridge::NonFiniteError& error) {
+      throw Error(describe(error));
+    }
+  });
+}
+
+void PairMDBridge::compute_middle() {
+  boundary_.alone([] {
+    throw Error(
+        "run_style respa with a middle level is not supported: the direct forces of the model are "
+        "the inner level and the conservative correction is the outer one");
+  });
+}
+
+void PairMDBridge::compute_outer(int eflag, int vflag) {
+  const Stopwatch watch(own_time_.total);
+  ev_init(eflag, vflag);
+  boundary_.alone([&] {
+    update_structure(/*respa=*/true);
+    const Wanted also = wanted();  // refuses what no model can give
+    try {
+      const Evaluation& evaluation = fused_->conservative(structures_).front();
+      add_forces(evaluation.conservative_forces, 1.0);
+      add_direct_forces(evaluation.direct_forces, -1.0);
+      tally(evaluation, evaluation.conservative_virial);
+    } catch (const mdbridge::NonFiniteError& error) {
+      throw Error(describe(error));
+    }
+    if (also.atomic_energies) {
+      Wanted atoms;
+      atoms.atomic_energies = true;
+      tally_atoms(evaluate(atoms).atomic_energies);
+    }
+  });
+}
+
+/// Before the first step of a run with inner and outer levels.
+void PairMDBridge::start_respa() {
+  if (settings_.forces == Settings::Forces::direct) {
+    throw Error(
+        "run_style respa with inner and outer levels uses direct forces in the inner level and "
+        "corrects them by conservative ones in the outer level: leave out 'forces direct' (or use "
+        "run_style verlet for direct forces alone)");
+  }
+  Wanted both;
+  both.conservative_forces = true;
+  both.direct_forces = true;
+  engine_->require(both);
+  if (!fused_) fused_ = std::make_unique<mdbridge::FusedForces>(engine_, 0.0);
+  fused_->restart();
+  const double outer_step = update->dt / force->femtosecond;
+  if (comm->me == 0 && outer_step > 4.0 + 1e-9) {
+    utils::logmesg(lmp,
+                   "Pair style mdbridge: the outer time step is {:.4g} fs. Above 4 fs it resonates "
+                   "with bonds to hydrogen; watch the drift of etotal.\n",
+                   outer_step);
+  }
+}
+
+Evaluation PairMDBridge::evaluate(const Wanted& wanted) {
+  mdbridge::Pairs& pairs = list_for_respa_ ? fused_->pairs(0) : pairs_;
+  try {
+    return engine_->evaluate(structures_.front(), pairs, wanted);
+  } catch (const mdbridge::NonFiniteError& error) {
+    throw Error(describe(error));
+  }
+}
+
+std::string PairMDBridge::describe(const mdbridge::NonFiniteError& error) const {
+  std::string what = error.what();
+  if (error.atom() >= 0 && error.atom() < structures_.front().size()) {
+    const int i = folding_.atoms()[error.atom()];
+    what = "the model returned a force that is not finite on atom ID " +
+           std::to_string(atom->tag[i]) + " (element " +
+           mdbridge::chemical_symbol(elements_[atom->type[i]]) + ", type " +
+           std::to_string(atom->type[i]) + ")";
+  }
+  return "in step " + std::to_string(update->ntimestep) + " " + what +
+         ". The structure has probably left what the model was trained on: look at the last "
+         "frames, try a smaller timestep";
+}
+
+// ---- from LAMMPS to the engine
+
+/// Bring the structure (and, if LAMMPS has a new neighbour list, the pairs) up to date.
+void PairMDBridge::update_structure(bool respa) {
+  if (list_is_stale_ || list_for_respa_ != respa || neighbor->lastcall != list_step_ ||
+      neighbor->ncalls != list_calls_) {
+    rebuild_list(respa);
+  }
+  Structure& structure = structures_.front();
+  const auto& atoms = folding_.atoms();
+  const double to_angstrom = 1.0 / units_.length;
+  for (std::size_t s = 0; s < atoms.size(); ++s) {
+    const double* x = atom->x[atoms[s]];
+    for (int k = 0; k < 3; ++k) structure.positions[3 * s + k] = x[k] * to_angstrom;
+    structure.types[s] = elements_[atom->type[atoms[s]]];
+  }
+  const double* h = domain->h;  // Voigt order of LAMMPS: xx, yy, zz, yz, xz, xy
+  const double rows[9] = {h[0], 0, 0, h[5], h[1], 0, h[4], h[3], h[2]};
+  for (int a = 0; a < 3; ++a) {
+    structure.periodic[a] = domain->periodicity[a] != 0;
+    for (int k = 0; k < 3; ++k) {
+      structure.cell[3 * a + k] = structure.periodic[a] ? rows[3 * a + k] * to_angstrom : 0.0;
+    }
+  }
+  if (list_positions_.empty()) {
+    list_positions_ = structure.positions;
+  } else {
+    require_valid_list();
+  }
+}
+
+void PairMDBridge::rebuild_list(bool respa) {
+  const auto& info = engine_->info();
+  const double layers = info.cutoff > 0.0 ? info.interaction_range / info.cutoff : 1.0;
+  folding_.rebuild(*list, elements_, static_cast<int>(std::ceil(layers - 1e-6)));
+  Structure& structure = structures_.front();
+  const std::size_t count = folding_.atoms().size();
+  structure.types.resize(count);
+  structure.positions.resize(3 * count);
+  structure.owned = folding_.owned();
+  (respa ? fused_->pairs(0) : pairs_).provide(folding_.take_pairs());
+  list_positions_.clear();
+  list_is_stale_ = false;
+  list_for_respa_ = respa;
+  list_step_ = neighbor->lastcall;
+  list_calls_ = neighbor->ncalls;
+}
+
+/// A pair can be missing once two atoms have together moved further than the list reaches beyond
+/// the cutoff.
+void PairMDBridge::require_valid_list() const {
+  const auto& positions = structures_.front().positions;
+  double largest = 0.0;
+  double second = 0.0;
+  for (std::size_t i = 0; i < positions.size(); i += 3) {
+    double squared = 0.0;
+    for (int k = 0; k < 3; ++k) {
+      const double d = positions[i + k] - list_positions_[i + k];
+      squared += d * d;
+    }
+    if (squared > second) {
+      second = std::min(squared, largest);
+      largest = std::max(squared, largest);
+    }
+  }
+  const double moved = std::sqrt(largest) + std::sqrt(second);
+  const double reach = (neighbor->skin + list_margin_) / units_.length;
+  if (moved <= reach) return;
+  throw Error("in step " + std::to_string(update->ntimestep) + " two atoms have together moved " +
+              fmt::format("{:.3g}", moved) +
+              " Angstrom since the neighbour list was built, which reaches " +
+              fmt::format("{:.3g}", reach) +
+              " Angstrom beyond the cutoff: forces could be wrong. Use a larger skin (neighbor 3.0 "
+              "bin), neigh_modify every 1 delay 0 check yes, or a smaller (outer) timestep");
+}
+
+// ---- from the engine to LAMMPS
+
+void PairMDBridge::add_forces(const std::vector<double>& forces, double factor) {
+  const auto& atoms = folding_.atoms();
+  const double scale = factor * units_.force();
+  for (std::size_t s = 0; 3 * s < forces.size(); ++s) {
+    double* f = atom->f[atoms[s]];
+    for (int k = 0; k < 3; ++k) f[k] += scale * forces[3 * s + k];
+  }
+}
+
+/// Direct forces are those of the owned atoms, the leading sites.
+void PairMDBridge::add_direct_forces(std::vector<double> forces, double factor) {
+  // on one rank the engine has done it
+  if (comm->nprocs > 1 && settings_.remove_net_force) {
+    const Stopwatch watch(own_time_.communication);
+    remove_net_force(world, forces);
+    const Structure& structure = structures_.front();
+    if (!structure.is_periodic()) {
+      std::vector<double> owned(structure.positions.begin(),
+                                structure.positions.begin() + forces.size());
+      remove_net_torque(world, owned, forces);
+    }
+  }
+  add_forces(forces, factor);
+}
+
+void PairMDBridge::tally(const Evaluation& evaluation, const std::array<double, 9>& virial_ev) {
+  if (eflag_global != 0) eng_vdwl += units_.energy * evaluation.energy;
+  if (vflag_global == 0) return;
+  constexpr int voigt[6] = {0, 4, 8, 1, 2, 5};  // xx, yy, zz, xy, xz, yz of a row-major matrix
+  for (int k = 0; k < 6; ++k) virial[k] += units_.energy * virial_ev[voigt[k]];
+}
+
+void PairMDBridge::tally_atoms(const std::vector<double>& energies) {
+  for (std::size_t s = 0; s < energies.size(); ++s) {
+    eatom[folding_.atoms()[s]] += units_.energy * energies[s];
+  }
+}
+
+double PairMDBridge::memory_usage() {
+  return Pair::memory_usage() +
+         static_cast<double>(structures_.front().positions.capacity() * 2 * sizeof(double) +
+                             5 * pairs_.candidates() * sizeof(std::int32_t));
+}
+
+}  // namespace mdbridge_lammps

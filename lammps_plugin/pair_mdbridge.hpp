@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#pragma once
+
+#include <array>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "engine.hpp"
+#include "error.hpp"
+#include "error_boundary.hpp"
+#include "folding.hpp"
+#include "mts.hpp"
+#include "pair.h"
+#include "settings.hpp"
+#include "structure.hpp"
+#include "units.hpp"
+
+namespace mdbridge_lammps {
+
+/// `pair_style mdbridge`: the forces of an exported model, under verlet, minimize and rRESPA.
+///
+/// Under `run_style respa` with inner and outer levels the inner forces are the direct ones and the
+/// outer ones the difference to the conservative ones, evaluated together where both are needed.
+class PairMDBridge : public LAMMPS_NS::Pair {
+ public:
+  explicit PairMDBridge(LAMMPS_NS::LAMMPS* lmp);
+  ~PairMDBridge() override;
+
+  // pair_mdbridge_setup.cpp: from the input file to an engine
+  void settings(int count, char** words) override;
+  void coeff(int count, char** words) override;
+  void init_style() override;
+  double init_one(int i, int j) override;
+
+  // pair_mdbridge.cpp: from LAMMPS arrays to a structure, and from an evaluation back
+  void setup() override;
+  void compute(int eflag, int vflag) override;
+  void compute_inner() override;
+  void compute_middle() override;
+  void compute_outer(int eflag, int vflag) override;
+  double memory_usage() override;
+
+  // pair_mdbridge_report.cpp: what goes into the log
+  void finish() override;
+
+ private:
+  void log_settings();
+
+  void load(const Settings& settings);
+  void allocate();
+  void set_elements(const std::vector<std::string>& names);
+  void require_supported_input() const;
+  void require_complete_pairs() const;
+  void require_outputs() const;
+  double motion_margin() const;
+  void widen_ghost_range();
+
+  void update_structure(bool respa);
+  void rebuild_list(bool respa);
+  void require_valid_list() const;
+  mdbridge::Evaluation evaluate(const mdbridge::Wanted& wanted);
+  mdbridge::Wanted wanted() const;
+  void require_direct_virial() const;
+  void start_respa();
+  void add_forces(const std::vector<double>& forces, double factor);
+  void add_direct_forces(std::vector<double> forces, double factor);
+  void tally(const mdbridge::Evaluation& evaluation, const std::array<double, 9>& virial_ev);
+  void tally_atoms(const std::vector<double>& energies);
+  std::string describe(const mdbridge::NonFiniteError& error) const;
+
+  ErrorBoundary boundary_;
+  Settings settings_;
+  Units units_;
+  std::shared_ptr<mdbridge::Engine> engine_;
+  std::vector<int>
+      elements_;  // atomic number by LAMMPS type; 0: a type that the model does not see
+  bool settings_logged_ = false;
+
+  Folding folding_;
+  std::vector<mdbridge::Structure> structures_{1};  // one, as FusedForces wants it
+  mdbridge::Pairs pairs_{0.0};
+  std::unique_ptr<mdbridge::FusedForces> fused_;  // keeps the pairs itself; rRESPA inner/outer only
+
+  // of the current run
+  struct OwnTime {
+    double total = 0.0;
+    double communication = 0.0;
+  } own_time_;
+  mdbridge::FusedForces::Counts counts_before_;
+
+  // the list that structures_ and the pairs were made from
+  bool list_is_stale_ = true;
+  bool list_for_respa_ = false;
+  LAMMPS_NS::bigint list_step_ = -1;
+  LAMMPS_NS::bigint list_calls_ = -1;
+  double list_margin_ = 0.0;            // beyond cutoff and skin, in LAMMPS units
+  std::vector<double> list_positions_;  // of the sites, in Å
+};
+
+}  // namespace mdbridge_lammps

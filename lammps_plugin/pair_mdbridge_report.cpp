@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <utility>
+
+#include "comm.h"
+#include "model.hpp"
+#include "pair_mdbridge.hpp"
+#include "threads.hpp"
+#include "update.h"
+
+namespace mdbridge_lammps {
+
+namespace utils = LAMMPS_NS::utils;
+
+void PairMDBridge::log_settings() {
+  if (settings_logged_ || comm->me != 0) return;
+  settings_logged_ = true;
+  const auto& info = engine_->info();
+  const int threads = mdbridge::get_threads();
+  utils::logmesg(lmp,
+                 "Pair style mdbridge: model \"{}\" from {}\n"
+                 "  cutoff {:.6g} Angstrom, interaction range {:.6g} Angstrom, {} on {}, {} "
+                 "thread{} per rank, forces {}\n",
+                 info.name, info.path, info.cutoff, info.interaction_range, info.dtype, info.device,
+                 threads, threads == 1 ? "" : "s",
+                 settings_.forces == Settings::Forces::direct ? "direct" : "conservative");
+}
+
+/// The table of the keyword `timing`.
+void PairMDBridge::finish() {
+  if (!settings_.timing) return;
+  const auto& timings = engine_->timings();
+  const double total = own_time_.total;
+  const double communication = own_time_.communication;
+  const std::pair<const char*, double> rows[] = {
+      {"pairs", timings.pairs},
+      {"packing", timings.packing},
+      {"forward", timings.forward},
+      {"backward", timings.backward},
+      {"unpacking", timings.unpacking},
+      {"communication", communication},
+      {"ghosts and forces", total - timings.total() - communication},
+      {"total", total},
+  };
+  std::string table = "Pair style mdbridge: time in s (mean over ranks)\n";
+  double mean_total = 0.0;
+  MPI_Allreduce(&total, &mean_total, 1, MPI_DOUBLE, MPI_SUM, world);
+  mean_total /= comm->nprocs;
+  for (const auto& [name, seconds] : rows) {
+    double mean = 0.0;
+    MPI_Allreduce(&seconds, &mean, 1, MPI_DOUBLE, MPI_SUM, world);
+    mean /= comm->nprocs;
+    table += fmt::format("  {:<18}{:>12.6f}{:>8.2f} %\n", name, mean,
+                         mean_total > 0.0 ? 100.0 * mean / mean_total : 0.0);
+  }
+  table += "  evaluations " + std::to_string(timings.evaluations);
+  if (fused_) {
+    const auto counts = fused_->counts();
+    table += ": direct only " + std::to_string(counts.direct_only - counts_before_.direct_only) +
+             ", both at once " + std::to_string(counts.both - counts_before_.both) +
+             ", conservative only " +
+             std::to_string(counts.conservative_only - counts_before_.conservative_only);
+  }
+  if (comm->me == 0) utils::logmesg(lmp, table + "\n");
+}
+
+}  // namespace mdbridge_lammps

