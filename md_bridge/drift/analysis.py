@@ -80,8 +80,8 @@ def analyse(records: Sequence[RunRecord], tolerance: float = DEFAULT_TOLERANCE) 
             record,
             drift_statistics(
                 record.time_ps,
-                record.conserved_eV,
-                record.temperature_K,
+                record.conserved_energy,
+                record.temperature,
                 record.atom_count,
                 tolerance,
             ),

@@ -26,6 +26,7 @@ def force_difference(model: Path, configurations: Sequence[Atoms], threads: int)
         result = engine.evaluate(
             structure_from_ase(atoms), conservative_forces=True, direct_forces=True
         )
+        assert not isinstance(result, list)
         conservative.append(result.conservative_forces)
         direct.append(result.direct_forces)
     difference = np.concatenate(direct) - np.concatenate(conservative)

@@ -57,10 +57,12 @@ class NveRun:
 
     @property
     def outer_timestep_fs(self) -> float:
+        """Time between two samples (fs); M inner steps for ``mts``."""
         return self.timestep_fs * (self.multiplicity or 1)
 
     @property
     def label(self) -> str:
+        """A short name for people: ``LAMMPS MTS M=4``."""
         return run_label(self.engine, self.forces, self.multiplicity)
 
 

@@ -53,7 +53,7 @@ def draw(analysis: Analysis) -> Figure:
     zoom.set_ylabel("[H(t) − H(0)] / N  (meV/atom)")
     _label_lines(zoom, _labels(energies), colours, limit)
 
-    temperatures = [(result, result.record.temperature_K) for result in analysis.results]
+    temperatures = [(result, result.record.temperature) for result in analysis.results]
     _draw_lines(temperature, temperatures, colours)
     temperature.set_title("Kinetic temperature", loc="left", fontsize=11, fontweight="bold")
     temperature.set_ylabel("T  (K)")
@@ -70,12 +70,13 @@ def as_svg(figure: Figure) -> bytes:
 
 
 def as_png(figure: Figure) -> bytes:
+    """The figure as PNG."""
     return _render(figure, "png")
 
 
 def energy_change(record: RunRecord) -> NDArray[np.float64]:
     """[H(t) - H(0)] / N, shape (n,), meV/atom."""
-    return (record.conserved_eV - record.conserved_eV[0]) * 1000.0 / record.atom_count
+    return (record.conserved_energy - record.conserved_energy[0]) * 1000.0 / record.atom_count
 
 
 def run_colours(records: Sequence[RunRecord]) -> dict[str, str]:

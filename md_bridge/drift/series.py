@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 ENGINES = ("lammps", "i-pi", "ase")
 FORCES = ("conservative", "direct", "mts")
+_SERIES = ("time_ps", "conserved_energy", "temperature")
 _COLUMNS = ("time_ps", "conserved_eV", "temperature_K")
+_HEADER = ("engine", "forces", "multiplicity", "timestep_fs", "atom_count", "wall_s")
 _ENGINE_NAMES = {"lammps": "LAMMPS", "i-pi": "i-PI", "ase": "ASE"}
+
+_Number = TypeVar("_Number", int, float)
 
 
 @dataclass(frozen=True)
@@ -36,9 +42,9 @@ class RunRecord:
     """Wall time of the time stepping, set-up left out (s)."""
     time_ps: NDArray[np.float64] = field(repr=False)
     """Shape (n,), ps, from the start of the run."""
-    conserved_eV: NDArray[np.float64] = field(repr=False)
+    conserved_energy: NDArray[np.float64] = field(repr=False)
     """Kinetic + conservative potential energy of the whole system, shape (n,), eV."""
-    temperature_K: NDArray[np.float64] = field(repr=False)
+    temperature: NDArray[np.float64] = field(repr=False)
     """Kinetic temperature, shape (n,), K."""
 
     def __post_init__(self) -> None:
@@ -53,9 +59,9 @@ class RunRecord:
                 "a multiplicity M belongs to forces 'mts' and to no others; "
                 f"found forces {self.forces!r} with M = {self.multiplicity}"
             )
-        lengths = [len(getattr(self, column)) for column in _COLUMNS]
+        lengths = [len(getattr(self, name)) for name in _SERIES]
         if len(set(lengths)) != 1 or lengths[0] < 2:
-            found = ", ".join(f"{column}: {n}" for column, n in zip(_COLUMNS, lengths, strict=True))
+            found = ", ".join(f"{name}: {n}" for name, n in zip(_SERIES, lengths, strict=True))
             raise ValueError(
                 f"{self.label}: expected at least two samples and as many of each; found {found}"
             )
@@ -75,10 +81,12 @@ class RunRecord:
 
     @property
     def length_ps(self) -> float:
+        """Simulated time (ps)."""
         return float(self.time_ps[-1] - self.time_ps[0])
 
     @property
     def wall_s_per_ps(self) -> float:
+        """Cost of a picosecond (s/ps)."""
         return self.wall_s / self.length_ps
 
 
@@ -91,12 +99,12 @@ def run_label(engine: str, forces: str, multiplicity: int | None) -> str:
 def write_csv(record: RunRecord, path: Path) -> None:
     """Write a run as ``# key: value`` lines, a header and one line a sample (for numpy, pandas)."""
     with path.open("w", newline="", encoding="utf-8") as stream:
-        for key in _HEADER_TYPES:
+        for key in _HEADER:
             value = getattr(record, key)
             stream.write(f"# {key}: {'' if value is None else value}\n")
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow(_COLUMNS)
-        columns = [getattr(record, column) for column in _COLUMNS]
+        columns = [getattr(record, name) for name in _SERIES]
         writer.writerows([f"{value:.12g}" for value in row] for row in zip(*columns, strict=True))
 
 
@@ -107,43 +115,37 @@ def read_csv(path: Path) -> RunRecord:
         file and the line.
     """
     lines = path.read_text(encoding="utf-8").splitlines()
-    header = dict(
-        line[1:].strip().split(":", 1) for line in lines if line.startswith("#") and ":" in line
-    )
-    missing = [key for key in _HEADER_TYPES if key not in header]
+    header = {
+        key.strip(): value.strip()
+        for key, _, value in (line[1:].partition(":") for line in lines if line.startswith("#"))
+    }
+    missing = [key for key in _HEADER if key not in header]
     if missing:
         raise ValueError(f"{path}: expected a line '# {missing[0]}: ...' at the top, found none")
-    values = {
-        key: _parse(path, key, header[key].strip(), kind) for key, kind in _HEADER_TYPES.items()
-    }
     body = [(n, line) for n, line in enumerate(lines, 1) if line and not line.startswith("#")]
     if not body or tuple(body[0][1].split(",")) != _COLUMNS:
         found = body[0][1] if body else "nothing"
         raise ValueError(f"{path}: expected the columns {','.join(_COLUMNS)}, found {found}")
     rows = [_parse_row(path, number, line) for number, line in body[1:]]
     columns = np.array(rows, dtype=np.float64).reshape(-1, len(_COLUMNS)).T
-    return RunRecord(**values, **dict(zip(_COLUMNS, columns, strict=True)))
+    return RunRecord(
+        header["engine"],
+        header["forces"],
+        None if header["multiplicity"] == "" else _number(path, header, "multiplicity", int),
+        _number(path, header, "timestep_fs", float),
+        _number(path, header, "atom_count", int),
+        _number(path, header, "wall_s", float),
+        *columns,
+    )
 
 
-_HEADER_TYPES = {
-    "engine": str,
-    "forces": str,
-    "multiplicity": int,
-    "timestep_fs": float,
-    "atom_count": int,
-    "wall_s": float,
-}
-
-
-def _parse(path: Path, key: str, text: str, kind: type) -> str | int | float | None:
-    if key == "multiplicity" and not text:
-        return None
+def _number(
+    path: Path, header: dict[str, str], key: str, kind: Callable[[str], _Number]
+) -> _Number:
     try:
-        return kind(text)
+        return kind(header[key])
     except ValueError:
-        raise ValueError(
-            f"{path}: '{key}' must be of type {kind.__name__}, found {text!r}"
-        ) from None
+        raise ValueError(f"{path}: '{key}' must be a number, found {header[key]!r}") from None
 
 
 def _parse_row(path: Path, number: int, line: str) -> list[float]:

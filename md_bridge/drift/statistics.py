@@ -126,16 +126,16 @@ def fit_line(time: ArrayLike, values: ArrayLike) -> LineFit:
 
 def drift_statistics(
     time_ps: ArrayLike,
-    conserved_eV: ArrayLike,
-    temperature_K: ArrayLike,
+    conserved_energy: ArrayLike,
+    temperature: ArrayLike,
     atom_count: int,
     tolerance: float = DEFAULT_TOLERANCE,
 ) -> DriftStatistics:
     """Assess one run from its conserved quantity H(t) and temperature T(t) at outer steps.
 
     :param time_ps: shape (n,), ps.
-    :param conserved_eV: H of the whole system, shape (n,), eV.
-    :param temperature_K: shape (n,), K.
+    :param conserved_energy: H of the whole system, shape (n,), eV.
+    :param temperature: shape (n,), K.
     :param atom_count: number of atoms N.
     :param tolerance: largest drift of H/N that counts as conserved (meV/atom/ps).
     :raises ValueError: as :func:`fit_line`, or if ``atom_count`` or ``tolerance`` is not positive.
@@ -144,16 +144,16 @@ def drift_statistics(
         raise ValueError(f"atom_count must be at least 1, found {atom_count}")
     if not tolerance > 0:
         raise ValueError(f"tolerance must be positive (meV/atom/ps), found {tolerance}")
-    time, conserved = _checked_series(time_ps, conserved_eV)
+    time, conserved = _checked_series(time_ps, conserved_energy)
     # Relative to the start before scaling: H is thousands of eV, its fluctuations are
     # micro-electronvolts per atom.
     per_atom = (conserved - conserved[0]) * 1000.0 / atom_count
     energy = fit_line(time, per_atom)
     return DriftStatistics(
         energy=energy,
-        temperature=fit_line(time, temperature_K),
+        temperature=fit_line(time, temperature),
         largest_excursion=float(np.max(np.abs(per_atom))),
-        mean_temperature=float(np.mean(np.asarray(temperature_K, dtype=float))),
+        mean_temperature=float(np.mean(np.asarray(temperature, dtype=float))),
         tolerance=tolerance,
         verdict=judge(energy, tolerance, monotone=changes_steadily(per_atom)),
     )

@@ -39,10 +39,10 @@ COLUMN_MEANINGS = {
 
 
 def with_error(value: float, error: float) -> str:
-    """``-0.012 ± 0.005``: both with the decimals that the error's first two digits need."""
+    """``-0.012 ± 0.005``: both with the decimals of the error's first two digits, at most three."""
     if not math.isfinite(error):
         return f"{_plain(value, 3)} ± ?"
-    decimals = _decimals(error, 2) if error > 0 else 3
+    decimals = min(_decimals(error, 2), 3) if error > 0 else 3
     return f"{_minus(f'{value:.{decimals}f}')} ± {error:.{decimals}f}"
 
 
@@ -75,7 +75,7 @@ def verdict_sentence(result: RunResult) -> str:
     """What one run shows."""
     record, statistics = result.record, result.statistics
     energy = statistics.energy
-    interval = f"{_minus(_rounded(energy.slope, energy.half_width))}"
+    interval = _rounded(energy.slope, energy.half_width)
     if math.isfinite(energy.half_width):
         interval += f" ± {_rounded(energy.half_width, energy.half_width)} meV/atom/ps (95 %)"
     else:
@@ -84,9 +84,8 @@ def verdict_sentence(result: RunResult) -> str:
         zero = ", zero within its error" if energy.is_zero_within_error else ""
         return f"{record.label} conserves energy: it drifts by {interval}{zero}."
     if statistics.verdict is Verdict.DRIFTS:
-        way = "heats" if energy.slope > 0 else "cools"
         return (
-            f"{record.label} does not conserve energy: it {way} by {interval}, "
+            f"{record.label} does not conserve energy: it drifts by {interval}, and was "
             f"{_plain(statistics.largest_excursion, 2)} meV/atom away from its start at most."
         )
     return (
@@ -157,8 +156,8 @@ def _decimals(size: float, digits: int) -> int:
 def _rounded(value: float, scale: float) -> str:
     """``value`` with the decimals that two digits of ``scale`` need."""
     if not math.isfinite(scale) or scale <= 0:
-        return f"{value:.3g}"
-    return f"{value:.{_decimals(scale, 2)}f}"
+        return _minus(f"{value:.3g}")
+    return _minus(f"{value:.{min(_decimals(scale, 2), 3)}f}")
 
 
 def _plain(value: float, digits: int) -> str:

@@ -1,0 +1,286 @@
+"""Analysis of several runs and what is written about them: summary, table, picture, page."""
+
+import json
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from md_bridge.drift.analysis import ForceDifference, RunSettings, analyse, summary
+from md_bridge.drift.picture import draw, run_colours
+from md_bridge.drift.report import write_report
+from md_bridge.drift.series import RunRecord, read_csv
+from md_bridge.drift.statistics import Verdict
+from md_bridge.drift.table import terminal_table
+from md_bridge.drift.wording import (
+    column_meanings,
+    limit_sentences,
+    table_row,
+    verdict_sentence,
+    with_error,
+)
+
+SETTINGS = RunSettings(
+    model="water <PET>",
+    system="27 H2O",
+    atom_count=81,
+    timestep_fs=0.5,
+    length_ps=0.5,
+    threads=2,
+    machine="2 cores",
+    versions={"torch": "2.13.0"},
+)
+DIFFERENCE = ForceDifference(rms=0.1068, largest=0.62, conservative_rms=1.54, configurations=8)
+SUMMARY_KEYS = {
+    "engine",
+    "forces",
+    "M",
+    "drift_meV_per_atom_per_ps",
+    "drift_stderr",
+    "temperature_drift_K_per_ps",
+    "wall_s_per_ps",
+    "speedup",
+    "speedup_bound",
+}
+
+
+def run(engine, forces, multiplicity, drift, wall_per_ps, noise=0.02, length_ps=0.5, seed=1):
+    """A synthetic run: a line plus white noise (meV/atom), sampled at outer steps."""
+    step = 0.0005 * (multiplicity or 1)
+    time = np.arange(round(length_ps / step) + 1) * step
+    rng = np.random.default_rng(seed)
+    per_atom = drift * time + noise * rng.normal(size=len(time))
+    return RunRecord(
+        engine,
+        forces,
+        multiplicity,
+        0.5,
+        81,
+        wall_per_ps * float(time[-1]),
+        time,
+        -4243.5 + 81 * per_atom / 1000,
+        300 + 10 * drift * time + 5 * rng.normal(size=len(time)),
+    )
+
+
+@pytest.fixture
+def records():
+    return [
+        run("lammps", "conservative", None, 0.0, 108.0),
+        run("lammps", "direct", None, 250.0, 40.0, noise=3.0),
+        run("lammps", "mts", 2, 0.0, 75.0),
+        run("lammps", "mts", 4, 0.0, 58.0, noise=0.05),
+        run("lammps", "mts", 8, 4.5, 50.0, noise=0.2),
+        run("i-pi", "mts", 4, 0.0, 60.0, noise=0.05),
+    ]
+
+
+def test_speedups_and_bounds(records):
+    analysis = analyse(records)
+    ratio = 108 / 40
+    assert analysis.cost_ratio == pytest.approx(ratio)
+    assert analysis.reference is records[0]
+    speedups = [result.speedup for result in analysis.results]
+    assert speedups == pytest.approx([1, 2.7, 108 / 75, 108 / 58, 108 / 50, 108 / 60])
+    bounds = [result.speedup_bound for result in analysis.results]
+    assert bounds == pytest.approx([1, ratio] + [m * ratio / (m - 1 + ratio) for m in (2, 4, 8, 4)])
+
+
+def test_without_conservative_run_there_is_no_speedup(records):
+    analysis = analyse(records[1:3])
+    assert analysis.cost_ratio is None
+    assert [result.speedup for result in analysis.results] == [None, None]
+    assert [result.speedup_bound for result in analysis.results] == [None, None]
+    assert table_row(analysis.results[0])[-2:] == ("-", "-")
+
+
+def test_cost_ratio_is_of_one_engine(records):
+    other = replace(records[1], engine="i-pi")
+    assert analyse([records[0], other]).cost_ratio is None
+
+
+def test_summary_has_the_promised_keys_and_is_strict_json(records):
+    short = run("lammps", "mts", 16, 0.0, 45.0, length_ps=0.064)  # 9 samples: no error bar
+    content = summary(analyse([*records, short]), SETTINGS, DIFFERENCE)
+    parsed = json.loads(json.dumps(content, allow_nan=False))
+    assert parsed == content
+    assert all(entry.keys() >= SUMMARY_KEYS for entry in content["runs"])
+    assert [entry["M"] for entry in content["runs"]] == [None, None, 2, 4, 8, 4, 16]
+    assert content["runs"][-1]["drift_stderr"] is None
+    assert content["runs"][-1]["verdict"] == "inconclusive"
+    assert content["cost_ratio_F"] == pytest.approx(2.7)
+    assert content["settings"]["atom_count"] == 81
+    direct = content["runs"][1]
+    assert direct["drift_meV_per_atom_per_ps"] == pytest.approx(250, rel=0.02)
+    assert direct["temperature_drift_K_per_ps"] == pytest.approx(2500, rel=0.01)
+    assert direct["wall_s_per_ps"] == pytest.approx(40)
+
+
+def test_verdicts_of_the_synthetic_runs(records):
+    verdicts = [result.statistics.verdict for result in analyse(records).results]
+    assert verdicts == [
+        Verdict.CONSERVES,
+        Verdict.DRIFTS,
+        Verdict.CONSERVES,
+        Verdict.CONSERVES,
+        Verdict.DRIFTS,
+        Verdict.CONSERVES,
+    ]
+
+
+@pytest.mark.parametrize(
+    ("value", "error", "text"),
+    [
+        (-0.01234, 0.00512, "−0.012 ± 0.005"),
+        (266.31, 14.2, "266 ± 14"),
+        (0.0001, 0.02, "0.000 ± 0.020"),
+        (-0.0001, 0.02, "0.000 ± 0.020"),
+        (-851.2, 440.0, "−851 ± 440"),
+        (1.5, float("inf"), "1.50 ± ?"),
+        (1.5, 0.0, "1.500 ± 0.000"),
+    ],
+)
+def test_numbers_with_errors(value, error, text):
+    assert with_error(value, error) == text
+
+
+def test_sentences_follow_the_numbers(records):
+    results = analyse(records).results
+    assert "conserves energy" in verdict_sentence(results[0])
+    assert "zero within its error" in verdict_sentence(results[0])
+    assert re.search(
+        r"LAMMPS direct does not conserve.* drifts by 2[45]", verdict_sentence(results[1])
+    )
+    cooling = analyse([run("lammps", "direct", None, -250.0, 40.0, noise=3.0)]).results[0]
+    assert "drifts by −2" in verdict_sentence(cooling)
+    noisy = analyse([run("lammps", "mts", 4, 0.0, 58.0, noise=5.0)]).results[0]
+    assert "cannot be judged from 0.5 ps" in verdict_sentence(noisy)
+    assert "Run longer" in verdict_sentence(noisy)
+    short = analyse([run("lammps", "mts", 16, 0.0, 45.0, length_ps=0.064)]).results[0]
+    assert "too short for an error" in verdict_sentence(short)
+
+
+def test_what_limits_the_multiplicity(records):
+    text = "\n".join(limit_sentences(analyse(records), DIFFERENCE))
+    assert "Of the M tried (2, 4, 8), 4 is the largest that conserves energy" in text
+    assert "8 the smallest that drifts" in text
+    assert "differ by 107 meV/Å (rms; largest component 620" in text
+    assert "M = 8 makes an outer step of 4 fs" in text
+    assert "M = 4 makes" not in text
+    assert "more than a factor of 2.70" in text
+
+
+def test_limits_are_honest_when_nothing_conserves():
+    runs = [run("lammps", "mts", m, 300.0, 50.0) for m in (2, 4)]
+    text = "\n".join(limit_sentences(analyse(runs), None))
+    assert "none is shown to conserve energy, and 2 the smallest that drifts" in text
+    assert "meV/Å" not in text
+    only = limit_sentences(analyse([run("lammps", "conservative", None, 0.0, 108.0)]), None)
+    assert only == ["No multiple-time-step run was made."]
+
+
+def test_one_multiplicity_must_conserve_in_every_engine():
+    runs = [run("lammps", "mts", 4, 0.0, 50.0), run("i-pi", "mts", 4, 300.0, 50.0)]
+    text = limit_sentences(analyse(runs), None)[0]
+    assert "none is shown to conserve energy, and 4 the smallest that drifts" in text
+
+
+def test_meanings_name_the_numbers_of_these_runs(records):
+    meanings = column_meanings(analyse(records))
+    assert "LAMMPS conservative run" in meanings["speed-up"]
+    assert "measured here: 2.70" in meanings["bound"]
+    assert "±0.1 meV" in meanings["verdict"]
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_the_table_fits_the_terminal(records, width):
+    console = Console(width=width, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
+    console.print(terminal_table(analyse(records), width))
+    lines = console.export_text().rstrip().splitlines()
+    assert len(lines) == 2 + len(records)
+    assert not any("…" in line for line in lines)
+    assert "LAMMPS MTS M=8" in lines[6]
+    assert "drifts" in lines[6]
+    assert ("fluctuation" in lines[0]) == (width == 120)
+
+
+def test_colours_are_fixed_and_distinct(records):
+    colours = run_colours(records)
+    assert len(set(colours.values())) == len(records)
+    others = run_colours([*records, run("i-pi", "direct", None, 1.0, 40.0)])
+    assert {name: others[name] for name in colours} == colours
+
+
+def test_the_picture_magnifies_the_quiet_runs(records):
+    full, zoom, temperature = draw(analyse(records)).axes
+    assert full.get_ylim()[1] > 100
+    low, high = zoom.get_ylim()
+    assert low == -high
+    quiet = max(
+        np.max(np.abs(line.get_ydata()))
+        for line, record in zip(zoom.lines, records, strict=True)
+        if record.name not in ("lammps-direct", "lammps-mts-8")
+    )
+    assert quiet < high < 0.5
+    labels = [text.get_text() for text in full.texts]
+    assert "LAMMPS direct" in labels
+    assert "the 4 others" in labels
+    assert {"LAMMPS direct ↑", "LAMMPS MTS M=8 ↑"} <= {text.get_text() for text in zoom.texts}
+    assert len(temperature.texts) == len(records)
+    for axes in (full, zoom, temperature):
+        heights = sorted(text.xy[1] for text in axes.texts)
+        assert min(np.diff(heights)) > 0.06
+
+
+class Outline(HTMLParser):
+    """Every attribute of every tag, and whether tags close in order."""
+
+    def __init__(self):
+        super().__init__()
+        self.attributes = []
+        self.open = []
+
+    def handle_starttag(self, tag, attrs):
+        self.attributes += [(tag, name, value) for name, value in attrs]
+        if tag not in ("meta", "img", "link", "br"):
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+
+def test_the_page_is_complete_and_needs_nothing_from_outside(records, tmp_path):
+    analysis, files = write_report(records, SETTINGS, tmp_path, DIFFERENCE)
+    page = files.page.read_text(encoding="utf-8")
+    outline = Outline()
+    outline.feed(page)
+    assert outline.open == []
+    links = [v for _, name, v in outline.attributes if name in ("src", "href", "srcset")]
+    assert len(links) == 1
+    assert links[0].startswith("data:image/svg+xml;base64,")
+    assert not re.search(r"@import|url\(|<script", page)
+    assert page.count('data-label="verdict"') == len(records)
+    assert "water &lt;PET&gt;" in page
+    for cell in table_row(analysis.results[4]):
+        assert cell in page
+
+
+def test_every_file_is_written_and_read_back(records, tmp_path):
+    _, files = write_report(records, SETTINGS, tmp_path / "new" / "folder", DIFFERENCE)
+    assert files.png.read_bytes().startswith(b"\x89PNG")
+    assert b"<svg" in files.svg.read_bytes()[:1000]
+    assert len(json.loads(files.summary.read_text())["runs"]) == len(records)
+    read = [read_csv(path) for path in files.series]
+    assert [record.label for record in read] == [record.label for record in records]
+
+
+def test_one_run_alone_can_be_reported(tmp_path):
+    write_report([run("lammps", "mts", 2, 0.0, 75.0)], SETTINGS, tmp_path)
+
+
+def test_a_report_needs_a_run(tmp_path):
+    with pytest.raises(ValueError, match="at least one finished run, found none"):
+        write_report([], SETTINGS, tmp_path)
