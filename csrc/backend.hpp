@@ -42,8 +42,8 @@ struct BackendRequest {
   bool check_consistency = false;
 };
 
-/// Results in eV and Å, all atoms of all structures one after the other, with zeros for those that are
-/// not owned; undefined tensors for what was not requested.
+/// Results in eV and Å, all atoms of all structures one after the other, with zeros for those that
+/// are not owned; undefined tensors for what was not requested.
 struct BackendResult {
   torch::Tensor energy;         // [structures] or [atoms]
   torch::Tensor direct_forces;  // [atoms, 3]

@@ -22,9 +22,9 @@ metatensor_torch::Module load_module(const std::string& path, const std::string&
     const auto* torch_error = dynamic_cast<const c10::Error*>(&error);
     std::string reason = torch_error ? torch_error->what_without_backtrace() : error.what();
     if (reason.size() > 600) reason = reason.substr(0, 600) + " ...";
-    throw ModelError("could not load '" + path +
-                     "': expected a model exported by `md-bridge export` or `mtt export`, but: " +
-                     reason);
+    throw ModelError(
+        "could not load '" + path +
+        "': expected a model exported by `md-bridge export` or `mtt export`, but: " + reason);
   }
 }
 
@@ -76,8 +76,7 @@ TorchScriptBackend::TorchScriptBackend(const std::string& path, const std::strin
   module_.eval();
   // the weights are constants here: leave them out of every gradient graph
   for (auto parameter : module_.parameters()) parameter.set_requires_grad(false);
-  capabilities_ =
-      module_.run_method("capabilities").toCustomClass<mta::ModelCapabilitiesHolder>();
+  capabilities_ = module_.run_method("capabilities").toCustomClass<mta::ModelCapabilitiesHolder>();
   dtype_ = capabilities_->dtype() == "float32" ? torch::kFloat32 : torch::kFloat64;
   for (const auto& entry : module_.run_method("requested_neighbor_lists").toList()) {
     auto options = entry.get().toCustomClass<mta::NeighborListOptionsHolder>();
@@ -97,8 +96,7 @@ void TorchScriptBackend::to(torch::Device device) {
 ModelInfo TorchScriptBackend::info() {
   ModelInfo info;
   info.path = path_;
-  const auto metadata =
-      module_.run_method("metadata").toCustomClass<mta::ModelMetadataHolder>();
+  const auto metadata = module_.run_method("metadata").toCustomClass<mta::ModelMetadataHolder>();
   info.name = metadata->name;
   info.description = metadata->description;
   info.authors = metadata->authors;
@@ -164,8 +162,8 @@ mta::ModelEvaluationOptions TorchScriptBackend::make_options(
 
 BackendResult TorchScriptBackend::forward(const std::vector<BackendStructure>& structures,
                                           const BackendRequest& request) {
-  // The default executor re-specialises whenever the number of pairs changes, which stalls the first
-  // steps for seconds and is slower afterwards too.
+  // The default executor re-specialises whenever the number of pairs changes, which stalls the
+  // first steps for seconds and is slower afterwards too.
   const torch::jit::GraphOptimizerEnabledGuard no_profiling(false);
   std::vector<mta::System> systems;
   std::vector<std::int64_t> offsets = {0};

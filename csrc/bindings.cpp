@@ -49,9 +49,9 @@ void require_shape(bool fits, const char* name, const char* expected) {
 Structure make_structure(const IntArray& types, const Array& positions, const Array& cell,
                          const std::array<bool, 3>& periodic, std::int64_t owned) {
   require_shape(types.ndim() == 1, "types", "[atoms]");
-  require_shape(positions.ndim() == 2 && positions.shape(0) == types.shape(0) &&
-                    positions.shape(1) == 3,
-                "positions", "[atoms, 3]");
+  require_shape(
+      positions.ndim() == 2 && positions.shape(0) == types.shape(0) && positions.shape(1) == 3,
+      "positions", "[atoms, 3]");
   require_shape(cell.ndim() == 2 && cell.shape(0) == 3 && cell.shape(1) == 3, "cell", "[3, 3]");
   Structure structure;
   structure.types.assign(types.data(), types.data() + types.size());
@@ -86,15 +86,16 @@ void bind_structure(py::module_& module) {
              require_shape(labels.ndim() == 2 && labels.shape(1) == 5, "labels", "[pairs, 5]");
              pairs.provide({labels.data(), labels.data() + labels.size()});
            })
-      .def("select",
-           [](const Pairs& pairs, const Structure& structure, double cutoff, bool full) {
-             SelectedPairs selected;
-             pairs.select(structure, cutoff, full, selected);
-             IntArray labels(std::vector<py::ssize_t>{selected.size(), 5});
-             std::copy(selected.labels.begin(), selected.labels.end(), labels.mutable_data());
-             return py::make_tuple(labels, vectors_to_array(selected.vectors));
-           },
-           py::arg("structure"), py::arg("cutoff"), py::arg("full") = true)
+      .def(
+          "select",
+          [](const Pairs& pairs, const Structure& structure, double cutoff, bool full) {
+            SelectedPairs selected;
+            pairs.select(structure, cutoff, full, selected);
+            IntArray labels(std::vector<py::ssize_t>{selected.size(), 5});
+            std::copy(selected.labels.begin(), selected.labels.end(), labels.mutable_data());
+            return py::make_tuple(labels, vectors_to_array(selected.vectors));
+          },
+          py::arg("structure"), py::arg("cutoff"), py::arg("full") = true)
       .def_property_readonly("skin", &Pairs::skin)
       .def_property_readonly("candidates", &Pairs::candidates)
       .def_property_readonly("builds", &Pairs::builds)
@@ -155,8 +156,9 @@ void bind_evaluation(py::module_& module) {
                              [](const Evaluation& e) { return matrix_to_array(e.direct_virial); })
       .def_property_readonly("atomic_energies",
                              [](const Evaluation& e) {
-                               return to_array(e.atomic_energies.data(),
-                                               {static_cast<py::ssize_t>(e.atomic_energies.size())});
+                               return to_array(
+                                   e.atomic_energies.data(),
+                                   {static_cast<py::ssize_t>(e.atomic_energies.size())});
                              })
       .def_property_readonly("uncertainty", [](const Evaluation& e) {
         return to_array(e.uncertainty.data(), {static_cast<py::ssize_t>(e.uncertainty.size())});
@@ -212,8 +214,7 @@ void bind_engine(py::module_& module) {
       .def_readonly("conservative_only", &FusedForces::Counts::conservative_only)
       .def_readonly("both", &FusedForces::Counts::both)
       .def_readonly("reused", &FusedForces::Counts::reused);
-  fused
-      .def(py::init<std::shared_ptr<Engine>, double>(), py::arg("engine"), py::arg("skin"))
+  fused.def(py::init<std::shared_ptr<Engine>, double>(), py::arg("engine"), py::arg("skin"))
       .def("direct", &FusedForces::direct, py::arg("structures"), py::arg("outer_follows") = false,
            py::call_guard<py::gil_scoped_release>())
       .def("conservative", &FusedForces::conservative, py::arg("structures"),

@@ -73,8 +73,8 @@ void remove_net_force(double* forces, std::int64_t count) {
 }
 
 // Minimising sum |df|^2 under sum df = 0 and sum r x df = -torque with Lagrange multipliers gives
-// df_i = omega x r_i, r_i about the centroid, with I omega = -torque and I the inertia tensor of unit
-// masses.
+// df_i = omega x r_i, r_i about the centroid, with I omega = -torque and I the inertia tensor of
+// unit masses.
 void remove_net_torque(const double* positions, double* forces, std::int64_t count) {
   if (count == 0) return;
   const Vector3 centroid = mean(positions, count);

@@ -66,8 +66,7 @@ Packed pack(const Structure& structure, const Backend& backend, const Wanted& wa
       to_tensor(structure.positions.data(), {count, 3}, torch::kFloat64, dtype, device);
   auto cell = to_tensor(structure.cell.data(), {3, 3}, torch::kFloat64, dtype, device);
   auto& out = packed.structure;
-  out.types =
-      to_tensor(structure.types.data(), {count}, torch::kInt32, torch::kInt32, device);
+  out.types = to_tensor(structure.types.data(), {count}, torch::kInt32, torch::kInt32, device);
   out.periodic = to_tensor(structure.periodic.data(), {3}, torch::kBool, torch::kBool, device);
   out.owned = structure.owned_size();
   out.positions = packed.positions;
@@ -138,8 +137,8 @@ void check_forces(const std::vector<double>& forces, const char* kind, const Str
     const auto atom = static_cast<std::int64_t>(i / 3);
     throw NonFiniteError("the model returned a " + std::string(kind) +
                              " force that is not finite on atom " + std::to_string(atom) +
-                             " (counted from 0, element " +
-                             chemical_symbol(structure.types[atom]) + ")",
+                             " (counted from 0, element " + chemical_symbol(structure.types[atom]) +
+                             ")",
                          atom);
   }
 }
@@ -214,27 +213,35 @@ std::string resolve_variant(const std::string& own, const std::string& common) {
   return own.empty() ? common : own;
 }
 
+/// The model's names for what is wanted. Throws ModelError if it lacks any of it.
+BackendRequest make_request(const Model& model, const EngineOptions& options,
+                            const Wanted& wanted) {
+  const std::string direct = resolve_variant(options.direct_variant, options.variant);
+  const std::string uncertain = resolve_variant(options.uncertainty_variant, options.variant);
+  BackendRequest request;
+  if (wanted.energy || wanted.gradient() || wanted.atomic_energies) {
+    request.energy = model.require_output("energy", options.variant);
+  }
+  if (wanted.direct_forces) {
+    request.direct_forces = model.require_output("non_conservative_force", direct);
+  }
+  if (wanted.direct_virial) {
+    request.direct_stress = model.require_output("non_conservative_stress", direct);
+  }
+  if (wanted.uncertainty) {
+    request.uncertainty = model.require_output("energy_uncertainty", uncertain);
+  }
+  request.energy_per_atom = wanted.atomic_energies;
+  request.check_consistency = options.check_consistency;
+  return request;
+}
+
 }  // namespace
 
 Engine::Engine(std::shared_ptr<Model> model, EngineOptions options)
     : model_(std::move(model)), options_(std::move(options)) {}
 
-std::string Engine::direct_variant() const {
-  return resolve_variant(options_.direct_variant, options_.variant);
-}
-
-std::string Engine::uncertainty_variant() const {
-  return resolve_variant(options_.uncertainty_variant, options_.variant);
-}
-
-void Engine::require(const Wanted& wanted) const {
-  if (wanted.energy || wanted.gradient() || wanted.atomic_energies) {
-    model_->require_output("energy", options_.variant);
-  }
-  if (wanted.direct_forces) model_->require_output("non_conservative_force", direct_variant());
-  if (wanted.direct_virial) model_->require_output("non_conservative_stress", direct_variant());
-  if (wanted.uncertainty) model_->require_output("energy_uncertainty", uncertainty_variant());
-}
+void Engine::require(const Wanted& wanted) const { make_request(*model_, options_, wanted); }
 
 void Engine::require_types(const std::vector<std::int32_t>& types) const {
   const auto& known = info().atomic_types;
@@ -257,63 +264,31 @@ Evaluation Engine::evaluate(const Structure& structure, Pairs& pairs, const Want
 std::vector<Evaluation> Engine::evaluate(const std::vector<Configuration>& batch,
                                          const Wanted& wanted) {
   require(wanted);
-  Backend& backend = model_->backend();
   // a batch may hold structures without atoms (a rank that owns none): nothing to ask the model
   std::vector<Configuration> occupied;
-  for (const auto& one : batch) {
-    one.structure->validate();
-    require_types(one.structure->types);
-    if (wanted.direct_virial && !one.structure->is_fully_periodic()) {
+  std::vector<std::size_t> places;
+  for (std::size_t s = 0; s < batch.size(); ++s) {
+    const Structure& structure = *batch[s].structure;
+    structure.validate();
+    require_types(structure.types);
+    if (wanted.direct_virial && !structure.is_fully_periodic()) {
       throw Error("a direct stress is defined for fully periodic structures only");
     }
-    if (one.structure->size() > 0) occupied.push_back(one);
+    if (structure.size() == 0) continue;
+    occupied.push_back(batch[s]);
+    places.push_back(s);
   }
-  if (occupied.empty()) return std::vector<Evaluation>(batch.size());
+  std::vector<Evaluation> evaluations(batch.size());
+  if (occupied.empty()) return evaluations;
+  auto found = evaluate_occupied(occupied, wanted);
+  for (std::size_t s = 0; s < found.size(); ++s) evaluations[places[s]] = std::move(found[s]);
+  return evaluations;
+}
 
-  BackendRequest request;
-  if (wanted.energy || wanted.gradient() || wanted.atomic_energies) {
-    request.energy = model_->require_output("energy", options_.variant);
-  }
-  request.energy_per_atom = wanted.atomic_energies;
-  if (wanted.direct_forces) {
-    request.direct_forces = model_->require_output("non_conservative_force", direct_variant());
-  }
-  if (wanted.direct_virial) {
-    request.direct_stress = model_->require_output("non_conservative_stress", direct_variant());
-  }
-  if (wanted.uncertainty) {
-    request.uncertainty = model_->require_output("energy_uncertainty", uncertainty_variant());
-  }
-  request.check_consistency = options_.check_consistency;
-
-  std::vector<Evaluation> found;
+std::vector<Evaluation> Engine::evaluate_occupied(const std::vector<Configuration>& batch,
+                                                  const Wanted& wanted) {
   try {
-    const torch::AutoGradMode grad_mode(wanted.gradient());
-    std::vector<Packed> packed;
-    for (const auto& one : occupied) {
-      {
-        const Stopwatch watch(timings_.pairs);
-        one.pairs->update(*one.structure, info().cutoff);
-      }
-      const Stopwatch watch(timings_.packing);
-      packed.push_back(pack(*one.structure, backend, wanted));
-      pack_pairs(*one.structure, *one.pairs, backend, selected_, packed.back().structure);
-    }
-    std::vector<BackendStructure> structures;
-    for (auto& one : packed) structures.push_back(one.structure);
-    BackendResult result;
-    {
-      const Stopwatch watch(timings_.forward);
-      result = backend.forward(structures, request);
-    }
-    Gradients gradients;
-    {
-      const Stopwatch watch(timings_.backward);
-      gradients = differentiate(result.energy, packed, wanted);
-    }
-    const Stopwatch watch(timings_.unpacking);
-    found = unpack(occupied, result, gradients, wanted, options_.remove_net_force);
-    ++timings_.evaluations;
+    return run_model(batch, wanted);
   } catch (const Error&) {
     throw;
   } catch (const c10::OutOfMemoryError& error) {
@@ -326,14 +301,38 @@ std::vector<Evaluation> Engine::evaluate(const std::vector<Configuration>& batch
   } catch (const std::exception& error) {
     throw Error("the model '" + info().path + "' failed: " + error.what());
   }
+}
 
-  if (occupied.size() == batch.size()) return found;
-  std::vector<Evaluation> evaluations(batch.size());
-  std::size_t next = 0;
-  for (std::size_t s = 0; s < batch.size(); ++s) {
-    if (batch[s].structure->size() > 0) evaluations[s] = std::move(found[next++]);
+std::vector<Evaluation> Engine::run_model(const std::vector<Configuration>& batch,
+                                          const Wanted& wanted) {
+  Backend& backend = model_->backend();
+  const torch::AutoGradMode grad_mode(wanted.gradient());
+  std::vector<Packed> packed;
+  std::vector<BackendStructure> structures;
+  for (const auto& one : batch) {
+    {
+      const Stopwatch watch(timings_.pairs);
+      one.pairs->update(*one.structure, info().cutoff);
+    }
+    const Stopwatch watch(timings_.packing);
+    packed.push_back(pack(*one.structure, backend, wanted));
+    pack_pairs(*one.structure, *one.pairs, backend, selected_, packed.back().structure);
+    structures.push_back(packed.back().structure);
   }
-  return evaluations;
+  const auto request = make_request(*model_, options_, wanted);
+  BackendResult result;
+  {
+    const Stopwatch watch(timings_.forward);
+    result = backend.forward(structures, request);
+  }
+  Gradients gradients;
+  {
+    const Stopwatch watch(timings_.backward);
+    gradients = differentiate(result.energy, packed, wanted);
+  }
+  const Stopwatch watch(timings_.unpacking);
+  ++timings_.evaluations;
+  return unpack(batch, result, gradients, wanted, options_.remove_net_force);
 }
 
 }  // namespace mdbridge

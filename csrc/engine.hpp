@@ -13,8 +13,8 @@
 
 namespace mdbridge {
 
-/// What the caller needs. The engine runs the cheapest forward pass that gives it: no gradient graph
-/// unless a conservative quantity is wanted, and one pass for both kinds of forces.
+/// What the caller needs. The engine runs the cheapest forward pass that gives it: no gradient
+/// graph unless a conservative quantity is wanted, and one pass for both kinds of forces.
 struct Wanted {
   bool energy = true;
   /// Minus the gradient of the energy with respect to the positions.
@@ -53,7 +53,8 @@ struct Evaluation {
 /// How the engine treats the model's results.
 struct EngineOptions {
   /// Variant ("energy/VARIANT") of the outputs; empty: the default one. The direct outputs and the
-  /// uncertainty follow `variant` unless they are given one of their own ("-" means the default one).
+  /// uncertainty follow `variant` unless they are given one of their own ("-" means the default
+  /// one).
   std::string variant;
   std::string direct_variant;
   std::string uncertainty_variant;
@@ -105,8 +106,9 @@ class MDBRIDGE_API Engine {
   void reset_timings() { timings_ = {}; }
 
  private:
-  std::string direct_variant() const;
-  std::string uncertainty_variant() const;
+  std::vector<Evaluation> evaluate_occupied(const std::vector<Configuration>& batch,
+                                            const Wanted& wanted);
+  std::vector<Evaluation> run_model(const std::vector<Configuration>& batch, const Wanted& wanted);
 
   std::shared_ptr<Model> model_;
   EngineOptions options_;

@@ -124,7 +124,8 @@ std::string Model::require_output(const std::string& standard_name,
   std::string what = "the output '" + standard_name + suffix + "'";
   if (standard_name == "non_conservative_force") what = "direct forces (" + what + ")";
   if (standard_name == "non_conservative_stress") what = "a direct stress (" + what + ")";
-  throw ModelError("the model '" + info_.path + "' cannot give " + what + "; it has " + join(known));
+  throw ModelError("the model '" + info_.path + "' cannot give " + what + "; it has " +
+                   join(known));
 }
 
 }  // namespace mdbridge

@@ -47,7 +47,8 @@ struct ModelOptions {
 class MDBRIDGE_API Model {
  public:
   /// Load an exported model, or return the copy that this process has already.
-  /// Throws ModelError if the file is missing, is not an exported model, or the device is not there.
+  /// Throws ModelError if the file is missing, is not an exported model, or the device is not
+  /// there.
   static std::shared_ptr<Model> load(const std::string& path, const ModelOptions& options = {});
 
   Model(std::unique_ptr<Backend> backend, ModelInfo info);
@@ -60,10 +61,12 @@ class MDBRIDGE_API Model {
 
   /// The model's name for an output, given its standard name ("energy", "non_conservative_force",
   /// "non_conservative_stress", "energy_uncertainty") and a variant (empty: the default one). Knows
-  /// the old plural name of the direct forces. Returns an empty string if the model has no such output.
+  /// the old plural name of the direct forces. Returns an empty string if the model has no such
+  /// output.
   std::string find_output(const std::string& standard_name, const std::string& variant = "") const;
   /// Same, but throws ModelError, listing what the model has, if there is no such output.
-  std::string require_output(const std::string& standard_name, const std::string& variant = "") const;
+  std::string require_output(const std::string& standard_name,
+                             const std::string& variant = "") const;
 
  private:
   std::unique_ptr<Backend> backend_;

@@ -14,8 +14,8 @@ namespace mdbridge {
 /// the last. A prediction only saves time: whoever uses it must be right when it is wrong.
 class MDBRIDGE_API StrideLearner {
  public:
-  /// Call once per inner evaluation, before it; returns true if an outer one is expected right after
-  /// it, at the same positions.
+  /// Call once per inner evaluation, before it; returns true if an outer one is expected right
+  /// after it, at the same positions.
   bool inner();
   /// Call once per outer evaluation.
   void outer();
@@ -34,8 +34,8 @@ class MDBRIDGE_API StrideLearner {
 
 /// What the evaluations of FusedForces give besides the forces that were asked for.
 struct FusedOptions {
-  /// Conservative evaluations give the direct forces too. Switch it off where nobody asks for direct
-  /// ones, or the model has none.
+  /// Conservative evaluations give the direct forces too. Switch it off where nobody asks for
+  /// direct ones, or the model has none.
   bool fuse = true;
   /// Evaluations for direct forces give the energy too.
   bool energy_with_direct = false;
@@ -44,8 +44,9 @@ struct FusedOptions {
   bool uncertainty = false;
 };
 
-/// The forces of a multiple-time-step integrator: direct ones in the inner loop, conservative ones at
-/// the outer step, evaluated together in one forward pass where both are needed at the same positions.
+/// The forces of a multiple-time-step integrator: direct ones in the inner loop, conservative ones
+/// at the outer step, evaluated together in one forward pass where both are needed at the same
+/// positions.
 ///
 /// Follows one structure, or a batch of them that moves together (ring-polymer beads).
 class MDBRIDGE_API FusedForces {
@@ -53,8 +54,8 @@ class MDBRIDGE_API FusedForces {
   /// `skin` in Å, of the pair lists that this object keeps, one for each structure.
   FusedForces(std::shared_ptr<Engine> engine, double skin, FusedOptions options = {});
 
-  /// Direct forces at these structures. `outer_follows` says that a request for the conservative ones
-  /// at the same positions is certain (a set-up, say); otherwise the learned stride decides.
+  /// Direct forces at these structures. `outer_follows` says that a request for the conservative
+  /// ones at the same positions is certain (a set-up, say); otherwise the learned stride decides.
   const std::vector<Evaluation>& direct(const std::vector<Structure>& structures,
                                         bool outer_follows = false);
   /// Conservative energy, forces and virial at these structures, *and* (unless FusedOptions say

@@ -14,8 +14,8 @@ namespace mdbridge {
 
 namespace {
 
-/// Replace the zero rows of a cell (open directions) by unit vectors orthogonal to the other rows, so
-/// that it can be inverted. The result depends on the periodic rows of `reference` only.
+/// Replace the zero rows of a cell (open directions) by unit vectors orthogonal to the other rows,
+/// so that it can be inverted. The result depends on the periodic rows of `reference` only.
 matrix3::Matrix3 completed(matrix3::Matrix3 cell, const matrix3::Matrix3& reference,
                            const std::array<bool, 3>& periodic) {
   std::array<std::array<double, 3>, 3> basis{};
@@ -143,8 +143,8 @@ void Pairs::build(const Structure& structure, double cutoff) {
   VesinNeighborList list;
   const char* message = nullptr;
   const int status = vesin_neighbors(
-      reinterpret_cast<const double(*)[3]>(structure.positions.data()), structure.types.size(),
-      reinterpret_cast<const double(*)[3]>(structure.cell.data()), structure.periodic.data(),
+      reinterpret_cast<const double (*)[3]>(structure.positions.data()), structure.types.size(),
+      reinterpret_cast<const double (*)[3]>(structure.cell.data()), structure.periodic.data(),
       VesinDevice{VesinCPU, 0}, options, &list, &message);
   if (status != 0) {
     const std::string reason = message != nullptr ? message : "unknown reason";
@@ -181,7 +181,8 @@ void Pairs::select(const Structure& structure, double cutoff, bool full, Selecte
     double vector[3];
     double squared = 0.0;
     for (int k = 0; k < 3; ++k) {
-      vector[k] = to[k] - from[k] + label[2] * cell[k] + label[3] * cell[3 + k] + label[4] * cell[6 + k];
+      vector[k] =
+          to[k] - from[k] + label[2] * cell[k] + label[3] * cell[3 + k] + label[4] * cell[6 + k];
       squared += vector[k] * vector[k];
     }
     if (squared > cutoff_squared || (!full && !in_half_list(label))) continue;

@@ -7,8 +7,8 @@ namespace mdbridge {
 /// Number of cores that this process may run on (its affinity mask, not the machine's size).
 MDBRIDGE_API int available_cores();
 
-/// Number of threads that one of `ranks_on_node` processes should use: `requested` if positive, else
-/// OMP_NUM_THREADS if set, else the cores available to this process divided by the ranks.
+/// Number of threads that one of `ranks_on_node` processes should use: `requested` if positive,
+/// else OMP_NUM_THREADS if set, else the cores available to this process divided by the ranks.
 MDBRIDGE_API int choose_threads(int requested, int ranks_on_node);
 
 /// Let torch use this many threads in this process.

