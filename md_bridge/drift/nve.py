@@ -52,7 +52,8 @@ class NveRun:
                 "a multiplicity M belongs to forces 'mts' and to no others; "
                 f"found forces {self.forces!r} with M = {self.multiplicity}"
             )
-        if self.timestep_fs <= 0 or self.outer_steps < 1 or (self.multiplicity or 1) < 1:
+        multiplicity = 1 if self.multiplicity is None else self.multiplicity
+        if self.timestep_fs <= 0 or self.outer_steps < 1 or multiplicity < 1:
             raise ValueError(f"time step, number of steps and M must be positive, found {self}")
 
     @property
