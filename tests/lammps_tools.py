@@ -1,0 +1,125 @@
+"""Real LAMMPS in tests: the library for numbers, the program for messages and exit codes."""
+
+import subprocess
+from collections.abc import Iterable
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from ase import Atoms
+from ase.data import atomic_masses, atomic_numbers
+
+from md_bridge.lammps import new_lammps, run_lmp
+
+KCAL_PER_MOL = 23.060549  # of LAMMPS: units real per eV
+THERMO = "thermo_modify format float %.16g norm no"
+
+
+@dataclass
+class Results:
+    """What LAMMPS reports, in its own units; atoms in the order of their IDs."""
+
+    energy: float
+    forces: np.ndarray
+    pressure: np.ndarray  # xx, yy, zz, xy, xz, yz
+    positions: np.ndarray
+    velocities: np.ndarray
+
+
+@contextmanager
+def lammps(*commands: str, log: str = "none"):
+    """A LAMMPS library instance that has run these commands (each may have several lines)."""
+    lmp = new_lammps(["-log", log, "-screen", "none"])
+    try:
+        for block in commands:
+            lmp.commands_string(block)
+        yield lmp
+    finally:
+        lmp.close()
+
+
+def results(lmp) -> Results:
+    def gather(name):
+        return np.array(lmp.gather_atoms(name, 1, 3), dtype=float).reshape(-1, 3)
+
+    return Results(
+        energy=lmp.get_thermo("pe"),
+        forces=gather("f"),
+        pressure=np.array([lmp.get_thermo(f"p{ab}") for ab in ("xx", "yy", "zz", "xy", "xz", "yz")]),
+        positions=gather("x"),
+        velocities=gather("v"),
+    )
+
+
+def box(
+    atoms: Atoms,
+    elements: Iterable[str],
+    units: str = "metal",
+    boundary: str | None = None,
+    setup: str = "",
+) -> str:
+    """Commands that create a box and atoms: IDs in order, types in the order of ``elements``.
+
+    The cell must be lower triangular, as LAMMPS has it. Lengths are in Å (units metal and real).
+    """
+    types = {symbol: number + 1 for number, symbol in enumerate(elements)}
+    cell = np.array(atoms.cell)
+    assert np.allclose(np.triu(cell, 1), 0.0), "LAMMPS wants a lower triangular cell"
+    boundary = boundary or " ".join("p" if periodic else "f" for periodic in atoms.pbc)
+    lx, ly, lz = (f"{length:.17g}" for length in np.diag(cell))
+    xy, xz, yz = (f"{tilt:.17g}" for tilt in (cell[1, 0], cell[2, 0], cell[2, 1]))
+    tilted = np.any(np.tril(cell, -1) != 0.0)
+    shape = f"prism 0 {lx} 0 {ly} 0 {lz} {xy} {xz} {yz}" if tilted else f"block 0 {lx} 0 {ly} 0 {lz}"
+    lines = [
+        f"units {units}",
+        "atom_style atomic",
+        "atom_modify map array sort 0 0",
+        f"boundary {boundary}",
+        "box tilt large",
+        setup,
+        f"region box {shape}",
+        f"create_box {len(types)} box",
+    ]
+    for symbol, number in types.items():
+        lines.append(f"mass {number} {atomic_masses[atomic_numbers[symbol]]:.17g}")
+    for symbol, position in zip(atoms.symbols, atoms.positions):
+        x, y, z = (f"{coordinate:.17g}" for coordinate in position)
+        lines.append(f"create_atoms {types[symbol]} single {x} {y} {z} units box")
+    return "\n".join([*lines, "fix nve all nve", THERMO, ""])
+
+
+def evaluate(atoms: Atoms, pair: str, elements: Iterable[str], **options) -> Results:
+    """Energy, forces and pressure of one configuration."""
+    with lammps(box(atoms, elements, **options), pair, "run 0") as lmp:
+        return results(lmp)
+
+
+def argon(cells=(2, 2, 2), lattice: float = 5.4, tilt=(0.0, 0.0, 0.0), seed: int = 1) -> Atoms:
+    """A rattled fcc crystal of argon; ``tilt`` is xy, xz, yz in Å."""
+    from ase.build import bulk
+
+    atoms = bulk("Ar", "fcc", a=lattice, cubic=True).repeat(cells)
+    cell = np.array(atoms.cell)
+    cell[1, 0], cell[2, 0], cell[2, 1] = tilt
+    atoms.set_cell(cell, scale_atoms=True)
+    atoms.rattle(0.12, seed=seed)
+    atoms.wrap()
+    return atoms
+
+
+def assert_same_positions(found, expected, cell, tolerance: float) -> None:
+    """Equal up to lattice vectors: LAMMPS wraps atoms that leave the box."""
+    cell = np.array(cell)
+    difference = np.asarray(found) - np.asarray(expected)
+    images = np.round(np.linalg.solve(cell.T, difference.T).T)
+    np.testing.assert_allclose(difference - images @ cell, 0.0, atol=tolerance)
+
+
+def run_input(text: str, folder: Path, *arguments: str, **options) -> subprocess.CompletedProcess:
+    """Run the real ``lmp`` on an input given as text; output and exit code are captured."""
+    (folder / "in.lammps").write_text(text)
+    command = ["-in", "in.lammps", "-log", "log.lammps", *arguments]
+    return run_lmp(
+        command, cwd=folder, capture_output=True, text=True, timeout=120, **{"threads": 1, **options}
+    )
