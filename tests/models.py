@@ -112,6 +112,7 @@ ALL = {
     "lennard_jones": lennard_jones,
     "lennard_jones_mixture": lennard_jones_mixture,
     "curl": curl,
+    "strong_curl": lambda: curl(size=2e-2),
     "harmonic": harmonic,
     "harmonic_direct": lambda: harmonic(k_direct=1.5),
     "nan_when_close": lambda: nan_when_close(0.5),
