@@ -1,0 +1,10 @@
+"""MD Bridge in i-PI: a driver for its ``ffdirect`` forcefields, and a client for its sockets."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+def driver_path() -> Path:
+    """Path of the file to name as ``<pes_path>`` of an ``<ffdirect>`` with ``<pes>custom</pes>``."""
+    return Path(__file__).with_name("driver.py")

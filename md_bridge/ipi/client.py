@@ -1,0 +1,68 @@
+"""A client of i-PI's sockets: the Python face of ``csrc/ipi_client``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from md_bridge.ipi.session import Session
+
+from md_bridge import _core  # isort: skip (md_bridge.ipi.session loads the libraries that it needs)
+
+SOCKETS_PREFIX = "/tmp/ipi_"
+
+
+class Client:
+    """Answers forcefields of i-PI over sockets with one session, from one thread.
+
+    :param session: from :func:`md_bridge.ipi.session.open_session`
+    :param services: where forcefields listen and what they want: "unix:NAME", "shm:NAME" or
+        "HOST:PORT", each with or without "=conservative" or "=direct"
+    :param timeout: how long to wait for i-PI to open its sockets, s
+    :param stall_timeout: how long a message may stop half-way, s
+    :param sockets_prefix: what i-PI puts before the name of a unix socket
+    :param log: called with each line about what happens
+    :raises EngineError: if an address makes no sense, or the model lacks the forces
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        services: Sequence[str],
+        *,
+        timeout: float = 30.0,
+        stall_timeout: float = 60.0,
+        sockets_prefix: str = SOCKETS_PREFIX,
+        log: Callable[[str], None] | None = None,
+    ) -> None:
+        self.session = session
+        self._client = _core.IpiClient(
+            session,
+            list(services),
+            timeout=timeout,
+            stall_timeout=stall_timeout,
+            sockets_prefix=sockets_prefix,
+            log=log,
+        )
+
+    def run(self) -> None:
+        """Connect, and answer until i-PI says EXIT.
+
+        Python's signal handlers run meanwhile, and end it if they raise.
+
+        :raises EngineError: if there is no server, if it goes away or sends nonsense, or if the
+            model fails
+        """
+        self._client.run()
+
+    def summary(self) -> dict[str, int]:
+        """How many evaluations of each kind were made, and how the pair lists fared."""
+        counts = self.session.counts
+        return {
+            "direct_only": counts.direct_only,
+            "conservative_only": counts.conservative_only,
+            "both": counts.both,
+            "reused": counts.reused,
+            "inner_steps": self.session.learned_stride,
+            "beads": self.session.replicas,
+            "pair_list_builds": self.session.pair_list_builds,
+        }

@@ -1,0 +1,136 @@
+"""One model for all forcefields of an i-PI simulation.
+
+However many forcefields ask (two with multiple time stepping, one or both over sockets), a process
+has one session: one copy of the model, one set of pair lists, and one evaluation where both kinds of
+forces are wanted at the same positions.
+"""
+
+from __future__ import annotations
+
+import os
+import weakref
+from dataclasses import dataclass
+from pathlib import Path
+
+import ase
+import ase.io
+
+from md_bridge.engine import DEFAULT_SKIN, Engine, EngineError, choose_threads, set_threads
+
+from md_bridge import _core  # isort: skip (md_bridge.engine loads the libraries that it needs)
+
+Session = _core.IpiSession
+
+FORCES = ("conservative", "direct")
+STRESS = ("auto", "none")
+
+
+@dataclass(frozen=True)
+class SessionOptions:
+    """What decides which numbers i-PI gets, and how fast.
+
+    :param template: a structure file with the atoms in i-PI's order; only its elements (and whether
+        it is periodic) are used
+    :param model: path of the exported model
+    :param device: "auto", "cpu", "cuda", "cuda:N"
+    :param variant: variant of the outputs, for models with several; empty for the default one
+    :param direct_variant: variant of the direct forces and stress, if it is another one; "-" is the
+        default variant
+    :param uncertainty_variant: the same for the uncertainty
+    :param extensions: directory of compiled TorchScript extensions, if the model needs any
+    :param check_consistency: let metatomic verify each call; slow
+    :param skin: skin of the pair lists, Å
+    :param stress: the virial that comes with direct forces. "auto": from the direct stress if the
+        model has one; if not, zero with multiple time stepping (the outer step brings the
+        conservative virial, which is the whole one) and an error otherwise. "none": zero, for runs
+        in which nothing depends on the pressure; an error once the cell changes
+    :param force_extras: give both kinds of forces to i-PI as extras of the conservative forcefield
+    :param uncertainty: give the uncertainty of the atomic energies to i-PI as extras
+    """
+
+    template: Path
+    model: Path
+    device: str = "auto"
+    variant: str = ""
+    direct_variant: str = ""
+    uncertainty_variant: str = ""
+    extensions: str = ""
+    check_consistency: bool = False
+    skin: float = DEFAULT_SKIN
+    stress: str = "auto"
+    force_extras: bool = False
+    uncertainty: bool = False
+
+
+def open_session(options: SessionOptions, threads: int = 0) -> Session:
+    """Load the model and the template.
+
+    :param threads: threads of torch; 0: OMP_NUM_THREADS, or all cores that this process may use
+    :raises EngineError: if one of them cannot be used, or the model lacks an element
+    """
+    set_threads(choose_threads(threads, 1))
+    template = read_template(options.template)
+    engine = Engine(
+        options.model,
+        options.device,
+        variant=options.variant,
+        direct_variant=options.direct_variant,
+        uncertainty_variant=options.uncertainty_variant,
+        extensions=options.extensions,
+        check_consistency=options.check_consistency,
+    )
+    return Session(
+        engine,
+        template.numbers.tolist(),
+        template.pbc.tolist(),
+        skin=options.skin,
+        zero_direct_virial=options.stress == "none",
+        force_extras=options.force_extras,
+        uncertainty_extras=options.uncertainty,
+    )
+
+
+# A session lives as long as a forcefield that uses it.
+_sessions: weakref.WeakValueDictionary[tuple[str, str], Session] = weakref.WeakValueDictionary()
+_options: dict[tuple[str, str], SessionOptions] = {}
+
+
+def shared_session(options: SessionOptions, threads: int = 0) -> Session:
+    """The session of this process for this model and template; opens it if it is the first call.
+
+    :raises EngineError: as :func:`open_session`, and if the session was opened with other options
+    """
+    key = (os.path.realpath(options.model), os.path.realpath(options.template))
+    session = _sessions.get(key)
+    if session is None:
+        session = open_session(options, threads)
+        _sessions[key] = session
+        _options[key] = options
+        return session
+    for name, value in vars(options).items():
+        other = getattr(_options[key], name)
+        if value != other and name not in ("model", "template"):
+            raise EngineError(
+                f"two forcefields use the model {options.model}, one with {name} = {other!r} and one "
+                f"with {name} = {value!r}; they share one model, so give both the same value"
+            )
+    return session
+
+
+def read_template(path: Path) -> ase.Atoms:
+    """The first structure in a file that ASE can read.
+
+    :raises EngineError: if there is none
+    """
+    if not Path(path).is_file():
+        raise EngineError(
+            f"the template {path} does not exist; expected a structure file with the atoms in i-PI's "
+            "order, such as the one that i-PI starts from"
+        )
+    try:
+        atoms = ase.io.read(path, index=0)
+    except Exception as error:  # ASE's readers raise whatever they stumble over
+        reason = f"{type(error).__name__}: {error}"
+        raise EngineError(f"ASE cannot read the template {path} ({reason})") from error
+    assert isinstance(atoms, ase.Atoms)
+    return atoms
