@@ -46,7 +46,9 @@ def results(lmp) -> Results:
     return Results(
         energy=lmp.get_thermo("pe"),
         forces=gather("f"),
-        pressure=np.array([lmp.get_thermo(f"p{ab}") for ab in ("xx", "yy", "zz", "xy", "xz", "yz")]),
+        pressure=np.array(
+            [lmp.get_thermo(f"p{ab}") for ab in ("xx", "yy", "zz", "xy", "xz", "yz")]
+        ),
         positions=gather("x"),
         velocities=gather("v"),
     )
@@ -70,7 +72,9 @@ def box(
     lx, ly, lz = (f"{length:.17g}" for length in np.diag(cell))
     xy, xz, yz = (f"{tilt:.17g}" for tilt in (cell[1, 0], cell[2, 0], cell[2, 1]))
     tilted = np.any(np.tril(cell, -1) != 0.0)
-    shape = f"prism 0 {lx} 0 {ly} 0 {lz} {xy} {xz} {yz}" if tilted else f"block 0 {lx} 0 {ly} 0 {lz}"
+    shape = (
+        f"prism 0 {lx} 0 {ly} 0 {lz} {xy} {xz} {yz}" if tilted else f"block 0 {lx} 0 {ly} 0 {lz}"
+    )
     lines = [
         f"units {units}",
         "atom_style atomic",
@@ -83,7 +87,7 @@ def box(
     ]
     for symbol, number in types.items():
         lines.append(f"mass {number} {atomic_masses[atomic_numbers[symbol]]:.17g}")
-    for symbol, position in zip(atoms.symbols, atoms.positions):
+    for symbol, position in zip(atoms.symbols, atoms.positions, strict=True):
         x, y, z = (f"{coordinate:.17g}" for coordinate in position)
         lines.append(f"create_atoms {types[symbol]} single {x} {y} {z} units box")
     return "\n".join([*lines, "fix nve all nve", THERMO, ""])
@@ -121,5 +125,10 @@ def run_input(text: str, folder: Path, *arguments: str, **options) -> subprocess
     (folder / "in.lammps").write_text(text)
     command = ["-in", "in.lammps", "-log", "log.lammps", *arguments]
     return run_lmp(
-        command, cwd=folder, capture_output=True, text=True, timeout=120, **{"threads": 1, **options}
+        command,
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        **{"threads": 1, **options},
     )

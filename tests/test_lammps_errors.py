@@ -104,9 +104,7 @@ CASES = {
         ["gradient of the energy"],
     ),
     "atoms without IDs": (
-        BOX.replace("atom_modify map array", "atom_modify id no")
-        + pair()
-        + "run 1\n",
+        BOX.replace("atom_modify map array", "atom_modify id no") + pair() + "run 1\n",
         ["atoms with IDs"],
     ),
 }

@@ -8,7 +8,9 @@ import pytest
 TOLERANCE = 1e-10
 
 ARGON = models.ARGON
-LJ_CUT = f"pair_style lj/cut {ARGON['cutoff']}\npair_coeff * * {ARGON['epsilon']} {ARGON['sigma']}\n"
+LJ_CUT = (
+    f"pair_style lj/cut {ARGON['cutoff']}\npair_coeff * * {ARGON['epsilon']} {ARGON['sigma']}\n"
+)
 
 BOXES = {
     "orthogonal": {"cells": (3, 3, 3)},
@@ -148,7 +150,8 @@ def test_minimize(model_file):
     atoms = tools.argon()
     minimize = "minimize 1e-12 1e-8 200 1000"
     found, expected = (
-        trajectory_end(atoms, pair, minimize) for pair in (ours(model_file("lennard_jones")), LJ_CUT)
+        trajectory_end(atoms, pair, minimize)
+        for pair in (ours(model_file("lennard_jones")), LJ_CUT)
     )
     assert found.energy == pytest.approx(expected.energy, abs=1e-7)
     start = tools.evaluate(atoms, LJ_CUT, ["Ar"])

@@ -50,7 +50,8 @@ def start(seed: int = 3) -> Atoms:
 
 
 def thermalise(timestep_fs: float) -> str:
-    return f"velocity all create 300 7\nneighbor 1.0 bin\ntimestep {timestep_fs * FEMTOSECOND}\nrun 0\n"
+    step = timestep_fs * FEMTOSECOND
+    return f"velocity all create 300 7\nneighbor 1.0 bin\ntimestep {step}\nrun 0\n"
 
 
 def test_follows_the_reference(curl):
@@ -75,7 +76,7 @@ def test_follows_the_reference(curl):
 
 
 def test_direct_forces_matter_in_the_reference(curl):
-    """The test above could not tell the scheme from conservative dynamics if both forces were alike."""
+    """The test above could not tell the scheme from conservative dynamics otherwise."""
     conservative, direct = forces_of(curl, start())
     x = start().positions
     assert np.abs(conservative(x) - direct(x)).max() > 1e-2
@@ -130,9 +131,9 @@ def test_runs_of_different_multiplicity_in_one_session(curl, tmp_path):
             frame = mts_reference.Frame(found.positions, found.velocities)
     found_counts = counts(log.read_text())
     assert len(found_counts) == len(segments)
-    for (multiplicity, steps), (direct, both, late) in zip(segments, found_counts):
-        # each run needs one at its set-up and one per outer step; the first outer step may come as a
-        # surprise, or be expected too early
+    for (multiplicity, steps), (direct, both, late) in zip(segments, found_counts, strict=True):
+        # each run needs one at its set-up and one per outer step; the first outer step may come as
+        # a surprise, or be expected too early
         assert late <= 1
         assert steps + 1 <= both + late <= steps + 2
         assert direct + both == multiplicity * steps + 1
@@ -203,8 +204,8 @@ def test_conserves_energy_where_direct_forces_do_not(curl):
 
 
 def test_pair_level_computes_conservative_forces(curl):
-    """Without inner and outer levels rRESPA asks for one kind of forces; alone at the outer level it
-    is velocity Verlet with the outer step."""
+    """Without inner and outer levels rRESPA asks for one kind of forces; alone at the outer level
+    it is velocity Verlet with the outer step."""
     ends = []
     for style in ("run_style respa 2 2 bond 1 pair 2\n", "run_style verlet\n"):
         with tools.lammps(

@@ -1,4 +1,4 @@
-"""How a stock lmp comes to know pair_style mdbridge, and what that costs those who do not use it."""
+"""How a stock lmp comes to know pair_style mdbridge, and what it costs those who do not use it."""
 
 import os
 import shutil

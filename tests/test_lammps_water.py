@@ -56,7 +56,9 @@ def test_equals_metatomic(water_model, tilt, kind):
     )
 
 
-@pytest.mark.parametrize("pbc", [(True, True, False), (False, False, False)], ids=["slab", "droplet"])
+@pytest.mark.parametrize(
+    "pbc", [(True, True, False), (False, False, False)], ids=["slab", "droplet"]
+)
 def test_open_boundaries_equal_metatomic(water_model, pbc):
     atoms = water_box(pbc=pbc)
     expected = reference(atoms, water_model, direct=False)

