@@ -1,5 +1,7 @@
 """Fixtures shared by all tests: exported analytic models and the bundled water."""
 
+import os
+import uuid
 from pathlib import Path
 
 import models
@@ -33,3 +35,9 @@ def water() -> Atoms:
     from ase.io import read
 
     return read(DATA / "water-start.xyz")
+
+
+@pytest.fixture
+def socket_name() -> str:
+    """Beginning of the names of this test's unix sockets, which all tests of a machine share."""
+    return f"mdbridge-test-{os.getpid()}-{uuid.uuid4().hex[:8]}-"

@@ -90,7 +90,7 @@ def ipi_client(
     """
     from md_bridge.engine import EngineError
     from md_bridge.ipi.client import Client
-    from md_bridge.ipi.session import SessionOptions, open_session
+    from md_bridge.ipi.session import SessionOptions, open_session, summary, summary_line
 
     signal.signal(signal.SIGTERM, _terminate)
     try:
@@ -108,11 +108,10 @@ def ipi_client(
     except KeyboardInterrupt:
         _say("interrupted")
         sys.exit(128 + signal.SIGINT)
-    summary = client.summary()
     if verbose:
-        _say(", ".join(f"{name.replace('_', ' ')} {value}" for name, value in summary.items()))
+        _say(summary_line(session))
     if as_json:
-        click.echo(json.dumps(summary))
+        click.echo(json.dumps(summary(session)))
 
 
 def _say(line: str) -> None:

@@ -53,16 +53,3 @@ class Client:
             model fails
         """
         self._client.run()
-
-    def summary(self) -> dict[str, int]:
-        """How many evaluations of each kind were made, and how the pair lists fared."""
-        counts = self.session.counts
-        return {
-            "direct_only": counts.direct_only,
-            "conservative_only": counts.conservative_only,
-            "both": counts.both,
-            "reused": counts.reused,
-            "inner_steps": self.session.learned_stride,
-            "beads": self.session.replicas,
-            "pair_list_builds": self.session.pair_list_builds,
-        }

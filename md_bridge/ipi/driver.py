@@ -25,10 +25,11 @@ from typing import Any
 
 import numpy as np
 from ipi.pes.dummy import Dummy_driver
+from ipi.utils.messages import info, verbosity
 from ipi.utils.softexit import softexit
 
 from md_bridge.engine import EngineError
-from md_bridge.ipi.session import FORCES, STRESS, SessionOptions, shared_session
+from md_bridge.ipi.session import FORCES, STRESS, SessionOptions, shared_session, summary_line
 
 __DRIVER_NAME__ = "mdbridge"
 __DRIVER_CLASS__ = "MDBridgeDriver"
@@ -72,6 +73,11 @@ class MDBridgeDriver(Dummy_driver):
         """Load the model, or find it loaded by another forcefield of this simulation."""
         self.session = shared_session(self.options, self.threads)
         self.session.serve(self.forces)
+        softexit.register_function(self.report)
+
+    def report(self) -> None:
+        """Say at the end of the simulation what was evaluated."""
+        info(f" @MDBridge ({self.forces}): {summary_line(self.session)}", verbosity.low)
 
     def compute(
         self, cell: np.ndarray | list[np.ndarray], pos: np.ndarray | list[np.ndarray]

@@ -117,6 +117,30 @@ def shared_session(options: SessionOptions, threads: int = 0) -> Session:
     return session
 
 
+def summary(session: Session) -> dict[str, int]:
+    """How many evaluations of each kind a session has made, and how its pair lists fared."""
+    counts = session.counts
+    return {
+        "direct_only": counts.direct_only,
+        "conservative_only": counts.conservative_only,
+        "both": counts.both,
+        "reused": counts.reused,
+        "inner_steps": session.learned_stride,
+        "beads": session.replicas,
+        "pair_list_builds": session.pair_list_builds,
+    }
+
+
+def summary_line(session: Session) -> str:
+    """The summary for a log."""
+    values = summary(session)
+    return (
+        f"{values['direct_only']} evaluations of direct forces, {values['conservative_only']} of "
+        f"conservative forces, {values['both']} of both at once ({values['reused']} used twice); "
+        f"{values['pair_list_builds']} pair lists built"
+    )
+
+
 def read_template(path: Path) -> ase.Atoms:
     """The first structure in a file that ASE can read.
 
