@@ -30,11 +30,11 @@ DEFAULT_LENGTH_PS = 0.5
 
 _MULTIPLICITIES = (2, 4, 8)
 _IPI_MULTIPLICITY = 4
-# All runs are of one length: a whole number of the longest outer steps, and enough of them for
-# block averages.
+# All runs are of one length: a whole number of the longest outer steps.
 _LONGEST_OUTER_STEP_PS = max(_MULTIPLICITIES) * TIMESTEP_FS / 1000
-_FEWEST_OUTER_STEPS = 16
-SHORTEST_PS = _LONGEST_OUTER_STEP_PS * _FEWEST_OUTER_STEPS
+SHORTEST_PS = 0.1
+"""Error bars need some tens of samples, and several periods of the molecules' librations."""
+LONGEST_PS = 1000.0
 
 _FRAMES = 8
 _USUAL_COST_RATIO = 2.7
@@ -58,14 +58,13 @@ def planned_runs(length_ps: float) -> list[NveRun]:
     """The six runs, all of one length.
 
     :param length_ps: rounded to a whole number of the longest outer steps
-    :raises ValueError: if that is too short for error bars
+    :raises ValueError: if that is too short for error bars, or absurdly long
     """
-    longest = round(length_ps / _LONGEST_OUTER_STEP_PS)
-    if longest < _FEWEST_OUTER_STEPS:
+    if not SHORTEST_PS <= length_ps <= LONGEST_PS:
         raise ValueError(
-            f"expected at least {SHORTEST_PS:g} ps for each run, found {length_ps:g} ps: "
-            "too few samples for an error bar"
+            f"each run must be {SHORTEST_PS:g} to {LONGEST_PS:g} ps long, found {length_ps:g} ps"
         )
+    longest = round(length_ps / _LONGEST_OUTER_STEP_PS)
     inner_steps = longest * max(_MULTIPLICITIES)
 
     def run(engine: str, forces: str, multiplicity: int | None = None) -> NveRun:
@@ -142,6 +141,7 @@ def describe_settings(runs: Sequence[NveRun], threads: int) -> RunSettings:
         length_ps=run.outer_steps * run.outer_timestep_fs / 1000,
         threads=threads,
         machine=_machine(),
+        load=os.getloadavg()[0],
         versions=dict(_versions()),
     )
 

@@ -31,6 +31,7 @@ SETTINGS = RunSettings(
     length_ps=0.5,
     threads=2,
     machine="2 cores",
+    load=0.1,
     versions={"torch": "2.13.0"},
 )
 DIFFERENCE = ForceDifference(rms=0.1068, largest=0.62, conservative_rms=1.54, configurations=8)

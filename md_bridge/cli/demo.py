@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import click
@@ -16,6 +17,8 @@ from md_bridge.drift.report import write_report
 from md_bridge.drift.table import terminal_table
 
 _INTERRUPTED = 130
+_BUSY = 0.5
+"""Share of the cores that others may use before wall times suffer."""
 
 
 @click.command()
@@ -57,6 +60,11 @@ def demo(out: Path, length_ps: float, as_json: bool) -> None:
 
     threads = choose_threads(0, 1)
     settings = job.describe_settings(runs, threads)
+    if settings.load > _BUSY * len(os.sched_getaffinity(0)):
+        screen.print(
+            f"This machine is busy (load {settings.load:.1f}): drifts are not affected, but wall "
+            "times and speed-ups will be off. OMP_NUM_THREADS=1 may be faster now."
+        )
     outcome = job.Outcome()
     interrupted = _perform(runs, out, threads, outcome, screen)
     for label, reason in outcome.failures.items():

@@ -52,6 +52,8 @@ class RunSettings:
     length_ps: float
     threads: int
     machine: str
+    load: float
+    """Busy cores before the start: wall times are only worth something if this is near 0."""
     versions: dict[str, str] = field(default_factory=dict)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from ase import Atoms
 from ase.io import write
-from ase.units import fs
+from ase.units import fs, kB
 from ipi.utils.units import unit_to_internal
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
@@ -26,10 +26,10 @@ from md_bridge.drift.series import RunRecord
 PROPERTIES = "run.properties"
 
 _STEP_TIME = re.compile(r"Average timings at MD step\s+\d+\. t/step:\s+([0-9.eE+-]+)")
-# i-PI's own, rounded constants: those with which it reads positions and the time step
-_ANGSTROM_PER_FS = unit_to_internal("length", "angstrom", 1.0) / unit_to_internal(
-    "time", "femtosecond", 1.0
-)
+# i-PI takes manual positions and velocities in atomic units, whatever unit is written beside them.
+# These are its own, rounded constants, those with which it reads the cell and the time step.
+_ANGSTROM = unit_to_internal("length", "angstrom", 1.0)
+_FEMTOSECOND = unit_to_internal("time", "femtosecond", 1.0)
 
 
 def run_ipi_nve(
@@ -83,8 +83,8 @@ def ipi_input(start: Atoms, model: Path, run: NveRun) -> str:
         atom_count=len(start),
         labels=_array(start.get_chemical_symbols()),
         cell=_array(_numbers(start.cell.array.T)),
-        positions=_array(_numbers(start.get_positions())),
-        velocities=_array(_numbers(start.get_velocities() * fs * _ANGSTROM_PER_FS)),
+        positions=_array(_numbers(start.get_positions() * _ANGSTROM)),
+        velocities=_array(_numbers(start.get_velocities() * fs * _ANGSTROM / _FEMTOSECOND)),
         masses=_array(_numbers(start.get_masses())),
     )
 
@@ -103,6 +103,7 @@ def read_properties(properties: Path, log: Path, run: NveRun, atom_count: int) -
             f"{run.outer_steps} step times in {log}, found shape {rows.shape} and "
             f"{len(step_times)}"
         )
+    time, conserved, kinetic = rows.T
     return RunRecord(
         run.engine,
         run.forces,
@@ -110,7 +111,10 @@ def read_properties(properties: Path, log: Path, run: NveRun, atom_count: int) -
         run.timestep_fs,
         atom_count,
         sum(step_times),
-        *rows.T,
+        time,
+        conserved,
+        # i-PI's own `temperature` counts the resting centre of mass as three degrees of freedom
+        2 * kinetic / (3 * atom_count - 3) / kB,
     )
 
 

@@ -55,5 +55,6 @@ def _settings_rows(settings: RunSettings) -> list[tuple[str, str]]:
         ("ensemble", "NVE, all runs from the same positions and velocities"),
         ("machine", settings.machine),
         ("threads", str(settings.threads)),
+        ("load before the start", f"{settings.load:.1f} busy cores"),
         *settings.versions.items(),
     ]
