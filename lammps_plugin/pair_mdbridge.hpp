@@ -2,6 +2,7 @@
 #pragma once
 
 #include <array>
+#include <cstdio>
 #include <memory>
 #include <string>
 #include <vector>
@@ -41,6 +42,12 @@ class PairMDBridge : public LAMMPS_NS::Pair {
   void compute_outer(int eflag, int vflag) override;
   double memory_usage() override;
 
+  // pair_mdbridge_restart.cpp: settings and elements in restart files
+  void write_restart(std::FILE* file) override;
+  void read_restart(std::FILE* file) override;
+  void write_restart_settings(std::FILE* file) override;
+  void read_restart_settings(std::FILE* file) override;
+
   // pair_mdbridge_report.cpp: what goes into the log
   void finish() override;
 
@@ -49,6 +56,7 @@ class PairMDBridge : public LAMMPS_NS::Pair {
 
   void load(const Settings& settings);
   void allocate();
+  void use_elements(const std::vector<std::string>& names);
   void set_elements(const std::vector<std::string>& names);
   void require_supported_input() const;
   void require_complete_pairs() const;

@@ -46,7 +46,7 @@ PairMDBridge::PairMDBridge(LAMMPS_NS::LAMMPS* lmp) : Pair(lmp), boundary_(lmp), 
   one_coeff = 1;
   manybody_flag = 1;
   single_enable = 0;
-  restartinfo = 0;
+  restartinfo = 1;
   respa_enable = 1;
   no_virial_fdotr_compute = 1;
   centroidstressflag = LAMMPS_NS::CENTROID_NOTAVAIL;
@@ -101,7 +101,10 @@ void PairMDBridge::allocate() {
 }
 
 void PairMDBridge::coeff(int count, char** words) {
-  const std::vector<std::string> names(words + std::min(count, 2), words + count);
+  use_elements(std::vector<std::string>(words + std::min(count, 2), words + count));
+}
+
+void PairMDBridge::use_elements(const std::vector<std::string>& names) {
   boundary_.together([&] { set_elements(names); });
   if (allocated == 0) allocate();
   for (int i = 1; i <= atom->ntypes; ++i) {

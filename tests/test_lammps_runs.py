@@ -1,0 +1,222 @@
+"""What a user of a built-in pair style takes for granted: every kind of run and input."""
+
+import lammps_tools as tools
+import models
+import numpy as np
+import pytest
+
+BOX = tools.box(tools.argon(cells=(2, 2, 2), tilt=(1.0, 0.5, -0.5)), ["Ar"])
+LJ_CUT = "pair_style lj/cut 8.5\npair_coeff * * 0.0104 3.4\n"
+MOVE = "velocity all create 200 7\nneighbor 0.5 bin\ntimestep 0.003\n"
+RESPA = "run_style respa 2 3 inner 1 3.0 4.0 outer 2\n"
+
+
+def pair(path, keywords: str = "") -> str:
+    return f"pair_style mdbridge {path} threads 1 {keywords}\npair_coeff * * Ar\n"
+
+
+def end_of(*commands: str) -> tools.Results:
+    with tools.lammps(*commands) as lmp:
+        return tools.results(lmp)
+
+
+@pytest.fixture(scope="module")
+def curl(tmp_path_factory):
+    return models.curl(size=0.02).export(tmp_path_factory.mktemp("curl") / "curl.pt")
+
+
+@pytest.mark.parametrize(
+    ("keywords", "style"),
+    [("", "run_style verlet\n"), ("forces direct", "run_style verlet\n"), ("", RESPA)],
+    ids=["conservative", "direct", "multiple time stepping"],
+)
+def test_restart_half_way(curl, tmp_path, keywords, style):
+    """Settings, model and elements come back from the restart file alone."""
+    whole = end_of(BOX, pair(curl, keywords), MOVE, style, "run 12\nrun 12")
+    with tools.lammps(BOX, pair(curl, keywords), MOVE, style, "run 12") as lmp:
+        lmp.command(f"write_restart {tmp_path}/half.restart")
+    with tools.lammps(
+        "atom_modify map array sort 0 0",
+        f"read_restart {tmp_path}/half.restart",
+        "fix nve all nve\nneighbor 0.5 bin\n",
+        style,
+        "run 12",
+    ) as lmp:
+        continued = tools.results(lmp)
+    np.testing.assert_allclose(continued.velocities, whole.velocities, atol=1e-9)
+    np.testing.assert_allclose(continued.forces, whole.forces, atol=1e-9)
+    assert continued.energy == pytest.approx(whole.energy, abs=1e-9)
+
+
+def test_restart_finds_the_model_elsewhere_or_says_where_it_was(curl, tmp_path):
+    there, here = tmp_path / "there", tmp_path / "here"
+    there.mkdir()
+    here.mkdir()
+    (there / "model.pt").write_bytes(curl.read_bytes())
+    run = tools.run_input(BOX + pair("model.pt") + "run 0\nwrite_restart r\n", there)
+    assert run.returncode == 0, run.stdout
+    read = "read_restart ../there/r\nrun 0\n"
+    run = tools.run_input(read, here)
+    assert run.returncode == 0, run.stdout
+    (there / "model.pt").unlink()
+    run = tools.run_input(read, here)
+    assert run.returncode != 0
+    assert f"neither here nor at {there}/model.pt" in run.stdout
+
+
+def test_rerun(model_file, tmp_path):
+    dump = f"dump d all custom 5 {tmp_path}/dump id type x y z\ndump_modify d format float %.17g\n"
+    energies = []
+    with tools.lammps(BOX, LJ_CUT, MOVE, dump, "run 10") as lmp:
+        energies.append(lmp.get_thermo("pe"))
+    with tools.lammps(BOX, pair(model_file("lennard_jones"))) as lmp:
+        lmp.command(f"rerun {tmp_path}/dump dump x y z")
+        energies.append(lmp.get_thermo("pe"))
+    assert energies[1] == pytest.approx(energies[0], abs=1e-9)
+
+
+def test_overlay_with_a_classical_style(model_file):
+    """Energies and forces add up, also with two models at once."""
+    lj = model_file("lennard_jones")
+    zbl = "zbl 2.0 4.5"
+    both = end_of(
+        BOX,
+        f"pair_style hybrid/overlay mdbridge {lj} threads 1 {zbl}\n"
+        "pair_coeff * * mdbridge Ar\npair_coeff * * zbl 18 18\nrun 0",
+    )
+    ours = end_of(BOX, pair(lj), "run 0")
+    theirs = end_of(BOX, f"pair_style {zbl}\npair_coeff * * 18 18\nrun 0")
+    assert both.energy == pytest.approx(ours.energy + theirs.energy, abs=1e-9)
+    np.testing.assert_allclose(both.forces, ours.forces + theirs.forces, atol=1e-10)
+    np.testing.assert_allclose(both.pressure, ours.pressure + theirs.pressure, atol=1e-6)
+    twice = end_of(
+        BOX,
+        f"pair_style hybrid/overlay mdbridge {lj} mdbridge {lj}\n"
+        "pair_coeff * * mdbridge 1 Ar\npair_coeff * * mdbridge 2 Ar\nrun 0",
+    )
+    assert twice.energy == pytest.approx(2 * ours.energy, abs=1e-9)
+
+
+def test_model_on_some_types(model_file):
+    """Types that are NULL for the model are invisible to it."""
+    atoms = tools.argon()
+    atoms.symbols[1::2] = "He"
+    argon = atoms[atoms.symbols == "Ar"]
+    hybrid = (
+        f"pair_style hybrid mdbridge {model_file('lennard_jones')} threads 1 lj/cut 6.0\n"
+        "pair_coeff * * mdbridge Ar NULL\n"
+        "pair_coeff 1*2 2 lj/cut 0.002 2.9\n"
+    )
+    reference = "pair_style lj/cut 8.5\npair_coeff 1 1 0.0104 3.4\npair_coeff 1*2 2 0.002 2.9 6.0\n"
+    found, expected = (
+        end_of(tools.box(atoms, ["Ar", "He"]), style, "run 0") for style in (hybrid, reference)
+    )
+    assert len(argon) < len(atoms)
+    assert found.energy == pytest.approx(expected.energy, abs=1e-9)
+    np.testing.assert_allclose(found.forces, expected.forces, atol=1e-10)
+
+
+def test_overlay_with_levels_for_each_style(curl):
+    """A classical style in the inner level, the model's conservative forces in the outer one."""
+    overlay = (
+        f"pair_style hybrid/overlay mdbridge {curl} threads 1 zbl 2.0 4.5\n"
+        "pair_coeff * * mdbridge Ar\npair_coeff * * zbl 18 18\n"
+    )
+    with tools.lammps(BOX, overlay, MOVE, "run_style respa 2 3 hybrid 2 1\nrun 8") as lmp:
+        found = tools.results(lmp)
+        lmp.commands_string("run_style verlet\nrun 0")
+        expected = tools.results(lmp)
+    np.testing.assert_allclose(found.forces, expected.forces, atol=1e-9)
+    assert found.energy == pytest.approx(expected.energy, abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("other", "coefficients", "words"),
+    [
+        ("zbl 2.0 4.5", "zbl 18 18", "does not support rRESPA"),
+        ("lj/cut 6.0", "lj/cut 0.002 3.0", "neighbor pair method does not exist"),
+    ],
+)
+def test_overlay_with_inner_and_outer_levels_is_refused(curl, tmp_path, other, coefficients, words):
+    """By LAMMPS itself, and not by a crash."""
+    overlay = (
+        f"pair_style hybrid/overlay mdbridge {curl} {other}\n"
+        f"pair_coeff * * mdbridge Ar\npair_coeff * * {coefficients}\n"
+    )
+    run = tools.run_input(BOX + overlay + RESPA + "run 1\n", tmp_path)
+    assert run.returncode == 1
+    assert words in run.stdout
+
+
+def test_excluded_pairs(model_file):
+    group = "group left id 1:16\ngroup right id 17:32\nneigh_modify exclude group left right\n"
+    found = end_of(BOX, pair(model_file("lennard_jones")), group, "run 0")
+    expected = end_of(BOX, LJ_CUT, group, "run 0")
+    whole = end_of(BOX, LJ_CUT, "run 0")
+    np.testing.assert_allclose(found.forces, expected.forces, atol=1e-10)
+    assert np.abs(found.forces - whole.forces).max() > 1e-3
+
+
+def test_deleted_and_isolated_atoms(model_file):
+    remove = "group gone id 3 7 20\nrun 3\ndelete_atoms group gone compress no\nrun 3\n"
+    ends = []
+    for style in (LJ_CUT, pair(model_file("lennard_jones"))):
+        with tools.lammps(BOX, style, MOVE, remove) as lmp:
+            ends.append(lmp.get_thermo("pe"))
+    assert ends[1] == pytest.approx(ends[0], abs=1e-9)
+    alone = tools.argon(cells=(1, 1, 1))[:1]
+    alone.set_cell([40, 40, 40])
+    assert tools.evaluate(alone, pair(model_file("lennard_jones")), ["Ar"]).energy == 0.0
+
+
+def test_lost_atom(model_file, tmp_path):
+    """LAMMPS's own error, not a crash."""
+    flat = tools.box(tools.argon(cells=(2, 2, 1)), ["Ar"], boundary="p p f")
+    text = flat + pair(model_file("lennard_jones")) + "velocity all set 0 0 90\nrun 200\n"
+    run = tools.run_input(text, tmp_path)
+    assert run.returncode != 0
+    assert "Lost atoms" in run.stdout
+
+
+@pytest.mark.parametrize(
+    "ensemble",
+    [
+        "fix i all nvt temp 200 200 0.1",
+        "fix i all npt temp 200 200 0.1 iso 0 0 1.0",
+        "fix i all npt temp 200 200 0.1 tri 0 0 1.0",
+        "fix i all nve\nfix l all langevin 200 200 0.1 48279",
+    ],
+)
+def test_ensembles_under_multiple_time_stepping_with_equal_forces(tmp_path_factory, ensemble):
+    """With direct forces equal to the conservative ones MTS is a plain run with the inner step."""
+    equal = models.curl(size=0.0).export(tmp_path_factory.mktemp("equal") / "equal.pt")
+    ends = []
+    for style, steps in ((RESPA, 12), ("run_style verlet\n", 36)):
+        step = f"timestep {0.003 if style == RESPA else 0.001}\n"
+        with tools.lammps(BOX, pair(equal), MOVE, step, style, "unfix nve", ensemble) as lmp:
+            lmp.command(f"run {steps}")
+            ends.append((lmp.get_thermo("pe"), lmp.get_thermo("vol"), lmp.get_thermo("press")))
+    # thermostat and barostat act at other moments of the step, so not to rounding
+    np.testing.assert_allclose(ends[0][:2], ends[1][:2], rtol=0.05)
+
+
+def test_constant_pressure_under_multiple_time_stepping_conserves(curl):
+    """The conserved quantity of the extended system, while the box moves."""
+    npt = "unfix nve\nfix i all npt temp 200 200 0.1 iso 500 500 0.5\n"
+    with tools.lammps(
+        BOX, pair(curl), "velocity all create 200 7", "timestep 0.002", RESPA, npt
+    ) as lmp:
+        lmp.command("run 1")
+        start, volume = lmp.get_thermo("econserve"), lmp.get_thermo("vol")
+        lmp.command("run 150")
+        end = lmp.get_thermo("econserve")
+        assert abs(lmp.get_thermo("vol") - volume) > 1e-3 * volume
+    assert end == pytest.approx(start, abs=5e-3)
+
+
+def test_box_relax(model_file):
+    relax = "fix r all box/relax aniso 0.0\nminimize 1e-10 1e-6 100 1000\n"
+    found, expected = (
+        end_of(BOX, style, relax) for style in (pair(model_file("lennard_jones")), LJ_CUT)
+    )
+    assert found.energy == pytest.approx(expected.energy, abs=1e-5)
