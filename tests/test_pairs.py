@@ -88,6 +88,16 @@ def test_list_is_reused_up_to_half_the_skin():
     assert pairs.update(structure(moved, atoms.cell.array), 4.0)
 
 
+def test_images_that_a_shrinking_cell_brings_near_are_found():
+    """The atom itself never moves; only its images do."""
+    pairs = Pairs(skin=1.0)
+    assert pairs.update(structure([[0.0, 0.0, 0.0]], 5.2 * np.eye(3)), 4.0)
+    for length in (4.8, 4.4, 4.05, 3.95):
+        shrunk = structure([[0.0, 0.0, 0.0]], length * np.eye(3))
+        pairs.update(shrunk, 4.0)
+        assert len(found(pairs, shrunk, 4.0)) == (6 if length < 4.0 else 0)
+
+
 def test_changed_cutoff_periodicity_or_size_rebuilds():
     atoms = bulk("Ar", "fcc", a=5.3, cubic=True)
     pairs = Pairs(skin=1.0)
