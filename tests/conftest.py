@@ -1,6 +1,7 @@
 """Fixtures shared by all tests: exported analytic models and the bundled water."""
 
 import os
+import socket
 import uuid
 from pathlib import Path
 
@@ -41,3 +42,11 @@ def water() -> Atoms:
 def socket_name() -> str:
     """Beginning of the names of this test's unix sockets, which all tests of a machine share."""
     return f"mdbridge-test-{os.getpid()}-{uuid.uuid4().hex[:8]}-"
+
+
+@pytest.fixture
+def free_port() -> int:
+    """A TCP port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]

@@ -107,11 +107,11 @@ class Simulation:
   {"".join(self.forcefields)}
   <system>
     <initialize nbeads="{self.beads}">
-      <positions mode="manual"> {array(self.atoms.positions * ANGSTROM)} </positions>
+      <positions mode="manual"> {array(self.positions() * ANGSTROM)} </positions>
       <labels mode="manual"> [{", ".join(self.atoms.get_chemical_symbols())}] </labels>
       <masses mode="manual" units="dalton"> {array(self.atoms.get_masses())} </masses>
       <cell mode="manual" units="angstrom"> {array(self.atoms.cell.array.T)} </cell>
-      <momenta mode="manual"> {array(self.momenta())} </momenta>
+      <momenta mode="manual"> {array(np.tile(self.momenta(), (self.beads, 1)))} </momenta>
     </initialize>
     <forces> {self.forces} </forces>
     <motion mode="dynamics"> <fixcom> False </fixcom>
@@ -122,6 +122,12 @@ class Simulation:
     <ensemble> {self.ensemble} </ensemble>
   </system>
 </simulation>"""
+
+    def positions(self) -> np.ndarray:
+        """[beads, N, 3] at the start, Å; beads near the atoms, each elsewhere."""
+        spread = 0.1 if self.beads > 1 else 0.0
+        shape = (self.beads, len(self.atoms), 3)
+        return self.atoms.positions + np.random.default_rng(5).normal(0, spread, shape)
 
     def momenta(self) -> np.ndarray:
         """[N, 3] at the start, atomic units."""
