@@ -4,6 +4,7 @@
 // What the registration library (plugin.cpp) knows of the library with the pair style.
 
 namespace LAMMPS_NS {
+class Compute;
 class LAMMPS;
 class Pair;
 }  // namespace LAMMPS_NS
@@ -11,7 +12,11 @@ class Pair;
 namespace mdbridge_lammps {
 
 inline constexpr char pair_library_name[] = "libmdbridge_lammps.so";
+
 inline constexpr char create_pair_symbol[] = "mdbridge_create_pair";
 using CreatePair = LAMMPS_NS::Pair* (*)(LAMMPS_NS::LAMMPS*);
+
+inline constexpr char create_compute_symbol[] = "mdbridge_create_compute";
+using CreateCompute = LAMMPS_NS::Compute* (*)(LAMMPS_NS::LAMMPS*, int, char**);
 
 }  // namespace mdbridge_lammps

@@ -8,6 +8,7 @@
 #include "atom.h"
 #include "comm.h"
 #include "domain.h"
+#include "error.h"
 #include "error.hpp"
 #include "force.h"
 #include "model.hpp"
@@ -55,6 +56,7 @@ void PairMDBridge::compute(int eflag, int vflag) {
     tally(evaluation,
           asked.direct_virial ? evaluation.direct_virial : evaluation.conservative_virial);
     tally_atoms(evaluation.atomic_energies);
+    warn_of_uncertainty(evaluation.uncertainty);
   });
 }
 
@@ -70,6 +72,7 @@ Wanted PairMDBridge::wanted() const {
   wanted.atomic_energies = eflag_atom != 0;
   wanted.direct_forces = settings_.forces == Settings::Forces::direct;
   wanted.conservative_forces = !wanted.direct_forces;
+  wanted.uncertainty = settings_.uncertainty_threshold > 0.0;
   if (vflag_global != 0) {
     wanted.direct_virial = wanted.direct_forces && settings_.virial == Settings::Virial::direct;
     wanted.conservative_virial = !wanted.direct_virial;
@@ -135,6 +138,7 @@ void PairMDBridge::compute_outer(int eflag, int vflag) {
       add_forces(evaluation.conservative_forces, 1.0);
       add_direct_forces(evaluation.direct_forces, -1.0);
       tally(evaluation, evaluation.conservative_virial);
+      warn_of_uncertainty(evaluation.uncertainty);
     } catch (const mdbridge::NonFiniteError& error) {
       throw Error(describe(error));
     }
@@ -158,7 +162,11 @@ void PairMDBridge::start_respa() {
   both.conservative_forces = true;
   both.direct_forces = true;
   engine_->require(both);
-  if (!fused_) fused_ = std::make_unique<mdbridge::FusedForces>(engine_, 0.0);
+  if (!fused_) {
+    mdbridge::FusedOptions options;
+    options.uncertainty = settings_.uncertainty_threshold > 0.0;
+    fused_ = std::make_unique<mdbridge::FusedForces>(engine_, 0.0, options);
+  }
   fused_->restart();
   const double outer_step = update->dt / force->femtosecond;
   if (comm->me == 0 && outer_step > 4.0 + 1e-9) {
@@ -170,12 +178,30 @@ void PairMDBridge::start_respa() {
 }
 
 Evaluation PairMDBridge::evaluate(const Wanted& wanted) {
-  mdbridge::Pairs& pairs = list_for_respa_ ? fused_->pairs(0) : pairs_;
   try {
-    return engine_->evaluate(structures_.front(), pairs, wanted);
+    return engine_->evaluate(structures_.front(), current_pairs(), wanted);
   } catch (const mdbridge::NonFiniteError& error) {
     throw Error(describe(error));
   }
+}
+
+mdbridge::Pairs& PairMDBridge::current_pairs() {
+  return list_for_respa_ ? fused_->pairs() : pairs_;
+}
+
+Evaluation PairMDBridge::inspect(const Wanted& wanted) {
+  Evaluation evaluation;
+  boundary_.alone([&] {
+    if (list_step_ < 0) {
+      throw Error("compute mdbridge/atom can be used from the first run on, not before it");
+    }
+    update_structure(list_for_respa_);
+    // at an outer step both kinds of forces are there already
+    evaluation = list_for_respa_ && !wanted.uncertainty ? fused_->conservative(structures_).front()
+                                                        : evaluate(wanted);
+    remove_net_over_ranks(evaluation.direct_forces);
+  });
+  return evaluation;
 }
 
 std::string PairMDBridge::describe(const mdbridge::NonFiniteError& error) const {
@@ -221,6 +247,7 @@ void PairMDBridge::update_structure(bool respa) {
   } else {
     require_valid_list();
   }
+  check_once();
 }
 
 void PairMDBridge::rebuild_list(bool respa) {
@@ -232,7 +259,7 @@ void PairMDBridge::rebuild_list(bool respa) {
   structure.types.resize(count);
   structure.positions.resize(3 * count);
   structure.owned = folding_.owned();
-  (respa ? fused_->pairs(0) : pairs_).provide(folding_.take_pairs());
+  (respa ? fused_->pairs() : pairs_).provide(folding_.take_pairs());
   list_positions_.clear();
   list_is_stale_ = false;
   list_for_respa_ = respa;
@@ -279,20 +306,21 @@ void PairMDBridge::add_forces(const std::vector<double>& forces, double factor) 
   }
 }
 
-/// Direct forces are those of the owned atoms, the leading sites.
 void PairMDBridge::add_direct_forces(std::vector<double> forces, double factor) {
-  // on one rank the engine has done it
-  if (comm->nprocs > 1 && settings_.remove_net_force) {
-    const Stopwatch watch(own_time_.communication);
-    remove_net_force(world, forces);
-    const Structure& structure = structures_.front();
-    if (!structure.is_periodic()) {
-      std::vector<double> owned(structure.positions.begin(),
-                                structure.positions.begin() + forces.size());
-      remove_net_torque(world, owned, forces);
-    }
-  }
+  remove_net_over_ranks(forces);
   add_forces(forces, factor);
+}
+
+/// Direct forces are those of the owned atoms, the leading sites; their sum is over all ranks.
+void PairMDBridge::remove_net_over_ranks(std::vector<double>& forces) {
+  // on one rank the engine has done it
+  if (comm->nprocs == 1 || !settings_.remove_net_force) return;
+  const Stopwatch watch(own_time_.communication);
+  remove_net_force(world, forces);
+  const Structure& structure = structures_.front();
+  if (structure.is_periodic()) return;
+  const auto start = structure.positions.begin();
+  remove_net_torque(world, std::vector<double>(start, start + forces.size()), forces);
 }
 
 void PairMDBridge::tally(const Evaluation& evaluation, const std::array<double, 9>& virial_ev) {
@@ -300,6 +328,21 @@ void PairMDBridge::tally(const Evaluation& evaluation, const std::array<double, 
   if (vflag_global == 0) return;
   constexpr int voigt[6] = {0, 4, 8, 1, 2, 5};  // xx, yy, zz, xy, xz, yz of a row-major matrix
   for (int k = 0; k < 6; ++k) virial[k] += units_.energy * virial_ev[voigt[k]];
+}
+
+void PairMDBridge::warn_of_uncertainty(const std::vector<double>& uncertainty) {
+  const double threshold = settings_.uncertainty_threshold;
+  if (!(threshold > 0.0) || uncertainty.empty()) return;
+  const auto above = std::count_if(uncertainty.begin(), uncertainty.end(),
+                                   [&](double value) { return value > threshold; });
+  if (above == 0) return;
+  const auto largest = std::max_element(uncertainty.begin(), uncertainty.end());
+  const int i = folding_.atoms()[largest - uncertainty.begin()];
+  error->warning(FLERR,
+                 "Pair style mdbridge: in step {} the energy uncertainty of {} atom{} is above {} "
+                 "eV; the largest is {:.4g} eV, on atom ID {} ({})",
+                 update->ntimestep, above, above == 1 ? "" : "s", threshold, *largest, atom->tag[i],
+                 mdbridge::chemical_symbol(elements_[atom->type[i]]));
 }
 
 void PairMDBridge::tally_atoms(const std::vector<double>& energies) {

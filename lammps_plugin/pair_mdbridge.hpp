@@ -41,6 +41,10 @@ class PairMDBridge : public LAMMPS_NS::Pair {
   void compute_middle() override;
   void compute_outer(int eflag, int vflag) override;
   double memory_usage() override;
+  /// What the model says of the atoms where they are now; direct forces without their net force.
+  mdbridge::Evaluation inspect(const mdbridge::Wanted& wanted);
+  const Folding& folding() const { return folding_; }
+  const Units& units() const { return units_; }
 
   // pair_mdbridge_restart.cpp: settings and elements in restart files
   void write_restart(std::FILE* file) override;
@@ -67,15 +71,22 @@ class PairMDBridge : public LAMMPS_NS::Pair {
   void update_structure(bool respa);
   void rebuild_list(bool respa);
   void require_valid_list() const;
+  mdbridge::Pairs& current_pairs();
   mdbridge::Evaluation evaluate(const mdbridge::Wanted& wanted);
   mdbridge::Wanted wanted() const;
   void require_direct_virial() const;
   void start_respa();
   void add_forces(const std::vector<double>& forces, double factor);
   void add_direct_forces(std::vector<double> forces, double factor);
+  void remove_net_over_ranks(std::vector<double>& forces);
   void tally(const mdbridge::Evaluation& evaluation, const std::array<double, 9>& virial_ev);
   void tally_atoms(const std::vector<double>& energies);
+  void warn_of_uncertainty(const std::vector<double>& uncertainty);
   std::string describe(const mdbridge::NonFiniteError& error) const;
+
+  // pair_mdbridge_check.cpp: the keyword `check`
+  void check_once();
+  double energy_of(const mdbridge::Structure& structure);
 
   ErrorBoundary boundary_;
   Settings settings_;
@@ -84,6 +95,7 @@ class PairMDBridge : public LAMMPS_NS::Pair {
   std::vector<int>
       elements_;  // atomic number by LAMMPS type; 0: a type that the model does not see
   bool settings_logged_ = false;
+  bool checked_ = false;
 
   Folding folding_;
   std::vector<mdbridge::Structure> structures_{1};  // one, as FusedForces wants it

@@ -29,8 +29,9 @@ void write_words(std::FILE* file, const std::vector<std::string>& words) {
 int read_count(std::FILE* file, int largest) {
   int count = -1;
   if (std::fread(&count, sizeof(int), 1, file) != 1 || count < 0 || count > largest) {
-    throw Error("the restart file is damaged, or not of this version of MD Bridge: give pair_style "
-                "and pair_coeff after read_restart");
+    throw Error(
+        "the restart file is damaged, or not of this version of MD Bridge: give pair_style "
+        "and pair_coeff after read_restart");
   }
   return count;
 }
@@ -85,8 +86,8 @@ void PairMDBridge::read_restart_settings(std::FILE* file) {
     const std::string written_at = words.back();
     words.pop_back();
     Settings settings = Settings::parse(words);
-    const bool here = exists(settings.model) ||
-                      !utils::get_potential_file_path(settings.model).empty();
+    const bool here =
+        exists(settings.model) || !utils::get_potential_file_path(settings.model).empty();
     if (!here && !exists(written_at)) {
       throw Error("the restart file was written with the model '" + settings.model +
                   "', which is neither here nor at " + written_at +

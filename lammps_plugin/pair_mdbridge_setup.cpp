@@ -82,6 +82,7 @@ void PairMDBridge::load(const Settings& settings) {
   counts_before_ = {};
   settings_ = settings;
   settings_logged_ = false;
+  checked_ = false;
   require_outputs();
 }
 

@@ -16,6 +16,7 @@
 
 namespace {
 
+using LAMMPS_NS::Compute;
 using LAMMPS_NS::LAMMPS;
 using LAMMPS_NS::Pair;
 
@@ -26,10 +27,15 @@ struct PluginDescription {
   const char* name;
   const char* info;
   const char* author;
-  Pair* (*create)(LAMMPS*);
+  union {
+    mdbridge_lammps::CreatePair pair;
+    mdbridge_lammps::CreateCompute compute;
+  } create;
   void* handle;
 };
 using RegisterPlugin = void (*)(PluginDescription*, void*);
+
+constexpr char authors[] = "the MD Bridge developers";
 
 std::string library_path() {
   Dl_info self;
@@ -50,14 +56,15 @@ std::string mismatch(const LAMMPS& lammps) {
   return "";
 }
 
-mdbridge_lammps::CreatePair load_library(LAMMPS* lammps) {
+/// A function of the library with the pair style, which is opened if it is not yet.
+void* find_symbol(LAMMPS* lammps, const char* name) {
   std::string problem = mismatch(*lammps);
   if (problem.empty()) {
     const std::string path = library_path();
     // never closed: libtorch does not survive it
     void* library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
-    void* symbol = library ? dlsym(library, mdbridge_lammps::create_pair_symbol) : nullptr;
-    if (symbol) return reinterpret_cast<mdbridge_lammps::CreatePair>(symbol);
+    void* symbol = library ? dlsym(library, name) : nullptr;
+    if (symbol) return symbol;
     problem = "expected its library " + path + ", but loading it failed: " + dlerror() +
               ". Reinstall md-bridge in this environment (pip install --force-reinstall --no-deps "
               "md-bridge)";
@@ -65,9 +72,18 @@ mdbridge_lammps::CreatePair load_library(LAMMPS* lammps) {
   lammps->error->all(FLERR, "Pair style mdbridge cannot be loaded: " + problem);
 }
 
-Pair* create(LAMMPS* lammps) {
-  static const mdbridge_lammps::CreatePair create_pair = load_library(lammps);
-  return create_pair(lammps);
+Pair* create_pair(LAMMPS* lammps) {
+  using mdbridge_lammps::CreatePair;
+  static const auto create =
+      reinterpret_cast<CreatePair>(find_symbol(lammps, mdbridge_lammps::create_pair_symbol));
+  return create(lammps);
+}
+
+Compute* create_compute(LAMMPS* lammps, int count, char** words) {
+  using mdbridge_lammps::CreateCompute;
+  static const auto create =
+      reinterpret_cast<CreateCompute>(find_symbol(lammps, mdbridge_lammps::create_compute_symbol));
+  return create(lammps, count, words);
 }
 
 }  // namespace
@@ -75,12 +91,13 @@ Pair* create(LAMMPS* lammps) {
 extern "C" __attribute__((visibility("default"))) void lammpsplugin_init(void* lammps, void* handle,
                                                                          void* register_plugin) {
   // the host's own version: a real mismatch is reported when the style is used, not in every run
-  PluginDescription description{static_cast<LAMMPS*>(lammps)->version,
-                                "pair",
-                                "mdbridge",
-                                "pair style mdbridge",
-                                "the MD Bridge authors",
-                                &create,
-                                handle};
-  reinterpret_cast<RegisterPlugin>(register_plugin)(&description, lammps);
+  const char* version = static_cast<LAMMPS*>(lammps)->version;
+  const auto add = reinterpret_cast<RegisterPlugin>(register_plugin);
+  PluginDescription pair{version, "pair", "mdbridge", "pair style mdbridge", authors, {}, handle};
+  pair.create.pair = &create_pair;
+  add(&pair, lammps);
+  PluginDescription compute{version, "compute", "mdbridge/atom", "compute style mdbridge/atom",
+                            authors, {},        handle};
+  compute.create.compute = &create_compute;
+  add(&compute, lammps);
 }
