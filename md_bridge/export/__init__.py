@@ -4,9 +4,11 @@ A plain torch module needs no knowledge of metatensor; see :func:`export_module`
 A metatrain checkpoint, or an exported file that wants other metadata: :func:`export_file`.
 """
 
+from .check_result import Check
 from .checkpoint import export_file
+from .checks import run_checks
 from .errors import ExportError
 from .geometry import pair_vectors
 from .module import export_module
 
-__all__ = ["ExportError", "export_file", "export_module", "pair_vectors"]
+__all__ = ["Check", "ExportError", "export_file", "export_module", "pair_vectors", "run_checks"]

@@ -44,6 +44,22 @@ def export_file(
     :raises ExportError: with what was expected and what was found
     """
     path = check_destination(path)
+    model = build_file_model(
+        source, dtype=dtype, outputs=outputs, devices=devices, metadata=metadata, trust=trust
+    )
+    return save_atomically(model, path)
+
+
+def build_file_model(
+    source: str | os.PathLike[str],
+    *,
+    dtype: str | None = None,
+    outputs: Sequence[str] | None = None,
+    devices: Sequence[str] | None = None,
+    metadata: Mapping[str, Any] | ModelMetadata | None = None,
+    trust: bool = False,
+) -> AtomisticModel:
+    """The model that :func:`export_file` saves; still in Python if it comes from a checkpoint."""
     added = parse_metadata(metadata)
     if dtype is not None and dtype not in DTYPES:
         raise ExportError(f"unknown dtype '{dtype}'; expected 'float32' or 'float64'")
@@ -56,13 +72,12 @@ def export_file(
             )
     else:
         model = _export_checkpoint(load_checkpoint(source, trust=trust), source, dtype)
-    model = keep_outputs(
+    return keep_outputs(
         model,
         outputs=outputs,
         devices=devices,
         metadata=merge_metadata(model.metadata(), added),
     )
-    return save_atomically(model, path)
 
 
 def load_checkpoint(path: str | os.PathLike[str], *, trust: bool = False) -> dict[str, Any]:
@@ -76,7 +91,7 @@ def load_checkpoint(path: str | os.PathLike[str], *, trust: bool = False) -> dic
     """
     allowed = _metatrain_classes()
     try:
-        with torch.serialization.safe_globals(allowed):
+        with torch.serialization.safe_globals([*allowed]):
             checkpoint = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         if not trust:
@@ -114,13 +129,34 @@ def _export_checkpoint(
             module = model_from_checkpoint(checkpoint, context="export")
             if dtype is not None:
                 module = module.to(DTYPES[dtype])
-            return module.export()
+            return _with_true_range(module, module.export())
     except ImportError as error:
         raise ExportError(
             f"the architecture '{name}' of '{source}' needs packages that are missing: {error}"
         ) from error
     except (RuntimeError, ValueError, KeyError) as error:
         raise ExportError(f"metatrain can not build the model of '{source}': {error}") from error
+
+
+def _with_true_range(module: torch.nn.Module, model: AtomisticModel) -> AtomisticModel:
+    """``model`` with the interaction range it has, where metatrain declares a shorter one.
+
+    The default "feedforward" featuriser of PET exchanges messages along edges after its last layer
+    too: the energy of an atom depends on what its neighbours saw in that layer, so information
+    travels one cutoff more than there are layers.
+    """
+    layers = getattr(module, "num_gnn_layers", None)
+    cutoff = getattr(module, "cutoff", None)
+    featurizer = getattr(getattr(module, "backend", module), "featurizer_type", None)
+    if layers is None or cutoff is None or featurizer != "feedforward":
+        return model
+    return keep_outputs(
+        model,
+        outputs=None,
+        devices=None,
+        metadata=model.metadata(),
+        interaction_range=(layers + 1) * cutoff,
+    )
 
 
 def _metatrain_classes() -> list[type]:

@@ -48,8 +48,8 @@ def identify(path: str | os.PathLike[str]) -> Kind:
     if "data.pkl" in names:
         return Kind.CHECKPOINT
     raise ExportError(
-        f"'{path}' is truncated, or a zip archive of something else: expected a metatrain checkpoint "
-        "(.ckpt) or an exported model (.pt)"
+        f"'{path}' is truncated, or a zip archive of something else: expected a metatrain "
+        "checkpoint (.ckpt) or an exported model (.pt)"
     )
 
 

@@ -83,6 +83,33 @@ def export_module(
     :raises ExportError: with what was expected and what was found
     """
     path = check_destination(path)
+    model = build_module_model(
+        module,
+        elements=elements,
+        cutoff=cutoff,
+        layers=layers,
+        length_unit=length_unit,
+        energy_unit=energy_unit,
+        dtype=dtype,
+        devices=devices,
+        metadata=metadata,
+    )
+    return save_atomically(model, path)
+
+
+def build_module_model(
+    module: torch.nn.Module,
+    *,
+    elements: Sequence[str | int],
+    cutoff: float,
+    layers: int,
+    length_unit: str = "angstrom",
+    energy_unit: str = "eV",
+    dtype: str = "float32",
+    devices: Sequence[str] = ("cuda", "cpu"),
+    metadata: Mapping[str, Any] | ModelMetadata | None = None,
+) -> AtomisticModel:
+    """The model that :func:`export_module` saves, still in Python."""
     numbers = parse_elements(elements)
     _check_numbers(cutoff, layers)
     _check_units(length_unit, energy_unit)
@@ -95,7 +122,7 @@ def export_module(
     probe = probe_module(module, numbers, cutoff, DTYPES[dtype])
     compile_module(module)
 
-    model = AtomisticModel(
+    return AtomisticModel(
         PlainModuleModel(module, float(cutoff), probe.stress_per_atom).eval(),
         parse_metadata(metadata, default_name=type(module).__name__),
         ModelCapabilities(
@@ -107,7 +134,6 @@ def export_module(
             dtype=dtype,
         ),
     )
-    return save_atomically(model, path)
 
 
 def parse_elements(elements: Sequence[str | int]) -> list[int]:

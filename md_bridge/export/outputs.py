@@ -60,11 +60,13 @@ def keep_outputs(
     outputs: Optional[Sequence[str]],
     devices: Optional[Sequence[str]],
     metadata: ModelMetadata,
+    interaction_range: Optional[float] = None,
 ) -> AtomisticModel:
     """``model`` with only some of its outputs and devices, and with ``metadata``.
 
     :param outputs: names to keep, with their variants; None: all
     :param devices: device types, the best first; None: all
+    :param interaction_range: in the length unit of the model; None: as declared. Never shortened
     :raises ExportError: an output or device that the model does not have; no energy left
     """
     old = model.capabilities()
@@ -93,7 +95,7 @@ def keep_outputs(
     capabilities = ModelCapabilities(
         outputs=declared,
         atomic_types=old.atomic_types,
-        interaction_range=old.interaction_range,
+        interaction_range=max(old.interaction_range, interaction_range or 0.0),
         length_unit=old.length_unit,
         supported_devices=list(devices or old.supported_devices),
         dtype=old.dtype,

@@ -1,0 +1,65 @@
+"""Structures for the checks, made for any set of elements."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import ase
+import numpy as np
+from ase.data import covalent_radii
+
+COMMON = (1, 6, 8, 7, 14, 26, 29, 13)  # preferred, where a model knows many elements
+
+
+def choose_elements(atomic_types: Sequence[int], most: int = 3) -> list[int]:
+    """At most ``most`` of the elements of a model, common ones first."""
+    common = [number for number in COMMON if number in atomic_types]
+    return [*common, *[n for n in atomic_types if n not in common]][:most]
+
+
+def spacing(elements: Sequence[int]) -> float:
+    """A distance between atoms, in Å, that is neither a bond nor a collision."""
+    return float(max(2.0, 2.6 * np.mean([covalent_radii[number] for number in elements])))
+
+
+def lattice(elements: Sequence[int], side: int = 3, seed: int = 0) -> ase.Atoms:
+    """A jittered, slightly triclinic periodic lattice of side³ atoms in shuffled order."""
+    generator = np.random.default_rng(seed)
+    step = spacing(elements)
+    grid = np.stack(np.meshgrid(*[np.arange(side)] * 3, indexing="ij"), axis=-1).reshape(-1, 3)
+    return ase.Atoms(
+        numbers=generator.permutation(np.resize(elements, len(grid))),
+        positions=step * (grid + generator.uniform(-0.15, 0.15, grid.shape)),
+        cell=side * step * (np.eye(3) + generator.uniform(-0.05, 0.05, (3, 3))),
+        pbc=True,
+    )
+
+
+def cluster(elements: Sequence[int], seed: int = 1) -> ase.Atoms:
+    """Eight atoms, not periodic."""
+    atoms = lattice(elements, side=2, seed=seed)
+    atoms.pbc = False
+    atoms.cell = np.zeros((3, 3))
+    return atoms
+
+
+def ball(
+    elements: Sequence[int], radius: float, largest_spacing: float, most: int = 500, seed: int = 2
+) -> ase.Atoms:
+    """Atoms on a jittered grid within ``radius`` (Å) of the first atom, which is at the origin.
+
+    The grid is as wide as it takes to have about ``most`` atoms, but not wider than
+    ``largest_spacing``, so that each atom keeps neighbours.
+    """
+    generator = np.random.default_rng(seed)
+    wanted = (4 / 3 * np.pi * radius**3 / most) ** (1 / 3)
+    step = max(spacing(elements), min(wanted, largest_spacing))
+    count = int(np.ceil(radius / step))
+    axis = np.arange(-count, count + 1)
+    grid = np.stack(np.meshgrid(axis, axis, axis, indexing="ij"), axis=-1).reshape(-1, 3)
+    positions = step * (grid + generator.uniform(-0.15, 0.15, grid.shape))
+    positions[(grid == 0).all(axis=1)] = 0.0
+    distances = np.linalg.norm(positions, axis=1)
+    order = np.argsort(distances, kind="stable")
+    positions = positions[order][distances[order] < radius]
+    return ase.Atoms(numbers=np.resize(elements, len(positions)), positions=positions)
