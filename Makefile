@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 READY := $(VENV)/.ready
 
-.PHONY: demo test test-fast lint format bench setup clean
+.PHONY: demo test test-fast lint format stubs bench setup clean
 .DELETE_ON_ERROR:
 
 setup: $(READY)
@@ -42,6 +42,9 @@ format: $(READY)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 	$(BIN)/clang-format -i csrc/*.cpp csrc/*.hpp lammps_plugin/*.cpp lammps_plugin/*.hpp
+
+stubs: $(READY)
+	$(BIN)/python scripts/make_stubs.py
 
 bench: $(READY)
 	for script in benchmarks/*.py; do $(BIN)/python $$script || exit 1; done

@@ -187,7 +187,7 @@ void bind_engine(py::module_& module) {
   py::class_<Engine, std::shared_ptr<Engine>>(module, "Engine")
       .def(py::init<std::shared_ptr<Model>, EngineOptions>(), py::arg("model"), py::arg("options"))
       .def(
-          "evaluate",
+          "evaluate_batch",
           [](Engine& engine, const std::vector<const Structure*>& structures,
              const std::vector<Pairs*>& pairs, const Wanted& wanted) {
             if (structures.size() != pairs.size()) {
@@ -239,16 +239,22 @@ PYBIND11_MODULE(_core, module) {
   module.def("choose_threads", &choose_threads, py::arg("requested"), py::arg("ranks_on_node"));
   module.def("set_threads", &set_threads, py::arg("threads"));
   module.def("get_threads", &get_threads);
-  module.def("remove_net_force", [](const Array& forces) {
-    Array result = to_array(forces.data(), {forces.shape(0), 3});
-    remove_net_force(result.mutable_data(), forces.shape(0));
-    return result;
-  });
-  module.def("remove_net_torque", [](const Array& positions, const Array& forces) {
-    Array result = to_array(forces.data(), {forces.shape(0), 3});
-    remove_net_torque(positions.data(), result.mutable_data(), forces.shape(0));
-    return result;
-  });
+  module.def(
+      "remove_net_force",
+      [](const Array& forces) {
+        Array result = to_array(forces.data(), {forces.shape(0), 3});
+        remove_net_force(result.mutable_data(), forces.shape(0));
+        return result;
+      },
+      py::arg("forces"));
+  module.def(
+      "remove_net_torque",
+      [](const Array& positions, const Array& forces) {
+        Array result = to_array(forces.data(), {forces.shape(0), 3});
+        remove_net_torque(positions.data(), result.mutable_data(), forces.shape(0));
+        return result;
+      },
+      py::arg("positions"), py::arg("forces"));
 #ifdef MDBRIDGE_BIND_IPI
   bind_ipi(module);
 #endif

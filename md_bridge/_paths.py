@@ -18,7 +18,9 @@ def compiled(name: str) -> Path:
     """
     spec = importlib.util.find_spec("md_bridge._core")
     if spec is None or spec.origin is None:
-        raise FileNotFoundError("MD Bridge is installed without its compiled part: install it again")
+        raise FileNotFoundError(
+            "MD Bridge is installed without its compiled part: install it again"
+        )
     path = Path(spec.origin).parent / name
     if not path.exists():
         raise FileNotFoundError(

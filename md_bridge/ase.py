@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import Any, ClassVar
+from typing import Any
 
 from ase import Atoms
 from ase.calculators.calculator import Calculator, all_changes
@@ -29,7 +29,7 @@ class MDBridgeCalculator(Calculator):
     model's energy in both cases. Per-atom energies come as the property ``energies``.
     """
 
-    implemented_properties: ClassVar[list[str]] = [
+    implemented_properties = [  # noqa: RUF012 (as ASE declares it)
         "energy",
         "free_energy",
         "energies",

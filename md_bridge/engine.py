@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, overload
 
 import numpy as np
 
@@ -88,6 +88,19 @@ class Engine(_core.Engine):
         """What the model says of itself."""
         return self.model.info
 
+    @overload
+    def evaluate(
+        self, structures: Structure, pairs: Pairs | None = None, **wanted: bool
+    ) -> Evaluation: ...
+
+    @overload
+    def evaluate(
+        self,
+        structures: Sequence[Structure],
+        pairs: Sequence[Pairs] | None = None,
+        **wanted: bool,
+    ) -> list[Evaluation]: ...
+
     def evaluate(
         self,
         structures: Structure | Sequence[Structure],
@@ -106,14 +119,13 @@ class Engine(_core.Engine):
         :raises ModelError: if the model cannot give what is wanted, or lacks an element
         :raises NonFiniteError: if a result is NaN or infinite
         """
-        single = isinstance(structures, Structure)
-        batch = [structures] if single else list(structures)
+        batch = [structures] if isinstance(structures, Structure) else list(structures)
         if pairs is None:
             lists = [Pairs(0.0) for _ in batch]
         else:
             lists = [pairs] if isinstance(pairs, Pairs) else list(pairs)
-        results = super().evaluate(batch, lists, Wanted(**wanted))
-        return results[0] if single else results
+        results = self.evaluate_batch(batch, lists, Wanted(**wanted))
+        return results[0] if isinstance(structures, Structure) else results
 
 
 def structure_from_ase(atoms: Atoms) -> Structure:

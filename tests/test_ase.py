@@ -5,8 +5,8 @@ import pytest
 from ase import Atoms, units
 from ase.build import bulk
 from ase.calculators.fd import calculate_numerical_forces, calculate_numerical_stress
-from ase.md.verlet import VelocityVerlet
 from ase.md.velocitydistribution import MaxwellBoltzmannDistribution
+from ase.md.verlet import VelocityVerlet
 
 from md_bridge.ase import MDBridgeCalculator
 from md_bridge.engine import ModelError

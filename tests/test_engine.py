@@ -117,9 +117,7 @@ def test_skin_does_not_change_results_along_a_trajectory(model_file, argon):
         structure = structure_from_ase(argon)
         kept = engine.evaluate(structure, pairs, conservative_forces=True)
         fresh = engine.evaluate(structure, conservative_forces=True)
-        np.testing.assert_allclose(
-            kept.conservative_forces, fresh.conservative_forces, atol=1e-13
-        )
+        np.testing.assert_allclose(kept.conservative_forces, fresh.conservative_forces, atol=1e-13)
     assert 1 <= pairs.builds < 20
 
 
@@ -254,7 +252,9 @@ class TestBadInput:
 
     def test_unknown_element(self, model_file):
         engine = Engine(model_file("lennard_jones"))
-        with pytest.raises(ModelError, match=r"does not know the element Xe .* of atom 1 .* knows Ar"):
+        with pytest.raises(
+            ModelError, match=r"does not know the element Xe .* of atom 1 .* knows Ar"
+        ):
             engine.evaluate(structure_from_ase(Atoms("ArXe", [[0, 0, 0], [4, 0, 0]])))
 
     def test_no_direct_forces(self, model_file):
@@ -264,7 +264,9 @@ class TestBadInput:
 
     def test_unknown_variant(self, model_file):
         engine = Engine(model_file("lennard_jones"), variant="pbe0")
-        with pytest.raises(ModelError, match=r"cannot give the output 'energy/pbe0'; it has energy"):
+        with pytest.raises(
+            ModelError, match=r"cannot give the output 'energy/pbe0'; it has energy"
+        ):
             engine.evaluate(structure_from_ase(Atoms("Ar")))
 
     def test_device(self, model_file):

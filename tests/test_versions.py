@@ -33,5 +33,7 @@ def test_import_of_the_engine_fails_with_the_sentence():
 
 
 def test_importing_the_package_does_not_load_torch():
-    code = "import sys, md_bridge, md_bridge.cli, md_bridge.lammps; assert 'torch' not in sys.modules"
+    code = (
+        "import sys, md_bridge, md_bridge.cli, md_bridge.lammps; assert 'torch' not in sys.modules"
+    )
     subprocess.run([sys.executable, "-c", code], check=True)
