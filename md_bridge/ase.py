@@ -70,7 +70,7 @@ class MDBridgeCalculator(Calculator):
                 "a stress was asked for, but the structure is not periodic in all directions: "
                 f"pbc is {self.atoms.pbc.tolist()}"
             )
-        # both kinds of conservative gradients cost the same, so a later request for the other is free
+        # the forces come free with the stress, and ASE may ask for them next
         result = self.engine.evaluate(
             structure,
             self._pairs,

@@ -55,8 +55,8 @@ class Engine(_core.Engine):
         default variant
     :param uncertainty_variant: the same for the uncertainty
     :param extensions: directory of compiled TorchScript extensions, if the model needs any
-    :param remove_net_force: remove the net force (for molecules also the net torque) from the direct
-        forces
+    :param remove_net_force: remove the net force (for molecules also the net torque) from the
+        direct forces
     :param check_consistency: let metatomic verify each call; slow
     :raises ModelError: if the model cannot be loaded
     """

@@ -15,7 +15,7 @@ def missing() -> list[str]:
     if not (3, 10) <= sys.version_info[:2] <= (3, 13):
         found = ".".join(str(part) for part in sys.version_info[:3])
         problems.append(
-            f"Python 3.10 to 3.13 is needed, found {found}; name another one: make PYTHON=python3.12"
+            f"Python 3.10 to 3.13 is needed, found {found}; name another: make PYTHON=python3.12"
         )
     if importlib.util.find_spec("ensurepip") is None:
         problems.append("Python's venv module cannot install pip: apt-get install python3-venv")
