@@ -25,8 +25,8 @@ class MDBridgeCalculator(Calculator):
         half of it
     :param engine_options: passed to :class:`md_bridge.engine.Engine` (``variant`` and so on)
 
-    With ``forces="direct"`` the stress is the one that the model predicts directly. The energy is the
-    model's energy in both cases. Per-atom energies come as the property ``energies``.
+    With ``forces="direct"`` the stress is the one that the model predicts directly. The energy is
+    the model's energy in both cases. Per-atom energies come as the property ``energies``.
     """
 
     implemented_properties = [  # noqa: RUF012 (as ASE declares it)
