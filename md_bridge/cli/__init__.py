@@ -12,6 +12,7 @@ from md_bridge import __version__
 SUBCOMMANDS = {
     "demo": ("md_bridge.cli.demo", "demo"),
     "ipi-client": ("md_bridge.cli.ipi_client", "ipi_client"),
+    "lammps": ("md_bridge.cli.lammps", "lammps"),
 }
 
 

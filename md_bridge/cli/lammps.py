@@ -1,0 +1,38 @@
+"""``md-bridge lammps``: run LAMMPS with the environment set right."""
+
+from __future__ import annotations
+
+import click
+
+
+@click.command(
+    "lammps",
+    context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False},
+)
+@click.option(
+    "-n", "--ranks", default=1, show_default=True, type=click.IntRange(min=1), help="MPI ranks."
+)
+@click.option(
+    "-t",
+    "--threads",
+    type=click.IntRange(min=1),
+    help="Threads per rank; default: OMP_NUM_THREADS, or the cores divided by the ranks.",
+)
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+def lammps(ranks: int, threads: int | None, arguments: tuple[str, ...]) -> None:
+    """Run lmp, or mpirun lmp, so that it finds MPI and pair_style mdbridge.
+
+    ARGUMENTS are those of lmp. A plain `lmp` of the same environment does the same on one rank.
+
+    \b
+    Examples:
+      md-bridge lammps -in in.water
+      md-bridge lammps --ranks 4 --threads 2 -in in.water -var T 300
+    """
+    from md_bridge.lammps import run_lmp
+
+    try:
+        done = run_lmp(arguments, ranks=ranks, threads=threads)
+    except FileNotFoundError as error:
+        raise click.ClickException(str(error)) from None
+    raise SystemExit(done.returncode)
