@@ -23,7 +23,7 @@ def test_runs_with_ranks_threads_and_arguments_of_lmp(model_file, tmp_path, rank
     (tmp_path / "in.argon").write_text(text + "run ${steps}\n")
     run = md_bridge_lammps(
         *("--ranks", str(ranks), "--threads", "1"),
-        *("-in", "in.argon", "-log", "none", "-var", "steps", "3"),
+        *("-in", "in.argon", "-log", "none", "-echo", "none", "-var", "steps", "3"),
         cwd=tmp_path,
     )
     assert run.returncode == 0, run.stdout + run.stderr

@@ -7,13 +7,17 @@ import click
 
 @click.command(
     "lammps",
-    context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False},
+    # no short options: click would find them inside those of lmp (-in, -echo)
+    context_settings={
+        "ignore_unknown_options": True,
+        "allow_interspersed_args": False,
+        "help_option_names": ["--help"],
+    },
 )
 @click.option(
-    "-n", "--ranks", default=1, show_default=True, type=click.IntRange(min=1), help="MPI ranks."
+    "--ranks", default=1, show_default=True, type=click.IntRange(min=1), help="MPI ranks."
 )
 @click.option(
-    "-t",
     "--threads",
     type=click.IntRange(min=1),
     help="Threads per rank; default: OMP_NUM_THREADS, or the cores divided by the ranks.",
