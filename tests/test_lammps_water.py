@@ -1,11 +1,15 @@
 """The bundled water model in LAMMPS against metatomic's own ASE calculator."""
 
+from pathlib import Path
+
 import lammps_tools as tools
 import numpy as np
 import pytest
 from ase import Atoms, units
 from ase.build import molecule
 from metatomic_ase import MetatomicCalculator
+
+from md_bridge.lammps import run_lmp
 
 FORCE = 1e-5  # eV/Å, float32
 
@@ -90,3 +94,15 @@ def test_fused_outer_forces_equal_conservative_ones(water_model):
     assert np.abs(expected.positions - atoms.positions).max() > 1e-2
     np.testing.assert_allclose(found.forces, expected.forces, atol=FORCE)
     assert found.energy == pytest.approx(expected.energy, abs=1e-3)
+
+
+@pytest.mark.parametrize("name", ["in.water", "in.water-npt"])
+def test_examples_run_as_they_stand(name, tmp_path):
+    folder = Path(__file__).parents[1] / "examples" / "lammps"
+    text = (folder / name).read_text()
+    assert "run             50" in text
+    short = tmp_path / name
+    short.write_text(text.replace("run             50", "run             2"))
+    run = run_lmp(["-in", short, "-log", "none"], cwd=folder, capture_output=True, text=True)
+    assert run.returncode == 0, run.stdout
+    assert "Loop time" in run.stdout
