@@ -32,8 +32,8 @@ _MULTIPLICITIES = (2, 4, 8)
 _IPI_MULTIPLICITY = 4
 # All runs are of one length: a whole number of the longest outer steps.
 _LONGEST_OUTER_STEP_PS = max(_MULTIPLICITIES) * TIMESTEP_FS / 1000
-SHORTEST_PS = 0.1
-"""Error bars need some tens of samples, and several periods of the molecules' librations."""
+SHORTEST_PS = 0.15
+"""Error bars need 32 outer steps, and several periods of the molecules' librations."""
 LONGEST_PS = 1000.0
 
 _FRAMES = 8

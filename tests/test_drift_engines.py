@@ -94,7 +94,7 @@ def short_runs(monkeypatch):
     def shorten(length_ps):
         return [
             NveRun(run.engine, run.forces, run.multiplicity, run.timestep_fs, steps)
-            for run in PLANNED(0.1)
+            for run in PLANNED(0.15)
             for steps in [16 // (run.multiplicity or 1)]
         ]
 
@@ -163,7 +163,7 @@ def test_ctrl_c_keeps_what_is_done(short_runs, monkeypatch, tmp_path):
 def test_an_impossible_length_is_refused(length, tmp_path):
     result = CliRunner().invoke(demo, ["--out", str(tmp_path / "none"), "--ps", length])
     assert result.exit_code == 2
-    assert "each run must be 0.1 to 1000 ps long, found" in result.stderr
+    assert "each run must be 0.15 to 1000 ps long, found" in result.stderr
     assert not (tmp_path / "none").exists()
 
 

@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 
 from md_bridge.drift.analysis import ForceDifference, RunSettings, analyse, summary
-from md_bridge.drift.picture import draw, run_colours
+from md_bridge.drift.picture import draw, run_colours, running_mean
 from md_bridge.drift.report import write_report
 from md_bridge.drift.series import RunRecord, read_csv
 from md_bridge.drift.statistics import Verdict
@@ -234,6 +234,18 @@ def test_the_picture_magnifies_the_quiet_runs(records):
     for axes in (full, zoom, temperature):
         heights = sorted(text.xy[1] for text in axes.texts)
         assert min(np.diff(heights)) > 0.06
+        assert heights[0] >= 0
+        assert heights[-1] <= 1
+
+
+def test_the_running_mean_keeps_lines_and_halves_noise():
+    steady = run("lammps", "mts", 4, 1.0, 50.0)
+    line = replace(steady, temperature=300 + 20 * steady.time_ps)
+    np.testing.assert_allclose(running_mean(line), line.temperature, rtol=1e-12)
+    smooth = running_mean(steady)
+    # 25 samples of 2 fs are averaged, except at the ends
+    assert np.std((smooth - 10 * steady.time_ps)[12:-12]) < 0.3 * 5
+    assert smooth[0] == pytest.approx(steady.temperature[0])
 
 
 class Outline(HTMLParser):

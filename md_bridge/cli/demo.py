@@ -61,9 +61,10 @@ def demo(out: Path, length_ps: float, as_json: bool) -> None:
     threads = choose_threads(0, 1)
     settings = job.describe_settings(runs, threads)
     if settings.load > _BUSY * len(os.sched_getaffinity(0)):
+        advice = " OMP_NUM_THREADS=1 may be faster now." if threads > 1 else ""
         screen.print(
             f"This machine is busy (load {settings.load:.1f}): drifts are not affected, but wall "
-            "times and speed-ups will be off. OMP_NUM_THREADS=1 may be faster now."
+            f"times and speed-ups will be off.{advice}"
         )
     outcome = job.Outcome()
     interrupted = _perform(runs, out, threads, outcome, screen)
@@ -127,6 +128,9 @@ class _Bar:
 
     def steps_done(self, run: NveRun, steps: int) -> None:
         """Advance the bar to these outer steps of this run."""
+        finished = steps == run.outer_steps and self._done[run] < steps
         self._done[run] = steps
         done = sum(steps * job.expected_cost(run) for run, steps in self._done.items())
         self._progress.update(self._task, completed=done, description=run.label)
+        if finished and not self._progress.console.is_terminal:
+            self._progress.console.print(f"{run.label}: done ({done / self._total:.0%} of all)")

@@ -27,9 +27,11 @@ _COLOURS = {
 _OTHER_COLOURS = ("#56B4E9", "#8C6D00", "#7F7F7F", "#882255", "#332288")
 
 # A run this many times further off than the quietest one leaves the magnified panel.
-_OUTLIER = 12.0
+_OUTLIER = 4.0
 _HEADROOM = 1.25
 _LABEL_SPACING = 0.068  # of the panel's height
+# The kinetic temperature of a small box swings with every O-H vibration.
+_AVERAGE_PS = 0.05
 
 
 def draw(analysis: Analysis) -> Figure:
@@ -53,9 +55,14 @@ def draw(analysis: Analysis) -> Figure:
     zoom.set_ylabel("[H(t) − H(0)] / N  (meV/atom)")
     _label_lines(zoom, _labels(energies), colours, limit)
 
-    temperatures = [(result, result.record.temperature) for result in analysis.results]
+    temperatures = [(result, running_mean(result.record)) for result in analysis.results]
     _draw_lines(temperature, temperatures, colours)
-    temperature.set_title("Kinetic temperature", loc="left", fontsize=11, fontweight="bold")
+    temperature.set_title(
+        f"Kinetic temperature, averaged over {_AVERAGE_PS * 1000:.0f} fs",
+        loc="left",
+        fontsize=11,
+        fontweight="bold",
+    )
     temperature.set_ylabel("T  (K)")
     temperature.set_xlabel("time  (ps)")
     _label_lines(temperature, _labels(temperatures), colours)
@@ -79,6 +86,15 @@ def energy_change(record: RunRecord) -> NDArray[np.float64]:
     return (record.conserved_energy - record.conserved_energy[0]) * 1000.0 / record.atom_count
 
 
+def running_mean(record: RunRecord) -> NDArray[np.float64]:
+    """T(t) averaged over a window centred on each sample, smaller at the ends; shape (n,), K."""
+    half = int(_AVERAGE_PS / (record.time_ps[1] - record.time_ps[0]) / 2)
+    sums = np.concatenate([[0.0], np.cumsum(record.temperature)])
+    centre = np.arange(len(record.temperature))
+    reach = np.minimum(np.minimum(centre, centre[::-1]), half)
+    return (sums[centre + reach + 1] - sums[centre - reach]) / (2 * reach + 1)
+
+
 def run_colours(records: Sequence[RunRecord]) -> dict[str, str]:
     """Colour of each run by its name: fixed for the usual runs, the next free one for others."""
     free = iter(_OTHER_COLOURS * (len(records) // len(_OTHER_COLOURS) + 1))
@@ -96,7 +112,7 @@ _Labels = list[tuple[str, str, float]]
 def _draw_lines(axes: Axes, lines: _Lines, colours: dict[str, str]) -> None:
     for result, values in lines:
         record = result.record
-        axes.plot(record.time_ps, values, color=colours[record.name], linewidth=1.3)
+        axes.plot(record.time_ps, values, color=colours[record.name], linewidth=1.1)
 
 
 def _quiet_limit(energies: _Lines) -> float:

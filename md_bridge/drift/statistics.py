@@ -28,10 +28,9 @@ SIGNIFICANCE = 3.0
 CONFIDENCE = 0.95
 """Coverage of the intervals quoted next to a slope."""
 
-# Blocks tried in turn: many short ones where the samples forget fast (more degrees of freedom),
-# else fewer long ones. Below 16 too few degrees of freedom are left for an error worth quoting.
-_BLOCK_COUNTS = (32, 16)
-_FEWEST_SAMPLES = _BLOCK_COUNTS[-1]
+# Enough degrees of freedom for an error worth quoting, and blocks long enough to forget most of
+# the block before.
+_BLOCKS = 32
 # A correlation of neighbouring blocks above this cannot be told from "the run is too short"; the
 # few degrees of freedom that are left then keep the interval wide.
 _LARGEST_BLOCK_CORRELATION = 0.8
@@ -50,7 +49,7 @@ class Verdict(str, Enum):
 class LineFit:
     """A least-squares line through a correlated series, in the units of the series and its time.
 
-    ``stderr`` is infinite where the series is too short to say; ``degrees_of_freedom`` belong to
+    ``stderr`` is infinite where there are fewer than 32 samples; ``degrees_of_freedom`` belong to
     Student's t.
     """
 
@@ -102,15 +101,14 @@ def fit_line(time: ArrayLike, values: ArrayLike) -> LineFit:
 
     Averaging within blocks is the renormalisation of Flyvbjerg and Petersen (J. Chem. Phys. 91, 461
     (1989)): oscillations faster than a block cancel, and what the blocks still remember of each
-    other is little. K = 32 is tried first, and 16 if neighbouring blocks remain correlated by more
-    than 1/sqrt(K). The last factor repairs the rest as a first-order autoregressive process would
-    have it, with rho = (r + 2/K) / (1 - 4/K) from the lag-one correlation r of the e_k, which the
-    removal of a line biases low by (2 + 4 rho)/K (D. Tjostheim and J. Paulsen, Biometrika 70, 389
-    (1983)), and kept within 0 to 0.8. The effective degrees of freedom are K (1 - rho)/(1 + rho),
-    at most K - 2 and at least 2. Picking the plateau of the blocking curve by hand, as the paper
-    does, needs far longer runs; tests/test_drift_statistics.py checks that the 95 % interval of
-    this estimator holds the true slope as often as it should, for correlation times up to a
-    twentieth of the run.
+    other is little. Picking the plateau over block lengths, as the paper does, needs far longer
+    runs than these; instead K = 32, and the last factor repairs what memory is left as a
+    first-order autoregressive process would have it. There rho = (r + 2/K) / (1 - 4/K), from the
+    lag-one correlation r of the e_k, which the removal of a line biases low by (2 + 4 rho)/K
+    (D. Tjostheim and J. Paulsen, Biometrika 70, 389 (1983)), and rho is kept within 0 to 0.8. The
+    effective degrees of freedom are K (1 - rho)/(1 + rho), at most K - 2. The tests check that the
+    95 % interval holds the true slope as often as it should, for white noise, for damped
+    oscillations and for correlation times up to a twentieth of the run.
 
     :param time: times of the samples, shape (n,), strictly increasing.
     :param values: samples, shape (n,).
@@ -231,20 +229,15 @@ def _least_squares(
 def _slope_error(t: NDArray[np.float64], y: NDArray[np.float64]) -> tuple[float, float]:
     """Standard error of the slope and its effective degrees of freedom; infinite and 0 if too
     short."""
-    if len(t) < _FEWEST_SAMPLES:
+    if len(t) < _BLOCKS:
         return math.inf, 0.0
-    for count in (count for count in _BLOCK_COUNTS if count <= len(t)):
-        block_times = _block_means(t, count)
-        _, _, residuals = _least_squares(block_times, _block_means(y, count))
-        correlation = _unbiased_correlation(residuals)
-        if correlation < 1 / math.sqrt(count):
-            break
-    spread = block_times - block_times.mean()
-    variance = float(residuals @ residuals) / (count - 2) / float(spread @ spread)
-    correlation = min(max(correlation, 0.0), _LARGEST_BLOCK_CORRELATION)
+    block_times = _block_means(t, _BLOCKS)
+    _, _, residuals = _least_squares(block_times, _block_means(y, _BLOCKS))
+    correlation = min(max(_unbiased_correlation(residuals), 0.0), _LARGEST_BLOCK_CORRELATION)
     inflation = (1 + correlation) / (1 - correlation)
-    degrees_of_freedom = min(max(count / inflation, 2.0), count - 2.0)
-    return math.sqrt(variance * inflation), degrees_of_freedom
+    spread = block_times - block_times.mean()
+    variance = float(residuals @ residuals) / (_BLOCKS - 2) / float(spread @ spread)
+    return math.sqrt(variance * inflation), min(_BLOCKS / inflation, _BLOCKS - 2.0)
 
 
 def _block_means(values: NDArray[np.float64], count: int) -> NDArray[np.float64]:
