@@ -145,17 +145,20 @@ def _with_true_range(module: torch.nn.Module, model: AtomisticModel) -> Atomisti
     too: the energy of an atom depends on what its neighbours saw in that layer, so information
     travels one cutoff more than there are layers.
     """
-    layers = getattr(module, "num_gnn_layers", None)
-    cutoff = getattr(module, "cutoff", None)
-    featurizer = getattr(getattr(module, "backend", module), "featurizer_type", None)
-    if layers is None or cutoff is None or featurizer != "feedforward":
+    parts: list[Any] = list(module.modules())  # an uncertainty model has its PET inside
+    ranges = [
+        float((part.num_gnn_layers + 1) * part.cutoff)
+        for part in parts
+        if getattr(part, "featurizer_type", None) == "feedforward"
+    ]
+    if not ranges:
         return model
     return keep_outputs(
         model,
         outputs=None,
         devices=None,
         metadata=model.metadata(),
-        interaction_range=(layers + 1) * cutoff,
+        interaction_range=max(ranges),
     )
 
 

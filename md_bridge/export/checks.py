@@ -19,6 +19,7 @@ from . import check_structures
 from .check_result import Check, judge
 from .runner import Prediction, Runner
 from .smoothness import check_smoothness_of_bulk, check_smoothness_of_dimers
+from .structures import require_elements
 
 
 def _rms(values: np.ndarray) -> float:
@@ -372,6 +373,7 @@ def iterate_checks(
     made = structures is None
     if structures is None:
         structures = [check_structures.lattice(elements), check_structures.cluster(elements)]
+    require_elements(structures, own.capabilities.atomic_types, "the structures")
     runner = double_precision(path, structures)
 
     steps: list[tuple[str, Callable[[], Check | None]]] = []

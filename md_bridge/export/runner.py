@@ -69,7 +69,7 @@ class Runner:
         double: bool = False,
         variant: str | None = None,
     ) -> None:
-        self.model: Any = model if isinstance(model, torch.nn.Module) else load_exported(model)
+        self.model: Any = load_exported(model) if isinstance(model, str | os.PathLike) else model
         self.capabilities = self.model.capabilities()
         self.dtype = _DTYPES[self.capabilities.dtype]
         if double and self.dtype != torch.float64:

@@ -1,0 +1,55 @@
+"""Checks as a table for the terminal and as plain data."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from md_bridge.export.check_result import Check
+
+CHECKS_FAILED = 3
+"""Exit code of a command whose checks failed under --strict."""
+
+
+def failed(checks: Sequence[Check]) -> list[Check]:
+    """Those that did not pass; what was only measured can not fail."""
+    return [check for check in checks if check.passed is False]
+
+
+def print_checks(console: Console, checks: Sequence[Check]) -> None:
+    """A line for each check, and below a sentence for each that failed or was measured."""
+    table = Table(box=None, pad_edge=False)
+    for title, justify in (
+        ("check", "left"),
+        ("", "left"),
+        ("value", "right"),
+        ("allowed", "right"),
+    ):
+        table.add_column(title, justify=justify)  # type: ignore[arg-type]
+    for check in checks:
+        value = "" if check.value != check.value else f"{check.value:.2g} {check.unit}".strip()
+        allowed = "" if check.tolerance is None else f"{check.tolerance:.2g}"
+        table.add_row(escape(check.name), _verdict(check), value, allowed)
+    console.print(table)
+    for check in checks:
+        if not check.passed:
+            console.print(f"[bold]{escape(check.name)}[/]: {escape(check.detail)}", highlight=False)
+
+
+def _verdict(check: Check) -> str:
+    if check.passed is None:
+        return "[dim]measured[/]"
+    return "[green]ok[/]" if check.passed else "[red]FAILED[/]"
+
+
+def as_data(checks: Sequence[Check]) -> list[dict[str, Any]]:
+    """For JSON, which has no NaN: null where nothing was measured."""
+    return [
+        {**asdict(check), "value": None if check.value != check.value else check.value}
+        for check in checks
+    ]

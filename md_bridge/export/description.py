@@ -1,0 +1,83 @@
+"""What an exported model says of itself, as plain data."""
+
+from __future__ import annotations
+
+import json
+import os
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from ase.data import chemical_symbols
+
+from .model_file import load_exported
+
+USED_OUTPUTS = (
+    "energy",
+    "energy_uncertainty",
+    "non_conservative_force",
+    "non_conservative_stress",
+)
+
+
+def describe(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """Name, elements, cutoffs and range (Å), outputs, precision, size, origin, references.
+
+    :raises ExportError: not an exported model
+    """
+    model = load_exported(path)
+    capabilities, metadata = model.capabilities(), model.metadata()
+    reach = capabilities.engine_interaction_range("angstrom")
+    versions = _extra_files(path)
+    return {
+        "path": str(path),
+        "name": metadata.name,
+        "description": metadata.description,
+        "authors": list(metadata.authors),
+        "references": {kind: list(texts) for kind, texts in metadata.references.items()},
+        "extra": dict(metadata.extra),
+        "elements": [_symbol(number) for number in capabilities.atomic_types],
+        "cutoffs_A": sorted(
+            options.engine_cutoff("angstrom") for options in model.requested_neighbor_lists()
+        ),
+        "interaction_range_A": reach if np.isfinite(reach) else None,
+        "length_unit": capabilities.length_unit,
+        "outputs": [
+            {
+                "name": name,
+                "unit": capabilities.outputs[name].unit,
+                "per": capabilities.outputs[name].sample_kind,
+                "used": name.split("/")[0] in USED_OUTPUTS,
+            }
+            # without the old names that metatomic adds for engines of before
+            for name in model._model_capabilities_outputs_names
+        ],
+        "dtype": capabilities.dtype,
+        "devices": list(capabilities.supported_devices),
+        "parameters": sum(parameter.numel() for parameter in model.parameters()),
+        "bytes": Path(path).stat().st_size,
+        **versions,
+    }
+
+
+def _symbol(number: int) -> str:
+    return chemical_symbols[number] if 0 < number < len(chemical_symbols) else str(number)
+
+
+def _extra_files(path: str | os.PathLike[str]) -> dict[str, str]:
+    with zipfile.ZipFile(path) as archive:
+        texts = {
+            name.rpartition("/extra/")[2]: archive.read(name).decode()
+            for name in archive.namelist()
+            if "/extra/" in name
+        }
+    try:
+        date = str(json.loads(texts.get("export-metadata", "{}")).get("date", ""))
+    except ValueError:
+        date = ""
+    return {
+        "exported": date.partition("T")[0],
+        "torch": texts.get("torch-version", "unknown"),
+        "metatomic": texts.get("metatomic-version", "unknown"),
+    }

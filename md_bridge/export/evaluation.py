@@ -1,0 +1,210 @@
+"""Errors of a model on labelled structures: the table of a benchmark paper, for one's own data."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import ase
+import numpy as np
+from ase.data import chemical_symbols
+
+from md_bridge.engine import Engine, structure_from_ase
+
+from .errors import ExportError
+from .structures import require_elements
+
+QUANTITIES = {
+    "energy": "meV/atom",
+    "conservative force": "meV/Å",
+    "direct force": "meV/Å",
+    "conservative stress": "meV/Å³",
+    "direct stress": "meV/Å³",
+}
+
+
+@dataclass
+class Labels:
+    """Reference values of one structure, in eV and Å; None where the file has none."""
+
+    energy: float | None
+    forces: np.ndarray | None
+    stress: np.ndarray | None
+
+
+@dataclass
+class Sample:
+    """Reference and predicted values of one quantity in one structure, in meV and Å, flat.
+
+    :param element: of each value; empty for quantities of the whole structure
+    """
+
+    quantity: str
+    group: str
+    reference: np.ndarray
+    predicted: np.ndarray
+    element: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=int))
+
+
+def read_labels(
+    atoms: ase.Atoms,
+    energy_key: str = "energy",
+    force_key: str = "forces",
+    stress_key: str = "stress",
+) -> Labels:
+    """The labels of a structure that ASE read, wherever ASE put them.
+
+    :raises ExportError: a label has the wrong shape
+    """
+    results = dict(atoms.calc.results) if atoms.calc is not None else {}
+    energy = results.get(energy_key, atoms.info.get(energy_key))
+    forces = results.get(force_key, atoms.arrays.get(force_key))
+    stress = results.get(stress_key, atoms.info.get(stress_key))
+    if forces is not None and np.shape(forces) != (len(atoms), 3):
+        raise ExportError(
+            f"'{force_key}' should have the shape {(len(atoms), 3)}, found {np.shape(forces)}"
+        )
+    return Labels(
+        None if energy is None else float(np.asarray(energy).item()),
+        None if forces is None else np.asarray(forces, dtype=float),
+        None if stress is None else _full_stress(np.asarray(stress, dtype=float), stress_key),
+    )
+
+
+def _full_stress(stress: np.ndarray, key: str) -> np.ndarray:
+    if stress.size == 9:
+        return stress.reshape(3, 3)
+    if stress.size == 6:  # Voigt, the order of ASE
+        xx, yy, zz, yz, xz, xy = stress.reshape(6)
+        return np.array([[xx, xy, xz], [xy, yy, yz], [xz, yz, zz]])
+    raise ExportError(f"'{key}' should have 6 or 9 numbers, found {stress.size}")
+
+
+def evaluate_structures(
+    engine: Engine,
+    structures: Sequence[ase.Atoms],
+    labels: Sequence[Labels],
+    *,
+    variant: str = "",
+    batch_size: int = 8,
+    group_key: str = "config_type",
+) -> Iterator[list[Sample]]:
+    """Predictions next to labels; one list of samples for each structure, as they are done.
+
+    :param variant: of the outputs, as the engine was told
+    :param batch_size: structures in one forward pass
+    :param group_key: of ``atoms.info``; errors are told apart by its value
+    :raises ExportError: an element that the model does not know
+    """
+    require_elements(structures, engine.info.atomic_types, "the file")
+    has_direct_force = bool(engine.model.find_output("non_conservative_force", variant))
+    has_direct_stress = bool(engine.model.find_output("non_conservative_stress", variant))
+    for start, stop in _batches(structures, batch_size):
+        batch = structures[start:stop]
+        periodic = bool(batch[0].pbc.all())
+        results = engine.evaluate(
+            [structure_from_ase(atoms) for atoms in batch],
+            conservative_forces=True,
+            conservative_virial=periodic,
+            direct_forces=has_direct_force,
+            direct_virial=periodic and has_direct_stress,
+        )
+        assert isinstance(results, list)
+        for atoms, label, result in zip(batch, labels[start:stop], results, strict=True):
+            group = str(atoms.info.get(group_key, ""))
+            yield list(_samples(atoms, label, result, group, periodic))
+
+
+def _batches(structures: Sequence[ase.Atoms], most: int) -> Iterator[tuple[int, int]]:
+    """Start and stop of runs of at most ``most`` structures, all periodic or none."""
+    start = 0
+    for stop in range(1, len(structures) + 1):
+        full = stop - start == most or stop == len(structures)
+        if full or structures[stop].pbc.all() != structures[start].pbc.all():
+            yield start, stop
+            start = stop
+
+
+def _samples(
+    atoms: ase.Atoms, label: Labels, result: Any, group: str, periodic: bool
+) -> Iterator[Sample]:
+    if label.energy is not None:
+        per_atom = 1e3 / len(atoms)
+        yield Sample(
+            "energy",
+            group,
+            np.array([label.energy * per_atom]),
+            np.array([result.energy * per_atom]),
+        )
+    if label.forces is not None:
+        element = np.repeat(atoms.numbers, 3)
+        for kind, forces in (
+            ("conservative force", result.conservative_forces),
+            ("direct force", result.direct_forces),
+        ):
+            if forces is not None and np.size(forces):
+                yield Sample(
+                    kind, group, 1e3 * label.forces.ravel(), 1e3 * np.ravel(forces), element
+                )
+    if label.stress is not None and periodic:
+        for kind, virial in (
+            ("conservative stress", result.conservative_virial),
+            ("direct stress", result.direct_virial),
+        ):
+            if virial is not None and np.size(virial):
+                stress = -np.asarray(virial) / atoms.get_volume()
+                yield Sample(kind, group, 1e3 * label.stress.ravel(), 1e3 * stress.ravel())
+
+
+def error_table(samples: Sequence[Sample]) -> list[dict[str, Any]]:
+    """Rows of errors: over all, per element (forces), per group; MAE and RMSE.
+
+    Each row has ``quantity``, ``by`` (``"all"``, ``"element"`` or ``"group"``), ``of`` (which
+    element or group), ``unit``, ``mae``, ``rmse``, ``label_spread`` (standard deviation of the
+    labels, for the scale) and ``count``.
+    """
+    rows = []
+    for quantity in QUANTITIES:
+        mine = [sample for sample in samples if sample.quantity == quantity]
+        if not mine:
+            continue
+        reference = np.concatenate([sample.reference for sample in mine])
+        predicted = np.concatenate([sample.predicted for sample in mine])
+        rows.append(_row(quantity, "all", "all", reference, predicted))
+        if mine[0].element.size:
+            elements = np.concatenate([sample.element for sample in mine])
+            for number in np.unique(elements):
+                where = elements == number
+                symbol = chemical_symbols[number]
+                rows.append(_row(quantity, "element", symbol, reference[where], predicted[where]))
+        groups = sorted({sample.group for sample in mine})
+        if groups != [""]:
+            for group in groups:
+                chosen = [sample for sample in mine if sample.group == group]
+                rows.append(
+                    _row(
+                        quantity,
+                        "group",
+                        group or "(none)",
+                        np.concatenate([sample.reference for sample in chosen]),
+                        np.concatenate([sample.predicted for sample in chosen]),
+                    )
+                )
+    return rows
+
+
+def _row(
+    quantity: str, by: str, of: str, reference: np.ndarray, predicted: np.ndarray
+) -> dict[str, Any]:
+    error = predicted - reference
+    return {
+        "quantity": quantity,
+        "by": by,
+        "of": of,
+        "unit": QUANTITIES[quantity],
+        "mae": float(np.mean(np.abs(error))),
+        "rmse": float(np.sqrt(np.mean(error**2))),
+        "label_spread": float(np.std(reference)),
+        "count": len(error),
+    }

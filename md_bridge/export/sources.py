@@ -1,0 +1,158 @@
+"""Where a model to export comes from: a file, a published UPET model, or Python code."""
+
+from __future__ import annotations
+
+import importlib
+import re
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from metatomic.torch import AtomisticModel
+
+from .checkpoint import build_file_model
+from .errors import ExportError, nearest
+from .module import build_module_model
+
+UPET_REPOSITORY = "lab-cosmo/upet"
+_UPET_FILE = re.compile(r"models/(?P<name>.+)-v?(?P<version>\d+\.\d+\.\d+)\.ckpt")
+
+
+def build_model(
+    source: str,
+    *,
+    file_options: Mapping[str, Any],
+    module_options: Mapping[str, Any],
+    metadata: Mapping[str, Any] | None = None,
+) -> AtomisticModel:
+    """The model that ``source`` names, not yet saved.
+
+    :param source: path of a ``.ckpt`` or ``.pt``; ``upet:pet-mad-s``, ``upet:pet-mad-s@1.0.2``;
+        ``python:package.module:factory``, a function without arguments that returns a torch module
+    :param file_options: ``dtype``, ``outputs``, ``devices``, ``trust`` of
+        :func:`md_bridge.export.export_file`; None where not given
+    :param module_options: ``elements``, ``cutoff``, ``layers``, ``length_unit``, ``energy_unit`` of
+        :func:`md_bridge.export.export_module`; None where not given
+    :raises ExportError: with what was expected and what was found
+    """
+    kind, colon, rest = source.partition(":")
+    if colon and kind == "python":
+        return _from_python(rest, file_options, module_options, metadata)
+    for name, value in module_options.items():
+        if value is not None:
+            raise ExportError(
+                f"{name} is for python: sources only: '{source}' says what it has by itself"
+            )
+    if colon and kind == "upet":
+        return build_file_model(download_upet(rest), metadata=metadata, **file_options)
+    if colon and not Path(source).exists() and re.fullmatch(r"[a-z]{3,}", kind):
+        raise ExportError(
+            f"unknown kind of source '{kind}:'; expected a file, upet:NAME or "
+            f"python:package.module:factory.{nearest(kind, ('upet', 'python'))}"
+        )
+    return build_file_model(source, metadata=metadata, **file_options)
+
+
+def _from_python(
+    target: str,
+    file_options: Mapping[str, Any],
+    module_options: Mapping[str, Any],
+    metadata: Mapping[str, Any] | None,
+) -> AtomisticModel:
+    missing = [name for name in ("elements", "cutoff", "layers") if module_options[name] is None]
+    if missing:
+        raise ExportError(
+            f"a torch module does not say its {', '.join(missing)}: give "
+            + " ".join(f"--{name}" for name in missing)
+        )
+    if file_options.get("outputs"):
+        raise ExportError(
+            "the outputs of a torch module are those that its forward returns; change them there"
+        )
+    options = {name: value for name, value in module_options.items() if value is not None}
+    for name in ("dtype", "devices"):
+        if file_options.get(name):
+            options[name] = file_options[name]
+    return build_module_model(call_factory(target), metadata=metadata, **options)
+
+
+def call_factory(target: str) -> torch.nn.Module:
+    """The torch module that ``package.module:factory`` makes; the current folder is searched too.
+
+    :raises ExportError: no such module or function, it fails, or it returns something else
+    """
+    module_name, colon, factory_name = target.partition(":")
+    if not colon or not module_name or not factory_name:
+        raise ExportError(f"expected python:package.module:factory, found 'python:{target}'")
+    sys.path.insert(0, str(Path.cwd()))
+    try:
+        module = importlib.import_module(module_name)
+    except ImportError as error:
+        raise ExportError(f"Python can not import '{module_name}': {error}") from error
+    finally:
+        sys.path.pop(0)
+    factory = getattr(module, factory_name, None)
+    if factory is None:
+        near = nearest(factory_name, [name for name in vars(module) if not name.startswith("_")])
+        raise ExportError(f"'{module_name}' has no '{factory_name}'.{near}")
+    try:
+        made = factory()
+    except Exception as error:
+        raise ExportError(f"{target}() failed: {type(error).__name__}: {error}") from error
+    if not isinstance(made, torch.nn.Module):
+        raise ExportError(
+            f"{target}() returned a {type(made).__name__}; expected a torch.nn.Module"
+        )
+    return made
+
+
+def download_upet(name: str) -> Path:
+    """The checkpoint of a published UPET model, from the local cache or its hub.
+
+    :param name: ``pet-mad-s`` for the newest version, ``pet-mad-s@1.0.2`` for this one
+    :raises ExportError: no such model; or no network, and then what to download by hand
+    """
+    model, _, version = name.partition("@")
+    try:
+        from huggingface_hub import HfApi, hf_hub_download
+        from huggingface_hub.utils import EntryNotFoundError, LocalEntryNotFoundError
+    except ImportError as error:
+        raise ExportError(
+            "published models are fetched with the package huggingface_hub, which is missing: "
+            "pip install 'md-bridge[train]'"
+        ) from error
+    try:
+        if not version:
+            version = _newest(HfApi().list_repo_files(UPET_REPOSITORY), model)
+        file = f"models/{model}-v{version.removeprefix('v')}.ckpt"
+        return Path(hf_hub_download(UPET_REPOSITORY, file))
+    except ExportError:
+        raise
+    except Exception as error:  # the hub's client lets errors of several network libraries through
+        # without a network, the hub calls a file that is not in the cache "local entry not found"
+        if isinstance(error, EntryNotFoundError) and not isinstance(error, LocalEntryNotFoundError):
+            raise ExportError(f"UPET has no model '{model}' of version {version}") from error
+        file = f"models/{model}-v{version or 'X.Y.Z'}.ckpt"
+        raise ExportError(
+            f"'{name}' can not be fetched from huggingface.co ({type(error).__name__}). On a "
+            "machine with a network, download "
+            f"https://huggingface.co/{UPET_REPOSITORY}/resolve/main/{file} (versions: "
+            f"https://huggingface.co/{UPET_REPOSITORY}/tree/main/models), then run md-bridge "
+            "export on that file"
+        ) from error
+
+
+def _newest(files: Sequence[str], model: str) -> str:
+    versions: dict[str, list[str]] = {}
+    for file in files:
+        match = _UPET_FILE.fullmatch(file)
+        if match:
+            versions.setdefault(match["name"], []).append(match["version"])
+    if model not in versions:
+        raise ExportError(
+            f"UPET has no model '{model}'; it has {', '.join(sorted(versions))}."
+            f"{nearest(model, versions)}"
+        )
+    return max(versions[model], key=lambda text: tuple(int(part) for part in text.split(".")))
