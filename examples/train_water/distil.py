@@ -112,7 +112,9 @@ def clip_gradient(head: PairForceHead, typical: float) -> float:
 
     A fixed limit would either never act or act always: the norm falls thirtyfold during training.
     """
-    norm = float(torch.nn.utils.get_total_norm([p.grad for p in head.parameters()]))
+    norm = float(
+        torch.nn.utils.get_total_norm([p.grad for p in head.parameters() if p.grad is not None])
+    )
     if not math.isfinite(typical):
         return norm
     torch.nn.utils.clip_grads_with_norm_(head.parameters(), 1.5 * typical, torch.tensor(norm))
@@ -177,7 +179,7 @@ def train(
 @click.option("--out", default="direct_head.pt", show_default=True, help="Head to write.")
 @click.option("--cache", type=click.Path(), help="Keep the collected samples in this file.")
 @click.option("--start", type=click.Path(exists=True), help="Go on from this head.")
-@click.option("--steps", default=30000, show_default=True, help="Training steps.")
+@click.option("--steps", default=10000, show_default=True, help="Training steps.")
 @click.option("--batch-size", default=4, show_default=True, help="Structures in a step.")
 @click.option("--learning-rate", default=2e-3, show_default=True)
 @click.option("--seed", default=0, show_default=True)

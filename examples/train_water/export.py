@@ -1,6 +1,6 @@
 """Put the trained backbone and the distilled head into one file that metatomic engines can read.
 
-Example: python export.py model.ckpt direct_head.pt --out water.pt --card water.json
+Example: python export.py model.ckpt direct_head.pt --out water.pt
 """
 
 from __future__ import annotations
