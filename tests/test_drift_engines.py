@@ -167,6 +167,13 @@ def test_an_impossible_length_is_refused(length, tmp_path):
     assert not (tmp_path / "none").exists()
 
 
+def test_a_folder_that_cannot_be_made_is_refused(tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    result = CliRunner().invoke(demo, ["--out", str(tmp_path / "file" / "out")])
+    assert result.exit_code == 2
+    assert "file/out: Not a directory" in " ".join(result.stderr.split())
+
+
 def test_planned_runs_are_of_one_length_and_multiplicity():
     runs = job.planned_runs(0.5)
     assert {run.outer_steps * run.outer_timestep_fs for run in runs} == {500.0}

@@ -55,6 +55,12 @@ def demo(out: Path, length_ps: float, as_json: bool) -> None:
         runs = job.planned_runs(length_ps)
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--ps") from error
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise click.BadParameter(
+            f"cannot make {out}: {error.strerror}", param_hint="--out"
+        ) from error
     screen = Console(stderr=True)
     from md_bridge.engine import choose_threads
 
