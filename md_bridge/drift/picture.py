@@ -87,12 +87,13 @@ def energy_change(record: RunRecord) -> NDArray[np.float64]:
 
 
 def running_mean(record: RunRecord) -> NDArray[np.float64]:
-    """T(t) averaged over a window centred on each sample, smaller at the ends; shape (n,), K."""
+    """T(t) averaged over a window around each sample, cut at the ends; shape (n,), K."""
     half = int(_AVERAGE_PS / (record.time_ps[1] - record.time_ps[0]) / 2)
     sums = np.concatenate([[0.0], np.cumsum(record.temperature)])
-    centre = np.arange(len(record.temperature))
-    reach = np.minimum(np.minimum(centre, centre[::-1]), half)
-    return (sums[centre + reach + 1] - sums[centre - reach]) / (2 * reach + 1)
+    sample = np.arange(len(record.temperature))
+    first = np.maximum(sample - half, 0)
+    after = np.minimum(sample + half + 1, len(sample))
+    return (sums[after] - sums[first]) / (after - first)
 
 
 def run_colours(records: Sequence[RunRecord]) -> dict[str, str]:
