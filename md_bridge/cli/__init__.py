@@ -10,7 +10,11 @@ import click
 from md_bridge import __version__
 
 SUBCOMMANDS = {
+    "check": ("md_bridge.cli.check", "check"),
     "demo": ("md_bridge.cli.demo", "demo"),
+    "evaluate": ("md_bridge.cli.evaluate", "evaluate"),
+    "export": ("md_bridge.cli.export", "export"),
+    "info": ("md_bridge.cli.info", "info"),
     "ipi-client": ("md_bridge.cli.ipi_client", "ipi_client"),
     "lammps": ("md_bridge.cli.lammps", "lammps"),
 }
