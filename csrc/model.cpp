@@ -41,14 +41,20 @@ void check_file(const std::string& path) {
   }
 }
 
-torch::Device choose_device(const std::string& wanted, const ModelInfo& info) {
+torch::Device cuda_of_rank(int rank) {
+  const int index = rank % std::max(1, static_cast<int>(torch::cuda::device_count()));
+  return index == 0 ? torch::Device("cuda") : torch::Device("cuda:" + std::to_string(index));
+}
+
+torch::Device choose_device(const ModelOptions& options, const ModelInfo& info) {
+  const std::string& wanted = options.device;
   const auto& supported = info.supported_devices;
   const auto supports = [&](const std::string& type) {
     return std::find(supported.begin(), supported.end(), type) != supported.end();
   };
   const bool cuda_here = torch::cuda::is_available();
   if (wanted == "auto" || wanted.empty()) {
-    return supports("cuda") && cuda_here ? torch::Device("cuda") : torch::Device("cpu");
+    return supports("cuda") && cuda_here ? cuda_of_rank(options.device_rank) : torch::Device("cpu");
   }
   const std::string type = wanted.substr(0, wanted.find(':'));
   if (type != "cpu" && type != "cuda") {
@@ -61,6 +67,7 @@ torch::Device choose_device(const std::string& wanted, const ModelInfo& info) {
   if (type == "cuda" && !cuda_here) {
     throw ModelError("device '" + wanted + "' was asked for, but torch finds no CUDA device here");
   }
+  if (wanted == "cuda") return cuda_of_rank(options.device_rank);
   try {
     const torch::Device device(wanted);
     if (device.is_cuda() && device.has_index() && device.index() >= torch::cuda::device_count()) {
@@ -76,7 +83,7 @@ torch::Device choose_device(const std::string& wanted, const ModelInfo& info) {
 std::shared_ptr<Model> load_afresh(const std::string& path, const ModelOptions& options) {
   auto backend = std::make_unique<TorchScriptBackend>(path, options.extensions);
   ModelInfo info = backend->info();
-  const torch::Device device = choose_device(options.device, info);
+  const torch::Device device = choose_device(options, info);
   backend->to(device);
   info.device = device.str();
   return std::make_shared<Model>(std::move(backend), std::move(info));
@@ -85,13 +92,17 @@ std::shared_ptr<Model> load_afresh(const std::string& path, const ModelOptions& 
 }  // namespace
 
 std::shared_ptr<Model> Model::load(const std::string& path, const ModelOptions& options) {
-  using Key = std::tuple<std::string, std::string, std::string, std::int64_t, std::uintmax_t>;
+  using Key = std::tuple<std::string, std::string, std::string, int, std::int64_t, std::uintmax_t>;
   static std::mutex mutex;
   static std::map<Key, std::weak_ptr<Model>> loaded;
 
   check_file(path);
-  const Key key{fs::canonical(path).string(), options.device, options.extensions,
-                fs::last_write_time(path).time_since_epoch().count(), fs::file_size(path)};
+  const Key key{fs::canonical(path).string(),
+                options.device,
+                options.extensions,
+                options.device_rank,
+                fs::last_write_time(path).time_since_epoch().count(),
+                fs::file_size(path)};
   const std::lock_guard<std::mutex> lock(mutex);
   if (auto model = loaded[key].lock()) return model;
   auto model = load_afresh(path, options);

@@ -41,6 +41,9 @@ struct ModelOptions {
   std::string device = "auto";
   /// Directory with compiled TorchScript extensions that the model needs; empty if none.
   std::string extensions;
+  /// Which of several CUDA devices "auto" and "cuda" mean: this number modulo how many there are
+  /// (the rank of a process on its node, say).
+  int device_rank = 0;
 };
 
 /// A loaded model. One copy of a file on a device exists per process, whoever asks for it.

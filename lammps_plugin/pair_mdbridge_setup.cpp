@@ -26,14 +26,19 @@ namespace {
 // Fast enough for hydrogen at several thousand kelvin.
 constexpr double fastest_atom = 0.1;  // Å/fs
 
-int ranks_on_node(MPI_Comm world) {
-  MPI_Comm node;
-  MPI_Comm_split_type(world, MPI_COMM_TYPE_SHARED, 0, MPI_INFO_NULL, &node);
-  int size = 1;
-  MPI_Comm_size(node, &size);
-  MPI_Comm_free(&node);
-  return size;
-}
+/// The ranks that share this rank's node, and its number among them.
+struct Node {
+  int ranks = 1;
+  int rank = 0;
+
+  explicit Node(MPI_Comm world) {
+    MPI_Comm node;
+    MPI_Comm_split_type(world, MPI_COMM_TYPE_SHARED, 0, MPI_INFO_NULL, &node);
+    MPI_Comm_size(node, &ranks);
+    MPI_Comm_rank(node, &rank);
+    MPI_Comm_free(&node);
+  }
+};
 
 int message_passing_layers(const mdbridge::ModelInfo& info) {
   if (!(info.cutoff > 0.0)) return 1;
@@ -65,12 +70,12 @@ void PairMDBridge::settings(int count, char** words) {
 
 void PairMDBridge::load(const Settings& settings) {
   units_ = Units::of(update->unit_style);
-  const int threads = mdbridge::choose_threads(settings.threads, ranks_on_node(world));
-  mdbridge::set_threads(threads);
+  const Node node(world);
+  mdbridge::set_threads(mdbridge::choose_threads(settings.threads, node.ranks));
   // a potential may also lie in LAMMPS_POTENTIALS, as for every other pair style
   const std::string found = utils::get_potential_file_path(settings.model);
   auto model = mdbridge::Model::load(found.empty() ? settings.model : found,
-                                     {settings.device, settings.extensions});
+                                     {settings.device, settings.extensions, node.rank});
   mdbridge::EngineOptions options;
   options.variant = settings.variant;
   options.direct_variant = settings.direct_variant;
