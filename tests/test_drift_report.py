@@ -19,6 +19,7 @@ from md_bridge.drift.wording import (
     column_meanings,
     limit_sentences,
     table_row,
+    timing_sentences,
     verdict_sentence,
     with_error,
 )
@@ -187,6 +188,13 @@ def test_one_multiplicity_must_conserve_in_every_engine():
     runs = [run("lammps", "mts", 4, 0.0, 50.0), run("i-pi", "mts", 4, 300.0, 50.0)]
     text = limit_sentences(analyse(runs), None)[0]
     assert "none is shown to conserve energy, and 4 the smallest that drifts" in text
+
+
+def test_impossible_speedups_are_called_so(records):
+    assert timing_sentences(analyse(records)) == []
+    hurried = replace(records[4], wall_s=records[4].wall_s / 2)
+    (sentence,) = timing_sentences(analyse([*records[:4], hurried]))
+    assert "speed-up of LAMMPS MTS M=8 exceeds its bound" in sentence
 
 
 def test_meanings_name_the_numbers_of_these_runs(records):

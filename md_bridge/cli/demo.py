@@ -15,6 +15,7 @@ from md_bridge.drift.analysis import summary
 from md_bridge.drift.nve import NveRun
 from md_bridge.drift.report import write_report
 from md_bridge.drift.table import terminal_table
+from md_bridge.drift.wording import timing_sentences
 
 _INTERRUPTED = 130
 _BUSY = 0.5
@@ -105,6 +106,8 @@ def _report(
     if as_json:
         click.echo(json.dumps(summary(analysis, settings, outcome.difference), allow_nan=False))
         return
+    for sentence in timing_sentences(analysis):
+        screen.print(sentence, highlight=False)
     console = Console()
     console.print(terminal_table(analysis, console.width))
     console.print(f"\nPage      {files.page}\nPicture   {files.png}\nNumbers   {files.summary}")

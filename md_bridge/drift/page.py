@@ -12,6 +12,7 @@ from md_bridge.drift.wording import (
     column_meanings,
     limit_sentences,
     table_row,
+    timing_sentences,
     verdict_sentence,
 )
 
@@ -38,7 +39,10 @@ def render_page(
             {"verdict": result.statistics.verdict.value, "cells": table_row(result)}
             for result in analysis.results
         ],
-        findings=[verdict_sentence(result) for result in analysis.results],
+        findings=[
+            *(verdict_sentence(result) for result in analysis.results),
+            *timing_sentences(analysis),
+        ],
         limits=limit_sentences(analysis, difference),
         meanings=column_meanings(analysis),
         settings=_settings_rows(settings),

@@ -10,6 +10,9 @@ from md_bridge.drift.statistics import Verdict
 RESONANCE_FS = 4.0
 """Outer steps from about half the period of the fastest vibration on can resonate (O-H: 9 fs)."""
 
+_POSSIBLE = 1.1
+"""A speed-up above its bound by more than this factor is no noise of a quiet machine."""
+
 COLUMNS = (
     ("run", ""),
     ("drift", "meV/atom/ps"),
@@ -92,6 +95,23 @@ def verdict_sentence(result: RunResult) -> str:
         f"{record.label} cannot be judged from {record.length_ps:.3g} ps: it drifts by {interval}, "
         f"where up to {statistics.tolerance:g} counts as conserved. Run longer."
     )
+
+
+def timing_sentences(analysis: Analysis) -> list[str]:
+    """A warning if a run was faster than possible; then the machine did other things meanwhile."""
+    impossible = [
+        result.record.label
+        for result in analysis.results
+        if result.speedup is not None
+        and result.speedup_bound is not None
+        and result.speedup > _POSSIBLE * result.speedup_bound
+    ]
+    if not impossible:
+        return []
+    return [
+        f"The speed-up of {', '.join(impossible)} exceeds its bound, which is impossible: the "
+        "machine was busier during some runs than during others. Measure again when it is quiet."
+    ]
 
 
 def limit_sentences(analysis: Analysis, difference: ForceDifference | None) -> list[str]:
