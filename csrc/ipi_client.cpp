@@ -92,6 +92,11 @@ bool Client::all_finished() const {
 }
 
 void Client::run() {
+  // however this ends, i-PI must see that nobody answers any more
+  const auto hang_up = [](Client* client) {
+    for (const auto& connection : client->connections_) connection->close();
+  };
+  const std::unique_ptr<Client, decltype(hang_up)> at_end(this, hang_up);
   deadline_ = Clock::now() + std::chrono::duration_cast<Clock::duration>(
                                  std::chrono::duration<double>(options_.timeout));
   while (!all_finished()) {

@@ -70,6 +70,7 @@ Session::Session(std::shared_ptr<Engine> engine, std::vector<std::int32_t> types
       options_(options),
       replicas_(engine_, options_.skin, {}) {
   if (types_.empty()) throw Error("the template has no atoms");
+  Pairs(options_.skin);  // throws if the skin makes no sense
   engine_->require_types(types_);
   Wanted wanted;
   wanted.uncertainty = options_.uncertainty_extras;
