@@ -54,3 +54,23 @@ def pet_checkpoint(path, outputs=DEFAULT_OUTPUTS, elements=(1, 8), seed=0, **hyp
     )
     torch.save(PET(model_hypers, info).get_checkpoint(), path)
     return Path(path)
+
+
+def uncertain_pet_checkpoint(path, elements=(1, 8), seed=0) -> Path:
+    """Write a checkpoint of an untrained PET with the uncertainty model of metatrain around it."""
+    from metatrain.llpr import LLPRUncertaintyModel
+
+    torch.manual_seed(seed)
+    info = DatasetInfo(
+        length_unit="angstrom",
+        atomic_types=list(elements),
+        targets={name: _target(name) for name in DEFAULT_OUTPUTS},
+    )
+    pet = PET({**get_default_hypers("pet")["model"], **TINY}, info)
+    model = LLPRUncertaintyModel(get_default_hypers("llpr")["model"], info)
+    model.set_wrapped_model(pet)
+    for name, buffer in model.named_buffers():
+        if name.startswith(("covariance_", "cholesky_")):
+            buffer.copy_(torch.eye(len(buffer)))
+    torch.save(model.get_checkpoint(), path)
+    return Path(path)

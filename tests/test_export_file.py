@@ -4,15 +4,17 @@ import pickle
 import zipfile
 
 import ase.build
+import ase.io
 import models
 import numpy as np
 import pytest
 import torch
 from metatomic.torch import load_atomistic_model
 from metatomic_ase import MetatomicCalculator
-from pet_models import pet_checkpoint
+from pet_models import pet_checkpoint, uncertain_pet_checkpoint
 
 from md_bridge.export import ExportError, export_file
+from md_bridge.export.description import describe
 
 
 def water(seed=0):
@@ -195,3 +197,65 @@ def test_code_in_a_checkpoint_runs_only_when_trusted(tmp_path, checkpoint):
     assert not ran.exists()
     export_file(tmp_path / "bad.ckpt", tmp_path / "out.pt", trust=True)
     assert ran.exists()
+
+
+# --- other readers, other PETs --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("direct", [False, True])
+def test_the_metatomic_driver_of_ipi_reads_our_files(tmp_path, direct):
+    """A triclinic box; i-PI has bohr and hartree, and cell vectors in columns."""
+    pytest.importorskip("ipi")
+    from ipi.pes.metatomic import MetatomicDriver
+    from ipi.utils.units import unit_to_user
+
+    bohr = unit_to_user("length", "angstrom", 1.0)
+    hartree = unit_to_user("energy", "electronvolt", 1.0)
+
+    atoms = ase.build.bulk("Ar", "fcc", a=5.3) * (2, 2, 2)
+    atoms.rattle(0.1, seed=0)
+    path = models.curl().export(tmp_path / "m.pt")
+    ase.io.write(tmp_path / "template.xyz", atoms)
+    driver = MetatomicDriver(
+        str(tmp_path / "template.xyz"), str(path), non_conservative=direct, check_consistency=True
+    )
+    energy, forces, virial, _ = driver(atoms.cell[:].T / bohr, atoms.positions / bohr)
+
+    atoms.calc = MetatomicCalculator(path, non_conservative=direct)
+    assert energy * hartree == pytest.approx(atoms.get_potential_energy(), rel=1e-8)
+    expected = atoms.get_forces()
+    found = np.asarray(forces).reshape(-1, 3) * hartree / bohr
+    np.testing.assert_allclose(found - found.mean(axis=0), expected, atol=1e-8)
+    stress = -np.asarray(virial).reshape(3, 3) * hartree / atoms.get_volume()
+    np.testing.assert_allclose(stress, atoms.get_stress(voigt=False), atol=1e-8)
+
+
+def test_kinds_of_pet(tmp_path):
+    """The published size, one with uncertainty, one without direct forces: in the engine."""
+    from md_bridge.engine import Engine, structure_from_ase
+
+    sources = {
+        "default": pet_checkpoint(tmp_path / "default.ckpt", default_size=True),
+        "uncertain": uncertain_pet_checkpoint(tmp_path / "uncertain.ckpt"),
+        "conservative": pet_checkpoint(tmp_path / "conservative.ckpt", outputs=["energy"]),
+    }
+    atoms = water()[:12]
+    for name, source in sources.items():
+        path = export_file(source, tmp_path / f"{name}.pt")
+        facts = describe(path)
+        used = [output["name"] for output in facts["outputs"] if output["used"]]
+        assert used[0] == "energy"
+        assert ("non_conservative_force" in used) == (name != "conservative")
+        assert ("energy_uncertainty" in used) == (name == "uncertain")
+        assert (facts["parameters"] > 2e6) == (name == "default")
+        assert facts["interaction_range_A"] == pytest.approx(3 * facts["cutoffs_A"][0])
+        engine = Engine(path)
+        result = engine.evaluate(
+            structure_from_ase(atoms),
+            conservative_forces=True,
+            direct_forces=name != "conservative",
+            uncertainty=name == "uncertain",
+        )
+        reference = atoms.copy()
+        reference.calc = MetatomicCalculator(path, uncertainty_threshold=None)
+        np.testing.assert_allclose(result.conservative_forces, reference.get_forces(), atol=1e-5)
