@@ -92,7 +92,7 @@ def ipi_client(
     from md_bridge.ipi.client import Client
     from md_bridge.ipi.session import SessionOptions, open_session, summary, summary_line
 
-    signal.signal(signal.SIGTERM, _terminate)
+    before = signal.signal(signal.SIGTERM, _terminate)
     try:
         session = open_session(SessionOptions(template, model, **options), threads)
         client = Client(
@@ -108,6 +108,8 @@ def ipi_client(
     except KeyboardInterrupt:
         _say("interrupted")
         sys.exit(128 + signal.SIGINT)
+    finally:
+        signal.signal(signal.SIGTERM, before)
     if verbose:
         _say(summary_line(session))
     if as_json:
