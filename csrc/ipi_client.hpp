@@ -52,8 +52,8 @@ class MDBRIDGE_API Client {
   Client(const Client&) = delete;
   Client& operator=(const Client&) = delete;
 
-  /// Connect, and answer until i-PI says EXIT. Throws Error, a sentence, if there is no server, if it
-  /// goes away or sends nonsense, or if the model fails.
+  /// Connect, and answer until i-PI says EXIT. Throws Error, a sentence, if there is no server, if
+  /// it goes away or sends nonsense, or if the model fails.
   void run();
 
  private:

@@ -14,8 +14,8 @@
 /// What i-PI and its clients say to each other: the bytes only, no sockets and no physics.
 ///
 /// Every message starts with a header of 12 characters, padded with blanks. Numbers are in the byte
-/// order of the machine: float64 and int32. See "Communication protocol" in i-PI's documentation, and
-/// ipi/interfaces/sockets.py for batches and shared memory.
+/// order of the machine: float64 and int32. See "Communication protocol" in i-PI's documentation,
+/// and ipi/interfaces/sockets.py for batches and shared memory.
 namespace mdbridge::ipi {
 
 inline constexpr std::size_t header_length = 12;

@@ -110,8 +110,9 @@ std::int64_t Replicas::pair_list_builds() const {
 
 std::int64_t Replicas::learned_stride() const {
   if (replicas_.empty()) return 0;
-  return std::max_element(replicas_.begin(), replicas_.end(),
-                          [](const Replica& a, const Replica& b) { return a.last_use < b.last_use; })
+  return std::max_element(
+             replicas_.begin(), replicas_.end(),
+             [](const Replica& a, const Replica& b) { return a.last_use < b.last_use; })
       ->forces.learner()
       .stride();
 }

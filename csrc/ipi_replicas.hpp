@@ -13,14 +13,15 @@ namespace mdbridge::ipi {
 /// Several systems that move side by side (the beads of a ring polymer, the replicas of a parallel
 /// simulation) and whose host does not say which of them it is asking about.
 ///
-/// Recognises each by its positions, so that it keeps its own pair list and its own last evaluation.
-/// A wrong guess costs a rebuilt list or a repeated evaluation, never a wrong force.
+/// Recognises each by its positions, so that it keeps its own pair list and its own last
+/// evaluation. A wrong guess costs a rebuilt list or a repeated evaluation, never a wrong force.
 class MDBRIDGE_API Replicas {
  public:
   /// `skin` in Å, as for FusedForces.
   Replicas(std::shared_ptr<Engine> engine, double skin, FusedOptions options);
 
-  /// The forces object of the replica (or the batch of replicas) that has moved to these structures.
+  /// The forces object of the replica (or the batch of replicas) that has moved to these
+  /// structures.
   FusedForces& follow(const std::vector<Structure>& structures);
 
   std::size_t size() const { return replicas_.size(); }

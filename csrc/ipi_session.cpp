@@ -104,9 +104,8 @@ std::vector<Result> Session::evaluate(ForceKind kind, const std::vector<Frame>& 
   follow_periodicity(structures.front());
   if (kind == ForceKind::direct) check_zero_virial(structures.front());
   FusedForces& forces = replicas_.follow(structures);
-  const std::vector<Evaluation>& evaluations = kind == ForceKind::conservative
-                                                   ? forces.conservative(structures)
-                                                   : forces.direct(structures);
+  const std::vector<Evaluation>& evaluations =
+      kind == ForceKind::conservative ? forces.conservative(structures) : forces.direct(structures);
   std::vector<Result> results;
   for (const Evaluation& evaluation : evaluations) results.push_back(result(kind, evaluation));
   while (results.size() < frames.size()) results.push_back(results.back());
@@ -218,8 +217,8 @@ std::string Session::extras(ForceKind kind, const Evaluation& evaluation) const 
     json += ", \"conservative_forces\": " +
             json_array(evaluation.conservative_forces, electronvolt_per_angstrom);
     if (serves_direct_) {
-      json += ", \"direct_forces\": " +
-              json_array(evaluation.direct_forces, electronvolt_per_angstrom);
+      json +=
+          ", \"direct_forces\": " + json_array(evaluation.direct_forces, electronvolt_per_angstrom);
     }
   }
   return json + "}";

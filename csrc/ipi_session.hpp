@@ -15,8 +15,8 @@
 
 namespace mdbridge::ipi {
 
-/// i-PI's values of 1 Å in bohr, 1 eV in hartree and 1 eV/Å in hartree/bohr (ipi.utils.units), so that
-/// what it prints in Å and eV is what the engine computed.
+/// i-PI's values of 1 Å in bohr, 1 eV in hartree and 1 eV/Å in hartree/bohr (ipi.utils.units), so
+/// that what it prints in Å and eV is what the engine computed.
 inline constexpr double angstrom = 1.8897261;
 inline constexpr double electronvolt = 0.036749326;
 inline constexpr double electronvolt_per_angstrom = 0.019446904;
@@ -55,9 +55,9 @@ struct SessionOptions {
 /// several threads, one at a time.
 class MDBRIDGE_API Session {
  public:
-  /// `types`: atomic number of each atom, in i-PI's order. `periodic`: along which lattice vectors the
-  /// template that they were read from is periodic; i-PI must then send one. Throws ModelError if the
-  /// model lacks an element.
+  /// `types`: atomic number of each atom, in i-PI's order. `periodic`: along which lattice vectors
+  /// the template that they were read from is periodic; i-PI must then send one. Throws ModelError
+  /// if the model lacks an element.
   Session(std::shared_ptr<Engine> engine, std::vector<std::int32_t> types,
           std::array<bool, 3> periodic, SessionOptions options = {});
 

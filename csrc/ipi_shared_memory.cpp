@@ -28,7 +28,7 @@ void* map_segment(const std::string& name, std::size_t size) {
     throw Error("cannot open i-PI's shared-memory segment " + name + ": " + std::strerror(errno) +
                 "; with mode='shm' the client must run on the machine of i-PI, as the same user");
   }
-  struct stat status {};
+  struct stat status{};
   void* start = MAP_FAILED;
   const bool fits =
       ::fstat(descriptor, &status) == 0 && static_cast<std::size_t>(status.st_size) >= size;

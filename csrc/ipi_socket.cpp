@@ -17,8 +17,8 @@ namespace mdbridge::ipi {
 
 namespace {
 
-// One attempt to reach another machine, and the silence in the middle of a message after which it is
-// taken for dead, in ms.
+// One attempt to reach another machine, and the silence in the middle of a message after which it
+// is taken for dead, in ms.
 constexpr int connect_patience = 2000;
 constexpr int send_patience = 60000;
 

@@ -50,7 +50,7 @@ def test_ipi_finds_the_driver():
 @pytest.mark.parametrize("triclinic", [False, True])
 def test_same_as_metatomic_on_water(water_model, water, tmp_path, kind, triclinic):
     if triclinic:
-        water.set_cell(water.cell.array + [[0, 0, 0], [1.5, 0, 0], [-0.7, 1.1, 0]])
+        water.set_cell(water.cell.array + np.array([[0, 0, 0], [1.5, 0, 0], [-0.7, 1.1, 0]]))
     template = tmp_path / "water.xyz"
     ase.io.write(template, water)
     ours = MDBridgeDriver(model=water_model, template=template, forces=kind)
@@ -167,12 +167,15 @@ class TestStressOfDirectForces:
         model = models.harmonic(k_direct=1.5)
         dimer = ase.Atoms("H2", [[0, 0, 0], [0, 0, 2.1]], cell=[12, 12, 12], pbc=True)
         ase.io.write(tmp_path / "start.xyz", dimer)
-        return {"model": model.export(tmp_path / "h2.pt"), "template": tmp_path / "start.xyz"}, dimer
+        return {
+            "model": model.export(tmp_path / "h2.pt"),
+            "template": tmp_path / "start.xyz",
+        }, dimer
 
     def test_missing_is_refused(self, without_stress):
         parameters, dimer = without_stress
         driver = MDBridgeDriver(**parameters, forces="direct")
-        with pytest.raises(EngineError, match="predicts no direct stress.*stress: none"):
+        with pytest.raises(EngineError, match=r"predicts no direct stress.*stress: none"):
             compute(driver, dimer)
 
     def test_none_is_zero(self, without_stress):
@@ -187,7 +190,7 @@ class TestStressOfDirectForces:
         driver = MDBridgeDriver(**parameters, forces="direct", stress="none")
         compute(driver, dimer)
         dimer.set_cell([12.01, 12, 12])
-        with pytest.raises(EngineError, match="i-PI changed the cell.*wrong pressure"):
+        with pytest.raises(EngineError, match=r"i-PI changed the cell.*wrong pressure"):
             compute(driver, dimer)
 
     def test_missing_is_zero_with_multiple_time_stepping(self, without_stress):
@@ -233,7 +236,7 @@ class TestRefuses:
             MDBridgeDriver(model=model_file("curl"), template=start, **{name: value})
 
     def test_missing_template(self, model_file, tmp_path):
-        with pytest.raises(EngineError, match="template .*nowhere.xyz does not exist"):
+        with pytest.raises(EngineError, match=r"template .*nowhere.xyz does not exist"):
             MDBridgeDriver(model=model_file("curl"), template=tmp_path / "nowhere.xyz")
 
     def test_unreadable_template(self, model_file, tmp_path):

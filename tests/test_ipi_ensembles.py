@@ -12,7 +12,9 @@ from ipi_tools import Simulation, argon, ffdirect, ffsocket, metatomic_ffdirect,
 STEPS = 20
 
 THERMOSTAT = """<thermostat mode="langevin"> <tau units="femtosecond"> 100 </tau> </thermostat>"""
-PATH_THERMOSTAT = """<thermostat mode="pile_g"> <tau units="femtosecond"> 100 </tau> </thermostat>"""
+PATH_THERMOSTAT = (
+    """<thermostat mode="pile_g"> <tau units="femtosecond"> 100 </tau> </thermostat>"""
+)
 BAROSTAT = """<barostat mode="isotropic"> <tau units="femtosecond"> 200 </tau>
     <thermostat mode="langevin"> <tau units="femtosecond"> 100 </tau> </thermostat>
     </barostat>"""
@@ -117,9 +119,7 @@ def test_path_integrals_over_a_socket(curl, tmp_path, socket_name, mode, batch):
     client = [curl, "--template", "start.xyz", "--serve", f"{mode}:{socket_name}", "-v"]
     forcefield = ffsocket("one", socket_name, mode, batch)
     ours = run(tmp_path / "ours", "pimd", [forcefield], forces, client, steps=6)
-    theirs = run(
-        tmp_path / "theirs", "pimd", [metatomic_ffdirect("one", curl)], forces, steps=6
-    )
+    theirs = run(tmp_path / "theirs", "pimd", [metatomic_ffdirect("one", curl)], forces, steps=6)
     same(ours, theirs)
 
 
@@ -129,9 +129,7 @@ def test_incomplete_batch(curl, tmp_path, socket_name):
     client = [curl, "--template", "start.xyz", "--serve", f"unix:{socket_name}", "-v"]
     forcefield = ffsocket("one", socket_name, batch=3)
     ours = run(tmp_path / "ours", "pimd", [forcefield], forces, client, steps=4)
-    theirs = run(
-        tmp_path / "theirs", "pimd", [metatomic_ffdirect("one", curl)], forces, steps=4
-    )
+    theirs = run(tmp_path / "theirs", "pimd", [metatomic_ffdirect("one", curl)], forces, steps=4)
     same(ours, theirs)
 
 

@@ -182,4 +182,6 @@ def _check(session, engine, atoms, cell, kind):
     electronvolt = _core.IPI_UNITS["electronvolt"]
     assert energy == pytest.approx(electronvolt * expected.energy, abs=1e-12)
     np.testing.assert_allclose(forces, FORCE * getattr(expected, f"{kind}_forces"), atol=1e-13)
-    np.testing.assert_allclose(virial, electronvolt * getattr(expected, f"{kind}_virial"), atol=1e-13)
+    np.testing.assert_allclose(
+        virial, electronvolt * getattr(expected, f"{kind}_virial"), atol=1e-13
+    )

@@ -221,7 +221,7 @@ def test_bad_messages_get_a_sentence(session, prefix, messages, sentence):
 def test_positions_that_are_not_finite(session, prefix):
     broken = ATOMS.copy()
     broken.positions[5, 2] = np.nan
-    with pytest.raises(EngineError, match="force evaluation 1 for unix:water: .* atom 5"):
+    with pytest.raises(EngineError, match=r"force evaluation 1 for unix:water: .* atom 5"):
         talk(session, prefix, say(init(), positions(broken)))
 
 
@@ -243,7 +243,9 @@ def test_server_that_is_killed_after_some_steps(session, prefix):
             connection.sendall(positions() + header("GETFORCE"))
             receive_forces(connection)
 
-    with pytest.raises(EngineError, match="after 3 force evaluations: it has stopped or was killed"):
+    with pytest.raises(
+        EngineError, match="after 3 force evaluations: it has stopped or was killed"
+    ):
         talk(session, prefix, conversation)
 
 
@@ -290,8 +292,7 @@ class TestSharedMemory:
     def segments(self):
         sizes = dict(zip(self.KINDS, (24 * N, 72, 72, 8, 24 * N, 72), strict=True))
         made = {
-            kind: shared_memory.SharedMemory(create=True, size=size)
-            for kind, size in sizes.items()
+            kind: shared_memory.SharedMemory(create=True, size=size) for kind, size in sizes.items()
         }
         yield made
         for segment in made.values():
@@ -339,7 +340,7 @@ class TestSharedMemory:
         """A batch of 400 needs far more than what is there."""
         names = [segment.name for segment in segments.values()]
         message = init("batch_size:400") + self.posdata(names)
-        with pytest.raises(EngineError, match="has .* bytes, but .* are needed"):
+        with pytest.raises(EngineError, match=r"has .* bytes, but .* are needed"):
             talk(session, prefix, say(message), service="shm:water")
 
 

@@ -7,6 +7,7 @@ import signal
 import sys
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 import click
 
@@ -25,8 +26,8 @@ import click
     required=True,
     multiple=True,
     metavar="ADDRESS[=FORCES]",
-    help="Where a forcefield of i-PI listens: unix:NAME, shm:NAME or HOST:PORT; and which forces it "
-    "gets: conservative (default) or direct. May be given several times: one copy of the model "
+    help="Where a forcefield of i-PI listens: unix:NAME, shm:NAME or HOST:PORT; and which forces "
+    "it gets: conservative (default) or direct. May be given several times: one copy of the model "
     "answers all.",
 )
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
@@ -40,8 +41,8 @@ import click
     default="auto",
     show_default=True,
     type=click.Choice(["auto", "none"]),
-    help="Virial that comes with direct forces: auto takes the model's direct stress; none is zero, "
-    "for runs in which nothing depends on the pressure.",
+    help="Virial that comes with direct forces: auto takes the model's direct stress; none is "
+    "zero, for runs in which nothing depends on the pressure.",
 )
 @click.option("--force-extras", is_flag=True, help="Hand both kinds of forces to i-PI as extras.")
 @click.option("--uncertainty", is_flag=True, help="Hand the energy uncertainty to i-PI as extras.")
@@ -70,7 +71,7 @@ def ipi_client(
     threads: int,
     verbose: bool,
     as_json: bool,
-    **options: str | float | bool,
+    **options: Any,
 ) -> None:
     """Answer i-PI over its sockets with the forces of MODEL, until i-PI ends.
 

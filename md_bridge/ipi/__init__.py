@@ -6,5 +6,5 @@ from pathlib import Path
 
 
 def driver_path() -> Path:
-    """Path of the file to name as ``<pes_path>`` of an ``<ffdirect>`` with ``<pes>custom</pes>``."""
+    """Path of the file to name as ``<pes_path>`` where ``<pes>`` is ``custom``."""
     return Path(__file__).with_name("driver.py")

@@ -41,7 +41,7 @@ class Client:
             timeout=timeout,
             stall_timeout=stall_timeout,
             sockets_prefix=sockets_prefix,
-            log=log,
+            log=log or (lambda line: None),
         )
 
     def run(self) -> None:

@@ -9,9 +9,9 @@
     </ffdirect>
 
 ``md_bridge.ipi.driver_path()`` says what to write for ``<pes_path>``. All forcefields of a
-simulation with the same model and template share one copy of it, and with multiple time stepping
-(one forcefield with ``forces: conservative``, one with ``forces: direct``) one evaluation where both
-are wanted.
+simulation with the same model and template share one copy of it. With multiple time stepping (one
+forcefield with ``forces: conservative``, one with ``forces: direct``) they also share one evaluation
+where both are wanted.
 """
 
 from __future__ import annotations
@@ -89,15 +89,19 @@ class MDBridgeDriver(Dummy_driver):
         :returns: energy (hartree), forces (hartree/bohr), virial -dE/d(strain) (hartree) and extras
             (JSON); or a list
         """
-        batch = isinstance(pos, list)
+        if isinstance(cell, list) and isinstance(pos, list):
+            return self.evaluate(cell, pos)
+        assert isinstance(cell, np.ndarray)
+        assert isinstance(pos, np.ndarray)
+        return self.evaluate([cell], [pos])[0]
+
+    def evaluate(self, cells: list[np.ndarray], positions: list[np.ndarray]) -> list[Result]:
+        """One result for each structure; an error ends i-PI."""
         try:
-            results: list[Result] = self.session.evaluate(
-                self.forces, cell if batch else [cell], pos if batch else [pos]
-            )
+            return self.session.evaluate(self.forces, cells, positions)
         except EngineError as error:
             stop_simulation(str(error))
             raise
-        return results if batch else results[0]
 
 
 def make_options(parameters: dict[str, Any]) -> SessionOptions:

@@ -1,8 +1,8 @@
 """One model for all forcefields of an i-PI simulation.
 
-However many forcefields ask (two with multiple time stepping, one or both over sockets), a process
-has one session: one copy of the model, one set of pair lists, and one evaluation where both kinds of
-forces are wanted at the same positions.
+However many forcefields ask (two with multiple time stepping), a process has one session: one copy
+of the model, one set of pair lists, and one evaluation where both kinds of forces are wanted at the
+same positions.
 """
 
 from __future__ import annotations
@@ -111,8 +111,8 @@ def shared_session(options: SessionOptions, threads: int = 0) -> Session:
         other = getattr(_options[key], name)
         if value != other and name not in ("model", "template"):
             raise EngineError(
-                f"two forcefields use the model {options.model}, one with {name} = {other!r} and one "
-                f"with {name} = {value!r}; they share one model, so give both the same value"
+                f"two forcefields use the model {options.model}, one with {name} = {other!r} and "
+                f"one with {name} = {value!r}; they share one model, so give both the same value"
             )
     return session
 
@@ -148,8 +148,8 @@ def read_template(path: Path) -> ase.Atoms:
     """
     if not Path(path).is_file():
         raise EngineError(
-            f"the template {path} does not exist; expected a structure file with the atoms in i-PI's "
-            "order, such as the one that i-PI starts from"
+            f"the template {path} does not exist; expected a structure file with the atoms in "
+            "i-PI's order, such as the one that i-PI starts from"
         )
     try:
         atoms = ase.io.read(path, index=0)
