@@ -4,6 +4,7 @@ python examples/lennard_jones.py        writes lennard-jones-ar.pt
 """
 
 import torch
+from torch import Tensor
 
 from md_bridge.export import export_module, pair_vectors
 
@@ -15,7 +16,13 @@ class LennardJones(torch.nn.Module):
     for each of ``elements`` (atomic numbers).
     """
 
-    def __init__(self, elements, epsilon, sigma, cutoff):
+    def __init__(
+        self,
+        elements: list[int],
+        epsilon: list[list[float]],
+        sigma: list[list[float]],
+        cutoff: list[list[float]],
+    ) -> None:
         super().__init__()
         row = torch.full((119,), -1)
         row[torch.tensor(elements)] = torch.arange(len(elements))
@@ -24,7 +31,15 @@ class LennardJones(torch.nn.Module):
         self.register_buffer("sigma", torch.tensor(sigma, dtype=torch.float64))
         self.register_buffer("cutoff", torch.tensor(cutoff, dtype=torch.float64))
 
-    def forward(self, types, positions, cell, pairs, shifts, structure):
+    def forward(
+        self,
+        types: Tensor,
+        positions: Tensor,
+        cell: Tensor,
+        pairs: Tensor,
+        shifts: Tensor,
+        structure: Tensor,
+    ) -> dict[str, Tensor]:
         """Energy of each atom, ``[N]``, in eV."""
         vectors = pair_vectors(positions, cell, pairs, shifts, structure)
         r2 = vectors.square().sum(dim=1)
