@@ -16,6 +16,11 @@ class LennardJones(torch.nn.Module):
     for each of ``elements`` (atomic numbers).
     """
 
+    row: Tensor  # atomic number -> row of the matrices
+    epsilon: Tensor
+    sigma: Tensor
+    cutoff: Tensor
+
     def __init__(
         self,
         elements: list[int],
@@ -26,7 +31,7 @@ class LennardJones(torch.nn.Module):
         super().__init__()
         row = torch.full((119,), -1)
         row[torch.tensor(elements)] = torch.arange(len(elements))
-        self.register_buffer("row", row)  # atomic number -> row of the matrices
+        self.register_buffer("row", row)
         self.register_buffer("epsilon", torch.tensor(epsilon, dtype=torch.float64))
         self.register_buffer("sigma", torch.tensor(sigma, dtype=torch.float64))
         self.register_buffer("cutoff", torch.tensor(cutoff, dtype=torch.float64))
