@@ -4,8 +4,10 @@ import subprocess
 import sys
 
 import pytest
+from click.testing import CliRunner
 
 from md_bridge import _build_info, _versions
+from md_bridge.cli import main
 
 
 def test_no_mismatch_here():
@@ -30,6 +32,13 @@ def test_import_of_the_engine_fails_with_the_sentence():
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert result.returncode != 0
     assert "ImportError: MD Bridge was compiled against torch 9.9.9, but torch" in result.stderr
+
+
+def test_commands_say_the_sentence_without_a_traceback(monkeypatch):
+    monkeypatch.setitem(_build_info.COMPILED_AGAINST, "torch", "1.2.3")
+    result = CliRunner().invoke(main, ["info", "model.pt"])
+    assert result.exit_code == 1
+    assert result.output.startswith("Error: MD Bridge was compiled against torch 1.2.3, but torch")
 
 
 def test_importing_the_package_does_not_load_torch():

@@ -7,7 +7,7 @@ import importlib
 
 import click
 
-from md_bridge import __version__
+from md_bridge import __version__, _versions
 
 SUBCOMMANDS = {
     "check": ("md_bridge.cli.check", "check"),
@@ -31,6 +31,10 @@ class LazyGroup(click.Group):
         """Import the subcommand."""
         if cmd_name not in SUBCOMMANDS:
             return None
+        # said here, where it is a sentence; below it would be a traceback
+        mismatch = _versions.mismatch()
+        if mismatch is not None:
+            raise click.ClickException(mismatch)
         module, attribute = SUBCOMMANDS[cmd_name]
         command = getattr(importlib.import_module(module), attribute)
         assert isinstance(command, click.Command)
