@@ -16,6 +16,7 @@ SUBCOMMANDS = {
     "export": ("md_bridge.cli.export", "export"),
     "info": ("md_bridge.cli.info", "info"),
     "ipi-client": ("md_bridge.cli.ipi_client", "ipi_client"),
+    "ipi-driver": ("md_bridge.cli.ipi_driver", "ipi_driver"),
     "lammps": ("md_bridge.cli.lammps", "lammps"),
 }
 

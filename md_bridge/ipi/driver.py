@@ -8,9 +8,9 @@
       <parameters>{model: model.pt, template: start.xyz, forces: conservative}</parameters>
     </ffdirect>
 
-``md_bridge.ipi.driver_path()`` says what to write for ``<pes_path>``. All forcefields of a
-simulation with the same model and template share one copy of it. With multiple time stepping (one
-forcefield with ``forces: conservative``, one with ``forces: direct``) they also share one evaluation
+``md-bridge ipi-driver`` prints what to write for ``<pes_path>``. All forcefields of a
+simulation with the same model and template share one copy of it; with multiple time stepping (one
+forcefield with ``forces: conservative``, one with ``direct``) they also share one evaluation
 where both are wanted.
 """
 
