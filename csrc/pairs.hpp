@@ -38,7 +38,8 @@ class MDBRIDGE_API Pairs {
   /// call.
   void provide(std::vector<std::int32_t> labels);
 
-  /// The candidates that lie within `cutoff` now. A half list (`full` false) holds each pair once.
+  /// The candidates that lie within `cutoff` now, the longest one first. A half list (`full` false)
+  /// holds each pair once.
   void select(const Structure& structure, double cutoff, bool full, SelectedPairs& out) const;
 
   double skin() const { return skin_; }
