@@ -37,45 +37,65 @@ void Folding::find_sites(const std::vector<int>& elements) {
   const int local = atom->nlocal;
   const int all = local + atom->nghost;
   atoms_.clear();
+  origins_.clear();
   images_.assign(all, Image{});
   std::unordered_map<LAMMPS_NS::tagint, std::int32_t> site_of;
   site_of.reserve(local);
-  const auto add_site = [&](int index) {
-    images_[index].site = static_cast<std::int32_t>(atoms_.size());
+  const auto add_site = [&](int index, const Shift& origin) {
+    images_[index] = {static_cast<std::int32_t>(atoms_.size()), origin};
     site_of[atom->tag[index]] = images_[index].site;
     atoms_.push_back(index);
+    origins_.push_back(origin);
   };
   for (int i = 0; i < local; ++i) {
-    if (elements[atom->type[i]] > 0) add_site(i);
+    if (elements[atom->type[i]] > 0) add_site(i, Shift{});
   }
   owned_ = static_cast<int>(atoms_.size());
   for (int i = local; i < all; ++i) {
     if (elements[atom->type[i]] == 0) continue;
     const auto found = site_of.find(atom->tag[i]);
     if (found == site_of.end()) {
-      add_site(i);
-    } else {
-      images_[i] = {found->second, shift_between(atoms_[found->second], i)};
+      add_site(i, shift_into_box(i));
+      continue;
     }
+    const std::int32_t site = found->second;
+    Shift shift = shift_between(atoms_[site], i);
+    for (int k = 0; k < 3; ++k) shift[k] += origins_[site][k];
+    images_[i] = {site, shift};
   }
 }
 
-std::array<std::int32_t, 3> Folding::shift_between(int owner, int ghost) const {
-  double d[3];
-  for (int k = 0; k < 3; ++k) d[k] = atom->x[ghost][k] - atom->x[owner][k];
+/// A vector in units of the lattice vectors.
+std::array<double, 3> Folding::fraction(const double* v) const {
   // Voigt order of LAMMPS: xx, yy, zz, yz, xz, xy
   const double* h = domain->h_inv;
-  const double fraction[3] = {h[0] * d[0] + h[5] * d[1] + h[4] * d[2], h[1] * d[1] + h[3] * d[2],
-                              h[2] * d[2]};
-  std::array<std::int32_t, 3> shift{};
+  return {h[0] * v[0] + h[5] * v[1] + h[4] * v[2], h[1] * v[1] + h[3] * v[2], h[2] * v[2]};
+}
+
+Folding::Shift Folding::shift_between(int owner, int ghost) const {
+  double d[3];
+  for (int k = 0; k < 3; ++k) d[k] = atom->x[ghost][k] - atom->x[owner][k];
+  const auto cells = fraction(d);
+  Shift shift{};
   for (int k = 0; k < 3; ++k) {
-    const double rounded = domain->periodicity[k] ? std::round(fraction[k]) : 0.0;
-    if (std::abs(fraction[k] - rounded) > 0.01) {
+    const double rounded = domain->periodicity[k] ? std::round(cells[k]) : 0.0;
+    if (std::abs(cells[k] - rounded) > 0.01) {
       throw mdbridge::Error("a ghost of atom ID " + std::to_string(atom->tag[owner]) +
                             " is not a periodic image of it: check that no two atoms have the "
                             "same ID (reset_atoms id)");
     }
     shift[k] = static_cast<std::int32_t>(rounded);
+  }
+  return shift;
+}
+
+Folding::Shift Folding::shift_into_box(int ghost) const {
+  double d[3];
+  for (int k = 0; k < 3; ++k) d[k] = atom->x[ghost][k] - domain->boxlo[k];
+  const auto cells = fraction(d);
+  Shift shift{};
+  for (int k = 0; k < 3; ++k) {
+    if (domain->periodicity[k]) shift[k] = static_cast<std::int32_t>(std::floor(cells[k]));
   }
   return shift;
 }
@@ -124,6 +144,7 @@ void Folding::drop_beyond(int layers) {
   }
   std::vector<std::int32_t> new_site(atoms_.size(), -1);
   std::vector<int> kept_atoms(atoms_.begin(), atoms_.begin() + owned_);
+  std::vector<Shift> kept_origins(owned_);
   for (int s = 0; s < owned_; ++s) new_site[s] = s;
   std::vector<std::int32_t> kept_pairs;
   for (std::size_t p = 0; p < pairs_.size(); p += 5) {
@@ -133,6 +154,7 @@ void Folding::drop_beyond(int layers) {
       if (new_site[site] < 0) {
         new_site[site] = static_cast<std::int32_t>(kept_atoms.size());
         kept_atoms.push_back(atoms_[site]);
+        kept_origins.push_back(origins_[site]);
       }
       kept_pairs.push_back(new_site[site]);
     }
@@ -140,6 +162,7 @@ void Folding::drop_beyond(int layers) {
   }
   pairs_ = std::move(kept_pairs);
   atoms_ = std::move(kept_atoms);
+  origins_ = std::move(kept_origins);
 }
 
 }  // namespace mdbridge_lammps

@@ -20,6 +20,9 @@ namespace mdbridge_lammps {
 /// atom one stays. On one rank 81 atoms are 81 sites, however small the box.
 class Folding : protected LAMMPS_NS::Pointers {
  public:
+  /// Numbers of lattice vectors.
+  using Shift = std::array<std::int32_t, 3>;
+
   explicit Folding(LAMMPS_NS::LAMMPS* lmp) : Pointers(lmp) {}
 
   /// Fold the atoms and the pairs of a neighbour list that has just been built.
@@ -32,22 +35,29 @@ class Folding : protected LAMMPS_NS::Pointers {
   /// LAMMPS index of each site; the sites of owned atoms come first, in the order of the atoms.
   const std::vector<int>& atoms() const { return atoms_; }
   int owned() const { return owned_; }
+  /// Lattice vectors to subtract from the position of a site's atom: a foreign atom is put where
+  /// its owner has it, inside the box. Models in single precision then see the same numbers
+  /// whatever the number of ranks.
+  const Shift& origin(std::size_t site) const { return origins_[site]; }
   /// Candidate pairs, both i->j and j->i, as mdbridge::Pairs::provide wants them.
   std::vector<std::int32_t> take_pairs() { return std::move(pairs_); }
 
  private:
   struct Image {
     std::int32_t site = -1;
-    std::array<std::int32_t, 3> shift{};
+    Shift shift{};
   };
 
   void find_sites(const std::vector<int>& elements);
-  std::array<std::int32_t, 3> shift_between(int owner, int ghost) const;
+  std::array<double, 3> fraction(const double* vector) const;
+  Shift shift_between(int owner, int ghost) const;
+  Shift shift_into_box(int ghost) const;
   void add_pairs_of(int atom, const LAMMPS_NS::NeighList& list);
   void close_under_reversal();
   void drop_beyond(int layers);
 
   std::vector<int> atoms_;
+  std::vector<Shift> origins_;
   int owned_ = 0;
   std::vector<Image> images_;  // by LAMMPS index
   std::vector<std::int32_t> pairs_;

@@ -226,28 +226,38 @@ void PairMDBridge::update_structure(bool respa) {
       neighbor->ncalls != list_calls_) {
     rebuild_list(respa);
   }
-  Structure& structure = structures_.front();
-  const auto& atoms = folding_.atoms();
-  const double to_angstrom = 1.0 / units_.length;
-  for (std::size_t s = 0; s < atoms.size(); ++s) {
-    const double* x = atom->x[atoms[s]];
-    for (int k = 0; k < 3; ++k) structure.positions[3 * s + k] = x[k] * to_angstrom;
-    structure.types[s] = elements_[atom->type[atoms[s]]];
-  }
-  const double* h = domain->h;  // Voigt order of LAMMPS: xx, yy, zz, yz, xz, xy
-  const double rows[9] = {h[0], 0, 0, h[5], h[1], 0, h[4], h[3], h[2]};
-  for (int a = 0; a < 3; ++a) {
-    structure.periodic[a] = domain->periodicity[a] != 0;
-    for (int k = 0; k < 3; ++k) {
-      structure.cell[3 * a + k] = structure.periodic[a] ? rows[3 * a + k] * to_angstrom : 0.0;
-    }
-  }
+  fill_structure();
   if (list_positions_.empty()) {
-    list_positions_ = structure.positions;
+    list_positions_ = structures_.front().positions;
   } else {
     require_valid_list();
   }
   check_once();
+}
+
+void PairMDBridge::fill_structure() {
+  Structure& structure = structures_.front();
+  const double to_angstrom = 1.0 / units_.length;
+  const double* h = domain->h;  // Voigt order of LAMMPS: xx, yy, zz, yz, xz, xy
+  const double rows[3][3] = {{h[0], 0.0, 0.0}, {h[5], h[1], 0.0}, {h[4], h[3], h[2]}};
+  for (int a = 0; a < 3; ++a) {
+    structure.periodic[a] = domain->periodicity[a] != 0;
+    for (int k = 0; k < 3; ++k) {
+      structure.cell[3 * a + k] = structure.periodic[a] ? rows[a][k] * to_angstrom : 0.0;
+    }
+  }
+  const auto& atoms = folding_.atoms();
+  const std::size_t owned = folding_.owned();
+  for (std::size_t s = 0; s < atoms.size(); ++s) {
+    double* position = &structure.positions[3 * s];
+    for (int k = 0; k < 3; ++k) position[k] = atom->x[atoms[s]][k] * to_angstrom;
+    structure.types[s] = elements_[atom->type[atoms[s]]];
+    if (s < owned) continue;
+    const auto& origin = folding_.origin(s);
+    for (int a = 0; a < 3; ++a) {
+      for (int k = 0; k < 3; ++k) position[k] -= origin[a] * structure.cell[3 * a + k];
+    }
+  }
 }
 
 void PairMDBridge::rebuild_list(bool respa) {

@@ -70,6 +70,7 @@ class PairMDBridge : public LAMMPS_NS::Pair {
 
   void update_structure(bool respa);
   void rebuild_list(bool respa);
+  void fill_structure();
   void require_valid_list() const;
   mdbridge::Pairs& current_pairs();
   mdbridge::Evaluation evaluate(const mdbridge::Wanted& wanted);

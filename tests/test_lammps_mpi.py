@@ -106,7 +106,7 @@ def test_ranks_agree(folder, name):
 
 def test_lj_cut_on_four_ranks(folder):
     lj_cut = "pair_style lj/cut 8.5\npair_coeff * * 0.0104 3.4\n"
-    run = MOVE + "run 10\n"
+    run = MOVE + "run 3\n"
     thermo, atoms = final_state(LONG_BOX + lj_cut + run, folder, 4)
     our_thermo, our_atoms = final_state(LONG_BOX + pair("lennard_jones.pt") + run, folder, 4)
     np.testing.assert_allclose(our_atoms, atoms, atol=TOLERANCE)
