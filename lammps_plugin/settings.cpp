@@ -60,12 +60,12 @@ struct Keyword {
   std::function<std::string(const Settings&)> write;
 };
 
-Keyword text_keyword(const std::string& name, std::string Settings::*member) {
+Keyword text_keyword(const std::string& name, std::string Settings::* member) {
   return {name, [member](Settings& s, const std::string& value) { s.*member = value; },
           [member](const Settings& s) { return s.*member; }};
 }
 
-Keyword switch_keyword(const std::string& name, bool Settings::*member) {
+Keyword switch_keyword(const std::string& name, bool Settings::* member) {
   return {name,
           [name, member](Settings& s, const std::string& value) {
             s.*member = choose<bool>(name, value, {{"yes", true}, {"no", false}});
