@@ -57,6 +57,8 @@ class Backend {
   virtual ~Backend() = default;
   virtual BackendResult forward(const std::vector<BackendStructure>& structures,
                                 const BackendRequest& request) = 0;
+  /// Whether the model can give this output (its own name) atom by atom.
+  virtual bool has_per_atom(const std::string& output) const = 0;
   /// The pair lists that the model needs, in the order of BackendStructure::pairs.
   virtual const std::vector<PairRequest>& pair_requests() const = 0;
   virtual torch::Device device() const = 0;

@@ -115,6 +115,11 @@ ModelInfo TorchScriptBackend::info() {
   return info;
 }
 
+bool TorchScriptBackend::has_per_atom(const std::string& output) const {
+  const auto outputs = capabilities_->outputs();
+  return outputs.contains(output) && outputs.at(output)->sample_kind() == "atom";
+}
+
 mta::System TorchScriptBackend::make_system(const BackendStructure& structure) const {
   auto system = torch::make_intrusive<mta::SystemHolder>(structure.types, structure.positions,
                                                          structure.cell, structure.periodic);

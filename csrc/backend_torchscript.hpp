@@ -22,6 +22,7 @@ class TorchScriptBackend final : public Backend {
 
   BackendResult forward(const std::vector<BackendStructure>& structures,
                         const BackendRequest& request) override;
+  bool has_per_atom(const std::string& output) const override;
   const std::vector<PairRequest>& pair_requests() const override { return pair_requests_; }
   torch::Device device() const override { return device_; }
   torch::Dtype dtype() const override { return dtype_; }
