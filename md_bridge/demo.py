@@ -25,8 +25,6 @@ MODEL = DATA / "water.pt"
 START = DATA / "water-start.xyz"
 
 TIMESTEP_FS = 0.5
-DEFAULT_LENGTH_PS = 0.5
-"""Six runs of this length take three to four minutes on two cores."""
 
 _MULTIPLICITIES = (2, 4, 8)
 _IPI_MULTIPLICITY = 4

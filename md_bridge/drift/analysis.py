@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -96,11 +96,18 @@ def analyse(records: Sequence[RunRecord], tolerance: float = DEFAULT_TOLERANCE) 
 
 
 def summary(
-    analysis: Analysis, settings: RunSettings, difference: ForceDifference | None = None
+    analysis: Analysis,
+    settings: RunSettings,
+    difference: ForceDifference | None = None,
+    failures: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
-    """The content of ``summary.json``; numbers that do not exist or are not finite are None."""
+    """The content of ``summary.json``; numbers that do not exist or are not finite are None.
+
+    :param failures: why a run failed, by its label
+    """
     return {
         "runs": [_run_summary(result) for result in analysis.results],
+        "failures": [{"run": run, "error": error} for run, error in (failures or {}).items()],
         "settings": asdict(settings),
         "cost_ratio_F": analysis.cost_ratio,
         "tolerance_meV_per_atom_per_ps": analysis.tolerance,

