@@ -46,30 +46,10 @@ struct Packed {
   torch::Tensor strain;
 };
 
-/// metatrain's PET pads each atom's neighbours with copies of the first pair of all, and the
-/// rounding errors of the copies end up in the forces on that pair: 4e-4 eV/Å (float32) if it is a
-/// covalent bond, 1e-6 if it is a pair near the cutoff, which hardly matters to the model. So that
-/// one goes first.
-void put_longest_first(SelectedPairs& pairs) {
-  std::int64_t longest = 0;
-  double longest_square = 0.0;
-  for (std::int64_t p = 0; p < pairs.size(); ++p) {
-    const double* v = &pairs.vectors[3 * p];
-    const double square = v[0] * v[0] + v[1] * v[1] + v[2] * v[2];
-    if (square <= longest_square) continue;
-    longest_square = square;
-    longest = p;
-  }
-  if (longest == 0) return;
-  std::swap_ranges(&pairs.labels[0], &pairs.labels[5], &pairs.labels[5 * longest]);
-  std::swap_ranges(&pairs.vectors[0], &pairs.vectors[3], &pairs.vectors[3 * longest]);
-}
-
 void pack_pairs(const Structure& structure, const Pairs& pairs, const Backend& backend,
                 SelectedPairs& selected, BackendStructure& out) {
   for (const auto& request : backend.pair_requests()) {
     pairs.select(structure, request.cutoff, request.full, selected);
-    put_longest_first(selected);
     out.pairs.push_back({to_tensor(selected.labels.data(), {selected.size(), 5}, torch::kInt32,
                                    torch::kInt32, backend.device()),
                          to_tensor(selected.vectors.data(), {selected.size(), 3}, torch::kFloat64,
@@ -289,7 +269,7 @@ Evaluation Engine::evaluate(const Structure& structure, Pairs& pairs, const Want
 std::vector<Evaluation> Engine::evaluate(const std::vector<Configuration>& batch,
                                          const Wanted& wanted) {
   require(wanted);
-  // a batch may hold structures without atoms (a rank that owns none): nothing to ask the model
+  // a batch may hold structures without atoms (a process that owns none): nothing to ask the model
   std::vector<Configuration> occupied;
   std::vector<std::size_t> places;
   for (std::size_t s = 0; s < batch.size(); ++s) {

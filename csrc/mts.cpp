@@ -25,7 +25,7 @@ FusedForces::FusedForces(std::shared_ptr<Engine> engine, double skin, FusedOptio
 
 const std::vector<Evaluation>& FusedForces::direct(const std::vector<Structure>& structures,
                                                    bool outer_follows) {
-  // a repeated question is not another inner step (i-PI asks for both kinds when it sets up)
+  // a repeated question is not another inner step (a host may ask for both kinds when it sets up)
   if (has_direct_ && at_last_positions(structures)) return last_;
   const bool predicted = learner_.inner();
   Wanted wanted;
@@ -70,7 +70,13 @@ const std::vector<Evaluation>& FusedForces::conservative(const std::vector<Struc
   return last_;
 }
 
-void FusedForces::restart() { learner_.restart(); }
+void FusedForces::restart() {
+  learner_.restart();
+  // between runs a host may change what the positions do not show: exclusions, the model's pairs
+  last_structures_.clear();
+  has_direct_ = false;
+  has_conservative_ = false;
+}
 
 Pairs& FusedForces::pairs(std::size_t index) {
   while (pairs_.size() <= index) pairs_.emplace_back(skin_);

@@ -61,7 +61,7 @@ class MDBRIDGE_API FusedForces {
   /// Conservative energy, forces and virial at these structures, *and* (unless FusedOptions say
   /// otherwise) their direct forces; free if the last evaluation was at exactly these positions.
   const std::vector<Evaluation>& conservative(const std::vector<Structure>& structures);
-  /// A new run starts: what was predicted for the old one is void.
+  /// A new run starts: what was predicted for the old one is void, and so is its last evaluation.
   void restart();
 
   Engine& engine() { return *engine_; }

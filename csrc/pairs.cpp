@@ -94,40 +94,49 @@ void Pairs::provide(std::vector<std::int32_t> labels) {
   ++builds_;
 }
 
-// Split the motion since the list was built into the affine part of the cell, F = h0^-1 h, and the
-// rest u. A pair missing from the list was longer than range = cutoff + skin, so it is now longer
-// than sigma_min(F) * range - 2 max|u|. With sigma_min(F) >= 1 - |F - 1| the list is valid while
-// that is at least the cutoff; for a fixed cell this is the usual half-skin rule.
-bool Pairs::still_valid(const Structure& structure, double cutoff) const {
-  if (skin_ == 0.0 || cutoff > built_cutoff_ || structure.periodic != built_periodic_ ||
-      structure.positions.size() != built_positions_.size()) {
-    return false;
-  }
+double list_reach(const Structure& built, const Structure& now, double range) {
   matrix3::Matrix3 deformation = {1, 0, 0, 0, 1, 0, 0, 0, 1};
   double stretch = 0.0;
-  if (structure.cell != built_cell_) {
+  if (now.cell != built.cell) {
     deformation =
-        matrix3::multiply(matrix3::inverse(completed(built_cell_, built_cell_, built_periodic_)),
-                          completed(structure.cell, built_cell_, built_periodic_));
+        matrix3::multiply(matrix3::inverse(completed(built.cell, built.cell, built.periodic)),
+                          completed(now.cell, built.cell, built.periodic));
     for (int k = 0; k < 9; ++k) {
       const double difference = deformation[k] - (k % 4 == 0 ? 1.0 : 0.0);
       stretch += difference * difference;
     }
     stretch = std::sqrt(stretch);
   }
-  const double allowed = 0.5 * ((1.0 - stretch) * (built_cutoff_ + skin_) - cutoff);
-  if (allowed <= 0.0) return false;
-  const double allowed_squared = allowed * allowed;
-  for (std::size_t i = 0; i < built_positions_.size(); i += 3) {
-    const auto moved = matrix3::apply(&built_positions_[i], deformation);
-    double displacement = 0.0;
-    for (int k = 0; k < 3; ++k) {
-      const double u = structure.positions[i + k] - moved[k];
-      displacement += u * u;
-    }
-    if (!(displacement < allowed_squared)) return false;
+  const auto displacement = [&](std::size_t i) {
+    const auto moved = matrix3::apply(&built.positions[i], deformation);
+    return std::array<double, 3>{now.positions[i] - moved[0], now.positions[i + 1] - moved[1],
+                                 now.positions[i + 2] - moved[2]};
+  };
+  // a translation of all atoms, such as a cell that grows from another point than the origin makes,
+  // brings no pair closer
+  std::array<double, 3> drift{};
+  const auto count = static_cast<double>(std::max<std::int64_t>(built.size(), 1));
+  for (std::size_t i = 0; i < built.positions.size(); i += 3) {
+    const auto u = displacement(i);
+    for (int k = 0; k < 3; ++k) drift[k] += u[k] / count;
   }
-  return true;
+  double largest = 0.0;
+  double second = 0.0;
+  for (std::size_t i = 0; i < built.positions.size(); i += 3) {
+    const auto u = displacement(i);
+    const double distance = std::hypot(u[0] - drift[0], u[1] - drift[1], u[2] - drift[2]);
+    second = std::max(second, std::min(distance, largest));
+    largest = std::max(largest, distance);
+  }
+  return (1.0 - stretch) * range - largest - second;
+}
+
+bool Pairs::still_valid(const Structure& structure, double cutoff) const {
+  if (skin_ == 0.0 || cutoff > built_cutoff_ || structure.periodic != built_.periodic ||
+      structure.positions.size() != built_.positions.size()) {
+    return false;
+  }
+  return list_reach(built_, structure, built_cutoff_ + skin_) > cutoff;
 }
 
 void Pairs::build(const Structure& structure, double cutoff) {
@@ -160,9 +169,7 @@ void Pairs::build(const Structure& structure, double cutoff) {
   vesin_free(&list);
 
   built_cutoff_ = cutoff;
-  built_positions_ = structure.positions;
-  built_cell_ = structure.cell;
-  built_periodic_ = structure.periodic;
+  built_ = structure;
 }
 
 void Pairs::select(const Structure& structure, double cutoff, bool full, SelectedPairs& out) const {

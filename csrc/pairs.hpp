@@ -19,6 +19,14 @@ struct SelectedPairs {
   std::int64_t size() const { return static_cast<std::int64_t>(labels.size()) / 5; }
 };
 
+/// How far a list that held all pairs up to `range` (Å) when it was made for `built` reaches now:
+/// no pair outside of it can be closer. Same atoms, in the same order.
+///
+/// The motion is split into the affine part of the cell, F = h0^-1 h, and the rest u, without its
+/// mean. A pair that was longer than `range` is now longer than sigma_min(F) range - |u_i| - |u_j|,
+/// with sigma_min(F) >= 1 - |F - 1| and the two largest |u|.
+MDBRIDGE_API double list_reach(const Structure& built, const Structure& now, double range);
+
 /// Verlet pair list of one moving structure.
 ///
 /// It holds every pair within the cutoff plus a skin (both i->j and j->i), and is rebuilt only when
@@ -60,9 +68,7 @@ class MDBRIDGE_API Pairs {
 
   // what the list was built for
   double built_cutoff_ = -1.0;
-  std::vector<double> built_positions_;
-  std::array<double, 9> built_cell_{};
-  std::array<bool, 3> built_periodic_{};
+  Structure built_;
 };
 
 }  // namespace mdbridge

@@ -15,7 +15,8 @@ class ErrorBoundary : protected LAMMPS_NS::Pointers {
   explicit ErrorBoundary(LAMMPS_NS::LAMMPS* lmp) : Pointers(lmp) {}
 
   /// For work that all ranks do at the same time and that may fail on some of them only (a file
-  /// that one node lacks): all ranks stop, with the message of the first one that failed.
+  /// that one node lacks): all ranks stop, with the message of the first one that failed. What may
+  /// fail on some ranks only must not come before a collective MPI call in the same work.
   template <typename Work>
   void together(Work&& work) {
     const std::string message = message_of(work);

@@ -65,7 +65,7 @@ Wanted PairMDBridge::wanted() const {
   if (vflag_atom != 0) {
     throw Error(
         "the per-atom virial that compute stress/atom or heat/flux asks for is not defined by the "
-        "model: use the total pressure (compute pressure), or compute stress/atom with 'ke' only");
+        "model: use the total pressure (compute pressure)");
   }
   Wanted wanted;
   wanted.energy = eflag_either != 0;
@@ -195,6 +195,7 @@ Evaluation PairMDBridge::inspect(const Wanted& wanted) {
     if (list_step_ < 0) {
       throw Error("compute mdbridge/atom can be used from the first run on, not before it");
     }
+    require_atoms_of_list();
     update_structure(list_for_respa_);
     // at an outer step both kinds of forces are there already
     evaluation = list_for_respa_ && !wanted.uncertainty ? fused_->conservative(structures_).front()
@@ -202,6 +203,16 @@ Evaluation PairMDBridge::inspect(const Wanted& wanted) {
     remove_net_over_ranks(evaluation.direct_forces);
   });
   return evaluation;
+}
+
+/// Commands between runs (delete_atoms, create_atoms) change the atoms but not the neighbour list.
+void PairMDBridge::require_atoms_of_list() const {
+  const bool new_list = neighbor->lastcall != list_step_ || neighbor->ncalls != list_calls_;
+  if (new_list || (atom->nlocal == list_local_ && atom->natoms == list_atoms_)) return;
+  throw Error(
+      "atoms were added or deleted since the last run: use compute mdbridge/atom after the next "
+      "run "
+      "(run 0 is enough)");
 }
 
 std::string PairMDBridge::describe(const mdbridge::NonFiniteError& error) const {
@@ -227,8 +238,9 @@ void PairMDBridge::update_structure(bool respa) {
     rebuild_list(respa);
   }
   fill_structure();
-  if (list_positions_.empty()) {
-    list_positions_ = structures_.front().positions;
+  if (list_is_new_) {
+    list_structure_ = structures_.front();
+    list_is_new_ = false;
   } else {
     require_valid_list();
   }
@@ -270,39 +282,27 @@ void PairMDBridge::rebuild_list(bool respa) {
   structure.positions.resize(3 * count);
   structure.owned = folding_.owned();
   (respa ? fused_->pairs() : pairs_).provide(folding_.take_pairs());
-  list_positions_.clear();
+  list_is_new_ = true;
   list_is_stale_ = false;
   list_for_respa_ = respa;
   list_step_ = neighbor->lastcall;
   list_calls_ = neighbor->ncalls;
+  list_local_ = atom->nlocal;
+  list_atoms_ = atom->natoms;
 }
 
-/// A pair can be missing once two atoms have together moved further than the list reaches beyond
-/// the cutoff.
 void PairMDBridge::require_valid_list() const {
-  const auto& positions = structures_.front().positions;
-  double largest = 0.0;
-  double second = 0.0;
-  for (std::size_t i = 0; i < positions.size(); i += 3) {
-    double squared = 0.0;
-    for (int k = 0; k < 3; ++k) {
-      const double d = positions[i + k] - list_positions_[i + k];
-      squared += d * d;
-    }
-    if (squared > second) {
-      second = std::min(squared, largest);
-      largest = std::max(squared, largest);
-    }
-  }
-  const double moved = std::sqrt(largest) + std::sqrt(second);
-  const double reach = (neighbor->skin + list_margin_) / units_.length;
-  if (moved <= reach) return;
-  throw Error("in step " + std::to_string(update->ntimestep) + " two atoms have together moved " +
-              fmt::format("{:.3g}", moved) +
-              " Angstrom since the neighbour list was built, which reaches " +
-              fmt::format("{:.3g}", reach) +
-              " Angstrom beyond the cutoff: forces could be wrong. Use a larger skin (neighbor 3.0 "
-              "bin), neigh_modify every 1 delay 0 check yes, or a smaller (outer) timestep");
+  const double cutoff = engine_->info().cutoff;
+  const double beyond = (neighbor->skin + list_margin_) / units_.length;
+  const double reach = mdbridge::list_reach(list_structure_, structures_.front(), cutoff + beyond);
+  if (reach >= cutoff) return;
+  throw Error("in step " + std::to_string(update->ntimestep) +
+              " atoms (or the box) have moved so far since the neighbour list was built that pairs "
+              "beyond " +
+              fmt::format("{:.3g}", reach) + " Angstrom may be missing, but the cutoff is " +
+              fmt::format("{:.3g}", cutoff) +
+              " Angstrom: forces could be wrong. Use a larger skin (neighbor 3.0 bin), "
+              "neigh_modify every 1 delay 0 check yes, or a smaller (outer) timestep");
 }
 
 // ---- from the engine to LAMMPS
@@ -326,6 +326,7 @@ void PairMDBridge::remove_net_over_ranks(std::vector<double>& forces) {
   // on one rank the engine has done it
   if (comm->nprocs == 1 || !settings_.remove_net_force) return;
   const Stopwatch watch(own_time_.communication);
+  forces.resize(3 * static_cast<std::size_t>(folding_.owned()));  // foreign sites have none
   remove_net_force(world, forces);
   const Structure& structure = structures_.front();
   if (structure.is_periodic()) return;

@@ -72,6 +72,7 @@ class PairMDBridge : public LAMMPS_NS::Pair {
   void rebuild_list(bool respa);
   void fill_structure();
   void require_valid_list() const;
+  void require_atoms_of_list() const;
   mdbridge::Pairs& current_pairs();
   mdbridge::Evaluation evaluate(const mdbridge::Wanted& wanted);
   mdbridge::Wanted wanted() const;
@@ -115,8 +116,11 @@ class PairMDBridge : public LAMMPS_NS::Pair {
   bool list_for_respa_ = false;
   LAMMPS_NS::bigint list_step_ = -1;
   LAMMPS_NS::bigint list_calls_ = -1;
-  double list_margin_ = 0.0;            // beyond cutoff and skin, in LAMMPS units
-  std::vector<double> list_positions_;  // of the sites, in Å
+  LAMMPS_NS::bigint list_atoms_ = -1;  // of all ranks
+  int list_local_ = -1;                // of this rank
+  double list_margin_ = 0.0;           // beyond cutoff and skin, in LAMMPS units
+  bool list_is_new_ = true;
+  mdbridge::Structure list_structure_;  // what it was made for
 };
 
 }  // namespace mdbridge_lammps

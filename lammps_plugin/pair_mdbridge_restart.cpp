@@ -82,10 +82,11 @@ void PairMDBridge::read_restart_settings(std::FILE* file) {
     if (comm->me == 0 && words.size() < 2) throw Error("the restart file names no model");
   });
   words = shared(words, world);
+  Settings settings;
   boundary_.together([&] {
     const std::string written_at = words.back();
     words.pop_back();
-    Settings settings = Settings::parse(words);
+    settings = Settings::parse(words);
     const bool here =
         exists(settings.model) || !utils::get_potential_file_path(settings.model).empty();
     if (!here && !exists(written_at)) {
@@ -94,8 +95,8 @@ void PairMDBridge::read_restart_settings(std::FILE* file) {
                   ": copy it here, or give pair_style and pair_coeff after read_restart");
     }
     if (!here) settings.model = written_at;
-    load(settings);
   });
+  boundary_.together([&] { load(settings); });
 }
 
 void PairMDBridge::write_restart(std::FILE* file) {

@@ -127,3 +127,15 @@ def test_restart_forgets_the_count_but_not_the_stride(setup):
     both = fused.counts.both
     outer_step(engine, fused, walk, 4)
     assert fused.counts.both == both + 1
+
+
+def test_restart_voids_the_last_evaluation(setup):
+    """A host may change the pairs between runs, which the positions do not show."""
+    engine, fused, walk = setup
+    structure = walk.step()
+    fused.direct([structure], outer_follows=True)
+    fused.conservative([structure])
+    fused.restart()
+    both = fused.counts.both
+    fused.direct([structure], outer_follows=True)
+    assert fused.counts.both == both + 1

@@ -72,6 +72,14 @@ RUNS = {
         LONG_BOX + pair("two_layers.pt forces direct virial conservative") + MOVE + "run 10\n",
         (2,),
     ),
+    # long enough that many atoms are nobody's ghost
+    "direct forces in a long box": (
+        tools.box(tools.argon(cells=(12, 2, 2)), ["Ar"])
+        + pair("two_layers.pt forces direct virial conservative")
+        + MOVE
+        + "run 2\n",
+        (2,),
+    ),
     "droplet with a net torque": (
         droplet() + pair("two_layers.pt forces direct virial conservative") + MOVE + "run 10\n",
         (3,),

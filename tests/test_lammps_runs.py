@@ -157,6 +157,43 @@ def test_excluded_pairs(model_file):
     assert np.abs(found.forces - whole.forces).max() > 1e-3
 
 
+def test_pairs_excluded_between_runs_of_multiple_time_stepping(curl):
+    """The positions are those of the last evaluation, the pairs are not."""
+    exclude = "group left id 1:16\ngroup right id 17:32\nneigh_modify exclude group left right\n"
+    found = end_of(BOX, pair(curl), RESPA, "run 0", exclude, "run 0")
+    expected = end_of(BOX, pair(curl), exclude, "run 0")
+    whole = end_of(BOX, pair(curl), "run 0")
+    assert found.energy == pytest.approx(expected.energy, abs=1e-10)
+    assert abs(found.energy - whole.energy) > 1e-3
+
+
+def test_images_that_a_shrinking_box_brings_near_stop_the_run(model_file, tmp_path):
+    """LAMMPS rebuilds its list when atoms move; here only the box does."""
+    atoms = tools.argon(cells=(1, 1, 1))[:1]
+    atoms.set_cell([9.2, 20, 20])
+    text = (
+        tools.box(atoms, ["Ar"])
+        + pair(model_file("lennard_jones"))
+        + "neighbor 0.3 bin\nneigh_modify delay 0 every 1 check yes\n"
+        + "fix squeeze all deform 1 x final 0.0 8.3 units box remap none\nrun 100\n"
+    )
+    run = tools.run_input(text, tmp_path)
+    assert run.returncode == 1
+    assert "have moved so far since the neighbour list was built" in run.stdout
+
+
+def test_atoms_deleted_before_a_dump_of_the_correction(curl, tmp_path):
+    text = (
+        BOX
+        + pair(curl)
+        + "compute both all mdbridge/atom correction\nrun 0\ngroup gone id 3\n"
+        + "delete_atoms group gone compress no\nwrite_dump all custom d.dump id c_both[1]\n"
+    )
+    run = tools.run_input(text, tmp_path)
+    assert run.returncode == 1
+    assert "atoms were added or deleted since the last run" in run.stdout
+
+
 def test_deleted_and_isolated_atoms(model_file):
     remove = "group gone id 3 7 20\nrun 3\ndelete_atoms group gone compress no\nrun 3\n"
     ends = []

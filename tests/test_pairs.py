@@ -76,16 +76,24 @@ def test_half_list_holds_each_pair_once():
     assert half | mirrored == full
 
 
-def test_list_is_reused_up_to_half_the_skin():
+def test_list_is_reused_until_two_atoms_have_together_moved_by_the_skin():
     atoms = bulk("Ar", "fcc", a=5.3, cubic=True)
     start = atoms.positions.copy()
     pairs = Pairs(skin=1.0)
     assert pairs.update(structure(start, atoms.cell.array), 4.0)
     moved = start.copy()
-    moved[0, 0] += 0.499
+    moved[:2, 0] += [0.499, -0.499]
     assert not pairs.update(structure(moved, atoms.cell.array), 4.0)
-    moved[0, 0] += 0.002
+    moved[:2, 0] += [0.002, -0.002]
     assert pairs.update(structure(moved, atoms.cell.array), 4.0)
+
+
+def test_translation_and_dilation_about_any_point_do_not_rebuild():
+    atoms = bulk("Ar", "fcc", a=5.3, cubic=True) * (2, 2, 2)
+    pairs = Pairs(skin=1.0)
+    assert pairs.update(structure(atoms.positions, atoms.cell.array), 4.0)
+    moved = 1.01 * (atoms.positions - 30.0) + 30.0 + [3.0, -5.0, 7.0]
+    assert not pairs.update(structure(moved, 1.01 * atoms.cell.array), 4.0)
 
 
 def test_images_that_a_shrinking_cell_brings_near_are_found():
