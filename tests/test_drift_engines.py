@@ -181,7 +181,8 @@ def test_a_signal_leaves_no_engine_running(number, tmp_path):
         )
     folder = tmp_path / "out" / "runs" / "lammps-conservative"
     try:
-        _wait(lambda: _programs_in(folder) or process.poll() is not None, 120)
+        log = folder / "log.lammps"
+        _wait(lambda: log.exists() or process.poll() is not None, 120)
         engines = _programs_in(folder)
         assert engines, (tmp_path / "screen.txt").read_text()
         process.send_signal(number)

@@ -1,5 +1,6 @@
 """Starting engines for NVE runs: start files, watching a program, reading what it leaves."""
 
+import re
 import subprocess
 import sys
 import time
@@ -20,6 +21,7 @@ from md_bridge.drift.nve import (
     standard_orientation,
     watch,
 )
+from md_bridge.drift.nve_ipi import run_ipi_nve
 from md_bridge.drift.nve_lammps import lammps_input, read_log, write_start
 
 MTS = NveRun("lammps", "mts", 4, 0.5, 10)
@@ -100,6 +102,13 @@ def test_lammps_input_of_each_kind(tmp_path):
     assert "timestep 0.002\n" in mts
     assert "run_style respa 2 4 inner 1 3.0 4.0 outer 2\n" in mts
     assert "dump frames all custom 5" in mts
+
+
+@pytest.mark.parametrize("name", ["a,b.pt", "{a.pt", "a}.pt"])
+def test_a_model_path_that_ipi_cannot_read_is_refused(tilted, tmp_path, name):
+    run = NveRun("i-pi", "mts", 4, 0.5, 10)
+    with pytest.raises(RunError, match=rf"{re.escape(name)}, has a '.', which i-PI cannot read"):
+        run_ipi_nve(tilted, tmp_path / name, run, tmp_path / "run", lambda steps: None, 1)
 
 
 @pytest.mark.parametrize("lines", [9, 12])

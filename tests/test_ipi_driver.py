@@ -124,6 +124,14 @@ def test_two_forcefields_share_one_session(model_file, start):
     assert conservative.session.counts.direct_only == 0
 
 
+def test_forcefields_with_different_threads_are_refused(model_file, start):
+    first = MDBridgeDriver(model=model_file("curl"), template=start, threads=1)
+    MDBridgeDriver(model=model_file("curl"), template=start, threads="1", forces="direct")
+    with pytest.raises(EngineError, match="one with threads = 1 and one with threads = 2"):
+        MDBridgeDriver(model=model_file("curl"), template=start, threads=2, forces="direct")
+    assert first.threads == 1
+
+
 def test_forcefields_with_different_options_are_refused(model_file, start):
     MDBridgeDriver(model=model_file("curl"), template=start)
     gc.collect()
@@ -229,6 +237,9 @@ class TestRefuses:
             ("skin", "wide", "skin must be a number, got wide"),
             ("skin", -1.0, "at least 0 Å"),
             ("force_extras", "maybe", "force_extras must be True or False, got maybe"),
+            ("threads", "abc", "threads must be a whole number, .* got abc"),
+            ("threads", 1.5, "threads must be a whole number, .* got 1.5"),
+            ("threads", -1, "threads must be a whole number, .* got -1"),
         ],
     )
     def test_bad_value(self, model_file, start, name, value, message):

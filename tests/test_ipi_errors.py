@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 
@@ -50,6 +51,12 @@ class TestClientCommand:
         message = client_error(lj, "--template", start, "--serve", "unix:nobody-is-here")
         assert "no i-PI server answered for unix:nobody-is-here" in message
         assert "/tmp/ipi_nobody-is-here within 0.2 s (No such file or directory)" in message
+
+    def test_negative_threads(self, lj, start):
+        arguments = [lj, "--template", start, "--serve", "unix:x", "--threads", "-1"]
+        result = CliRunner().invoke(ipi_client, [*map(str, arguments), "--timeout", "0.2"])
+        assert result.exit_code == 2
+        assert "-1 is not in the range x>=0" in result.output
 
     def test_missing_model(self, start):
         message = client_error("nowhere.pt", "--template", start, "--serve", "unix:x")
@@ -156,8 +163,10 @@ class TestInProcess:
             forcefield = forcefield.replace('threaded="False"', 'threaded="True"')
         run = Simulation(atoms, [forcefield], FORCES, steps=100).run(tmp_path / "run", timeout=60)
         assert run.status == 1
-        assert "not finite" in run.log
-        assert "(counted from 0, element Ar)" in run.log or "energy" in run.log
+        atom = (
+            r"a conservative force that is not finite on atom [01] \(counted from 0, element Ar\)"
+        )
+        assert re.search(atom, run.log)
         # the state of the last good step
         assert (tmp_path / "run" / "RESTART").exists()
         assert 2 <= len(run.table()["step"]) < 100

@@ -46,7 +46,12 @@ import click
 )
 @click.option("--force-extras", is_flag=True, help="Hand both kinds of forces to i-PI as extras.")
 @click.option("--uncertainty", is_flag=True, help="Hand the energy uncertainty to i-PI as extras.")
-@click.option("--threads", default=0, help="Threads; default OMP_NUM_THREADS, or all free cores.")
+@click.option(
+    "--threads",
+    default=0,
+    type=click.IntRange(min=0),
+    help="Threads; default OMP_NUM_THREADS, or all free cores.",
+)
 @click.option(
     "--timeout",
     default=30.0,

@@ -65,7 +65,14 @@ def ipi_input(start: Atoms, model: Path, run: NveRun) -> str:
     """The input file, as a user would write it, with the start in it to full precision.
 
     :param start: in standard orientation, see :func:`md_bridge.drift.nve.standard_orientation`
+    :raises RunError: if the path of the model has a character that i-PI takes for its own syntax
     """
+    for character in ",{}":
+        if character in str(model):
+            raise RunError(
+                f"the path of the model, {model}, has a '{character}', which i-PI cannot read in "
+                "<parameters>: rename it"
+            )
     from md_bridge.ipi import driver_path
 
     environment = Environment(
@@ -79,8 +86,6 @@ def ipi_input(start: Atoms, model: Path, run: NveRun) -> str:
         run=run,
         driver=driver_path(),
         model=model,
-        properties=PROPERTIES,
-        atom_count=len(start),
         labels=_array(start.get_chemical_symbols()),
         cell=_array(_numbers(start.cell.array.T)),
         positions=_array(_numbers(start.get_positions() * _ANGSTROM)),

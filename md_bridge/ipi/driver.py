@@ -65,7 +65,7 @@ class MDBridgeDriver(Dummy_driver):
             if name not in PARAMETERS:
                 raise EngineError(unknown_parameter(name))
         self.forces = choice("forces", parameters.pop("forces", FORCES[0]), FORCES)
-        self.threads = int(parameters.pop("threads", 0))
+        self.threads = thread_count(parameters.pop("threads", 0))
         self.options = make_options(parameters)
         super().__init__(verbose)
 
@@ -149,6 +149,19 @@ def boolean(name: str, value: Any) -> bool:
     if str(value).lower() not in known:
         raise EngineError(f"{name} must be True or False, got {value}")
     return known[str(value).lower()]
+
+
+def thread_count(value: Any) -> int:
+    """A whole number, 0 or larger."""
+    try:
+        threads = int(str(value))
+    except ValueError:
+        threads = -1
+    if threads < 0:
+        raise EngineError(
+            f"threads must be a whole number, 0 (as OMP_NUM_THREADS says) or larger, got {value}"
+        )
+    return threads
 
 
 def number(name: str, value: Any) -> float:

@@ -92,7 +92,7 @@ def open_session(options: SessionOptions, threads: int = 0) -> Session:
 
 # A session lives as long as a forcefield that uses it.
 _sessions: weakref.WeakValueDictionary[tuple[str, str], Session] = weakref.WeakValueDictionary()
-_options: dict[tuple[str, str], SessionOptions] = {}
+_options: dict[tuple[str, str], dict[str, object]] = {}
 
 
 def shared_session(options: SessionOptions, threads: int = 0) -> Session:
@@ -101,14 +101,15 @@ def shared_session(options: SessionOptions, threads: int = 0) -> Session:
     :raises EngineError: as :func:`open_session`, and if the session was opened with other options
     """
     key = (os.path.realpath(options.model), os.path.realpath(options.template))
+    asked = {**vars(options), "threads": threads}
     session = _sessions.get(key)
     if session is None:
         session = open_session(options, threads)
         _sessions[key] = session
-        _options[key] = options
+        _options[key] = asked
         return session
-    for name, value in vars(options).items():
-        other = getattr(_options[key], name)
+    for name, value in asked.items():
+        other = _options[key][name]
         if value != other and name not in ("model", "template"):
             raise EngineError(
                 f"two forcefields use the model {options.model}, one with {name} = {other!r} and "
