@@ -82,6 +82,21 @@ def atomistic_model(pet: PET, head: PairForceHead) -> AtomisticModel:
     return AtomisticModel(model.eval(), metadata, capabilities)
 
 
+def drop_source_paths(path: str) -> None:
+    """Rewrite a TorchScript file without its debug records, which hold paths of this machine."""
+    reader = torch._C.PyTorchFileReader(path)
+    kept = {
+        name: reader.get_record(name)
+        for name in reader.get_all_records()
+        # the writer makes these two itself
+        if not name.endswith(".debug_pkl") and name not in ("version", ".data/serialization_id")
+    }
+    writer = torch._C.PyTorchFileWriter(path)
+    for name, data in kept.items():
+        writer.write_record(name, data, len(data))
+    writer.write_end_of_file()
+
+
 @click.command()
 @click.argument("checkpoint", type=click.Path(exists=True, dir_okay=False))
 @click.argument("head", type=click.Path(exists=True, dir_okay=False))
@@ -92,6 +107,7 @@ def main(checkpoint: str, head: str, out: str) -> None:
     Example: python export.py model.ckpt direct_head.pt --out water.pt
     """
     atomistic_model(load_backbone(checkpoint), load_head(head)).save(out)
+    drop_source_paths(out)
     click.echo(f"{out}: {Path(out).stat().st_size / 1e6:.2f} MB")
 
 
