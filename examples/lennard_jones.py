@@ -57,10 +57,14 @@ class LennardJones(torch.nn.Module):
         return {"energy": energy.index_add(0, pairs[:, 0], 0.5 * pair_energy)}
 
 
+def argon() -> LennardJones:
+    """Argon with a cutoff of 8.5 Å."""
+    return LennardJones([18], epsilon=[[0.0103]], sigma=[[3.4]], cutoff=[[8.5]])
+
+
 if __name__ == "__main__":
-    argon = LennardJones([18], epsilon=[[0.0103]], sigma=[[3.4]], cutoff=[[8.5]])
     path = export_module(
-        argon,
+        argon(),
         "lennard-jones-ar.pt",
         elements=["Ar"],
         cutoff=8.5,

@@ -219,6 +219,15 @@ def test_scripted_equals_eager(tmp_path):
         assert check_scripted(eager, scripted, two(scripted)).passed is good
 
 
+def test_stress_without_a_periodic_structure_is_not_checked(tmp_path):
+    slab = lattice(ARGON)
+    slab.pbc = (True, True, False)
+    result = check_stress(exported(Pairwise(), tmp_path), [cluster(ARGON), slab])
+    assert result.passed is None
+    assert np.isnan(result.value)
+    assert result.detail == "not checked: no structure is periodic in all directions"
+
+
 def test_rotation_is_measured(tmp_path):
     """A force along z only, of a model that is not equivariant, against one that is."""
     invariant = check_rotation(exported(Pairwise(), tmp_path), [cluster(ARGON)])

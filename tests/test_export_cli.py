@@ -3,6 +3,10 @@
 import json
 import os
 import re
+import shlex
+import shutil
+import tempfile
+from pathlib import Path
 
 import ase
 import ase.build
@@ -15,10 +19,11 @@ from click.testing import CliRunner
 from metatomic.torch import load_atomistic_model
 from metatomic_ase import MetatomicCalculator
 from pet_models import pet_checkpoint
+from rich.console import Console
 
 from md_bridge.cli.check import check
-from md_bridge.cli.evaluate import evaluate
-from md_bridge.cli.export import export
+from md_bridge.cli.evaluate import evaluate, print_errors
+from md_bridge.cli.export import EPILOG, export
 from md_bridge.cli.info import info
 from md_bridge.export.errors import ExportError
 from md_bridge.export.sources import _newest
@@ -127,6 +132,67 @@ def test_export_errors(folder, arguments, expected):
     assert not list(folder.glob("*.pt"))
 
 
+def test_the_example_of_the_help_works(folder, monkeypatch):
+    examples = Path(__file__).parents[1] / "examples"
+    shutil.copy(examples / "lennard_jones.py", folder)
+    monkeypatch.delitem(__import__("sys").modules, "lennard_jones", raising=False)
+    lines = EPILOG.replace("\\\n", " ").splitlines()
+    (line,) = [line for line in lines if "python:lennard_jones:argon" in line]
+    result = run(export, *shlex.split(line)[2:])
+    assert result.exit_code == 0, result.output
+    assert load_atomistic_model("lj.pt").capabilities().interaction_range == 8.5
+
+
+@pytest.mark.parametrize(
+    ("code", "expected"),
+    [
+        ("x = 1\nx = = 2\n", r"importing 'faulty' failed: SyntaxError: .*faulty\.py, line 2"),
+        ("y = unknown\n", "importing 'faulty' failed: NameError: name 'unknown' is not defined"),
+        ("import sys\nsys.exit(3)\n", "importing 'faulty' failed: SystemExit: 3"),
+    ],
+)
+def test_a_file_that_can_not_be_imported(folder, code, expected):
+    (folder / "faulty.py").write_text(code)
+    result = run(export, "python:faulty:make", "-o", "m.pt", *PYTHON[1:], "--layers", 1)
+    assert result.exit_code == 1
+    assert re.search(expected, message(result)), result.output
+
+
+def test_devices_are_those_of_metatomic(folder):
+    result = run(export, *PYTHON, "--layers", 2, "-o", "m.pt", "--device", "cudda")
+    assert result.exit_code == 1
+    assert "unknown device 'cudda'; expected cpu, cuda or mps. Did you mean 'cuda'?" in message(
+        result
+    )
+    assert not (folder / "m.pt").exists()
+
+
+def test_elements_may_have_blanks(folder):
+    arguments = ["python:my_models:argon", "--elements", " Ar, He", *PYTHON[3:], "--layers", 2]
+    result = run(export, *arguments, "-o", "m.pt")
+    assert result.exit_code == 0, result.output
+    assert load_atomistic_model("m.pt").capabilities().atomic_types == [18, 2]
+
+
+@pytest.mark.parametrize("where", ["folder", "replace"])
+def test_a_disk_that_fails(folder, monkeypatch, where):
+    def fail(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    if where == "folder":
+        monkeypatch.setattr(tempfile, "TemporaryDirectory", fail)
+    else:
+        # only the last step: the file moves out of the folder it was checked in
+        original = os.replace
+        monkeypatch.setattr(
+            os, "replace", lambda a, b: fail() if str(b) == "m.pt" else original(a, b)
+        )
+    result = run(export, *PYTHON, "--layers", 2, "-o", "m.pt")
+    assert result.exit_code == 1
+    assert "could not write 'm.pt': [Errno 28] No space left on device" in message(result)
+    assert not (folder / "m.pt").exists()
+
+
 def test_newest_version_of_a_published_model():
     files = [
         "README.md",
@@ -219,6 +285,32 @@ def test_check_of_unknown_elements(folder):
     assert "there is no file" in message(run(check, "m.pt", "none.xyz"))
 
 
+def test_check_uses_the_elements_of_the_user(folder):
+    """A model of argon and krypton, of which the user has krypton only."""
+    seen = []
+
+    def record(runner, elements):
+        seen.append(list(elements))
+
+    models.lennard_jones_mixture().export("m.pt")
+    ase.io.write("s.xyz", ase.build.bulk("Kr", "fcc", a=5.7, cubic=True))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("md_bridge.export.checks.check_isolated_atoms", record)
+        run(check, "m.pt", "s.xyz")
+        run(check, "m.pt")
+    assert seen == [[36], [18, 36]]
+
+
+def test_check_says_that_the_stress_was_not_checked(folder):
+    models.curl().export("m.pt")
+    cluster = argon_crystal(0)
+    cluster.pbc = False
+    ase.io.write("s.xyz", cluster)
+    assert "not checked: no structure is periodic in all directions" in message(
+        run(check, "m.pt", "s.xyz")
+    )
+
+
 # --- evaluate -------------------------------------------------------------------------------------
 
 
@@ -293,3 +385,106 @@ def test_evaluate_errors(folder):
     assert "ASE can not read 'bad.xyz'" in message(run(evaluate, "m.pt", "bad.xyz"))
     result = run(evaluate, "none.pt", "bad.xyz")
     assert result.exit_code == 1
+    message_of_bad = message(run(evaluate, "bad.xyz", "bad.xyz"))
+    assert "'bad.xyz' is not a model file: expected a metatrain checkpoint" in message_of_bad
+
+
+def test_evaluate_names_the_structure_with_a_wrong_label(folder):
+    models.lennard_jones().export("m.pt")
+    good, bad = argon_crystal(0), argon_crystal(1)
+    good.info["energy"] = 1.0
+    where = "structure 1 of 'test.traj'"
+    for label, value, expected in (
+        ("energy", [1.0, 2.0], f"'energy' of {where} should be one number, found 2"),
+        ("energy", "low", f"'energy' of {where} should be numbers, found 'low'"),
+        ("energy", np.nan, f"'energy' of {where} is not finite"),
+        ("stress", [1.0, 2.0], f"'stress' of {where} should have 6 or 9 numbers, found 2"),
+        ("stress", [1.0] * 5 + [np.inf], f"'stress' of {where} is not finite"),
+    ):
+        atoms = bad.copy()
+        atoms.info[label] = np.asarray(value)[()]
+        ase.io.write("test.traj", [good, atoms])
+        result = run(evaluate, "m.pt", "test.traj")
+        assert result.exit_code == 1, (label, value)
+        assert expected in message(result), result.output
+    for value, expected in (
+        (np.zeros((4, 2)), "'dft' of structure 1 of 'test.xyz' should have the shape (4, 3)"),
+        (np.full((4, 3), np.nan), "'dft' of structure 1 of 'test.xyz' is not finite"),
+    ):
+        atoms = bad.copy()
+        atoms.arrays["dft"] = value
+        ase.io.write("test.xyz", [good, atoms])
+        result = run(evaluate, "m.pt", "test.xyz", "--force-key", "dft")
+        assert result.exit_code == 1
+        assert expected in message(result), result.output
+    ase.io.write("test.traj", [good, ase.Atoms(info={"energy": 0.0})])
+    assert f"{where} has no atoms" in message(run(evaluate, "m.pt", "test.traj"))
+    water = ase.build.molecule("H2O")
+    water.info["energy"] = 0.0
+    ase.io.write("test.traj", [good, water])
+    assert f"{where} has H, O, which" in message(run(evaluate, "m.pt", "test.traj"))
+
+
+def test_evaluate_refuses_predictions_that_are_not_finite(folder):
+    """The engine says so; no number is printed."""
+    atoms = argon_crystal(0)
+    atoms.info["energy"], atoms.arrays["forces"] = 1.0, np.zeros((4, 3))
+    close = atoms.copy()
+    close.positions[1] = close.positions[0] + [0.3, 0.0, 0.0]
+    ase.io.write("test.xyz", [atoms, close])
+    for where in ("energy", "direct"):
+        models.nan_when_close(0.5, where).export("m.pt")
+        result = run(evaluate, "m.pt", "test.xyz", "--json")
+        assert result.exit_code == 1
+        kind = "conservative" if where == "energy" else "direct"
+        assert f"Error: the model returned a {kind} force that is not finite" in message(result)
+        assert result.stdout == ""
+
+
+def test_evaluate_looks_at_the_plot_first(folder):
+    """Nothing else is read: the model and the labels of these lines do not exist."""
+    for plot, expected in (
+        ("p.pgn", "should end in one of .*Did you mean '.png'"),
+        ("plot", "should end in one of "),
+        ("nowhere/p.png", "the folder 'nowhere' does not exist"),
+    ):
+        result = run(evaluate, "none.pt", "none.xyz", "--plot", plot)
+        assert result.exit_code == 1
+        assert re.search(expected, message(result)), result.output
+
+
+def test_a_plot_that_fails_comes_after_the_table(folder, monkeypatch):
+    models.lennard_jones().export("m.pt")
+    atoms = argon_crystal(0)
+    atoms.info["energy"] = 1.0
+    ase.io.write("test.xyz", atoms)
+
+    def fail(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("md_bridge.cli.evaluate.draw_parity", fail)
+    result = run(evaluate, "m.pt", "test.xyz", "--plot", "p.png")
+    assert result.exit_code == 1
+    assert "meV/atom" in result.output
+    assert "could not write 'p.png': [Errno 28] No space left" in message(result)
+
+
+@pytest.mark.parametrize("columns", [80, 30])
+def test_only_names_of_groups_are_folded(columns):
+    row = {
+        "quantity": "conservative stress",
+        "by": "group",
+        "of": "surface [110] with adsorbates at 900 K, r2SCAN, second batch",
+        "unit": "meV/Å³",
+        "mae": 0.000123,
+        "rmse": 1.23e-05,
+        "label_spread": 9.87e-07,
+        "count": 123456789,
+    }
+    with (console := Console(width=columns)).capture() as capture:
+        print_errors(console, [row])
+    text = capture.get()
+    for part in ("conservative stress", "0.000123", "1.23e-05", "9.87e-07", "123456789", "meV/Å³"):
+        assert part in text
+    assert "…" not in text
+    assert "[110]" in text.replace(" ", "").replace("\n", "")

@@ -52,7 +52,7 @@ def check(model: Path, structures: Path | None, most: int, strict: bool, as_json
     except ExportError as error:
         raise click.ClickException(str(error)) from None
     if as_json:
-        click.echo(json.dumps({"path": str(model), "checks": as_data(checks)}))
+        click.echo(json.dumps({"path": str(model), "checks": as_data(checks)}, allow_nan=False))
     else:
         print_checks(console, checks)
     if strict and failed(checks):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
@@ -43,13 +44,13 @@ def print_checks(console: Console, checks: Sequence[Check]) -> None:
 
 def _verdict(check: Check) -> str:
     if check.passed is None:
-        return "[dim]measured[/]"
+        return "[dim]measured[/]" if check.value == check.value else "[dim]not checked[/]"
     return "[green]ok[/]" if check.passed else "[red]FAILED[/]"
 
 
 def as_data(checks: Sequence[Check]) -> list[dict[str, Any]]:
-    """For JSON, which has no NaN: null where nothing was measured."""
+    """For JSON, which has no NaN or infinity: null where there is no finite number."""
     return [
-        {**asdict(check), "value": None if check.value != check.value else check.value}
+        {**asdict(check), "value": check.value if math.isfinite(check.value) else None}
         for check in checks
     ]

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 from rich.console import Console
+from rich.markup import escape
+from rich.measure import Measurement
 from rich.progress import track
 from rich.table import Table
 
@@ -67,12 +70,21 @@ def evaluate(
     from md_bridge.engine import Engine, EngineError
     from md_bridge.export.errors import ExportError
     from md_bridge.export.evaluation import error_table, evaluate_structures, read_labels
+    from md_bridge.export.model_file import require_exported
     from md_bridge.export.structures import read_structures
 
     console = Console(stderr=as_json)
     try:
+        if plot is not None:
+            check_plot(plot)
+        require_exported(model)
         structures = read_structures(labelled)
-        labels = [read_labels(atoms, energy_key, force_key, stress_key) for atoms in structures]
+        labels = [
+            read_labels(
+                atoms, energy_key, force_key, stress_key, f"structure {index} of '{labelled}'"
+            )
+            for index, atoms in enumerate(structures)
+        ]
         if all(x.energy is None and x.forces is None and x.stress is None for x in labels):
             raise ExportError(
                 f"'{labelled}' has no labels '{energy_key}', '{force_key}' or '{stress_key}'; it "
@@ -87,6 +99,7 @@ def evaluate(
             variant=variant,
             batch_size=batch_size,
             group_key=group_key,
+            source=f"'{labelled}'",
         )
         samples = [
             sample
@@ -98,12 +111,16 @@ def evaluate(
     except (ExportError, EngineError) as error:
         raise click.ClickException(str(error)) from None
     rows = error_table(samples)
-    if plot is not None:
-        draw_parity(samples, plot)
     if as_json:
-        click.echo(json.dumps({"model": str(model), "labelled": str(labelled), "errors": rows}))
+        report = {"model": str(model), "labelled": str(labelled), "errors": rows}
+        click.echo(json.dumps(report, allow_nan=False))
     else:
-        _print(console, rows)
+        print_errors(console, rows)
+    if plot is not None:
+        try:
+            draw_parity(samples, plot)
+        except OSError as error:
+            raise click.ClickException(f"could not write '{plot}': {error}") from None
 
 
 def _keys(atoms: Any) -> list[str]:
@@ -112,24 +129,62 @@ def _keys(atoms: Any) -> list[str]:
     return [*results, *atoms.info, *arrays]
 
 
-def _print(console: Console, rows: Sequence[dict[str, Any]]) -> None:
-    table = Table(box=None, pad_edge=False)
-    for title in ("quantity", "of", "MAE", "RMSE", "unit", "label spread", "values"):
-        left = title in ("quantity", "of", "unit")
-        table.add_column(title, justify="left" if left else "right", no_wrap=True)
+def print_errors(console: Console, rows: Sequence[dict[str, Any]]) -> None:
+    """The rows of an error table; names of groups are folded to the width, numbers never cut."""
+    titles = ("quantity", "of", "MAE", "RMSE", "unit", "label spread", "values")
+    lines = []
     previous = ""
     for row in rows:
-        table.add_row(
-            row["quantity"] if row["quantity"] != previous else "",
-            row["of"],
-            f"{row['mae']:.3g}",
-            f"{row['rmse']:.3g}",
-            row["unit"],
-            f"{row['label_spread']:.3g}",
-            f"{row['count']}",
+        lines.append(
+            (
+                row["quantity"] if row["quantity"] != previous else "",
+                row["of"],
+                f"{row['mae']:.3g}",
+                f"{row['rmse']:.3g}",
+                row["unit"],
+                f"{row['label_spread']:.3g}",
+                f"{row['count']}",
+            )
         )
         previous = row["quantity"]
+    table = Table(box=None, pad_edge=False)
+    for title, *cells in zip(titles, *lines, strict=True):
+        left = title in ("quantity", "of", "unit")
+        folds = title == "of"
+        table.add_column(
+            title,
+            justify="left" if left else "right",
+            no_wrap=not folds,
+            overflow="fold",
+            min_width=8 if folds else max(len(text) for text in (title, *cells)),
+        )
+    for line in lines:
+        table.add_row(*map(escape, line))
+    # on a terminal that is too narrow for the numbers, lines run over instead
+    needed = Measurement.get(console, console.options.update(max_width=10_000), table).minimum
+    console.width = max(console.width, needed)
     console.print(table, highlight=False)
+
+
+def check_plot(path: Path) -> None:
+    """Refuse a plot that could not be written: asked before the long work, not after.
+
+    :raises ExportError: the folder is missing or read-only, or no such image format
+    """
+    from matplotlib.backend_bases import FigureCanvasBase
+
+    from md_bridge.export.errors import ExportError, nearest
+
+    suffixes = [f".{name}" for name in FigureCanvasBase.get_supported_filetypes()]
+    if path.suffix.lower() not in suffixes:
+        raise ExportError(
+            f"the plot '{path}' should end in one of {' '.join(suffixes)}."
+            f"{nearest(path.suffix, suffixes)}"
+        )
+    if not path.parent.is_dir():
+        raise ExportError(f"the folder '{path.parent}' does not exist; create it first")
+    if not os.access(path.parent, os.W_OK):
+        raise ExportError(f"no permission to write in the folder '{path.parent}'")
 
 
 def draw_parity(samples: Sequence[Sample], path: Path) -> None:

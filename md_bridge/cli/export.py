@@ -76,7 +76,7 @@ def export(
     from md_bridge.cli.check_table import CHECKS_FAILED, as_data, failed, print_checks
     from md_bridge.export.checks import iterate_checks
     from md_bridge.export.errors import ExportError
-    from md_bridge.export.files import check_destination, save_atomically
+    from md_bridge.export.files import check_destination, errors_of_writing, save_atomically
     from md_bridge.export.sources import build_model
 
     warnings.filterwarnings("ignore", category=DeprecationWarning)
@@ -93,7 +93,9 @@ def export(
                     "trust": trust,
                 },
                 module_options={
-                    "elements": elements.split(",") if elements else None,
+                    "elements": (
+                        [symbol.strip() for symbol in elements.split(",")] if elements else None
+                    ),
                     "cutoff": cutoff,
                     "layers": layers,
                     "length_unit": length_unit,
@@ -101,7 +103,9 @@ def export(
                 },
                 metadata=read_metadata(metadata),
             )
-        with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.stem}-") as folder:
+        with errors_of_writing(out):
+            temporary = tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.stem}-")
+        with temporary as folder:
             written = save_atomically(model, Path(folder) / out.name)
             with console.status("checking") as status:
                 checks = list(
@@ -113,12 +117,14 @@ def export(
                 )
             keep = not (strict and failed(checks))
             if keep:
-                os.replace(written, out)
+                with errors_of_writing(out):
+                    os.replace(written, out)
     except ExportError as error:
         raise click.ClickException(str(error)) from None
 
     if as_json:
-        click.echo(json.dumps({"path": str(out) if keep else None, "checks": as_data(checks)}))
+        report = {"path": str(out) if keep else None, "checks": as_data(checks)}
+        click.echo(json.dumps(report, allow_nan=False))
     else:
         print_checks(console, checks)
     if not keep:

@@ -33,7 +33,7 @@ def info(model: Path, everything: bool, as_json: bool) -> None:
     except ExportError as error:
         raise click.ClickException(str(error)) from None
     if as_json:
-        click.echo(json.dumps(facts))
+        click.echo(json.dumps(facts, allow_nan=False))
     else:
         _print(Console(), facts, everything)
 

@@ -89,6 +89,10 @@ def check_forces(runner: Runner, structures: Sequence[ase.Atoms], seed: int = 0)
 
 def check_stress(runner: Runner, structures: Sequence[ase.Atoms], seed: int = 0) -> Check:
     """Conservative stress is the derivative of the energy with respect to the strain, over V."""
+    name = "stress = dE/dstrain / V"
+    if not any(atoms.pbc.all() for atoms in structures):
+        why = "not checked: no structure is periodic in all directions"
+        return Check(name, None, float("nan"), "", None, why)
     generator = np.random.default_rng(seed)
     step = 1e-6 if runner.is_double else 2e-3
     worst = 0.0
@@ -110,7 +114,7 @@ def check_stress(runner: Runner, structures: Sequence[ase.Atoms], seed: int = 0)
             size = max(float(np.linalg.norm(prediction.stress)), 1e-4)
             worst = max(worst, abs(slope - np.sum(prediction.stress * strain)) / size)
     return judge(
-        "stress = dE/dstrain / V",
+        name,
         worst,
         "",
         1e-4 if runner.is_double else 5e-2,
@@ -369,11 +373,15 @@ def iterate_checks(
 ) -> Iterator[Check]:
     """The checks of :func:`run_checks`, one after the other as they end."""
     own = Runner(path)
-    elements = check_structures.choose_elements(own.capabilities.atomic_types)
+    known = own.capabilities.atomic_types
     made = structures is None
     if structures is None:
+        elements = check_structures.choose_elements(known)
         structures = [check_structures.lattice(elements), check_structures.cluster(elements)]
-    require_elements(structures, own.capabilities.atomic_types, "the structures")
+    else:
+        require_elements(structures, known, "the structures")
+        used = {int(number) for atoms in structures for number in atoms.numbers}
+        elements = check_structures.choose_elements(sorted(used) or known)
     runner = double_precision(path, structures)
 
     steps: list[tuple[str, Callable[[], Check | None]]] = []

@@ -52,33 +52,57 @@ def read_labels(
     energy_key: str = "energy",
     force_key: str = "forces",
     stress_key: str = "stress",
+    where: str = "the structure",
 ) -> Labels:
     """The labels of a structure that ASE read, wherever ASE put them.
 
-    :raises ExportError: a label has the wrong shape
+    :param where: which structure it is, for the messages
+    :raises ExportError: no atoms; a label has the wrong shape, is not a number or not finite
     """
+    if len(atoms) == 0:
+        raise ExportError(f"{where} has no atoms; remove it")
     results = dict(atoms.calc.results) if atoms.calc is not None else {}
     energy = results.get(energy_key, atoms.info.get(energy_key))
     forces = results.get(force_key, atoms.arrays.get(force_key))
     stress = results.get(stress_key, atoms.info.get(stress_key))
-    if forces is not None and np.shape(forces) != (len(atoms), 3):
-        raise ExportError(
-            f"'{force_key}' should have the shape {(len(atoms), 3)}, found {np.shape(forces)}"
-        )
-    return Labels(
-        None if energy is None else float(np.asarray(energy).item()),
-        None if forces is None else np.asarray(forces, dtype=float),
-        None if stress is None else _full_stress(np.asarray(stress, dtype=float), stress_key),
-    )
+    found = Labels(None, None, None)
+    if energy is not None:
+        numbers = _numbers(energy, f"'{energy_key}' of {where}")
+        if numbers.size != 1:
+            raise ExportError(
+                f"'{energy_key}' of {where} should be one number, found {numbers.size}"
+            )
+        found.energy = float(numbers.item())
+    if forces is not None:
+        if np.shape(forces) != (len(atoms), 3):
+            raise ExportError(
+                f"'{force_key}' of {where} should have the shape {(len(atoms), 3)}, found "
+                f"{np.shape(forces)}"
+            )
+        found.forces = _numbers(forces, f"'{force_key}' of {where}")
+    if stress is not None:
+        what = f"'{stress_key}' of {where}"
+        found.stress = _full_stress(_numbers(stress, what), what)
+    return found
 
 
-def _full_stress(stress: np.ndarray, key: str) -> np.ndarray:
+def _numbers(values: Any, what: str) -> np.ndarray:
+    try:
+        numbers = np.asarray(values, dtype=float)
+    except (TypeError, ValueError) as error:
+        raise ExportError(f"{what} should be numbers, found '{values}'") from error
+    if not np.isfinite(numbers).all():
+        raise ExportError(f"{what} is not finite (NaN or infinity); remove it or the structure")
+    return numbers
+
+
+def _full_stress(stress: np.ndarray, what: str) -> np.ndarray:
     if stress.size == 9:
         return stress.reshape(3, 3)
     if stress.size == 6:  # Voigt, the order of ASE
         xx, yy, zz, yz, xz, xy = stress.reshape(6)
         return np.array([[xx, xy, xz], [xy, yy, yz], [xz, yz, zz]])
-    raise ExportError(f"'{key}' should have 6 or 9 numbers, found {stress.size}")
+    raise ExportError(f"{what} should have 6 or 9 numbers, found {stress.size}")
 
 
 def evaluate_structures(
@@ -89,15 +113,18 @@ def evaluate_structures(
     variant: str = "",
     batch_size: int = 8,
     group_key: str = "config_type",
+    source: str = "the file",
 ) -> Iterator[list[Sample]]:
     """Predictions next to labels; one list of samples for each structure, as they are done.
 
     :param variant: of the outputs, as the engine was told
     :param batch_size: structures in one forward pass
     :param group_key: of ``atoms.info``; errors are told apart by its value
+    :param source: where the structures are from, for the messages
     :raises ExportError: an element that the model does not know
+    :raises EngineError: a prediction is not finite
     """
-    require_elements(structures, engine.info.atomic_types, "the file")
+    require_elements(structures, engine.info.atomic_types, source)
     has_direct_force = bool(engine.model.find_output("non_conservative_force", variant))
     has_direct_stress = bool(engine.model.find_output("non_conservative_stress", variant))
     for start, stop in _batches(structures, batch_size):
@@ -111,9 +138,10 @@ def evaluate_structures(
             direct_virial=periodic and has_direct_stress,
         )
         assert isinstance(results, list)
-        for atoms, label, result in zip(batch, labels[start:stop], results, strict=True):
+        for index, result in enumerate(results, start):
+            atoms = structures[index]
             group = str(atoms.info.get(group_key, ""))
-            yield list(_samples(atoms, label, result, group, periodic))
+            yield list(_samples(atoms, labels[index], result, group, periodic))
 
 
 def _batches(structures: Sequence[ase.Atoms], most: int) -> Iterator[tuple[int, int]]:

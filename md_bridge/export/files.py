@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import tempfile
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -30,6 +32,15 @@ def check_destination(path: str | os.PathLike[str]) -> Path:
     return path
 
 
+@contextmanager
+def errors_of_writing(path: str | os.PathLike[str]) -> Iterator[None]:
+    """What the system says against writing ``path`` (disk full, quota, ...) as an ExportError."""
+    try:
+        yield
+    except OSError as error:
+        raise ExportError(f"could not write '{path}': {error}") from error
+
+
 def save_atomically(model: AtomisticModel, path: str | os.PathLike[str]) -> Path:
     """Save ``model`` beside ``path``, then rename, so that a reader sees all of it or nothing.
 
@@ -38,7 +49,9 @@ def save_atomically(model: AtomisticModel, path: str | os.PathLike[str]) -> Path
     :raises ExportError: TorchScript can not compile the model, or the disk is full
     """
     path = check_destination(path)
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.stem}-") as folder:
+    with errors_of_writing(path):
+        temporary = tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.stem}-")
+    with temporary as folder:
         # the same file name inside: torch stores it in the archive
         partial = Path(folder) / path.name
         try:

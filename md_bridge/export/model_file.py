@@ -64,15 +64,23 @@ def _not_an_archive(path: Path) -> str:
     )
 
 
-def load_exported(path: str | os.PathLike[str]) -> AtomisticModel:
-    """Load an exported model.
+def require_exported(path: str | os.PathLike[str]) -> None:
+    """Refuse what is not an exported model.
 
-    :raises ExportError: it is not one, or can not be read
+    :raises ExportError: saying what it is instead
     """
     if identify(path) is not Kind.EXPORTED:
         raise ExportError(
             f"'{path}' is a checkpoint; export it first: md-bridge export {path} -o model.pt"
         )
+
+
+def load_exported(path: str | os.PathLike[str]) -> AtomisticModel:
+    """Load an exported model.
+
+    :raises ExportError: it is not one, or can not be read
+    """
+    require_exported(path)
     try:
         return load_atomistic_model(path)
     except (RuntimeError, ValueError) as error:

@@ -27,6 +27,7 @@ from .metatomic_model import PlainModuleModel
 from .probe import OUTPUT_NAMES, Probe, probe_module
 
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
+DEVICES = ("cpu", "cuda", "mps")  # the device types of metatomic
 
 
 def export_module(
@@ -113,6 +114,7 @@ def build_module_model(
     numbers = parse_elements(elements)
     _check_numbers(cutoff, layers)
     _check_units(length_unit, energy_unit)
+    _check_devices(devices)
     if dtype not in DTYPES:
         raise ExportError(f"unknown dtype '{dtype}'; expected 'float32' or 'float64'")
     if not isinstance(module, torch.nn.Module):
@@ -186,6 +188,16 @@ def _check_units(length_unit: str, energy_unit: str) -> None:
             raise ExportError(
                 f"{what} '{unit}' is not a unit like '{standard}': {reason}"
             ) from error
+
+
+def _check_devices(devices: Sequence[str]) -> None:
+    if isinstance(devices, str) or not devices:
+        raise ExportError(f"devices should be a list such as ['cuda', 'cpu'], found {devices!r}")
+    for device in devices:
+        if device not in DEVICES:
+            raise ExportError(
+                f"unknown device '{device}'; expected cpu, cuda or mps.{nearest(device, DEVICES)}"
+            )
 
 
 def _declare_outputs(probe: Probe, length_unit: str, energy_unit: str) -> dict[str, ModelOutput]:

@@ -90,7 +90,7 @@ def keep_outputs(
             if device not in old.supported_devices:
                 raise ExportError(
                     f"the model does not run on '{device}'; it runs on "
-                    f"{', '.join(old.supported_devices)}"
+                    f"{', '.join(old.supported_devices)}.{nearest(device, old.supported_devices)}"
                 )
     capabilities = ModelCapabilities(
         outputs=declared,

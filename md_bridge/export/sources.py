@@ -91,6 +91,15 @@ def call_factory(target: str) -> torch.nn.Module:
         module = importlib.import_module(module_name)
     except ImportError as error:
         raise ExportError(f"Python can not import '{module_name}': {error}") from error
+    except SyntaxError as error:
+        raise ExportError(
+            f"importing '{module_name}' failed: {type(error).__name__}: {error.msg} in "
+            f"{error.filename}, line {error.lineno}"
+        ) from error
+    except (Exception, SystemExit) as error:  # the user's file can raise anything, or call exit()
+        raise ExportError(
+            f"importing '{module_name}' failed: {type(error).__name__}: {error}"
+        ) from error
     finally:
         sys.path.pop(0)
     factory = getattr(module, factory_name, None)
