@@ -213,6 +213,15 @@ def _wait(condition, seconds):
         time.sleep(0.1)
 
 
+def test_help_loads_nothing_heavy():
+    code = (
+        "import sys, md_bridge.cli.demo\n"
+        "print(sorted({'torch', 'scipy', 'matplotlib', 'ase'} & sys.modules.keys()))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert done.stdout == "[]\n"
+
+
 @pytest.mark.parametrize("length", ["0.05", "-1", "nan", "1e9"])
 def test_an_impossible_length_is_refused(length, tmp_path):
     result = CliRunner().invoke(demo, ["--out", str(tmp_path / "none"), "--ps", length])
