@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 READY := $(VENV)/.ready
 
-.PHONY: demo test test-fast lint format stubs bench setup clean
+.PHONY: demo test lint format stubs bench setup clean
 .DELETE_ON_ERROR:
 
 setup: $(READY)
@@ -28,9 +28,6 @@ demo: $(READY)
 
 test: $(READY)
 	$(BIN)/python -m pytest
-
-test-fast: $(READY)
-	$(BIN)/python -m pytest -m "not slow"
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -19,9 +19,7 @@
 namespace py = pybind11;
 using namespace mdbridge;  // NOLINT: this file is nothing but a list of the engine's names
 
-#ifdef MDBRIDGE_BIND_IPI
 void bind_ipi(py::module_& module);
-#endif
 
 namespace {
 
@@ -255,7 +253,5 @@ PYBIND11_MODULE(_core, module) {
         return result;
       },
       py::arg("positions"), py::arg("forces"));
-#ifdef MDBRIDGE_BIND_IPI
   bind_ipi(module);
-#endif
 }

@@ -80,33 +80,31 @@ torch::Device choose_device(const ModelOptions& options, const ModelInfo& info) 
   }
 }
 
-std::shared_ptr<Model> load_afresh(const std::string& path, const ModelOptions& options) {
+}  // namespace
+
+std::shared_ptr<Model> Model::load(const std::string& path, const ModelOptions& options) {
+  using File = std::tuple<std::string, std::string, std::int64_t, std::uintmax_t>;
+  static std::mutex mutex;
+  static std::map<File, std::vector<std::weak_ptr<Model>>> loaded;
+
+  check_file(path);
+  const File file{fs::canonical(path).string(), options.extensions,
+                  fs::last_write_time(path).time_since_epoch().count(), fs::file_size(path)};
+  const std::lock_guard<std::mutex> lock(mutex);
+  auto& copies = loaded[file];
+  std::erase_if(copies, [](const auto& copy) { return copy.expired(); });
+  for (const auto& copy : copies) {
+    auto model = copy.lock();
+    // the same device may be asked for under several names: auto, cuda, cuda:0
+    if (choose_device(options, model->info()).str() == model->info().device) return model;
+  }
   auto backend = std::make_unique<TorchScriptBackend>(path, options.extensions);
   ModelInfo info = backend->info();
   const torch::Device device = choose_device(options, info);
   backend->to(device);
   info.device = device.str();
-  return std::make_shared<Model>(std::move(backend), std::move(info));
-}
-
-}  // namespace
-
-std::shared_ptr<Model> Model::load(const std::string& path, const ModelOptions& options) {
-  using Key = std::tuple<std::string, std::string, std::string, int, std::int64_t, std::uintmax_t>;
-  static std::mutex mutex;
-  static std::map<Key, std::weak_ptr<Model>> loaded;
-
-  check_file(path);
-  const Key key{fs::canonical(path).string(),
-                options.device,
-                options.extensions,
-                options.device_rank,
-                fs::last_write_time(path).time_since_epoch().count(),
-                fs::file_size(path)};
-  const std::lock_guard<std::mutex> lock(mutex);
-  if (auto model = loaded[key].lock()) return model;
-  auto model = load_afresh(path, options);
-  loaded[key] = model;
+  auto model = std::make_shared<Model>(std::move(backend), std::move(info));
+  copies.push_back(model);
   return model;
 }
 

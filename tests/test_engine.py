@@ -179,6 +179,9 @@ def test_uncertainty(model_file, argon):
 def test_engines_share_one_copy_of_a_model(model_file):
     first, second = Engine(model_file("curl")), Engine(str(model_file("curl")))
     assert first.model is second.model
+    assert Engine(model_file("curl"), device="cpu").model.info.device == "cpu"
+    if first.info.device == "cpu":
+        assert first.model is Engine(model_file("curl"), device="cpu").model
     assert first.model is not Engine(model_file("lennard_jones")).model
 
 

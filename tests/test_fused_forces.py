@@ -131,7 +131,7 @@ def test_restart_forgets_the_count_but_not_the_stride(setup):
 
 def test_restart_voids_the_last_evaluation(setup):
     """A host may change the pairs between runs, which the positions do not show."""
-    engine, fused, walk = setup
+    _, fused, walk = setup
     structure = walk.step()
     fused.direct([structure], outer_follows=True)
     fused.conservative([structure])
