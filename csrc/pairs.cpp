@@ -112,23 +112,27 @@ double list_reach(const Structure& built, const Structure& now, double range) {
     return std::array<double, 3>{now.positions[i] - moved[0], now.positions[i + 1] - moved[1],
                                  now.positions[i + 2] - moved[2]};
   };
-  // a translation of all atoms, such as a cell that grows from another point than the origin makes,
-  // brings no pair closer
-  std::array<double, 3> drift{};
+  // A translation of all atoms, such as a cell that grows from another point than the origin makes,
+  // brings no pair closer. Any one may be taken off; without one, this is the half-skin rule.
+  std::array<double, 3> mean{};
   const auto count = static_cast<double>(std::max<std::int64_t>(built.size(), 1));
   for (std::size_t i = 0; i < built.positions.size(); i += 3) {
     const auto u = displacement(i);
-    for (int k = 0; k < 3; ++k) drift[k] += u[k] / count;
+    for (int k = 0; k < 3; ++k) mean[k] += u[k] / count;
   }
-  double largest = 0.0;
-  double second = 0.0;
-  for (std::size_t i = 0; i < built.positions.size(); i += 3) {
-    const auto u = displacement(i);
-    const double distance = std::hypot(u[0] - drift[0], u[1] - drift[1], u[2] - drift[2]);
-    second = std::max(second, std::min(distance, largest));
-    largest = std::max(largest, distance);
-  }
-  return (1.0 - stretch) * range - largest - second;
+  const auto two_largest = [&](const std::array<double, 3>& translation) {
+    double largest = 0.0;
+    double second = 0.0;
+    for (std::size_t i = 0; i < built.positions.size(); i += 3) {
+      const auto u = displacement(i);
+      const double distance =
+          std::hypot(u[0] - translation[0], u[1] - translation[1], u[2] - translation[2]);
+      second = std::max(second, std::min(distance, largest));
+      largest = std::max(largest, distance);
+    }
+    return largest + second;
+  };
+  return (1.0 - stretch) * range - std::min(two_largest({}), two_largest(mean));
 }
 
 bool Pairs::still_valid(const Structure& structure, double cutoff) const {

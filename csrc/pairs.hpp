@@ -22,9 +22,9 @@ struct SelectedPairs {
 /// How far a list that held all pairs up to `range` (Å) when it was made for `built` reaches now:
 /// no pair outside of it can be closer. Same atoms, in the same order.
 ///
-/// The motion is split into the affine part of the cell, F = h0^-1 h, and the rest u, without its
-/// mean. A pair that was longer than `range` is now longer than sigma_min(F) range - |u_i| - |u_j|,
-/// with sigma_min(F) >= 1 - |F - 1| and the two largest |u|.
+/// The motion is split into the affine part of the cell, F = h0^-1 h, and the rest u, from which a
+/// common translation may be taken off. A pair that was longer than `range` is now longer than
+/// sigma_min(F) range - |u_i| - |u_j|, with sigma_min(F) >= 1 - |F - 1| and the two largest |u|.
 MDBRIDGE_API double list_reach(const Structure& built, const Structure& now, double range);
 
 /// Verlet pair list of one moving structure.

@@ -88,6 +88,16 @@ def test_list_is_reused_until_two_atoms_have_together_moved_by_the_skin():
     assert pairs.update(structure(moved, atoms.cell.array), 4.0)
 
 
+def test_atoms_that_moved_by_less_than_half_the_skin_keep_the_list():
+    """Also if most move together and a few against them: LAMMPS relies on it."""
+    atoms = bulk("Ar", "fcc", a=5.3, cubic=True) * (2, 2, 2)
+    pairs = Pairs(skin=1.0)
+    assert pairs.update(structure(atoms.positions, atoms.cell.array), 4.0)
+    moved = atoms.positions + [0.49, 0.0, 0.0]
+    moved[:2, 0] -= 0.98
+    assert not pairs.update(structure(moved, atoms.cell.array), 4.0)
+
+
 def test_translation_and_dilation_about_any_point_do_not_rebuild():
     atoms = bulk("Ar", "fcc", a=5.3, cubic=True) * (2, 2, 2)
     pairs = Pairs(skin=1.0)
