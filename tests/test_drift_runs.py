@@ -75,7 +75,7 @@ def test_lammps_reads_the_start_with_its_velocities(tilted, tmp_path):
         check=True,
         stdout=subprocess.DEVNULL,
     )
-    record = read_log(tmp_path / "log.lammps", NveRun("lammps", "direct", None, 2.0, 5), 6)
+    record = read_log(tmp_path / "log.lammps", NveRun("lammps", "conservative", None, 2.0, 5), 6)
     kinetic = tilted.get_kinetic_energy()
     assert record.conserved_energy == pytest.approx(np.full(6, kinetic), rel=1e-5)
     temperature = 2 * kinetic / (3 * 6 - 3) / ase.units.kB

@@ -93,7 +93,7 @@ def test_atoms_that_moved_by_less_than_half_the_skin_keep_the_list():
     atoms = bulk("Ar", "fcc", a=5.3, cubic=True) * (2, 2, 2)
     pairs = Pairs(skin=1.0)
     assert pairs.update(structure(atoms.positions, atoms.cell.array), 4.0)
-    moved = atoms.positions + [0.49, 0.0, 0.0]
+    moved = atoms.positions + np.array([0.49, 0.0, 0.0])
     moved[:2, 0] -= 0.98
     assert not pairs.update(structure(moved, atoms.cell.array), 4.0)
 
