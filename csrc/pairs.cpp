@@ -107,24 +107,23 @@ double list_reach(const Structure& built, const Structure& now, double range) {
     }
     stretch = std::sqrt(stretch);
   }
-  const auto displacement = [&](std::size_t i) {
-    const auto moved = matrix3::apply(&built.positions[i], deformation);
-    return std::array<double, 3>{now.positions[i] - moved[0], now.positions[i + 1] - moved[1],
-                                 now.positions[i + 2] - moved[2]};
-  };
-  // A translation of all atoms, such as a cell that grows from another point than the origin makes,
-  // brings no pair closer. Any one may be taken off; without one, this is the half-skin rule.
+  std::vector<double> displacements(built.positions.size());
   std::array<double, 3> mean{};
   const auto count = static_cast<double>(std::max<std::int64_t>(built.size(), 1));
-  for (std::size_t i = 0; i < built.positions.size(); i += 3) {
-    const auto u = displacement(i);
-    for (int k = 0; k < 3; ++k) mean[k] += u[k] / count;
+  for (std::size_t i = 0; i < displacements.size(); i += 3) {
+    const auto moved = matrix3::apply(&built.positions[i], deformation);
+    for (int k = 0; k < 3; ++k) {
+      displacements[i + k] = now.positions[i + k] - moved[k];
+      mean[k] += displacements[i + k] / count;
+    }
   }
+  // A translation of all atoms, such as a cell that grows from another point than the origin makes,
+  // brings no pair closer. Any one may be taken off; without one, this is the half-skin rule.
   const auto two_largest = [&](const std::array<double, 3>& translation) {
     double largest = 0.0;
     double second = 0.0;
-    for (std::size_t i = 0; i < built.positions.size(); i += 3) {
-      const auto u = displacement(i);
+    for (std::size_t i = 0; i < displacements.size(); i += 3) {
+      const double* u = &displacements[i];
       const double distance =
           std::hypot(u[0] - translation[0], u[1] - translation[1], u[2] - translation[2]);
       second = std::max(second, std::min(distance, largest));

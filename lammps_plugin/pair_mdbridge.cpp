@@ -273,9 +273,7 @@ void PairMDBridge::fill_structure() {
 }
 
 void PairMDBridge::rebuild_list(bool respa) {
-  const auto& info = engine_->info();
-  const double layers = info.cutoff > 0.0 ? info.interaction_range / info.cutoff : 1.0;
-  folding_.rebuild(*list, elements_, static_cast<int>(std::ceil(layers - 1e-6)));
+  folding_.rebuild(*list, elements_, message_passing_layers());
   Structure& structure = structures_.front();
   const std::size_t count = folding_.atoms().size();
   structure.types.resize(count);

@@ -66,6 +66,7 @@ class PairMDBridge : public LAMMPS_NS::Pair {
   void require_complete_pairs() const;
   void require_outputs() const;
   double motion_margin() const;
+  int message_passing_layers() const;
   void widen_ghost_range();
 
   void update_structure(bool respa);

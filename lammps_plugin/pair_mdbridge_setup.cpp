@@ -40,11 +40,6 @@ struct Node {
   }
 };
 
-int message_passing_layers(const mdbridge::ModelInfo& info) {
-  if (!(info.cutoff > 0.0)) return 1;
-  return std::max(1, static_cast<int>(std::ceil(info.interaction_range / info.cutoff - 1e-6)));
-}
-
 }  // namespace
 
 PairMDBridge::PairMDBridge(LAMMPS_NS::LAMMPS* lmp) : Pair(lmp), boundary_(lmp), folding_(lmp) {
@@ -156,7 +151,7 @@ void PairMDBridge::init_style() {
     require_supported_input();
     require_complete_pairs();
   });
-  const bool ghost_rows = comm->nprocs > 1 && message_passing_layers(engine_->info()) > 1;
+  const bool ghost_rows = comm->nprocs > 1 && message_passing_layers() > 1;
   neighbor->add_request(
       this, LAMMPS_NS::NeighConst::REQ_FULL | (ghost_rows ? LAMMPS_NS::NeighConst::REQ_GHOST : 0));
   list_margin_ = motion_margin();
@@ -211,12 +206,18 @@ double PairMDBridge::motion_margin() const {
   return 2.0 * outer_step * fastest_atom * units_.length;
 }
 
+/// How many cutoffs far an atom feels others.
+int PairMDBridge::message_passing_layers() const {
+  const auto& info = engine_->info();
+  if (!(info.cutoff > 0.0)) return 1;
+  return std::max(1, static_cast<int>(std::ceil(info.interaction_range / info.cutoff - 1e-6)));
+}
+
 /// An atom feels others up to the interaction range, which message passing makes longer than the
 /// cutoff of the pair list.
 void PairMDBridge::widen_ghost_range() {
-  const double range =
-      message_passing_layers(engine_->info()) * (engine_->info().cutoff * units_.length) +
-      list_margin_ + neighbor->skin;
+  const double range = message_passing_layers() * (engine_->info().cutoff * units_.length) +
+                       list_margin_ + neighbor->skin;
   comm->cutghostuser = std::max(comm->cutghostuser, range);
 }
 
