@@ -89,8 +89,7 @@ void Connection::handle(const Message& message) {
         if constexpr (std::is_same_v<Content, Status>) {
           reply(!initialised_ ? "NEEDINIT" : results_ ? "HAVEDATA" : "READY");
         } else if constexpr (std::is_same_v<Content, Init>) {
-          initialised_ = true;
-          batch_ = content.batch;
+          begin(content);
         } else if constexpr (std::is_same_v<Content, GetForce>) {
           send_forces();
         } else if constexpr (std::is_same_v<Content, Exit>) {
@@ -108,6 +107,17 @@ void Connection::handle(const Message& message) {
         }
       },
       message);
+}
+
+/// What has been read, computed or mapped for batches of one size makes no sense for another.
+void Connection::begin(const Init& init) {
+  if (initialised_ && init.batch != batch_) {
+    throw Error(name() + " announced batches of " + std::to_string(init.batch) +
+                " structures in the middle of a run, which began with batches of " +
+                std::to_string(batch_) + "; restart the client for another <batch_size>");
+  }
+  initialised_ = true;
+  batch_ = init.batch;
 }
 
 void Connection::deliver(std::vector<Result> results) {

@@ -58,6 +58,7 @@ class Connection {
  private:
   void answer_messages();
   void handle(const Message& message);
+  void begin(const Init& init);
   void send_forces();
 
   Service service_;

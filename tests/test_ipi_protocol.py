@@ -201,6 +201,8 @@ def test_server_that_hangs_up_while_starting(session, prefix):
         ([init("batch_size:-3")], "batch_size:-3; expected a positive integer"),
         ([init("batch_size:99999999999")], "expected a positive integer"),
         ([init("batch_size:2000000000")], "more than a gigabyte"),
+        ([init(), init("batch_size:4")], "batches of 4 structures in the middle of a run"),
+        ([init("batch_size:4"), init()], "began with batches of 4; restart the client"),
         ([init(), positions(count=N - 1)], f"{N - 1} atoms, but the template has {N} atoms"),
         ([init(), positions(count=2**31 - 1)], "2147483647 atoms, but the template has"),
         ([init(), positions(count=-5)], "-5 atoms, but the template has"),
