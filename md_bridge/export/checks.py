@@ -17,6 +17,7 @@ from scipy.spatial.transform import Rotation
 
 from . import check_structures
 from .check_result import Check, judge
+from .first_guess import check_first_guess
 from .runner import Prediction, Runner
 from .smoothness import check_smoothness_of_bulk, check_smoothness_of_dimers
 from .structures import require_elements
@@ -402,6 +403,7 @@ def iterate_checks(
     ]
     if not made:
         steps.append(("direct = conservative", lambda: check_agreement(own, structures)))
+        steps.append(("first guess of M", lambda: check_first_guess(own, structures)))
     for name, step in steps:
         if progress is not None:
             progress(name)
