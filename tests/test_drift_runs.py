@@ -6,6 +6,7 @@ import sys
 import time
 from pathlib import Path
 
+import ase.io
 import ase.units
 import numpy as np
 import pytest
@@ -22,7 +23,7 @@ from md_bridge.drift.nve import (
     watch,
 )
 from md_bridge.drift.nve_ipi import run_ipi_nve
-from md_bridge.drift.nve_lammps import lammps_input, read_log, write_start
+from md_bridge.drift.nve_lammps import TRAJECTORY, lammps_input, read_log, write_start
 
 MTS = NveRun("lammps", "mts", 4, 0.5, 10)
 
@@ -62,42 +63,47 @@ def test_orientation_leaves_a_cube_untouched():
 def test_lammps_reads_the_start_with_its_velocities(tilted, tmp_path):
     """Temperature, kinetic energy and a ballistic step of the real LAMMPS are those of ASE."""
     write_start(tilted, tmp_path / "start.data", ["H", "O"])
-    (tmp_path / "in.lammps").write_text(
-        "units metal\natom_style atomic\nread_data start.data\npair_style zero 2.0\n"
-        "pair_coeff * *\nfix nve all nve\ntimestep 0.002\n"
-        "dump d all custom 5 out.txt id xu yu zu\ndump_modify d sort id format float %.12g\n"
-        "thermo_style custom step time etotal temp\nthermo_modify format float %.15g\n"
-        "thermo 1\nrun 5\n"
-    )
+    run = NveRun("lammps", "conservative", None, 2.0, 5)
+    text = lammps_input(Path("none"), run, tilted, frame_interval=5)
+    text = text.replace("mdbridge none", "zero 2.0").replace("pair_coeff * * H O", "pair_coeff * *")
+    (tmp_path / "in.lammps").write_text(text)
     subprocess.run(
         [console_script("lmp"), "-in", "in.lammps", "-log", "log.lammps", "-screen", "none"],
         cwd=tmp_path,
         check=True,
         stdout=subprocess.DEVNULL,
     )
-    record = read_log(tmp_path / "log.lammps", NveRun("lammps", "conservative", None, 2.0, 5), 6)
+    record = read_log(tmp_path / "log.lammps", run, tilted)
     kinetic = tilted.get_kinetic_energy()
     assert record.conserved_energy == pytest.approx(np.full(6, kinetic), rel=1e-5)
     temperature = 2 * kinetic / (3 * 6 - 3) / ase.units.kB
     assert record.temperature == pytest.approx(np.full(6, temperature), rel=1e-5)
+    momenta, masses = tilted.get_momenta(), tilted.get_masses()
+    for element, count in (("H", 4), ("O", 2)):
+        chosen = np.array(tilted.get_chemical_symbols()) == element
+        kinetic = 0.5 * np.sum(momenta[chosen] ** 2 / masses[chosen, None])
+        free = 3 * count - 3 * masses[chosen].sum() / masses.sum()
+        expected = 2 * kinetic / free / ase.units.kB
+        assert record.element_temperatures[element] == pytest.approx(np.full(6, expected), rel=1e-5)
     assert record.time_ps == pytest.approx(0.002 * np.arange(6))
     assert record.wall_s > 0
     expected = standard_orientation(tilted)
     expected.positions += expected.get_velocities() * 10 * ase.units.fs
-    last = np.loadtxt((tmp_path / "out.txt").read_text().splitlines()[-6:])
-    np.testing.assert_allclose(last[:, 1:], expected.positions, atol=1e-6)
+    last = ase.io.read(tmp_path / TRAJECTORY, index=-1, format="lammps-dump-text")
+    np.testing.assert_allclose(last.positions, expected.positions, atol=1e-6)
 
 
-def test_lammps_input_of_each_kind(tmp_path):
+def test_lammps_input_of_each_kind(tilted):
     model = Path("/models/water.pt")
-    conservative = lammps_input(model, NveRun("lammps", "conservative", None, 0.5, 7), ["H", "O"])
+    conservative = lammps_input(model, NveRun("lammps", "conservative", None, 0.5, 7), tilted)
     assert "pair_style mdbridge /models/water.pt\npair_coeff * * H O\n" in conservative
     assert "timestep 0.0005\n" in conservative
     assert "respa" not in conservative
+    assert "group O type 2\ncompute temperature_O O temp\n" in conservative
     assert conservative.endswith("run 7\n")
-    direct = lammps_input(model, NveRun("lammps", "direct", None, 0.5, 7), ["H", "O"])
+    direct = lammps_input(model, NveRun("lammps", "direct", None, 0.5, 7), tilted)
     assert "pair_style mdbridge /models/water.pt forces direct\n" in direct
-    mts = lammps_input(Path("/my models/water.pt"), MTS, ["H", "O"], frame_interval=5)
+    mts = lammps_input(Path("/my models/water.pt"), MTS, tilted, frame_interval=5)
     assert 'pair_style mdbridge "/my models/water.pt"\n' in mts
     assert "timestep 0.002\n" in mts
     assert "run_style respa 2 4 inner 1 3.0 4.0 outer 2\n" in mts
@@ -112,15 +118,15 @@ def test_a_model_path_that_ipi_cannot_read_is_refused(tilted, tmp_path, name):
 
 
 @pytest.mark.parametrize("lines", [9, 12])
-def test_a_log_with_another_number_of_samples_is_refused(tmp_path, lines):
+def test_a_log_with_another_number_of_samples_is_refused(tilted, tmp_path, lines):
     log = tmp_path / "log.lammps"
-    rows = "".join(f"{i} {0.002 * i} -100.5 300.25\n" for i in range(lines))
+    rows = "".join(f"{i} {0.002 * i} -100.5 300.25 301 299\n" for i in range(lines))
     log.write_text(rows + "Loop time of 1.5 on 1 procs for 10 steps with 6 atoms\n")
     with pytest.raises(RunError, match=f"expected 11 lines .* found {lines} lines and a loop"):
-        read_log(log, MTS, 6)
-    log.write_text("".join(f"{i} {0.002 * i} -100.5 300.25\n" for i in range(11)))
+        read_log(log, MTS, tilted)
+    log.write_text("".join(f"{i} {0.002 * i} -100.5 300.25 301 299\n" for i in range(11)))
     with pytest.raises(RunError, match="found 11 lines and no loop time"):
-        read_log(log, MTS, 6)
+        read_log(log, MTS, tilted)
 
 
 def run_python(code, folder, count=lambda: 0, progress=lambda steps: None):

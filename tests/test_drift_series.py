@@ -22,16 +22,29 @@ def record(**changes):
 
 
 @pytest.mark.parametrize(
-    "changes", [{}, {"engine": "i-pi"}, {"forces": "direct", "multiplicity": None}]
+    "changes",
+    [
+        {},
+        {"engine": "i-pi"},
+        {"forces": "direct", "multiplicity": None},
+        {"replica": 2, "seed": 17, "element_temperatures": {"O": np.arange(3.0)}},
+        {"exploded": "exploded at step 3 (0.006 ps): Lost atoms"},
+        {"engine": "other", "forces": "unknown", "multiplicity": None, "source": "log.lammps"},
+    ],
 )
 def test_csv_round_trip(tmp_path, changes):
     written = record(**changes)
     write_csv(written, tmp_path / "run.csv")
     read = read_csv(tmp_path / "run.csv")
-    for name in ("engine", "forces", "multiplicity", "timestep_fs", "atom_count", "wall_s"):
+    plain = ("engine", "forces", "multiplicity", "timestep_fs", "atom_count", "wall_s")
+    for name in (*plain, "replica", "seed", "source", "exploded", "label", "name"):
         assert getattr(read, name) == getattr(written, name)
     for name in ("time_ps", "conserved_energy", "temperature"):
         np.testing.assert_array_equal(getattr(read, name), getattr(written, name))
+    assert read.element_temperatures.keys() == written.element_temperatures.keys()
+    for element, temperatures in written.element_temperatures.items():
+        np.testing.assert_array_equal(read.element_temperatures[element], temperatures)
+    assert [path.name for path in tmp_path.iterdir()] == ["run.csv"]
 
 
 def test_numpy_reads_the_columns(tmp_path):
@@ -44,6 +57,9 @@ def test_numpy_reads_the_columns(tmp_path):
 def test_names_and_costs():
     assert record().label == "LAMMPS MTS M=4"
     assert record().name == "lammps-mts-4"
+    assert record(replica=2).name == "lammps-mts-4-replica-2"
+    assert record(replica=2).label == "LAMMPS MTS M=4 #2"
+    assert record(source="my runs/log.lammps").name == "my-runs-log.lammps"
     assert record(engine="i-pi", forces="direct", multiplicity=None).label == "i-PI direct"
     assert record().length_ps == pytest.approx(0.004)
     assert record().wall_s_per_ps == pytest.approx(12.5 / 0.004)
@@ -52,11 +68,15 @@ def test_names_and_costs():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"engine": "gromacs"}, "engine must be one of lammps, i-pi, ase; found 'gromacs'"),
-        ({"forces": "mixed"}, "forces must be one of conservative, direct, mts; found 'mixed'"),
+        ({"engine": "gromacs"}, "engine must be one of lammps, i-pi, ase, other; found 'gromacs'"),
+        (
+            {"forces": "mixed"},
+            "forces must be one of conservative, direct, mts, unknown; found 'mixed'",
+        ),
         ({"multiplicity": None}, "a multiplicity M belongs to forces 'mts'"),
         ({"forces": "direct"}, "a multiplicity M belongs to forces 'mts'"),
         ({"time_ps": np.array([0.0, 1.0])}, "LAMMPS MTS M=4: expected .* found time_ps: 2"),
+        ({"element_temperatures": {"O": np.ones(2)}}, "temperature of O: 2"),
     ],
 )
 def test_impossible_records_are_refused(changes, message):

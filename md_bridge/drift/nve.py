@@ -16,7 +16,8 @@ from pathlib import Path
 import numpy as np
 from ase import Atoms
 
-from md_bridge.drift.series import run_label
+from md_bridge.drift.method import Method
+from md_bridge.drift.series import run_label, run_name
 
 Progress = Callable[[int], None]
 """Called with the number of outer steps done so far."""
@@ -31,41 +32,32 @@ class RunError(RuntimeError):
 
 
 @dataclass(frozen=True)
-class NveRun:
+class NveRun(Method):
     """What to run.
 
-    :raises ValueError: if M and the forces do not go together, or a number is not positive
+    :raises ValueError: as :class:`~md_bridge.drift.method.Method`, or fewer steps than one
     """
 
-    engine: str
-    """``lammps`` or ``i-pi``."""
-    forces: str
-    """``conservative``, ``direct`` or ``mts``."""
-    multiplicity: int | None
-    """M, inner steps in an outer step; only for ``mts``."""
-    timestep_fs: float
-    """Inner step (fs)."""
     outer_steps: int
+    replica: int | None = None
+    """Number of the start, from 1, where there are several."""
+    seed: int | None = None
+    """Of the thermostat that made the start."""
 
     def __post_init__(self) -> None:
-        if (self.forces == "mts") != (self.multiplicity is not None):
-            raise ValueError(
-                "a multiplicity M belongs to forces 'mts' and to no others; "
-                f"found forces {self.forces!r} with M = {self.multiplicity}"
-            )
-        multiplicity = 1 if self.multiplicity is None else self.multiplicity
-        if self.timestep_fs <= 0 or self.outer_steps < 1 or multiplicity < 1:
-            raise ValueError(f"time step, number of steps and M must be positive, found {self}")
-
-    @property
-    def outer_timestep_fs(self) -> float:
-        """Time between two samples (fs); M inner steps for ``mts``."""
-        return self.timestep_fs * (self.multiplicity or 1)
+        super().__post_init__()
+        if self.outer_steps < 1:
+            raise ValueError(f"the number of steps must be positive, found {self.outer_steps}")
 
     @property
     def label(self) -> str:
-        """A short name for people: ``LAMMPS MTS M=4``."""
-        return run_label(self.engine, self.forces, self.multiplicity)
+        """A short name for people: ``LAMMPS MTS M=4``, ``LAMMPS MTS M=4 #2``."""
+        return run_label(self, self.replica)
+
+    @property
+    def name(self) -> str:
+        """A short name that is safe as a file name: ``lammps-mts-4-replica-2``."""
+        return run_name(self, self.replica)
 
 
 def standard_orientation(atoms: Atoms) -> Atoms:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from xml.etree import ElementTree
 
 import numpy as np
 from ase import Atoms
@@ -11,7 +12,9 @@ from ase.io import write
 from ase.units import fs, kB
 from ipi.utils.units import unit_to_internal
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from numpy.typing import NDArray
 
+from md_bridge.drift.explosion import Explosion, explosion_in, finite_rows, write_last_frame
 from md_bridge.drift.nve import (
     LineCounter,
     NveRun,
@@ -21,9 +24,10 @@ from md_bridge.drift.nve import (
     standard_orientation,
     watch,
 )
-from md_bridge.drift.series import RunRecord
+from md_bridge.drift.series import RunRecord, degrees_of_freedom
 
 PROPERTIES = "run.properties"
+_CHECKPOINT = "run.last"
 
 _STEP_TIME = re.compile(r"Average timings at MD step\s+\d+\. t/step:\s+([0-9.eE+-]+)")
 # i-PI takes manual positions and velocities in atomic units, whatever unit is written beside them.
@@ -37,6 +41,9 @@ def run_ipi_nve(
 ) -> RunRecord:
     """Run NVE in i-PI and return H(t) and T(t) at every outer step.
 
+    A run that explodes is a result: its record ends early and says why, and the last good frame is
+    in ``last-good.xyz``.
+
     :param start: positions, velocities and cell; periodic
     :param model: exported model
     :param folder: gets the input and all output
@@ -46,19 +53,28 @@ def run_ipi_nve(
     oriented = standard_orientation(start)
     write(folder / "start.xyz", oriented, format="extxyz")
     (folder / "input.xml").write_text(ipi_input(oriented, model, run), encoding="utf-8")
-    # else i-PI would keep the old file under another name
+    # else i-PI would keep the old files under other names
     properties = folder / PROPERTIES
-    properties.unlink(missing_ok=True)
+    checkpoint = folder / _CHECKPOINT
+    for old in (properties, checkpoint):
+        old.unlink(missing_ok=True)
     log = folder / "log.i-pi"
-    watch(
-        [console_script("i-pi"), "input.xml"],
-        folder,
-        log,
-        {"OMP_NUM_THREADS": str(threads)},
-        LineCounter(properties, lambda line: not line.startswith(b"#")),
-        progress,
-    )
-    return read_properties(properties, log, run, len(start))
+    explosion = None
+    try:
+        watch(
+            [console_script("i-pi"), "input.xml"],
+            folder,
+            log,
+            {"OMP_NUM_THREADS": str(threads)},
+            LineCounter(properties, lambda line: not line.startswith(b"#")),
+            progress,
+        )
+    except RunError:
+        explosion = explosion_in(log)
+        if explosion is None:
+            raise
+        write_last_frame(_last_frame(checkpoint, start), folder)
+    return read_properties(properties, log, run, start, explosion)
 
 
 def ipi_input(start: Atoms, model: Path, run: NveRun) -> str:
@@ -84,6 +100,7 @@ def ipi_input(start: Atoms, model: Path, run: NveRun) -> str:
     )
     return environment.get_template("nve.xml.j2").render(
         run=run,
+        elements=sorted(set(start.get_chemical_symbols())),
         driver=driver_path(),
         model=model,
         labels=_array(start.get_chemical_symbols()),
@@ -94,33 +111,62 @@ def ipi_input(start: Atoms, model: Path, run: NveRun) -> str:
     )
 
 
-def read_properties(properties: Path, log: Path, run: NveRun, atom_count: int) -> RunRecord:
+def read_properties(
+    properties: Path, log: Path, run: NveRun, start: Atoms, explosion: Explosion | None = None
+) -> RunRecord:
     """H(t), T(t) from i-PI's properties file and the time of each step from its log.
 
+    :param explosion: why the file ends early, if it does
     :raises RunError: if either has another number of steps than expected
     """
-    rows = np.loadtxt(properties, ndmin=2) if properties.exists() else np.empty((0, 3))
+    symbols = np.array(start.get_chemical_symbols())
+    elements = sorted(set(start.get_chemical_symbols()))
+    width = 3 + len(elements)
+    rows = np.loadtxt(properties, ndmin=2) if properties.exists() else np.empty((0, width))
     text = log.read_text(encoding="utf-8", errors="replace")
     step_times = [float(found) for found in _STEP_TIME.findall(text)]
-    if rows.shape != (run.outer_steps + 1, 3) or len(step_times) != run.outer_steps:
+    complete = rows.shape == (run.outer_steps + 1, width) and len(step_times) == run.outer_steps
+    if not complete and explosion is None:
         raise RunError(
-            f"expected {run.outer_steps + 1} lines of 3 numbers in {properties} and "
+            f"expected {run.outer_steps + 1} lines of {width} numbers in {properties} and "
             f"{run.outer_steps} step times in {log}, found shape {rows.shape} and "
             f"{len(step_times)}"
         )
-    time, conserved, kinetic = rows.T
+    numbered: NDArray[np.float64] = np.column_stack([np.arange(len(rows)), rows.reshape(-1, width)])
+    numbered, explosion = finite_rows(numbered, explosion)
+    _, time, conserved, kinetic, *by_element = numbered.T
+    masses = start.get_masses()
+    # i-PI's own `temperature` counts the resting centre of mass as three degrees of freedom
     return RunRecord(
-        run.engine,
-        run.forces,
-        run.multiplicity,
-        run.timestep_fs,
-        atom_count,
+        *run.description,
+        len(start),
         sum(step_times),
         time,
         conserved,
-        # i-PI's own `temperature` counts the resting centre of mass as three degrees of freedom
-        2 * kinetic / (3 * atom_count - 3) / kB,
+        2 * kinetic / degrees_of_freedom(masses, np.full(len(start), True)) / kB,
+        element_temperatures={
+            element: 2 * energy / degrees_of_freedom(masses, symbols == element) / kB
+            for element, energy in zip(elements, by_element, strict=True)
+        },
+        replica=run.replica,
+        seed=run.seed,
+        exploded=explosion.sentence(run.outer_timestep_fs) if explosion else None,
     )
+
+
+def _last_frame(checkpoint: Path, start: Atoms) -> Atoms | None:
+    """The positions in i-PI's last checkpoint."""
+    if not checkpoint.exists():
+        return None
+    simulation = ElementTree.fromstring(checkpoint.read_text(encoding="utf-8"))
+    text = simulation.findtext(".//beads/q", "").strip(" []\n")
+    positions = np.array([float(number) for number in text.split(",") if text])
+    if positions.size != 3 * len(start) or not np.isfinite(positions).all():
+        return None
+    frame = standard_orientation(start)
+    frame.set_positions(positions.reshape(-1, 3) / _ANGSTROM)
+    frame.info["outer_step"] = int(simulation.findtext("step", "0"))
+    return frame
 
 
 def _numbers(values: np.ndarray) -> list[str]:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import ase.io
 import numpy as np
 from ase import Atoms
 from ase.io.lammpsdata import write_lammps_data
+from numpy.typing import NDArray
 
+from md_bridge.drift.explosion import Explosion, explosion_in, finite_rows, write_last_frame
 from md_bridge.drift.nve import (
     LineCounter,
     NveRun,
@@ -18,14 +21,18 @@ from md_bridge.drift.nve import (
     standard_orientation,
     watch,
 )
-from md_bridge.drift.series import RunRecord
+from md_bridge.drift.series import RunRecord, degrees_of_freedom
 
 LOG = "log.lammps"
 TRAJECTORY = "trajectory.lammpstrj"
 
+_SCREEN = "screen.txt"
 _THERMO = ("step", "time", "etotal", "temp")
-_NUMBERS = re.compile(rb"^\s*\d+(\s+[-+0-9.eE]+){3}\s*$")
+_ROW = re.compile(r"^\s*\d+(\s+[-+]?([0-9.]+([eE][-+]?\d+)?|nan|inf)){3,}\s*$")
 _LOOP_TIME = re.compile(r"^Loop time of ([0-9.eE+-]+) on .* for (\d+) steps", re.MULTILINE)
+# outer steps between the frames of which the last is kept if the run explodes
+_LAST_INTERVAL = 20
+_LAST = "last.*.lammpstrj"
 
 
 def run_lammps_nve(
@@ -39,6 +46,9 @@ def run_lammps_nve(
 ) -> RunRecord:
     """Run NVE in LAMMPS and return H(t) and T(t) at every outer step.
 
+    A run that explodes is a result: its record ends early and says why, and the last good frame is
+    in ``last-good.xyz``.
+
     :param start: positions, velocities and cell
     :param model: exported model
     :param folder: gets the input, the data file and the log
@@ -48,19 +58,27 @@ def run_lammps_nve(
     folder.mkdir(parents=True, exist_ok=True)
     elements = sorted(set(start.get_chemical_symbols()))
     write_start(start, folder / "start.data", elements)
-    text = lammps_input(model, run, elements, frame_interval)
+    text = lammps_input(model, run, start, frame_interval)
     (folder / "in.lammps").write_text(text, encoding="utf-8")
     log = folder / LOG
-    log.unlink(missing_ok=True)
-    watch(
-        [console_script("lmp"), "-in", "in.lammps", "-log", LOG],
-        folder,
-        folder / "screen.txt",
-        {"OMP_NUM_THREADS": str(threads)},
-        LineCounter(log, lambda line: _NUMBERS.match(line) is not None),
-        lambda lines: progress(lines * sample_interval(run)),
-    )
-    return read_log(log, run, len(start))
+    for old in (log, *folder.glob(_LAST)):
+        old.unlink(missing_ok=True)
+    explosion = None
+    try:
+        watch(
+            [console_script("lmp"), "-in", "in.lammps", "-log", LOG],
+            folder,
+            folder / _SCREEN,
+            {"OMP_NUM_THREADS": str(threads)},
+            LineCounter(log, lambda line: _ROW.match(line.decode(errors="replace")) is not None),
+            lambda lines: progress(lines * sample_interval(run)),
+        )
+    except RunError:
+        explosion = explosion_in(folder / _SCREEN)
+        if explosion is None:
+            raise
+        write_last_frame(_last_frame(folder, start), folder)
+    return read_log(log, run, start, explosion)
 
 
 def sample_interval(run: NveRun) -> int:
@@ -81,10 +99,9 @@ def write_start(start: Atoms, path: Path, elements: list[str]) -> None:
         )
 
 
-def lammps_input(
-    model: Path, run: NveRun, elements: list[str], frame_interval: int | None = None
-) -> str:
+def lammps_input(model: Path, run: NveRun, start: Atoms, frame_interval: int | None = None) -> str:
     """The input file, as a user would write it."""
+    elements = sorted(set(start.get_chemical_symbols()))
     keyword = " forces direct" if run.forces == "direct" else ""
     lines = [
         f"# NVE, {run.label}",
@@ -102,11 +119,15 @@ def lammps_input(
         # the outer step is the time step; the two cutoffs are syntax only, pair style mdbridge
         # does not use them
         lines.append(f"run_style respa 2 {run.multiplicity} inner 1 3.0 4.0 outer 2")
+    lines += _element_temperatures(start, elements)
+    named = f"element {' '.join(elements)}"
     if frame_interval is not None:
         lines.append(f"dump frames all custom {frame_interval} {TRAJECTORY} id element xu yu zu")
-        lines.append(f"dump_modify frames sort id element {' '.join(elements)} format float %.10g")
+        lines.append(f"dump_modify frames sort id {named} format float %.10g")
     lines += [
-        f"thermo_style custom {' '.join(_THERMO)}",
+        f"dump last all custom {_LAST_INTERVAL} {_LAST} id element xu yu zu vx vy vz",
+        f"dump_modify last sort id {named} maxfiles 2 format float %.10g",
+        f"thermo_style custom {' '.join(_THERMO)} {' '.join(_columns(elements))}",
         "thermo_modify format float %.15g flush yes",
         f"thermo {sample_interval(run)}",
         f"run {run.outer_steps}",
@@ -114,32 +135,77 @@ def lammps_input(
     return "\n".join(lines) + "\n"
 
 
-def read_log(log: Path, run: NveRun, atom_count: int) -> RunRecord:
+def read_log(log: Path, run: NveRun, start: Atoms, explosion: Explosion | None = None) -> RunRecord:
     """H(t), T(t) and the loop time from LAMMPS's log.
 
+    :param explosion: why the log ends early, if it does
     :raises RunError: if the log lacks the loop time or has another number of samples than expected
     """
-    text = log.read_text(encoding="utf-8", errors="replace")
+    elements = sorted(set(start.get_chemical_symbols()))
+    text = log.read_text(encoding="utf-8", errors="replace") if log.exists() else ""
     loop = _LOOP_TIME.search(text)
-    rows = [line.split() for line in text.splitlines() if _NUMBERS.match(line.encode())]
+    lines = [line.split() for line in text.splitlines() if _ROW.match(line)]
     expected = len(range(0, run.outer_steps, sample_interval(run))) + 1
-    if loop is None or len(rows) != expected:
+    if explosion is None and (loop is None or len(lines) != expected):
         raise RunError(
             f"{log}: expected {expected} lines of {' '.join(_THERMO)} and a loop time, "
-            f"found {len(rows)} lines and {'a' if loop else 'no'} loop time"
+            f"found {len(lines)} lines and {'a' if loop else 'no'} loop time"
         )
-    _, time, energy, temperature = np.array(rows, dtype=np.float64).T
+    width = len(_THERMO) + len(elements)
+    rows: NDArray[np.float64] = np.array(lines, dtype=np.float64).reshape(-1, width)
+    rows, explosion = finite_rows(rows, explosion)
+    _, time, energy, temperature, *by_element = rows.T
     return RunRecord(
-        run.engine,
-        run.forces,
-        run.multiplicity,
-        run.timestep_fs,
-        atom_count,
-        float(loop.group(1)),
+        *run.description,
+        len(start),
+        float(loop.group(1)) if loop else 0.0,
         time,
         energy,
         temperature,
+        element_temperatures=dict(zip(elements, by_element, strict=True)),
+        replica=run.replica,
+        seed=run.seed,
+        exploded=explosion.sentence(run.outer_timestep_fs) if explosion else None,
     )
+
+
+def _element_temperatures(start: Atoms, elements: list[str]) -> list[str]:
+    """Commands for the kinetic temperature of each element.
+
+    LAMMPS would take no degrees of freedom off for the centre of mass at rest, which belongs to
+    all elements.
+    """
+    symbols = np.array(start.get_chemical_symbols())
+    masses = start.get_masses()
+    lines = []
+    for number, element in enumerate(elements, 1):
+        chosen = symbols == element
+        taken = 3 * np.count_nonzero(chosen) - degrees_of_freedom(masses, chosen)
+        compute = f"temperature_{element}"
+        lines.append(f"group {element} type {number}")
+        lines.append(f"compute {compute} {element} temp")
+        lines.append(f"compute_modify {compute} extra/dof {taken:.12g}")
+    return lines
+
+
+def _columns(elements: list[str]) -> list[str]:
+    return [f"c_temperature_{element}" for element in elements]
+
+
+def _last_frame(folder: Path, start: Atoms) -> Atoms | None:
+    """The youngest dumped frame whose numbers are all finite."""
+    by_step = sorted(folder.glob(_LAST), key=lambda path: int(path.name.split(".")[1]))
+    for path in reversed(by_step):
+        try:
+            frame = ase.io.read(path, format="lammps-dump-text")
+        except (ValueError, IndexError):  # it was being written
+            continue
+        assert isinstance(frame, Atoms)
+        if len(frame) == len(start) and np.isfinite(frame.positions).all():
+            last = Atoms(start.numbers, frame.positions, cell=frame.cell, pbc=start.pbc)
+            last.info["outer_step"] = int(path.name.split(".")[1])
+            return last
+    return None
 
 
 def _quoted(path: Path) -> str:

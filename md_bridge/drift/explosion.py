@@ -1,0 +1,77 @@
+"""Runs that explode: told from programs that fail, with the step and the last good frame."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import ase.io
+import numpy as np
+from ase import Atoms
+from numpy.typing import NDArray
+
+LAST_FRAME = "last-good.xyz"
+
+# What the hosts and this package say when the dynamics, and not a program, has gone wrong.
+_WORDS = re.compile(
+    r"not finite|has become unstable|have moved so far|Lost atoms|Out of range atoms|Non-numeric"
+    r"|Neighbor list overflow|Too many neighbor bins",
+    re.IGNORECASE,
+)
+_PREFIX = re.compile(r"^(ERROR( on proc \d+)?|MD Bridge):\s*")
+_STEP = re.compile(r"\bstep (\d+)")
+_SOURCE = re.compile(r"\s*\(\S+\.(cpp|h|py):\d+\)")
+
+
+@dataclass(frozen=True)
+class Explosion:
+    """Why a run ended before its time."""
+
+    reason: str
+    """The host's words."""
+    step: int | None = None
+    """Outer step, where known."""
+
+    def sentence(self, outer_timestep_fs: float) -> str:
+        """With the step and its time: ``exploded at step 120 (0.240 ps): Lost atoms: …``."""
+        if self.step is None:
+            return f"exploded: {self.reason}"
+        time = self.step * outer_timestep_fs / 1000
+        return f"exploded at step {self.step} ({time:.3f} ps): {self.reason}"
+
+
+def explosion_in(output: Path) -> Explosion | None:
+    """The explosion that a program's output tells of; None if it failed for another reason."""
+    text = output.read_text(encoding="utf-8", errors="replace") if output.exists() else ""
+    for line in reversed(text.splitlines()):
+        if _WORDS.search(line) and (_PREFIX.match(line.strip()) or "Error" in line):
+            reason = _SOURCE.sub("", _PREFIX.sub("", line.strip()))
+            step = _STEP.search(reason)
+            return Explosion(reason, int(step.group(1)) if step else None)
+    return None
+
+
+def finite_rows(
+    rows: NDArray[np.float64], explosion: Explosion | None
+) -> tuple[NDArray[np.float64], Explosion | None]:
+    """The rows before the first that is not finite, and the explosion that such a row is.
+
+    :param rows: shape (n, columns), the outer step in the first
+    """
+    bad = np.flatnonzero(~np.isfinite(rows).all(axis=1))
+    if bad.size:
+        first = int(bad[0])
+        step = int(rows[first, 0]) if np.isfinite(rows[first, 0]) else None
+        if explosion is None:
+            explosion = Explosion("energy or temperature is not finite", step)
+        rows = rows[:first]
+    if explosion is not None and explosion.step is None and len(rows):
+        explosion = Explosion(explosion.reason, int(rows[-1, 0]))
+    return rows, explosion
+
+
+def write_last_frame(frame: Atoms | None, folder: Path) -> None:
+    """Keep the last good frame as ``last-good.xyz``; nothing if there is none."""
+    if frame is not None:
+        ase.io.write(folder / LAST_FRAME, frame, format="extxyz")
