@@ -42,7 +42,8 @@ class ReadOptions:
 class EnergySeries:
     """Conserved quantity and temperature of one run, as a file of some engine holds them.
 
-    :raises ReadError: fewer than two samples, or columns of different lengths
+    :raises ReadError: columns of different lengths, or fewer than two samples of a run that did
+        not explode
     """
 
     label: str
@@ -80,17 +81,16 @@ class EnergySeries:
                 f"{self.source}: expected as many times as energies and temperatures, found "
                 f"{count}, {len(self.conserved_energy)} and {len(self.temperature)}"
             )
-        if count < 2:
-            trouble = f" ({self.exploded})" if self.exploded else ""
+        if count < 2 and self.exploded is None:
             raise ReadError(
-                f"{self.source}: expected a series of samples, found {count}{trouble}; a drift "
-                "needs at least two, and its error at least 32"
+                f"{self.source}: expected a series of samples, found {count}; a drift needs at "
+                "least two, and its error at least 32"
             )
 
     @property
     def length_ps(self) -> float:
         """Simulated time (ps)."""
-        return float(self.time_ps[-1] - self.time_ps[0])
+        return float(self.time_ps[-1] - self.time_ps[0]) if len(self.time_ps) else 0.0
 
     def as_record(self, tolerance: float = DEFAULT_TOLERANCE) -> RunRecord:
         """The same run as the rest of the package has it, for tables, pictures and pages.
@@ -103,7 +103,7 @@ class EnergySeries:
             engine=self.engine,
             forces="unknown",
             multiplicity=None,
-            timestep_fs=self.timestep_fs or 1000.0 * float(np.median(np.diff(self.time_ps))),
+            timestep_fs=self.timestep_fs or self._sample_distance_fs(),
             atom_count=self.atom_count,
             wall_s=self.wall_s or 0.0,
             time_ps=self.time_ps,
@@ -112,6 +112,11 @@ class EnergySeries:
             source=self.label,
             exploded=self.exploded,
         )
+
+    def _sample_distance_fs(self) -> float:
+        if len(self.time_ps) < 2:
+            return 1.0
+        return 1000.0 * float(np.median(np.diff(self.time_ps)))
 
     def statistics(self, tolerance: float = DEFAULT_TOLERANCE) -> DriftStatistics:
         """Drift rate, its error and the verdict, see
@@ -134,6 +139,8 @@ def check_resolution(series: EnergySeries, tolerance: float) -> None:
     :param tolerance: meV/atom/ps
     :raises ReadError: if the last digit of H is worth more than a quarter of the drift to be seen
     """
+    if series.exploded is not None:
+        return  # is no constant, however it is printed
     step = 1000.0 * series.resolution / series.atom_count
     visible = tolerance * series.length_ps
     if step > 0.25 * visible:

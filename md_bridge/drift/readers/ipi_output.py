@@ -105,7 +105,9 @@ def _table(output: Path) -> tuple[list[_Column], list[list[str]]]:
 def _lines(output: Path) -> Iterator[tuple[int, str]]:
     try:
         with output.open(encoding="utf-8", errors="replace") as stream:
-            yield from enumerate(stream, 1)
+            for number, line in enumerate(stream, 1):
+                if line.endswith("\n"):  # else i-PI was stopped, or still is, in the middle of it
+                    yield number, line
     except OSError as error:
         raise ReadError(f"cannot read {output}: {error.strerror}") from error
 
@@ -122,7 +124,7 @@ def _row(output: Path, number: int, line: str, width: int | None) -> list[str]:
     if width is not None and len(cells) != width:
         raise ReadError(
             f"{output}, line {number}: expected {width} numbers, found {len(cells)}. Was i-PI "
-            "stopped while it wrote this line? Delete it"
+            "stopped while it wrote this line? Then delete it"
         )
     return cells
 

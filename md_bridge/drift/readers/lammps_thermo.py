@@ -12,6 +12,7 @@ from md_bridge.drift.readers.base import ReadError
 _LOOP = re.compile(r"^Loop time of (\S+) on .* for (\d+) steps with (\d+) atoms")
 _MULTI = re.compile(r"^-+ Step +(\d+) -+ CPU = +(\S+) \(sec\) -+")
 _PAIRS = re.compile(r"(\S+) += +(\S+)")
+_BEFORE_TABLE = ("Per MPI rank memory", "Memory usage per processor")
 _ITEMS = re.compile(r"\[(.*)\]")
 _NOT_NUMBERS = ("nan", "-nan", "inf", "-inf")
 
@@ -51,13 +52,13 @@ class ThermoRun:
     @property
     def is_dynamics(self) -> bool:
         """Whether there is a series in it; ``run 0`` and ``minimize`` have none."""
-        return not self.minimisation and len(self.rows) > 1
+        return not self.minimisation and (len(self.rows) > 1 or self.error is not None)
 
     def describe(self) -> str:
         """``steps 0 to 500 (51 samples)``."""
         steps = [row[self.columns.index("Step")] for row in self.rows] if self._has_steps else []
         kind = "minimisation, " if self.minimisation else ""
-        span = f"steps {steps[0]} to {steps[-1]}" if steps else "no steps"
+        span = f"steps {steps[0]} to {steps[-1]}" if steps else "steps not printed"
         return f"{kind}{span} ({len(self.rows)} sample{'' if len(self.rows) == 1 else 's'})"
 
     @property
@@ -92,17 +93,20 @@ class _Parser:
         self._settings = Settings()
         self._open: ThermoRun | None = None
         self._multi = False
+        self._heading_next = False
 
     def read(self, number: int, line: str) -> None:
         words = line.split()
         if not words:
             return
+        is_heading = (self._heading_next and not any(c in line for c in "-[")) or words[0] == "Step"
+        self._heading_next = line.startswith(_BEFORE_TABLE)
         if line.startswith("Minimization stats") and self.runs:
             self.runs[-1].minimisation = True
         elif line.startswith("ERROR") and self.runs and self.runs[-1].wall_s is None:
             self.runs[-1].error = line.strip()
             self.end()
-        elif words[0] == "Step" and not _is_number(words[-1]):
+        elif is_heading and not any(_is_number(word) for word in words):
             self._start(words)
         elif line.startswith("keywords: ["):
             self._start(list(_yaml_items(line)))
