@@ -1,0 +1,26 @@
+"""Tests of forces and dynamics beyond a single drift: one file a protocol, ``run`` in each."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+
+PROTOCOLS = {
+    "order": "fluctuation of the conserved quantity against the time step",
+    "reverse": "run, turn the velocities round, run back: how far from the start?",
+    "loop": "work of the forces around closed paths",
+    "jacobian": "asymmetry of the Jacobian of the direct forces",
+    "thermostat": "kinetic temperature of each element under thermostats",
+}
+"""Name of each protocol, and what it looks at."""
+
+
+def runner(name: str) -> Callable:
+    """The function ``run(request, progress)`` of a protocol.
+
+    :raises ValueError: there is no such protocol
+    """
+    if name not in PROTOCOLS:
+        raise ValueError(f"protocol must be one of {', '.join(PROTOCOLS)}; found {name!r}")
+    function: Callable = importlib.import_module(f"{__name__}.{name}").run
+    return function

@@ -1,0 +1,122 @@
+"""What every protocol takes and gives: a request, and a result made of a table and sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from ase import Atoms
+from numpy.typing import NDArray
+
+from md_bridge.drift.method import Method
+from md_bridge.drift.statistics import DEFAULT_TOLERANCE
+
+Progress = Callable[[str, float], None]
+"""Called with what is being done, in a few words, and the share of the whole that is done."""
+
+
+@dataclass(frozen=True)
+class Forces:
+    """What drives a run: ``conservative``, ``direct``, or ``mts`` with a multiplicity M."""
+
+    kind: str
+    multiplicity: int | None = None
+
+    def method(self, engine: str, timestep_fs: float) -> Method:
+        """With an engine and an inner step."""
+        return Method(engine, self.kind, self.multiplicity, timestep_fs)
+
+
+CONSERVATIVE = Forces("conservative")
+DIRECT = Forces("direct")
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to test, and how thoroughly. A protocol uses what it needs of it."""
+
+    model: Path
+    """Exported model."""
+    start: Atoms
+    """Positions, cell and velocities; runs start from it as it is."""
+    folder: Path
+    """Gets the inputs and outputs of every run; made if missing."""
+    engine: str = "lammps"
+    """``lammps`` or ``i-pi``."""
+    forces: tuple[Forces, ...] = (CONSERVATIVE, DIRECT)
+    timestep_fs: float = 0.5
+    """Inner step (fs)."""
+    length_ps: float = 1.0
+    temperature: float = 300.0
+    """K, for the protocols that have a thermostat."""
+    seed: int = 1
+    threads: int = 1
+    tolerance: float = DEFAULT_TOLERANCE
+    """Drift that counts as conserved (meV/atom/ps), for the protocols that look at drifts."""
+
+    def method(self, forces: Forces, timestep_fs: float | None = None) -> Method:
+        """What integrates with these forces, by default with the step that was asked for."""
+        return forces.method(self.engine, timestep_fs or self.timestep_fs)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the table.
+
+    :param verdict: in a word or two; its colour follows ``good``
+    :param good: True and False count towards the result, None is an observation
+    """
+
+    cells: tuple[str, ...]
+    verdict: str
+    good: bool | None
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A line (or, with ``markers``, points) of the plot."""
+
+    label: str
+    x: NDArray[np.float64]
+    y: NDArray[np.float64]
+    markers: bool = False
+
+
+@dataclass(frozen=True)
+class Plot:
+    """One panel of the page."""
+
+    title: str
+    x_label: str
+    y_label: str
+    curves: tuple[Curve, ...]
+    logarithmic: tuple[bool, bool] = (False, False)
+    """Of x and y."""
+
+
+@dataclass(frozen=True)
+class ProtocolResult:
+    """What a protocol found."""
+
+    protocol: str
+    title: str
+    lead: str
+    """What was done, in a sentence or two."""
+    columns: tuple[tuple[str, str], ...]
+    """Heading and unit of each cell; the verdict has a column of its own, the last."""
+    rows: tuple[Row, ...]
+    sentences: tuple[str, ...]
+    """What the numbers say, and what they do not."""
+    summary: Mapping[str, Any]
+    """Every number, for JSON: None where a number does not exist."""
+    plots: tuple[Plot, ...] = field(default=())
+
+    @property
+    def passed(self) -> bool | None:
+        """False if any row is bad, True if some are good and none is bad, None if nothing can be
+        said (all inconclusive, or observations only)."""
+        verdicts = [row.good for row in self.rows if row.good is not None]
+        return all(verdicts) if verdicts else None
