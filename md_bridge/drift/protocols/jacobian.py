@@ -1,0 +1,376 @@
+"""Protocol ``jacobian``: how far the direct forces are from any potential, to first order.
+
+Forces are the gradient of a potential if and only if their Jacobian J = ∂F/∂x is symmetric. The
+measure of what it lacks is
+
+    λ = ‖J - Jᵀ‖ / (2 ‖J‖)     (Frobenius norms),
+
+0 for a potential and 1 for a purely antisymmetric J (F. Bigi, M. F. Langer and M. Ceriotti,
+arXiv:2412.11569). Up to 200 atoms the whole J is computed, row by row through autograd. Larger
+systems are probed with random vectors v of independent signs, for which the mean of |Mv|² is ‖M‖²
+(M. F. Hutchinson, Commun. Stat. Simul. Comput. 19, 433 (1990)): Jᵀv through autograd, Jv by central
+differences.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from md_bridge.drift.protocols.base import Curve, Plot, Progress, ProtocolResult, Request, Row
+from md_bridge.drift.protocols.differentiable import Array, DifferentiableForces
+from md_bridge.drift.wording import with_error
+
+EXACT_ATOMS = 200
+"""Largest system whose whole Jacobian is computed."""
+PROBES = 16
+"""Random vectors for a global λ."""
+ATOM_PROBES = 32
+"""Atoms probed one by one, for λ by distance and elements, in systems too large for all."""
+BIN_WIDTH = 1.0
+"""Å."""
+
+_PROBES_OF_HESSIAN = 4
+_SAME_ATOM = "the atom itself"
+
+
+@dataclass(frozen=True)
+class Asymmetry:
+    """λ with its standard error: zero where no probing was needed, infinite from one probe."""
+
+    value: float
+    stderr: float
+
+
+@dataclass(frozen=True)
+class Part:
+    """λ of some blocks of the Jacobian, and their share of the whole."""
+
+    name: str
+    asymmetry: Asymmetry
+    norm_share: float
+    """Share of ‖J‖²."""
+    asymmetry_share: float
+    """Share of ‖J - Jᵀ‖²."""
+
+
+@dataclass(frozen=True)
+class Blocks:
+    """Squared Frobenius norms of the 3 x 3 blocks of J: row i any atom, column j a probed one.
+
+    From random signs they are unbiased estimates.
+    """
+
+    atoms: NDArray[np.int64]
+    """The probed atoms, shape (P,)."""
+    norms: Array
+    """(‖J_ij‖² + ‖J_ji‖²)/2, shape (N, P)."""
+    asymmetries: Array
+    """‖J_ij - J_jiᵀ‖², shape (N, P)."""
+    exact: bool
+
+
+def jacobian_asymmetry(jacobian: ArrayLike) -> float:
+    """λ of a square matrix; zero if it is zero.
+
+    :raises ValueError: the matrix is not square, or has a number that is not finite
+    """
+    j = np.asarray(jacobian, dtype=np.float64)
+    if j.ndim != 2 or j.shape[0] != j.shape[1]:
+        raise ValueError(f"a Jacobian is a square matrix, found shape {j.shape}")
+    if not np.isfinite(j).all():
+        raise ValueError("the Jacobian has a number that is not finite")
+    return _ratio(float(np.sum((j - j.T) ** 2)), float(np.sum(j**2)))
+
+
+def probed_asymmetry(products: ArrayLike, transposed_products: ArrayLike) -> Asymmetry:
+    """λ from products with random vectors of independent signs.
+
+    :param products: Jv, shape (probes, n)
+    :param transposed_products: Jᵀv for the same v, shape (probes, n)
+    """
+    jv = np.asarray(products, dtype=np.float64)
+    jtv = np.asarray(transposed_products, dtype=np.float64)
+    if jv.ndim != 2 or jv.shape != jtv.shape or len(jv) < 1:
+        raise ValueError(f"products must be of shape (probes, n), found {jv.shape}, {jtv.shape}")
+    antisymmetric = np.sum((jv - jtv) ** 2, axis=1)
+    whole = 0.5 * (np.sum(jv**2, axis=1) + np.sum(jtv**2, axis=1))
+    return _jackknife(antisymmetric, whole)
+
+
+def jacobian_blocks(jacobian: ArrayLike) -> Blocks:
+    """Squared norms of all 3 x 3 blocks of a Jacobian of shape (3N, 3N)."""
+    j = np.asarray(jacobian, dtype=np.float64)
+    n = len(j) // 3
+    norms = np.sum(j.reshape(n, 3, n, 3) ** 2, axis=(1, 3))
+    asymmetries = np.sum((j - j.T).reshape(n, 3, n, 3) ** 2, axis=(1, 3))
+    return Blocks(np.arange(n), 0.5 * (norms + norms.T), asymmetries, True)
+
+
+def resolve(
+    blocks: Blocks, distances: ArrayLike, symbols: Sequence[str], width: float = BIN_WIDTH
+) -> tuple[list[Part], list[Part]]:
+    """λ by distance, and by pair of elements.
+
+    :param distances: between all atoms, shape (N, N), Å
+    :param symbols: element of each atom
+    :returns: parts by distance, the first for the blocks of an atom with itself; parts by elements
+    """
+    chosen = np.asarray(distances, dtype=np.float64)[:, blocks.atoms]
+    itself = np.arange(len(symbols))[:, None] == blocks.atoms[None, :]
+    bins = np.where(itself, -1, np.floor(chosen / width).astype(int))
+    by_distance = [
+        _part(_SAME_ATOM if b < 0 else f"{b * width:g} to {(b + 1) * width:g} Å", blocks, bins == b)
+        for b in np.unique(bins)
+    ]
+    pairs = np.array(
+        [
+            [
+                f"{a}, {_SAME_ATOM}" if itself[i, k] else "-".join(sorted((a, symbols[j])))
+                for k, j in enumerate(blocks.atoms)
+            ]
+            for i, a in enumerate(symbols)
+        ]
+    )
+    by_elements = [_part(str(name), blocks, pairs == name) for name in np.unique(pairs)]
+    return by_distance, by_elements
+
+
+def full_jacobian(forces: DifferentiableForces, progress: Progress) -> Array:
+    """J, shape (3N, 3N), eV/Å², one reverse pass a row."""
+    transposed = forces.transposed_products()
+    rows = np.empty((forces.size, forces.size))
+    for k, unit in enumerate(np.eye(forces.size)):
+        rows[k] = transposed(unit)
+        progress(f"row {k + 1} of {forces.size}", k / forces.size)
+    return rows
+
+
+def probe(
+    forces: DifferentiableForces, vectors: Array, progress: Progress
+) -> tuple[Array, Array, float]:
+    """Jv and Jᵀv for each vector, and the error of the differences.
+
+    :param vectors: shape (probes, 3N)
+    :returns: Jv, Jᵀv (eV/Å²) and the relative error of the Jv, estimated with twice the step
+    """
+    transposed = forces.transposed_products()
+    jv, jtv = np.empty_like(vectors), np.empty_like(vectors)
+    error = 0.0
+    for k, v in enumerate(vectors):
+        progress(f"probe {k + 1} of {len(vectors)}", k / len(vectors))
+        jv[k], jtv[k] = forces.product(v), transposed(v)
+        if k == 0:
+            change = np.linalg.norm(forces.product(v, 2 * forces.step) - jv[k])
+            error = float(change) / max(float(np.linalg.norm(jv[k])), 1e-300)
+    return jv, jtv, error
+
+
+def random_signs(count: int, size: int, seed: int) -> Array:
+    """Vectors of independent signs, shape (count, size)."""
+    return np.random.default_rng(seed).choice([-1.0, 1.0], size=(count, size))
+
+
+def probe_blocks(forces: DifferentiableForces, count: int, seed: int, progress: Progress) -> Blocks:
+    """Blocks of some random atoms' columns, from one vector of random signs on each."""
+    random = np.random.default_rng(seed)
+    n = forces.size // 3
+    atoms = np.sort(random.choice(n, size=min(count, n), replace=False))
+    vectors = np.zeros((len(atoms), n, 3))
+    vectors[np.arange(len(atoms)), atoms] = random.choice([-1.0, 1.0], size=(len(atoms), 3))
+    jv, jtv, _ = probe(forces, vectors.reshape(len(atoms), -1), progress)
+    norms = 0.5 * (_per_block(jv) + _per_block(jtv))
+    return Blocks(atoms, norms, _per_block(jv - jtv), False)
+
+
+def run(request: Request, progress: Progress, exact_atoms: int = EXACT_ATOMS) -> ProtocolResult:
+    """λ of the direct forces at the start, resolved; and of the conservative ones, as a check.
+
+    :raises ExportError: the model has no direct forces
+    """
+    import torch
+
+    torch.set_num_threads(request.threads)
+    atoms = request.start
+    direct = DifferentiableForces(request.model, atoms, "direct")
+    exact = len(atoms) <= exact_atoms
+    if exact:
+        jacobian = full_jacobian(direct, _part_of(progress, 0.0, 0.8, "direct forces"))
+        whole = Asymmetry(jacobian_asymmetry(jacobian), 0.0)
+        blocks = jacobian_blocks(jacobian)
+    else:
+        vectors = random_signs(PROBES, direct.size, request.seed)
+        jv, jtv, _ = probe(direct, vectors, _part_of(progress, 0.0, 0.3, "direct forces"))
+        whole = probed_asymmetry(jv, jtv)
+        step = _part_of(progress, 0.3, 0.8, "single atoms")
+        blocks = probe_blocks(direct, ATOM_PROBES, request.seed + 1, step)
+    conservative = DifferentiableForces(request.model, atoms, "conservative")
+    vectors = random_signs(_PROBES_OF_HESSIAN, conservative.size, request.seed)
+    check = _part_of(progress, 0.8, 1.0, "conservative forces")
+    jv, jtv, error = probe(conservative, vectors, check)
+    progress("done", 1.0)
+    distances = atoms.get_all_distances(mic=bool(atoms.pbc.any()))
+    parts = resolve(blocks, distances, atoms.get_chemical_symbols())
+    return _result(direct, whole, parts, probed_asymmetry(jv, jtv), error, exact)
+
+
+def _ratio(antisymmetric: float, whole: float) -> float:
+    return math.sqrt(antisymmetric / whole) / 2 if whole > 0 else 0.0
+
+
+def _jackknife(antisymmetric: Array, whole: Array) -> Asymmetry:
+    """λ from sums over probes; its error by leaving out one probe after the other."""
+    total = float(antisymmetric.sum()), float(whole.sum())
+    count = len(whole)
+    if count < 2:
+        return Asymmetry(_ratio(*total), math.inf)
+    without = np.array(
+        [_ratio(total[0] - a, total[1] - w) for a, w in zip(antisymmetric, whole, strict=True)]
+    )
+    variance = (count - 1) / count * float(np.sum((without - without.mean()) ** 2))
+    return Asymmetry(_ratio(*total), math.sqrt(variance))
+
+
+def _part(name: str, blocks: Blocks, mask: NDArray[np.bool_]) -> Part:
+    antisymmetric = np.where(mask, blocks.asymmetries, 0.0).sum(axis=0)
+    whole = np.where(mask, blocks.norms, 0.0).sum(axis=0)
+    if blocks.exact:
+        asymmetry = Asymmetry(_ratio(float(antisymmetric.sum()), float(whole.sum())), 0.0)
+    else:
+        present = mask.any(axis=0)
+        asymmetry = _jackknife(antisymmetric[present], whole[present])
+    return Part(
+        name,
+        asymmetry,
+        _share(whole, blocks.norms),
+        _share(antisymmetric, blocks.asymmetries),
+    )
+
+
+def _share(part: Array, whole: Array) -> float:
+    return float(part.sum() / whole.sum()) if whole.sum() > 0 else 0.0
+
+
+def _per_block(vectors: Array) -> Array:
+    """|(Mv)_i|² of each atom i, shape (N, probes)."""
+    return np.sum(vectors.reshape(len(vectors), -1, 3) ** 2, axis=2).T
+
+
+def _part_of(progress: Progress, first: float, last: float, what: str) -> Progress:
+    return lambda detail, share: progress(f"{what}, {detail}", first + (last - first) * share)
+
+
+def _result(
+    direct: DifferentiableForces,
+    whole: Asymmetry,
+    parts: tuple[list[Part], list[Part]],
+    conservative: Asymmetry,
+    difference_error: float,
+    exact: bool,
+) -> ProtocolResult:
+    by_distance, by_elements = parts
+    # what differences cannot tell from zero, see probe()
+    limit = max(1e-6, difference_error)
+    symmetric = conservative.value <= limit
+    rows = [Row(("direct, all", _lambda(whole), "100", "100"), "observed", None)]
+    rows += [
+        Row(
+            (f"direct, {part.name}", _lambda(part.asymmetry), *_shares(part)),
+            "observed",
+            None,
+        )
+        for part in [*by_distance, *by_elements]
+    ]
+    verdict = "symmetric" if symmetric else "not symmetric"
+    cells = ("conservative, all", f"{100 * conservative.value:.1e}", "100", "100")
+    rows.append(Row(cells, verdict, symmetric))
+    return ProtocolResult(
+        protocol="jacobian",
+        title="Asymmetry of the Jacobian of the forces",
+        lead="λ = ‖J − Jᵀ‖ / (2 ‖J‖) of J = ∂F/∂x: 0 for forces that have a potential, 1 for "
+        "forces that have nothing of one (arXiv:2412.11569).",
+        columns=(("part", ""), ("λ", "%"), ("share of ‖J‖²", "%"), ("share of ‖J − Jᵀ‖²", "%")),
+        rows=tuple(rows),
+        sentences=tuple(_sentences(direct, whole, by_distance, symmetric, conservative, exact)),
+        summary={
+            "lambda": whole.value,
+            "lambda_stderr": _finite(whole.stderr),
+            "exact": exact,
+            "double_precision": direct.is_double,
+            "by_distance": [_part_summary(part) for part in by_distance],
+            "by_elements": [_part_summary(part) for part in by_elements],
+            "conservative_lambda": conservative.value,
+            "conservative_limit": limit,
+        },
+        plots=(_plot(by_distance),),
+    )
+
+
+def _lambda(asymmetry: Asymmetry) -> str:
+    if asymmetry.stderr == 0:
+        return f"{100 * asymmetry.value:.3g}"
+    return with_error(100 * asymmetry.value, 100 * asymmetry.stderr)
+
+
+def _shares(part: Part) -> tuple[str, str]:
+    return f"{100 * part.norm_share:.2g}", f"{100 * part.asymmetry_share:.2g}"
+
+
+def _sentences(
+    direct: DifferentiableForces,
+    whole: Asymmetry,
+    by_distance: list[Part],
+    symmetric: bool,
+    conservative: Asymmetry,
+    exact: bool,
+) -> list[str]:
+    most = max(by_distance, key=lambda part: part.asymmetry_share)
+    how = (
+        "from the whole Jacobian, by autograd"
+        if exact
+        else f"from {PROBES} random probes, Jᵀv by autograd and Jv by central differences of "
+        f"{direct.step:g} Å"
+    )
+    precision = "double" if direct.is_double else "single"
+    error = "" if exact else f" ± {whole.stderr:.2g}"
+    sentences = [
+        f"The Jacobian of the direct forces is asymmetric by λ = {whole.value:.3g}{error} ({how}, "
+        f"in {precision} precision, net force removed).",
+    ]
+    if whole.value > 0:
+        sentences.append(
+            f"Most of the asymmetry, {100 * most.asymmetry_share:.0f} % of ‖J − Jᵀ‖², belongs to "
+            + ("single atoms." if most.name == _SAME_ATOM else f"pairs {most.name} apart.")
+        )
+    sentences.append(
+        f"As a check, the conservative forces have λ = {conservative.value:.1e}: "
+        + ("zero, as it must be." if symmetric else "not zero. Do not trust their gradient.")
+    )
+    return sentences
+
+
+def _part_summary(part: Part) -> dict[str, object]:
+    summary = asdict(part)
+    summary["asymmetry"]["stderr"] = _finite(part.asymmetry.stderr)
+    return summary
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
+
+
+def _plot(by_distance: list[Part]) -> Plot:
+    inner = [part for part in by_distance if part.name != _SAME_ATOM]
+    x = np.array([float(part.name.split()[0]) + BIN_WIDTH / 2 for part in inner])
+    curves = tuple(
+        Curve(label, x, np.array(values), markers=True)
+        for label, values in (
+            ("λ", [part.asymmetry.value for part in inner]),
+            ("share of ‖J − Jᵀ‖²", [part.asymmetry_share for part in inner]),
+        )
+    )
+    return Plot("Asymmetry by distance", "distance (Å)", "", curves)
