@@ -33,11 +33,7 @@ const std::vector<Evaluation>& FusedForces::direct(const std::vector<Structure>&
   wanted.direct_virial = options_.direct_virial;
   wanted.energy = options_.energy_with_direct;
   wanted.uncertainty = options_.uncertainty;
-  if (outer_follows || predicted) {
-    wanted.energy = true;
-    wanted.conservative_forces = true;
-    wanted.conservative_virial = true;
-  }
+  if (outer_follows || predicted) want_conservative(wanted);
   evaluate(structures, wanted);
   return last_;
 }
@@ -50,9 +46,7 @@ const std::vector<Evaluation>& FusedForces::conservative(const std::vector<Struc
     return last_;
   }
   Wanted wanted;
-  wanted.conservative_forces = true;
-  wanted.conservative_virial = true;
-  wanted.uncertainty = options_.uncertainty;
+  want_conservative(wanted);
   const bool direct_is_known = here && has_direct_;
   wanted.direct_forces = options_.fuse && !direct_is_known;
   wanted.direct_virial = wanted.direct_forces && options_.direct_virial;
@@ -68,6 +62,14 @@ const std::vector<Evaluation>& FusedForces::conservative(const std::vector<Struc
   }
   has_direct_ = true;
   return last_;
+}
+
+void FusedForces::want_conservative(Wanted& wanted) const {
+  wanted.energy = true;
+  wanted.conservative_forces = true;
+  wanted.conservative_virial = true;
+  wanted.atomic_energies = options_.conservative_atomic_energies;
+  wanted.uncertainty = options_.uncertainty || options_.conservative_uncertainty;
 }
 
 void FusedForces::restart() {
@@ -90,7 +92,8 @@ std::int64_t FusedForces::pair_list_builds() const {
 }
 
 bool FusedForces::at_last_positions(const std::vector<Structure>& structures) const {
-  if (structures.size() != last_structures_.size()) return false;
+  // what another random rotation gave is no answer here
+  if (structures.size() != last_structures_.size() || engine_->draw() != last_draw_) return false;
   for (std::size_t s = 0; s < structures.size(); ++s) {
     const Structure& now = structures[s];
     const Structure& last = last_structures_[s];
@@ -112,6 +115,7 @@ void FusedForces::evaluate(const std::vector<Structure>& structures, const Wante
   for (std::size_t s = 0; s < structures.size(); ++s) batch.push_back({&structures[s], &pairs_[s]});
   last_ = engine_->evaluate(batch, wanted);
   last_structures_ = structures;
+  last_draw_ = engine_->draw();
   has_direct_ = wanted.direct_forces;
   has_conservative_ = wanted.conservative_forces;
   if (has_direct_ && has_conservative_) {

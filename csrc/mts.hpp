@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "engine.hpp"
@@ -21,6 +22,8 @@ class MDBRIDGE_API StrideLearner {
   void outer();
   /// Forget the count (not the stride): a new run starts.
   void restart();
+  /// The host says how many inner evaluations there will be per outer one: no need to learn.
+  void expect(std::int64_t stride) { stride_ = stride; }
 
   /// Inner evaluations per outer one; 0 while unknown.
   std::int64_t stride() const { return stride_; }
@@ -41,7 +44,11 @@ struct FusedOptions {
   bool energy_with_direct = false;
   /// Direct forces come with the virial of the direct stress.
   bool direct_virial = false;
+  /// Every evaluation gives the uncertainty.
   bool uncertainty = false;
+  /// Conservative evaluations give the uncertainty, or the energy of each atom.
+  bool conservative_uncertainty = false;
+  bool conservative_atomic_energies = false;
 };
 
 /// The forces of a multiple-time-step integrator: direct ones in the inner loop, conservative ones
@@ -63,6 +70,8 @@ class MDBRIDGE_API FusedForces {
   const std::vector<Evaluation>& conservative(const std::vector<Structure>& structures);
   /// A new run starts: what was predicted for the old one is void, and so is its last evaluation.
   void restart();
+  /// The host knows how many direct evaluations lie between two conservative ones.
+  void expect_stride(std::int64_t stride) { learner_.expect(stride); }
 
   Engine& engine() { return *engine_; }
   /// The pair list of the structure at this place in the batch.
@@ -83,6 +92,7 @@ class MDBRIDGE_API FusedForces {
 
  private:
   bool at_last_positions(const std::vector<Structure>& structures) const;
+  void want_conservative(Wanted& wanted) const;
   void evaluate(const std::vector<Structure>& structures, const Wanted& wanted);
 
   std::shared_ptr<Engine> engine_;
@@ -93,6 +103,7 @@ class MDBRIDGE_API FusedForces {
   Counts counts_;
   // the last evaluation: where, what, and which kinds it has
   std::vector<Structure> last_structures_;
+  std::optional<std::uint64_t> last_draw_;
   std::vector<Evaluation> last_;
   bool has_direct_ = false;
   bool has_conservative_ = false;

@@ -17,12 +17,16 @@ int available_cores() {
 }
 
 int choose_threads(int requested, int ranks_on_node) {
+  return choose_threads_for(requested, available_cores() / std::max(1, ranks_on_node));
+}
+
+int choose_threads_for(int requested, int cores) {
   if (requested > 0) return requested;
   if (const char* variable = std::getenv("OMP_NUM_THREADS")) {
     const int value = std::atoi(variable);
     if (value > 0) return value;
   }
-  return std::max(1, available_cores() / std::max(1, ranks_on_node));
+  return std::max(1, cores);
 }
 
 void set_threads(int threads) { at::set_num_threads(threads); }

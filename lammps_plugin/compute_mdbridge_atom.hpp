@@ -23,6 +23,7 @@ class ComputeMDBridgeAtom : public LAMMPS_NS::Compute {
   int pack_reverse_comm(int count, int first, double* buffer) override;
   void unpack_reverse_comm(int count, int* atoms, double* buffer) override;
   double memory_usage() override;
+  bool wants_uncertainty() const { return wants(Quantity::uncertainty); }
 
  private:
   enum class Quantity { conservative, direct, correction, uncertainty };

@@ -2,8 +2,10 @@
 #pragma once
 
 #include <exception>
+#include <new>
 #include <string>
 
+#include "platform.h"
 #include "pointers.h"
 
 namespace mdbridge_lammps {
@@ -16,14 +18,18 @@ class ErrorBoundary : protected LAMMPS_NS::Pointers {
 
   /// For work that all ranks do at the same time and that may fail on some of them only (a file
   /// that one node lacks): all ranks stop, with the message of the first one that failed. What may
-  /// fail on some ranks only must not come before a collective MPI call in the same work.
+  /// fail on some ranks only must not come before a collective MPI call in the same work. The time
+  /// spent on agreeing, most of it waiting for the slowest rank, is added to `waiting`.
   template <typename Work>
-  void together(Work&& work) {
+  void together(Work&& work, double* waiting = nullptr) {
     const std::string message = message_of(work);
+    const double start = LAMMPS_NS::platform::walltime();
     stop_if_any(message);
+    if (waiting != nullptr) *waiting += LAMMPS_NS::platform::walltime() - start;
   }
 
-  /// For work in every step, where agreeing would cost time: a rank that fails stops all others.
+  /// For work with collective MPI calls inside, which should not fail at all: a rank where it does
+  /// aborts all others, and its message may be lost.
   template <typename Work>
   void alone(Work&& work) {
     const std::string message = message_of(work);

@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "direct_forces.hpp"
+#include "gather.hpp"
 
 namespace mdbridge_lammps {
 
@@ -18,24 +19,12 @@ void remove_net_force(MPI_Comm world, std::vector<double>& forces) {
 
 void remove_net_torque(MPI_Comm world, const std::vector<double>& positions,
                        std::vector<double>& forces) {
-  int ranks = 1;
-  int me = 0;
-  MPI_Comm_size(world, &ranks);
-  MPI_Comm_rank(world, &me);
-  const int count = static_cast<int>(forces.size());
-  std::vector<int> counts(ranks);
-  MPI_Allgather(&count, 1, MPI_INT, counts.data(), 1, MPI_INT, world);
-  std::vector<int> starts(ranks, 0);
-  for (int r = 1; r < ranks; ++r) starts[r] = starts[r - 1] + counts[r - 1];
-  std::vector<double> all_positions(starts.back() + counts.back());
-  std::vector<double> all_forces(all_positions.size());
-  MPI_Allgatherv(positions.data(), count, MPI_DOUBLE, all_positions.data(), counts.data(),
-                 starts.data(), MPI_DOUBLE, world);
-  MPI_Allgatherv(forces.data(), count, MPI_DOUBLE, all_forces.data(), counts.data(), starts.data(),
-                 MPI_DOUBLE, world);
-  mdbridge::remove_net_torque(all_positions.data(), all_forces.data(),
-                              static_cast<std::int64_t>(all_forces.size() / 3));
-  std::copy_n(all_forces.begin() + starts[me], count, forces.begin());
+  const Gathered all_positions = gather_everywhere(world, positions);
+  Gathered all_forces = gather_everywhere(world, forces);
+  mdbridge::remove_net_torque(all_positions.values.data(), all_forces.values.data(),
+                              static_cast<std::int64_t>(all_forces.values.size() / 3));
+  std::copy_n(all_forces.values.begin() + static_cast<std::ptrdiff_t>(all_forces.start),
+              forces.size(), forces.begin());
 }
 
 }  // namespace mdbridge_lammps

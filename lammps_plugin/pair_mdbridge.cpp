@@ -7,11 +7,15 @@
 
 #include "atom.h"
 #include "comm.h"
+#include "compute.h"
+#include "compute_mdbridge_atom.hpp"
 #include "domain.h"
 #include "error.h"
 #include "error.hpp"
 #include "force.h"
+#include "library.h"
 #include "model.hpp"
+#include "modify.h"
 #include "neigh_list.h"
 #include "neighbor.h"
 #include "net_force.hpp"
@@ -47,10 +51,15 @@ void PairMDBridge::setup() { list_is_stale_ = true; }
 void PairMDBridge::compute(int eflag, int vflag) {
   const Stopwatch watch(own_time_.total);
   ev_init(eflag, vflag);
-  boundary_.alone([&] {
+  check_once(/*respa=*/false);
+  Wanted asked;
+  Evaluation evaluation;
+  in_step([&] {
     update_structure(/*respa=*/false);
-    const Wanted asked = wanted();
-    const Evaluation evaluation = evaluate(asked);
+    asked = wanted();
+    evaluation = engine_->evaluate(structures_.front(), current_pairs(), asked);
+  });
+  boundary_.alone([&] {
     add_forces(evaluation.conservative_forces, 1.0);
     if (asked.direct_forces) add_direct_forces(evaluation.direct_forces, 1.0);
     tally(evaluation,
@@ -106,21 +115,20 @@ void PairMDBridge::require_direct_virial() const {
 
 void PairMDBridge::compute_inner() {
   const Stopwatch watch(own_time_.total);
-  boundary_.alone([&] {
-    if (update->setupflag != 0) start_respa();
+  // the set-up calls the outer level right after the inner one, at the same positions
+  const bool in_setup = update->setupflag != 0;
+  if (in_setup) start_respa();
+  check_once(/*respa=*/true);
+  std::vector<double> forces;
+  in_step([&] {
     update_structure(/*respa=*/true);
-    try {
-      // the set-up calls the outer level right after the inner one, at the same positions
-      const bool outer_follows = update->setupflag != 0;
-      add_direct_forces(fused_->direct(structures_, outer_follows).front().direct_forces, 1.0);
-    } catch (const mdbridge::NonFiniteError& error) {
-      throw Error(describe(error));
-    }
+    forces = fused_->direct(structures_, /*outer_follows=*/in_setup).front().direct_forces;
   });
+  boundary_.alone([&] { add_direct_forces(std::move(forces), 1.0); });
 }
 
 void PairMDBridge::compute_middle() {
-  boundary_.alone([] {
+  boundary_.together([] {
     throw Error(
         "run_style respa with a middle level is not supported: the direct forces of the model are "
         "the inner level and the conservative correction is the outer one");
@@ -130,44 +138,42 @@ void PairMDBridge::compute_middle() {
 void PairMDBridge::compute_outer(int eflag, int vflag) {
   const Stopwatch watch(own_time_.total);
   ev_init(eflag, vflag);
-  boundary_.alone([&] {
+  const Evaluation* evaluation = nullptr;
+  in_step([&] {
     update_structure(/*respa=*/true);
-    const Wanted also = wanted();  // refuses what no model can give
-    try {
-      const Evaluation& evaluation = fused_->conservative(structures_).front();
-      add_forces(evaluation.conservative_forces, 1.0);
-      add_direct_forces(evaluation.direct_forces, -1.0);
-      tally(evaluation, evaluation.conservative_virial);
-      warn_of_uncertainty(evaluation.uncertainty);
-    } catch (const mdbridge::NonFiniteError& error) {
-      throw Error(describe(error));
-    }
-    if (also.atomic_energies) {
-      Wanted atoms;
-      atoms.atomic_energies = true;
-      tally_atoms(evaluate(atoms).atomic_energies);
-    }
+    wanted();  // refuses what no model can give
+    evaluation = &fused_->conservative(structures_).front();
+  });
+  boundary_.alone([&] {
+    add_forces(evaluation->conservative_forces, 1.0);
+    add_direct_forces(evaluation->direct_forces, -1.0);
+    tally(*evaluation, evaluation->conservative_virial);
+    if (eflag_atom != 0) tally_atoms(evaluation->atomic_energies);
+    warn_of_uncertainty(evaluation->uncertainty);
   });
 }
 
 /// Before the first step of a run with inner and outer levels.
 void PairMDBridge::start_respa() {
-  if (settings_.forces == Settings::Forces::direct) {
-    throw Error(
-        "run_style respa with inner and outer levels uses direct forces in the inner level and "
-        "corrects them by conservative ones in the outer level: leave out 'forces direct' (or use "
-        "run_style verlet for direct forces alone)");
-  }
-  Wanted both;
-  both.conservative_forces = true;
-  both.direct_forces = true;
-  engine_->require(both);
-  if (!fused_) {
-    mdbridge::FusedOptions options;
-    options.uncertainty = settings_.uncertainty_threshold > 0.0;
-    fused_ = std::make_unique<mdbridge::FusedForces>(engine_, 0.0, options);
-  }
-  fused_->restart();
+  boundary_.together([&] {
+    if (settings_.forces == Settings::Forces::direct) {
+      throw Error(
+          "run_style respa with inner and outer levels uses direct forces in the inner level and "
+          "corrects them by conservative ones in the outer level: leave out 'forces direct' (or "
+          "use run_style verlet for direct forces alone)");
+    }
+    Wanted both;
+    both.conservative_forces = true;
+    both.direct_forces = true;
+    engine_->require(both);
+  });
+  mdbridge::FusedOptions options;
+  options.conservative_uncertainty =
+      settings_.uncertainty_threshold > 0.0 || uncertainty_computed();
+  options.conservative_atomic_energies = atomic_energies_computed();
+  fused_ = std::make_unique<mdbridge::FusedForces>(engine_, 0.0, options);
+  fused_->expect_stride(inner_steps());
+  list_is_stale_ = true;
   const double outer_step = update->dt / force->femtosecond;
   if (comm->me == 0 && outer_step > 4.0 + 1e-9) {
     utils::logmesg(lmp,
@@ -177,12 +183,29 @@ void PairMDBridge::start_respa() {
   }
 }
 
-Evaluation PairMDBridge::evaluate(const Wanted& wanted) {
-  try {
-    return engine_->evaluate(structures_.front(), current_pairs(), wanted);
-  } catch (const mdbridge::NonFiniteError& error) {
-    throw Error(describe(error));
-  }
+/// How many innermost steps make an outer one. Levels for bonds may lie further in than the inner
+/// pair level: this is a first guess, and the calls that follow correct it.
+std::int64_t PairMDBridge::inner_steps() const {
+  const auto* levels = static_cast<const int*>(lammps_extract_global(lmp, "respa_levels"));
+  const auto* steps = static_cast<const double*>(lammps_extract_global(lmp, "respa_dt"));
+  if (levels == nullptr || steps == nullptr || !(steps[0] > 0.0)) return 0;
+  return std::llround(steps[*levels - 1] / steps[0]);
+}
+
+/// Whether a compute mdbridge/atom has the uncertainty.
+bool PairMDBridge::uncertainty_computed() const {
+  const auto& computes = modify->get_compute_list();
+  return std::any_of(computes.begin(), computes.end(), [](LAMMPS_NS::Compute* compute) {
+    const auto* ours = dynamic_cast<const ComputeMDBridgeAtom*>(compute);
+    return ours != nullptr && ours->wants_uncertainty();
+  });
+}
+
+/// Whether a compute asks for the energies of the atoms.
+bool PairMDBridge::atomic_energies_computed() const {
+  const auto& computes = modify->get_compute_list();
+  return std::any_of(computes.begin(), computes.end(),
+                     [](const LAMMPS_NS::Compute* compute) { return compute->peatomflag != 0; });
 }
 
 mdbridge::Pairs& PairMDBridge::current_pairs() {
@@ -191,17 +214,17 @@ mdbridge::Pairs& PairMDBridge::current_pairs() {
 
 Evaluation PairMDBridge::inspect(const Wanted& wanted) {
   Evaluation evaluation;
-  boundary_.alone([&] {
+  in_step([&] {
     if (list_step_ < 0) {
       throw Error("compute mdbridge/atom can be used from the first run on, not before it");
     }
     require_atoms_of_list();
     update_structure(list_for_respa_);
-    // at an outer step both kinds of forces are there already
-    evaluation = list_for_respa_ && !wanted.uncertainty ? fused_->conservative(structures_).front()
-                                                        : evaluate(wanted);
-    remove_net_over_ranks(evaluation.direct_forces);
+    // at an outer step all of it is there already
+    evaluation = list_for_respa_ ? fused_->conservative(structures_).front()
+                                 : engine_->evaluate(structures_.front(), pairs_, wanted);
   });
+  remove_net_over_ranks(evaluation.direct_forces);
   return evaluation;
 }
 
@@ -231,6 +254,13 @@ std::string PairMDBridge::describe(const mdbridge::NonFiniteError& error) const 
 
 // ---- from LAMMPS to the engine
 
+void PairMDBridge::forget_list() {
+  fused_.reset();
+  list_for_respa_ = false;
+  list_is_stale_ = true;
+  list_step_ = -1;
+}
+
 /// Bring the structure (and, if LAMMPS has a new neighbour list, the pairs) up to date.
 void PairMDBridge::update_structure(bool respa) {
   if (list_is_stale_ || list_for_respa_ != respa || neighbor->lastcall != list_step_ ||
@@ -244,7 +274,6 @@ void PairMDBridge::update_structure(bool respa) {
   } else {
     require_valid_list();
   }
-  check_once();
 }
 
 void PairMDBridge::fill_structure() {

@@ -69,16 +69,31 @@ class PairMDBridge : public LAMMPS_NS::Pair {
   int message_passing_layers() const;
   void widen_ghost_range();
 
+  void forget_list();
   void update_structure(bool respa);
   void rebuild_list(bool respa);
   void fill_structure();
   void require_valid_list() const;
   void require_atoms_of_list() const;
   mdbridge::Pairs& current_pairs();
-  mdbridge::Evaluation evaluate(const mdbridge::Wanted& wanted);
+  /// Work that may fail on one rank only: all ranks know of it before any of them goes on.
+  template <typename Work>
+  void in_step(Work&& work) {
+    const auto describing = [&] {
+      try {
+        work();
+      } catch (const mdbridge::NonFiniteError& error) {
+        throw mdbridge::Error(describe(error));
+      }
+    };
+    boundary_.together(describing, &own_time_.communication);
+  }
   mdbridge::Wanted wanted() const;
   void require_direct_virial() const;
   void start_respa();
+  std::int64_t inner_steps() const;
+  bool uncertainty_computed() const;
+  bool atomic_energies_computed() const;
   void add_forces(const std::vector<double>& forces, double factor);
   void add_direct_forces(std::vector<double> forces, double factor);
   void remove_net_over_ranks(std::vector<double>& forces);
@@ -88,8 +103,11 @@ class PairMDBridge : public LAMMPS_NS::Pair {
   std::string describe(const mdbridge::NonFiniteError& error) const;
 
   // pair_mdbridge_check.cpp: the keyword `check`
-  void check_once();
+  void check_once(bool respa);
+  struct Checked;
+  std::vector<Checked> most_pushed(const std::vector<double>& forces) const;
   double energy_of(const mdbridge::Structure& structure);
+  double energy_with_moved(LAMMPS_NS::tagint tag, int direction, double displacement);
 
   ErrorBoundary boundary_;
   Settings settings_;
@@ -110,7 +128,6 @@ class PairMDBridge : public LAMMPS_NS::Pair {
     double total = 0.0;
     double communication = 0.0;
   } own_time_;
-  mdbridge::FusedForces::Counts counts_before_;
 
   // the list that structures_ and the pairs were made from
   bool list_is_stale_ = true;

@@ -55,10 +55,8 @@ void PairMDBridge::finish() {
   table += "  evaluations " + std::to_string(timings.evaluations);
   if (fused_) {
     const auto counts = fused_->counts();
-    table += ": direct only " + std::to_string(counts.direct_only - counts_before_.direct_only) +
-             ", both at once " + std::to_string(counts.both - counts_before_.both) +
-             ", conservative only " +
-             std::to_string(counts.conservative_only - counts_before_.conservative_only);
+    table += fmt::format(": direct only {}, both at once {}, conservative only {}",
+                         counts.direct_only, counts.both, counts.conservative_only);
   }
   if (comm->me == 0) utils::logmesg(lmp, table + "\n");
 }

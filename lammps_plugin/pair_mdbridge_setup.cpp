@@ -11,6 +11,7 @@
 #include "memory.h"
 #include "model.hpp"
 #include "neighbor.h"
+#include "node.hpp"
 #include "pair_mdbridge.hpp"
 #include "threads.hpp"
 #include "update.h"
@@ -25,20 +26,6 @@ namespace {
 
 // Fast enough for hydrogen at several thousand kelvin.
 constexpr double fastest_atom = 0.1;  // Å/fs
-
-/// The ranks that share this rank's node, and its number among them.
-struct Node {
-  int ranks = 1;
-  int rank = 0;
-
-  explicit Node(MPI_Comm world) {
-    MPI_Comm node;
-    MPI_Comm_split_type(world, MPI_COMM_TYPE_SHARED, 0, MPI_INFO_NULL, &node);
-    MPI_Comm_size(node, &ranks);
-    MPI_Comm_rank(node, &rank);
-    MPI_Comm_free(&node);
-  }
-};
 
 }  // namespace
 
@@ -66,7 +53,7 @@ void PairMDBridge::settings(int count, char** words) {
 void PairMDBridge::load(const Settings& settings) {
   units_ = Units::of(update->unit_style);
   const Node node(world);
-  mdbridge::set_threads(mdbridge::choose_threads(settings.threads, node.ranks));
+  mdbridge::set_threads(mdbridge::choose_threads_for(settings.threads, node.cores));
   // a potential may also lie in LAMMPS_POTENTIALS, as for every other pair style
   const std::string found = utils::get_potential_file_path(settings.model);
   auto model = mdbridge::Model::load(found.empty() ? settings.model : found,
@@ -78,8 +65,7 @@ void PairMDBridge::load(const Settings& settings) {
   // over several ranks the sum is over all of them: see add_direct_forces()
   options.remove_net_force = settings.remove_net_force && comm->nprocs == 1;
   engine_ = std::make_shared<mdbridge::Engine>(std::move(model), options);
-  fused_.reset();
-  counts_before_ = {};
+  forget_list();
   settings_ = settings;
   settings_logged_ = false;
   checked_ = false;
@@ -156,11 +142,7 @@ void PairMDBridge::init_style() {
       this, LAMMPS_NS::NeighConst::REQ_FULL | (ghost_rows ? LAMMPS_NS::NeighConst::REQ_GHOST : 0));
   list_margin_ = motion_margin();
   if (comm->nprocs > 1) widen_ghost_range();
-  list_is_stale_ = true;
-  if (fused_) {
-    fused_->restart();
-    counts_before_ = fused_->counts();
-  }
+  forget_list();
   engine_->reset_timings();
   own_time_ = {};
   log_settings();

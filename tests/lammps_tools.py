@@ -93,6 +93,49 @@ def box(
     return "\n".join([*lines, "fix nve all nve", THERMO, ""])
 
 
+def box_from_file(
+    atoms: Atoms,
+    elements: Iterable[str],
+    path: Path,
+    units: str = "metal",
+    boundary: str | None = None,
+    setup: str = "",
+) -> str:
+    """As :func:`box`, with the atoms in a data file (``path``).
+
+    For several ranks: each ``create_atoms`` is a dozen collective calls, which take a second when
+    the ranks outnumber the cores.
+    """
+    types = {symbol: number + 1 for number, symbol in enumerate(elements)}
+    cell = np.array(atoms.cell)
+    assert np.allclose(np.triu(cell, 1), 0.0), "LAMMPS wants a lower triangular cell"
+    boundary = boundary or " ".join("p" if periodic else "f" for periodic in atoms.pbc)
+    lines = ["# written by a test", "", f"{len(atoms)} atoms", f"{len(types)} atom types", ""]
+    for axis, length in zip("xyz", np.diag(cell), strict=True):
+        lines.append(f"0 {length:.17g} {axis}lo {axis}hi")
+    if np.any(np.tril(cell, -1) != 0.0):
+        lines.append(f"{cell[1, 0]:.17g} {cell[2, 0]:.17g} {cell[2, 1]:.17g} xy xz yz")
+    lines += ["", "Masses", ""]
+    for symbol, number in types.items():
+        lines.append(f"{number} {atomic_masses[atomic_numbers[symbol]]:.17g}")
+    lines += ["", "Atoms # atomic", ""]
+    for tag, (symbol, position) in enumerate(zip(atoms.symbols, atoms.positions, strict=True), 1):
+        x, y, z = (f"{coordinate:.17g}" for coordinate in position)
+        lines.append(f"{tag} {types[symbol]} {x} {y} {z}")
+    path.write_text("\n".join([*lines, ""]))
+    return f"""
+        units {units}
+        atom_style atomic
+        atom_modify map array sort 0 0
+        boundary {boundary}
+        box tilt large
+        {setup}
+        read_data {path}
+        fix nve all nve
+        {THERMO}
+        """
+
+
 def evaluate(atoms: Atoms, pair: str, elements: Iterable[str], **options) -> Results:
     """Energy, forces and pressure of one configuration."""
     with lammps(box(atoms, elements, **options), pair, "run 0") as lmp:

@@ -102,7 +102,7 @@ def counts(log: str) -> list[tuple[int, int, int]]:
 
 
 def test_runs_of_different_multiplicity_in_one_session(curl, tmp_path):
-    """The last inner step is predicted from the run before; wrong predictions cost time only."""
+    """The last inner step is known from the first outer step on, whatever the run before had."""
     atoms = start()
     log = tmp_path / "log.lammps"
     segments = [(4, 5), (6, 4), (3, 5), (1, 3), (5, 1), (2, 3)]
@@ -132,28 +132,28 @@ def test_runs_of_different_multiplicity_in_one_session(curl, tmp_path):
     found_counts = counts(log.read_text())
     assert len(found_counts) == len(segments)
     for (multiplicity, steps), (direct, both, late) in zip(segments, found_counts, strict=True):
-        # each run needs one at its set-up and one per outer step; the first outer step may come as
-        # a surprise, or be expected too early
-        assert late <= 1
-        assert steps + 1 <= both + late <= steps + 2
-        assert direct + both == multiplicity * steps + 1
+        # one with both at the set-up and at each outer step
+        assert (direct, both, late) == ((multiplicity - 1) * steps, steps + 1, 0)
 
 
-def test_fused_evaluation_happens(curl, tmp_path):
+def test_a_wrong_guess_of_the_last_inner_step_costs_time_only(curl, tmp_path):
+    """With an empty level of bonds further in, the inner steps are not those that respa makes."""
     log = tmp_path / "log.lammps"
-    with tools.lammps(
-        tools.box(start(), ["Ar"]),
-        pair(curl, "timing yes"),
-        thermalise(4.0),
-        respa(4),
-        "run 6\nrun 5",
-        log=str(log),
-    ):
-        pass
-    first, second = counts(log.read_text())
-    # the first outer step teaches how many inner ones there are
-    assert first == (3 * 6 + 1, 6, 1)
-    assert second == (3 * 5, 6, 0)
+    ends = []
+    for style in (respa(3), "run_style respa 3 2 3 bond 1 inner 2 3.0 4.0 outer 3\n"):
+        with tools.lammps(
+            tools.box(start(), ["Ar"]),
+            pair(curl, "timing yes"),
+            thermalise(3.0),
+            style,
+            "run 6\n",
+            log=str(log),
+        ) as lmp:
+            ends.append(tools.results(lmp))
+    np.testing.assert_allclose(ends[1].forces, ends[0].forces, atol=1e-9)
+    assert ends[1].energy == pytest.approx(ends[0].energy, abs=1e-9)
+    # a set-up with both, a surprise at the first outer step, then as it should be
+    assert counts(log.read_text())[-1] == (3 + 2 * 5, 6, 1)
 
 
 def test_energy_and_pressure_are_those_of_the_conservative_model(curl):

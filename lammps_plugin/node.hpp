@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#pragma once
+
+#include <mpi.h>
+
+namespace mdbridge_lammps {
+
+/// This rank among those that share its node.
+struct Node {
+  /// Its number among them, counted from 0.
+  int rank = 0;
+  /// Its share of the cores: a core that several ranks may run on is divided between them, so that
+  /// neither unbound ranks nor ranks that are bound to cores of their own get too many threads.
+  int cores = 1;
+
+  /// Collective.
+  explicit Node(MPI_Comm world);
+};
+
+}  // namespace mdbridge_lammps
