@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
-import os
-import platform
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,7 +16,7 @@ from md_bridge.drift.nve import NveRun, RunError
 from md_bridge.drift.nve_ipi import run_ipi_nve
 from md_bridge.drift.nve_lammps import TRAJECTORY, run_lammps_nve
 from md_bridge.drift.series import RunRecord
-from md_bridge.drift.speed import speedup_bound
+from md_bridge.drift.surroundings import describe_model, describe_system, surroundings
 
 MODEL = DATA / "water.pt"
 START = DATA / "water-start.xyz"
@@ -35,8 +32,6 @@ SHORTEST_PS = 0.15
 LONGEST_PS = 1000.0
 
 _FRAMES = 8
-_USUAL_COST_RATIO = 2.7
-_PACKAGES = ("md-bridge", "torch", "metatomic-torch", "lammps", "ipi")
 
 StepsDone = Callable[[NveRun, int], None]
 """Called with a run and the number of its outer steps that are done."""
@@ -75,15 +70,6 @@ def planned_runs(length_ps: float) -> list[NveRun]:
         *(run("lammps", "mts", multiplicity) for multiplicity in _MULTIPLICITIES),
         run("i-pi", "mts", _IPI_MULTIPLICITY),
     ]
-
-
-def expected_cost(run: NveRun, ratio: float = _USUAL_COST_RATIO) -> float:
-    """Cost of an outer step in conservative evaluations: what a progress bar should count."""
-    if run.forces == "conservative":
-        return 1.0
-    if run.multiplicity is None:
-        return 1.0 / ratio
-    return run.multiplicity / speedup_bound(run.multiplicity, ratio)
 
 
 def perform(
@@ -126,21 +112,16 @@ def read_frames(trajectory: Path, start: Atoms) -> list[Atoms]:
 
 def describe_settings(runs: Sequence[NveRun], threads: int) -> RunSettings:
     """What the page says about model, system and machine."""
-    from md_bridge.engine import Engine
-
     start = read_start()
-    info = Engine(MODEL).info
     run = runs[0]
     return RunSettings(
-        model=f"{info.name or MODEL.name} (cutoff {info.cutoff:g} Å, {info.dtype})",
-        system=f"{start.get_chemical_formula()}, {len(start)} atoms in {start.get_volume():.0f} Å³",
+        model=describe_model(MODEL),
+        system=describe_system(start),
         atom_count=len(start),
         timestep_fs=run.timestep_fs,
         length_ps=run.outer_steps * run.outer_timestep_fs / 1000,
         threads=threads,
-        machine=_machine(),
-        load=os.getloadavg()[0],
-        versions=dict(_versions()),
+        **surroundings(),
     )
 
 
@@ -159,26 +140,3 @@ def _perform(
 def _folder_names(runs: Sequence[NveRun]) -> Iterator[str]:
     for run in runs:
         yield run.label.lower().replace(" ", "-").replace("=", "")
-
-
-def _machine() -> str:
-    cores = len(os.sched_getaffinity(0))
-    return f"{cores} core{'s' if cores > 1 else ''}, {_processor()}, {platform.system()}"
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        lines = []
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.machine()
-
-
-def _versions() -> Iterator[tuple[str, str]]:
-    yield "Python", platform.python_version()
-    for package in _PACKAGES:
-        try:
-            yield package, importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            continue

@@ -18,6 +18,7 @@ from md_bridge.drift.force_difference import force_difference
 from md_bridge.drift.nve import NveRun, RunError
 from md_bridge.drift.nve_ipi import run_ipi_nve
 from md_bridge.drift.nve_lammps import TRAJECTORY, run_lammps_nve
+from md_bridge.drift.tasks import expected_cost
 
 THREADS = 1
 
@@ -241,7 +242,7 @@ def test_planned_runs_are_of_one_length_and_multiplicity():
     runs = job.planned_runs(0.5)
     assert {run.outer_steps * run.outer_timestep_fs for run in runs} == {500.0}
     assert {r.outer_steps * r.outer_timestep_fs for r in job.planned_runs(0.301)} == {300.0}
-    assert job.expected_cost(runs[0]) == 1.0
-    assert job.expected_cost(runs[1]) < 0.5
+    assert expected_cost(runs[0]) == 1.0
+    assert expected_cost(runs[1]) < 0.5
     # an outer step of M = 8 costs less than eight conservative evaluations, more than one
-    assert 1.0 < job.expected_cost(runs[4]) < 8.0
+    assert 1.0 < expected_cost(runs[4]) < 8.0

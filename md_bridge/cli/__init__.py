@@ -12,11 +12,14 @@ from md_bridge import __version__, _versions
 SUBCOMMANDS = {
     "check": ("md_bridge.cli.check", "check"),
     "demo": ("md_bridge.cli.demo", "demo"),
+    "drift": ("md_bridge.cli.drift", "drift"),
     "evaluate": ("md_bridge.cli.evaluate", "evaluate"),
     "export": ("md_bridge.cli.export", "export"),
     "info": ("md_bridge.cli.info", "info"),
     "ipi-client": ("md_bridge.cli.ipi_client", "ipi_client"),
     "ipi-driver": ("md_bridge.cli.ipi_driver", "ipi_driver"),
+    "ipi-input": ("md_bridge.cli.ipi_input", "ipi_input"),
+    "ipi-run": ("md_bridge.cli.ipi_run", "ipi_run"),
     "lammps": ("md_bridge.cli.lammps", "lammps"),
 }
 

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
-import signal
-from collections.abc import Iterator
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING
 
 import click
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+from md_bridge.cli.interruptions import INTERRUPTED, signals_as_exceptions
+from md_bridge.cli.task_bar import TaskBar
 
 if TYPE_CHECKING:
     from md_bridge import demo as job
@@ -21,7 +19,6 @@ if TYPE_CHECKING:
 
 _DEFAULT_LENGTH_PS = 0.5
 """Six runs of this length take three to four minutes on two cores."""
-_INTERRUPTED = 130
 _BUSY = 0.5
 """Share of the cores that others may use before wall times suffer."""
 
@@ -88,7 +85,7 @@ def demo(out: Path, length_ps: float, as_json: bool) -> None:
     if outcome.records:
         _report(outcome, settings, out, as_json, screen)
     if interrupted:
-        raise SystemExit(_INTERRUPTED)
+        raise SystemExit(INTERRUPTED)
     if outcome.failures:
         raise SystemExit(1)
 
@@ -98,39 +95,21 @@ def _perform(
 ) -> bool:
     """Do the runs behind a progress bar; True if the user stopped them."""
     from md_bridge import demo as job
+    from md_bridge.drift.tasks import run_task
 
-    with _signals_as_exceptions(), _Bar(runs, screen) as bar:
+    tasks = {run_task(run): False for run in runs}
+    with signals_as_exceptions(), TaskBar(tasks, screen) as bar:
         try:
-            job.perform(runs, out, threads, bar.steps_done, outcome)
+            job.perform(
+                runs,
+                out,
+                threads,
+                lambda run, steps: bar.steps_done(run_task(run), steps),
+                outcome,
+            )
         except KeyboardInterrupt:
             return True
     return False
-
-
-@contextlib.contextmanager
-def _signals_as_exceptions() -> Iterator[None]:
-    """SIGTERM and SIGHUP leave by SystemExit, which stops the running engine on its way.
-
-    By default they would end this process only, and `lmp` or `i-pi` would go on without it.
-    """
-    # under `nohup` a hang-up is to be ignored
-    handled = [
-        number
-        for number in (signal.SIGTERM, signal.SIGHUP)
-        if signal.getsignal(number) != signal.SIG_IGN
-    ]
-
-    def leave(number: int, frame: FrameType | None) -> None:
-        for other in handled:  # a second one must not interrupt the stopping
-            signal.signal(other, signal.SIG_IGN)
-        raise SystemExit(128 + number)
-
-    before = {number: signal.signal(number, leave) for number in handled}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _report(
@@ -152,38 +131,3 @@ def _report(
     console = Console()
     console.print(terminal_table(analysis, console.width))
     console.print(f"\nPage      {files.page}\nPicture   {files.png}\nNumbers   {files.summary}")
-
-
-class _Bar:
-    """One bar over all runs, in units of the expected cost, so that the time left is honest."""
-
-    def __init__(self, runs: list[NveRun], screen: Console) -> None:
-        from md_bridge.demo import expected_cost
-
-        self._cost = {run: expected_cost(run) for run in runs}
-        self._total = sum(run.outer_steps * self._cost[run] for run in runs)
-        self._done = dict.fromkeys(runs, 0)
-        self._progress = Progress(
-            TextColumn("{task.description:20}"),
-            BarColumn(),
-            TextColumn("{task.percentage:3.0f} %"),
-            TimeRemainingColumn(),
-            console=screen,
-        )
-        self._task: TaskID = self._progress.add_task("starting", total=self._total)
-
-    def __enter__(self) -> _Bar:
-        self._progress.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._progress.stop()
-
-    def steps_done(self, run: NveRun, steps: int) -> None:
-        """Advance the bar to these outer steps of this run."""
-        finished = steps == run.outer_steps and self._done[run] < steps
-        self._done[run] = steps
-        done = sum(steps * self._cost[run] for run, steps in self._done.items())
-        self._progress.update(self._task, completed=done, description=run.label)
-        if finished and not self._progress.console.is_terminal:
-            self._progress.console.print(f"{run.label}: done ({done / self._total:.0%} of all)")

@@ -1,0 +1,203 @@
+"""``md-bridge drift``: does a model's dynamics conserve energy?"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+from rich.console import Console
+
+from md_bridge.cli.interruptions import INTERRUPTED, signals_as_exceptions
+from md_bridge.cli.task_bar import TaskBar
+
+if TYPE_CHECKING:
+    from md_bridge.drift.campaign import Campaign, Outcome
+    from md_bridge.drift.plan import CampaignPlan
+
+_ENGINES = {"lammps": "lammps", "ipi": "i-pi", "i-pi": "i-pi"}
+_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+EPILOG = """\b
+Examples:
+  md-bridge drift model.pt start.xyz
+  md-bridge drift model.pt start.xyz --forces mts:2,mts:4 --ps 20 --engine ipi
+  md-bridge drift model.pt start.xyz --forces conservative --replicas 1 --json
+
+\b
+Exit status:
+  0    every kind of forces asked for, direct ones left out, conserves energy
+  1    a run failed
+  2    bad options, or a folder that holds runs with other settings
+  3    something drifts, or the runs are too short to tell
+  130  interrupted (143 terminated, 129 hung up): the same command goes on
+"""
+
+
+@click.command(epilog=EPILOG)
+@click.argument("model", type=_FILE)
+@click.argument("start", type=_FILE)
+@click.option(
+    "--engine",
+    type=click.Choice(["lammps", "ipi", "i-pi"]),
+    default="lammps",
+    show_default=True,
+    help="Program that runs NVE.",
+)
+@click.option(
+    "--forces",
+    default="conservative,direct,mts:2,mts:4,mts:8",
+    show_default=True,
+    help="Kinds of forces: conservative, direct, mts:M with M inner steps in an outer step.",
+)
+@click.option("--timestep", default=0.5, show_default=True, help="Inner step, fs.")
+@click.option("--ps", "length", default=10.0, show_default=True, help="Length of each run, ps.")
+@click.option("--temperature", default=300.0, show_default=True, help="Of the starts, K.")
+@click.option(
+    "--replicas",
+    default=4,
+    show_default=True,
+    type=click.IntRange(min=1),
+    help="Independent starts; each kind of forces runs from every one.",
+)
+@click.option(
+    "--equilibrate",
+    default=1.0,
+    show_default=True,
+    help="Length of the thermostatted run that makes each start, ps; 0 draws new velocities only.",
+)
+@click.option(
+    "--tolerance", default=0.1, show_default=True, help="Drift that conserves, meV/atom/ps."
+)
+@click.option("--seed", default=1, show_default=True, help="Of the starts.")
+@click.option(
+    "--out",
+    default="md-bridge-drift",
+    show_default=True,
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder for everything. The same command in the same folder does what is missing.",
+)
+@click.option("--from-scratch", is_flag=True, help="Throw away the runs that the folder holds.")
+@click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON, and no table.")
+def drift(
+    model: Path,
+    start: Path,
+    engine: str,
+    forces: str,
+    timestep: float,
+    length: float,
+    temperature: float,
+    replicas: int,
+    equilibrate: float,
+    tolerance: float,
+    seed: int,
+    out: Path,
+    from_scratch: bool,
+    as_json: bool,
+) -> None:
+    """Run NVE with MODEL and tell whether it conserves energy.
+
+    START is a periodic structure (any format of ASE); its velocities are replaced: for every
+    replica a thermostat under conservative forces makes a start, and each kind of forces runs NVE
+    from it. Ends with a table, a page, and the series as CSV. Ctrl-C keeps the runs that are done.
+    """
+    from md_bridge.drift.campaign import Campaign, CampaignError, Outcome
+    from md_bridge.drift.plan import CampaignPlan, parse_forces
+
+    try:
+        kinds = parse_forces(forces)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--forces") from None
+    if not 0 < tolerance < float("inf"):
+        raise click.BadParameter(f"must be positive, found {tolerance:g}", param_hint="--tolerance")
+    try:
+        plan = CampaignPlan(
+            model,
+            start,
+            _ENGINES[engine],
+            kinds,
+            timestep,
+            length,
+            temperature,
+            replicas,
+            equilibrate,
+            seed,
+        )
+        _require_model(plan)
+        campaign = Campaign(plan, out, from_scratch)
+    except (ValueError, CampaignError) as error:
+        raise click.UsageError(str(error)) from None
+    outcome = Outcome()
+    screen = Console(stderr=True)
+    try:
+        interrupted = _perform(campaign, outcome, screen)
+    except CampaignError as error:
+        raise click.UsageError(str(error)) from None
+    _tell(campaign, outcome, interrupted, screen)
+    conserves = _report(campaign, outcome, tolerance, as_json, screen)
+    if interrupted:
+        raise SystemExit(INTERRUPTED)
+    if outcome.failures:
+        raise SystemExit(1)
+    if not conserves:
+        raise SystemExit(3)
+
+
+def _require_model(plan: CampaignPlan) -> None:
+    """Refuse at once a model that cannot do what is asked."""
+    from md_bridge.engine import Engine, EngineError, Wanted
+
+    direct = any(kind != "conservative" for kind, _ in plan.forces)
+    try:
+        engine = Engine(plan.model)
+        engine.require(Wanted(conservative_forces=True, direct_forces=direct))
+    except EngineError as error:
+        raise click.ClickException(str(error)) from None
+
+
+def _perform(campaign: Campaign, outcome: Outcome, screen: Console) -> bool:
+    """Do the runs behind a progress bar; True if the user stopped them."""
+    from md_bridge.engine import choose_threads
+
+    with signals_as_exceptions(), TaskBar(campaign.tasks(), screen) as bar:
+        try:
+            campaign.perform(choose_threads(0, 1), bar.steps_done, outcome)
+        except KeyboardInterrupt:
+            return True
+    return False
+
+
+def _tell(campaign: Campaign, outcome: Outcome, interrupted: bool, screen: Console) -> None:
+    for label, reason in outcome.failures.items():
+        screen.print(f"{label} failed: {reason}", style="red", markup=False, highlight=False)
+    if interrupted:
+        planned = len(campaign.plan.runs())
+        screen.print(
+            f"Interrupted: {len(outcome.records)} of {planned} runs are complete. The same "
+            "command goes on with the others.",
+            highlight=False,
+        )
+
+
+def _report(
+    campaign: Campaign, outcome: Outcome, tolerance: float, as_json: bool, screen: Console
+) -> bool:
+    """Write the report of what there is; True if all that must conserve energy does."""
+    from md_bridge.drift.analysis import summary
+    from md_bridge.drift.campaign_report import campaign_conserves, write_campaign_report
+    from md_bridge.drift.table import terminal_table
+    from md_bridge.drift.wording import timing_sentences
+
+    if not outcome.records:
+        return False
+    analysis, files, settings = write_campaign_report(campaign, outcome, tolerance)
+    if as_json:
+        click.echo(json.dumps(summary(analysis, settings, None, outcome.failures), allow_nan=False))
+    else:
+        for sentence in timing_sentences(analysis):
+            screen.print(sentence, highlight=False)
+        console = Console()
+        console.print(terminal_table(analysis, console.width))
+        console.print(f"\nPage      {files.page}\nNumbers   {files.summary}", highlight=False)
+    return campaign_conserves(campaign, analysis)

@@ -1,0 +1,43 @@
+"""What a campaign leaves behind: page, picture, summary; and whether its gate is passed."""
+
+from __future__ import annotations
+
+from md_bridge.drift.analysis import Analysis, RunSettings
+from md_bridge.drift.campaign import Campaign, Outcome
+from md_bridge.drift.report import ReportFiles, write_report
+from md_bridge.drift.statistics import Verdict
+from md_bridge.drift.surroundings import describe_model, describe_system, surroundings
+
+
+def write_campaign_report(
+    campaign: Campaign, outcome: Outcome, tolerance: float
+) -> tuple[Analysis, ReportFiles, RunSettings]:
+    """Analyse the runs that are complete and write the report into the campaign's folder.
+
+    :raises ValueError: no run is complete
+    """
+    from md_bridge.engine import choose_threads
+
+    plan = campaign.plan
+    settings = RunSettings(
+        model=describe_model(plan.model),
+        system=describe_system(campaign.structure),
+        atom_count=len(campaign.structure),
+        timestep_fs=plan.timestep_fs,
+        length_ps=plan.length_ps,
+        threads=choose_threads(0, 1),
+        **surroundings(),
+    )
+    analysis, files = write_report(
+        outcome.records, settings, campaign.folder, tolerance=tolerance, failures=outcome.failures
+    )
+    return analysis, files, settings
+
+
+def campaign_conserves(campaign: Campaign, analysis: Analysis) -> bool:
+    """Whether every kind of forces asked for, direct ones left out, is shown to conserve energy."""
+    judged = [result for result in analysis.results if result.record.forces != "direct"]
+    expected = [run for run in campaign.plan.runs() if run.forces != "direct"]
+    return len(judged) == len(expected) and all(
+        result.statistics.verdict is Verdict.CONSERVES for result in judged
+    )
