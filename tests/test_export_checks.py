@@ -24,6 +24,7 @@ from md_bridge.export.checks import (
     check_translation,
 )
 from md_bridge.export.module import build_module_model
+from md_bridge.export.options import ModuleOptions
 from md_bridge.export.runner import Runner
 from md_bridge.export.smoothness import check_smoothness_of_bulk, check_smoothness_of_dimers
 
@@ -212,9 +213,9 @@ def test_too_short_a_range_is_found(tmp_path):
 
 
 def test_scripted_equals_eager(tmp_path):
+    options = ModuleOptions(["Ar"], CUTOFF, layers=1, dtype="float64")
     for module, good in [(Pairwise(), True), (OtherWhenCompiled(), False)]:
-        options = {"elements": ["Ar"], "cutoff": CUTOFF, "layers": 1, "dtype": "float64"}
-        eager = Runner(build_module_model(module, **options))
+        eager = Runner(build_module_model(module, options))
         scripted = exported(module, tmp_path)
         assert check_scripted(eager, scripted, two(scripted)).passed is good
 

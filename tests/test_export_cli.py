@@ -88,6 +88,21 @@ def test_strict_writes_nothing_when_a_check_fails(folder):
     assert sorted(p.name for p in folder.iterdir() if p.suffix == ".pt") == ["m.pt"]
 
 
+def test_a_file_with_too_short_a_range(folder):
+    """check says what to type, and that makes it right; with structures, M is guessed too."""
+    models.two_layers().export("short.pt", layers=1)
+    ase.io.write("s.xyz", argon_crystal(0))
+    found = run(check, "short.pt", "s.xyz", "--strict")
+    assert found.exit_code == 3
+    (option,) = re.findall(r"or (--interaction-range \S+?)\)", message(found))
+    result = run(
+        export, "short.pt", "-o", "right.pt", *option.split(), "--strict", "--structures", "s.xyz"
+    )
+    assert result.exit_code == 0, result.output
+    assert "first guess of M" in result.output
+    assert load_atomistic_model("right.pt").capabilities().interaction_range == 8.0
+
+
 def test_export_of_a_checkpoint_with_metadata(folder):
     pet_checkpoint(folder / "tiny.ckpt", elements=[8])
     (folder / "about.json").write_text(json.dumps({"name": "tiny", "authors": ["A. Author"]}))
@@ -121,7 +136,12 @@ def test_export_of_a_checkpoint_with_metadata(folder):
         ),
         (["python:my_models:not_a_module", "-o", "m.pt", *PYTHON[1:], "--layers", 1], "an? int"),
         (["python:my_models:argon", "-o", "m.pt"], "give --elements --cutoff --layers"),
-        (["none.ckpt", "-o", "m.pt", "--layers", 2], "layers is for python: sources only"),
+        (["none.ckpt", "-o", "m.pt", "--cutoff", 2], "--cutoff is for python: sources only"),
+        (["python:my_models:argon", "-o", "m.pt", *PYTHON[1:], "--layers", 0], "whole number"),
+        (
+            [*PYTHON, "--layers", 2, "-o", "m.pt", "--interaction-range", 9],
+            "is layers × cutoff: change --layers",
+        ),
         (["none.ckpt", "-o", "m.pt", "--metadata", "my_models.py"], "is not JSON"),
     ],
 )

@@ -2,6 +2,7 @@
 
 import pickle
 import zipfile
+from pathlib import Path
 
 import ase.build
 import ase.io
@@ -14,7 +15,9 @@ from metatomic_ase import MetatomicCalculator
 from pet_models import pet_checkpoint, uncertain_pet_checkpoint
 
 from md_bridge.export import ExportError, export_file
+from md_bridge.export.checks import check_locality
 from md_bridge.export.description import describe
+from md_bridge.export.runner import Runner
 
 
 def water(seed=0):
@@ -120,6 +123,65 @@ def test_wrong_options(tmp_path, checkpoint, options, message):
     with pytest.raises(ExportError, match=message):
         export_file(checkpoint, tmp_path / "m.pt", **options)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("how", ["interaction_range", "layers"])
+def test_a_range_declared_too_short_is_mended(tmp_path, how):
+    """The check of locality says which number to give, and is satisfied with it."""
+    short = models.two_layers().export(tmp_path / "short.pt", layers=1)
+    failed = check_locality(Runner(short), [18])
+    assert failed.passed is False
+    assert "It holds for 2 × the cutoff = 8 Å" in failed.detail
+    assert "--layers 2, or --interaction-range 8)" in failed.detail
+    option = {"interaction_range": 8.0} if how == "interaction_range" else {"layers": 2}
+    mended = export_file(short, tmp_path / "mended.pt", **option)
+    assert load_atomistic_model(mended).capabilities().interaction_range == 8.0
+    assert check_locality(Runner(mended), [18]).passed
+
+
+def test_a_range_is_stated_in_angstrom_whatever_the_unit_of_the_model(tmp_path):
+    short = models.two_layers().export(tmp_path / "short.pt", layers=1, length_unit="nm")
+    assert load_atomistic_model(short).capabilities().interaction_range == 4.0
+    mended = export_file(short, tmp_path / "mended.pt", interaction_range=80.0)
+    assert load_atomistic_model(mended).capabilities().interaction_range == pytest.approx(8.0)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"interaction_range": 3.9}, "declares an interaction range of 8 Å, more than the 3.9 Å"),
+        ({"layers": 1}, "more than the 4 Å asked for. A range is only ever made longer"),
+        ({"layers": 0}, "layers should be a whole number"),
+        ({"layers": 3, "interaction_range": 12.0}, "not both"),
+        ({"interaction_range": float("nan")}, "should be a positive number, found nan"),
+    ],
+)
+def test_a_wrong_range_is_refused(tmp_path, options, message):
+    path = models.two_layers().export(tmp_path / "m.pt")
+    with pytest.raises(ExportError, match=message):
+        export_file(path, tmp_path / "out.pt", **options)
+    assert not (tmp_path / "out.pt").exists()
+
+
+def test_files_carry_no_paths_of_the_machine(tmp_path, checkpoint):
+    """Neither of ours nor of what others exported; and the model still says what is wrong."""
+    from metatrain.cli.export import export_model
+
+    export_model(checkpoint, tmp_path / "mtt.pt", extensions=tmp_path / "extensions")
+    assert paths_in(tmp_path / "mtt.pt")
+    for source in (checkpoint, tmp_path / "mtt.pt"):
+        assert paths_in(export_file(source, tmp_path / "ours.pt")) == []
+    path = models.lennard_jones().export(tmp_path / "lj.pt")
+    assert paths_in(path) == []
+
+
+def paths_in(path):
+    """Records of a file in which the folder of a source file is written."""
+    folders = [str(Path(module.__file__).parent).encode() for module in (models, torch)]
+    with zipfile.ZipFile(path) as archive:
+        return [
+            name for name in archive.namelist() if any(f in archive.read(name) for f in folders)
+        ]
 
 
 def test_dtype_of_an_exported_file_is_fixed(tmp_path):

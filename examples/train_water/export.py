@@ -13,6 +13,8 @@ from direct_head import PairForceHead, WaterModel
 from metatomic.torch import AtomisticModel, ModelCapabilities, ModelMetadata, ModelOutput
 from metatrain.pet import PET
 
+from md_bridge.export.files import save_atomically
+
 DESCRIPTION = """Liquid water (H, O). FOR DEMONSTRATION ONLY: not for research results.
 Trained on GFN1-xTB energies, forces and stresses of 586 periodic boxes of 27 molecules (81 atoms)
 near 1 g/cm^3, taken at 330 K and 700 K, half of them strained and rattled. The direct forces and
@@ -82,21 +84,6 @@ def atomistic_model(pet: PET, head: PairForceHead) -> AtomisticModel:
     return AtomisticModel(model.eval(), metadata, capabilities)
 
 
-def drop_source_paths(path: str) -> None:
-    """Rewrite a TorchScript file without its debug records, which hold paths of this machine."""
-    reader = torch._C.PyTorchFileReader(path)
-    kept = {
-        name: reader.get_record(name)
-        for name in reader.get_all_records()
-        # the writer makes these two itself
-        if not name.endswith(".debug_pkl") and name not in ("version", ".data/serialization_id")
-    }
-    writer = torch._C.PyTorchFileWriter(path)
-    for name, data in kept.items():
-        writer.write_record(name, data, len(data))
-    writer.write_end_of_file()
-
-
 @click.command()
 @click.argument("checkpoint", type=click.Path(exists=True, dir_okay=False))
 @click.argument("head", type=click.Path(exists=True, dir_okay=False))
@@ -106,8 +93,7 @@ def main(checkpoint: str, head: str, out: str) -> None:
 
     Example: python export.py model.ckpt direct_head.pt --out water.pt
     """
-    atomistic_model(load_backbone(checkpoint), load_head(head)).save(out)
-    drop_source_paths(out)
+    save_atomically(atomistic_model(load_backbone(checkpoint), load_head(head)), out)
     click.echo(f"{out}: {Path(out).stat().st_size / 1e6:.2f} MB")
 
 

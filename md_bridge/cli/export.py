@@ -17,6 +17,7 @@ Examples:
   md-bridge export trained.ckpt -o model.pt
   md-bridge export upet:pet-mad-s -o pet-mad.pt
   md-bridge export old.pt -o new.pt --keep energy/pbe --metadata about.json
+  md-bridge export short.pt -o right.pt --interaction-range 12
   md-bridge export python:lennard_jones:argon -o lj.pt --elements Ar \\
       --cutoff 8.5 --layers 1 --dtype float64
 """
@@ -47,9 +48,23 @@ Examples:
 @click.option("--strict", is_flag=True, help="Write nothing if a check fails (exit code 3).")
 @click.option("--elements", help="For python: sources. Elements it knows: O,H.")
 @click.option("--cutoff", type=float, help="For python: sources. Cutoff of the pair list.")
-@click.option("--layers", type=int, help="For python: sources. Message-passing layers.")
+@click.option(
+    "--layers",
+    type=int,
+    help="Message-passing layers: python: sources need it; a file may declare too few.",
+)
+@click.option(
+    "--interaction-range",
+    type=float,
+    help="For files that declare too short a one (the check of locality says so), in Å.",
+)
 @click.option("--length-unit", help="For python: sources. Default: angstrom.")
 @click.option("--energy-unit", help="For python: sources. Default: eV.")
+@click.option(
+    "--structures",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Check on these (any file ASE reads), and guess M. Default: structures are made up.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the checks as JSON, and no table.")
 def export(
     source: str,
@@ -63,8 +78,10 @@ def export(
     elements: str | None,
     cutoff: float | None,
     layers: int | None,
+    interaction_range: float | None,
     length_unit: str | None,
     energy_unit: str | None,
+    structures: Path | None,
     as_json: bool,
 ) -> None:
     """Export SOURCE to a file that LAMMPS, i-PI and ASE run, and check it.
@@ -78,31 +95,32 @@ def export(
     from md_bridge.export.errors import ExportError
     from md_bridge.export.files import check_destination, errors_of_writing, save_atomically
     from md_bridge.export.sources import build_model
+    from md_bridge.export.structures import read_structures, spread
 
     warnings.filterwarnings("ignore", category=DeprecationWarning)
     console = Console(stderr=as_json)
+    options = {
+        "dtype": dtype,
+        "outputs": outputs,
+        "devices": devices,
+        "interaction_range": interaction_range,
+        "layers": layers,
+        "trust": trust,
+        "elements": [symbol.strip() for symbol in elements.split(",")] if elements else None,
+        "cutoff": cutoff,
+        "length_unit": length_unit,
+        "energy_unit": energy_unit,
+    }
+    given = {
+        name: value
+        for name, value in options.items()
+        if value not in (None, ()) and value is not False
+    }
     try:
         check_destination(out)
         with console.status("building the model"):
-            model = build_model(
-                source,
-                file_options={
-                    "dtype": dtype,
-                    "outputs": list(outputs) or None,
-                    "devices": list(devices) or None,
-                    "trust": trust,
-                },
-                module_options={
-                    "elements": (
-                        [symbol.strip() for symbol in elements.split(",")] if elements else None
-                    ),
-                    "cutoff": cutoff,
-                    "layers": layers,
-                    "length_unit": length_unit,
-                    "energy_unit": energy_unit,
-                },
-                metadata=read_metadata(metadata),
-            )
+            model = build_model(source, given, read_metadata(metadata))
+            chosen = None if structures is None else spread(read_structures(structures), 2)
         with errors_of_writing(out):
             temporary = tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.stem}-")
         with temporary as folder:
@@ -111,6 +129,7 @@ def export(
                 checks = list(
                     iterate_checks(
                         written,
+                        chosen,
                         eager=None if Path(source).suffix == ".pt" else model,
                         progress=lambda name: status.update(f"checking: {name}"),
                     )

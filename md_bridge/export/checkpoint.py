@@ -10,15 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from metatomic.torch import AtomisticModel, ModelMetadata
+from metatomic.torch import AtomisticModel, ModelMetadata, unit_conversion_factor
 
 from .errors import ExportError
 from .files import check_destination, save_atomically
 from .metadata import merge_metadata, parse_metadata
 from .model_file import Kind, identify, load_exported
+from .options import DTYPES, FileOptions
 from .outputs import keep_outputs
-
-DTYPES = {"float32": torch.float32, "float64": torch.float64}
 
 
 def export_file(
@@ -28,6 +27,8 @@ def export_file(
     dtype: str | None = None,
     outputs: Sequence[str] | None = None,
     devices: Sequence[str] | None = None,
+    interaction_range: float | None = None,
+    layers: int | None = None,
     metadata: Mapping[str, Any] | ModelMetadata | None = None,
     trust: bool = False,
 ) -> Path:
@@ -38,46 +39,66 @@ def export_file(
     :param dtype: ``"float32"`` or ``"float64"``; None: that of the training. Checkpoints only
     :param outputs: outputs (and variants, ``energy/pbe``) to keep; None: all
     :param devices: device types the file may run on, the best first; None: those of the model
+    :param interaction_range: in Å, where the source declares too short a one (the check of locality
+        says so, and which is right); None: as declared
+    :param layers: the same in cutoffs: how many times information travels a cutoff
     :param metadata: added to what the source says; as in :func:`md_bridge.export.export_module`
     :param trust: load a checkpoint even if that runs code stored in it
     :returns: the path written
     :raises ExportError: with what was expected and what was found
     """
     path = check_destination(path)
-    model = build_file_model(
-        source, dtype=dtype, outputs=outputs, devices=devices, metadata=metadata, trust=trust
-    )
-    return save_atomically(model, path)
+    options = FileOptions(dtype, outputs, devices, interaction_range, layers, trust)
+    return save_atomically(build_file_model(source, options, metadata), path)
 
 
 def build_file_model(
     source: str | os.PathLike[str],
-    *,
-    dtype: str | None = None,
-    outputs: Sequence[str] | None = None,
-    devices: Sequence[str] | None = None,
+    options: FileOptions,
     metadata: Mapping[str, Any] | ModelMetadata | None = None,
-    trust: bool = False,
 ) -> AtomisticModel:
     """The model that :func:`export_file` saves; still in Python if it comes from a checkpoint."""
     added = parse_metadata(metadata)
-    if dtype is not None and dtype not in DTYPES:
-        raise ExportError(f"unknown dtype '{dtype}'; expected 'float32' or 'float64'")
     if identify(source) is Kind.EXPORTED:
         model = load_exported(source)
         found = model.capabilities().dtype
-        if dtype not in (None, found):
+        if options.dtype not in (None, found):
             raise ExportError(
                 f"'{source}' is exported in {found} already; another dtype needs its checkpoint"
             )
     else:
-        model = _export_checkpoint(load_checkpoint(source, trust=trust), source, dtype)
+        checkpoint = load_checkpoint(source, trust=options.trust)
+        model = _export_checkpoint(checkpoint, source, options.dtype)
     return keep_outputs(
         model,
-        outputs=outputs,
-        devices=devices,
+        outputs=options.outputs,
+        devices=options.devices,
         metadata=merge_metadata(model.metadata(), added),
+        interaction_range=_wanted_range(model, options, source),
     )
+
+
+def _wanted_range(
+    model: AtomisticModel, options: FileOptions, source: str | os.PathLike[str]
+) -> float | None:
+    """The interaction range to state instead of the declared one, in Å."""
+    wanted = options.interaction_range
+    if options.layers is not None:
+        cutoffs = [pairs.engine_cutoff("angstrom") for pairs in model.requested_neighbor_lists()]
+        if not cutoffs:
+            raise ExportError(
+                f"'{source}' asks for no pairs, so layers × cutoff has no meaning: give the "
+                "interaction range"
+            )
+        wanted = options.layers * max(cutoffs)
+    declared = model.capabilities().engine_interaction_range("angstrom")
+    if wanted is not None and wanted < declared * (1 - 1e-6):
+        raise ExportError(
+            f"'{source}' declares an interaction range of {declared:g} Å, more than the "
+            f"{wanted:g} Å asked for. A range is only ever made longer: parallel runs with one "
+            "that is too short are wrong"
+        )
+    return wanted
 
 
 def load_checkpoint(path: str | os.PathLike[str], *, trust: bool = False) -> dict[str, Any]:
@@ -153,12 +174,13 @@ def _with_true_range(module: torch.nn.Module, model: AtomisticModel) -> Atomisti
     ]
     if not ranges:
         return model
+    to_angstrom = unit_conversion_factor(model.capabilities().length_unit, "angstrom")
     return keep_outputs(
         model,
         outputs=None,
         devices=None,
         metadata=model.metadata(),
-        interaction_range=max(ranges),
+        interaction_range=max(ranges) * to_angstrom,
     )
 
 

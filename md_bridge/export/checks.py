@@ -7,6 +7,7 @@ drown in the rounding of single precision.
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -236,6 +237,25 @@ def check_locality(runner: Runner, elements: Sequence[int], seed: int = 0) -> Ch
             else "the model gives no energies of atoms, or asks for no pairs"
         )
         return Check(name, None, float("nan"), "eV", None, f"not checked: {why}")
+    change, size = _change_from_outside(runner, elements, reach, seed)
+    tolerance = size * (1e-10 if runner.is_double else 1e-5)
+    detail = (
+        f"change of an atom's energy (or direct force) when atoms beyond the declared range of "
+        f"{reach:.2f} Å move. If it fails, the range is declared too short (layers × cutoff), and "
+        "parallel runs would be wrong"
+    )
+    if not change <= tolerance:
+        detail += _right_range(runner, elements, seed)
+    return judge(name, change, "eV", tolerance, detail)
+
+
+def _change_from_outside(
+    runner: Runner, elements: Sequence[int], reach: float, seed: int
+) -> tuple[float, float]:
+    """What an atom notices when others move that are farther away than ``reach``, Å.
+
+    :returns: change of its energy (or direct force, if larger), and the size of its energy
+    """
     cutoff = runner.cutoffs[-1]
     near = check_structures.ball(elements, reach + cutoff, 0.6 * cutoff)
     distances = near.get_distances(0, np.arange(len(near)))
@@ -249,16 +269,21 @@ def check_locality(runner: Runner, elements: Sequence[int], seed: int = 0) -> Ch
     change = abs(a.energies[0] - b.energies[0])
     if a.direct_forces is not None and b.direct_forces is not None:
         change = max(change, float(np.abs(a.direct_forces[0] - b.direct_forces[0]).max()))
-    size = max(abs(a.energies[0]), 1.0)
-    return judge(
-        name,
-        change,
-        "eV",
-        size * (1e-10 if runner.is_double else 1e-5),
-        f"change of an atom's energy (or direct force) when atoms beyond the declared range of "
-        f"{reach:.2f} Å move. If it fails, the range is declared too short (layers × cutoff), and "
-        "parallel runs would be wrong",
-    )
+    return change, max(abs(a.energies[0]), 1.0)
+
+
+def _right_range(runner: Runner, elements: Sequence[int], seed: int, most: int = 8) -> str:
+    """The first multiple of the cutoff that is a true range, as advice."""
+    cutoff = runner.cutoffs[-1]
+    for layers in range(math.floor(runner.interaction_range / cutoff) + 1, most + 1):
+        change, size = _change_from_outside(runner, elements, layers * cutoff, seed)
+        if change <= size * (1e-10 if runner.is_double else 1e-5):
+            return (
+                f". It holds for {layers} × the cutoff = {layers * cutoff:g} Å: state that with "
+                f"md-bridge export (--layers {layers}, or --interaction-range "
+                f"{layers * cutoff:g})"
+            )
+    return f". Even {most} × the cutoff is too short"
 
 
 def check_isolated_atoms(runner: Runner, elements: Sequence[int]) -> Check:

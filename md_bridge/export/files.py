@@ -60,6 +60,7 @@ def save_atomically(model: AtomisticModel, path: str | os.PathLike[str]) -> Path
                 # torch deprecates TorchScript, which metatomic's format is made of
                 warnings.filterwarnings("ignore", "`torch.jit", DeprecationWarning)
                 model.save(partial)
+            drop_source_paths(partial)
             with open(partial, "rb") as file:
                 os.fsync(file.fileno())
             os.replace(partial, path)
@@ -67,6 +68,25 @@ def save_atomically(model: AtomisticModel, path: str | os.PathLike[str]) -> Path
             cause = error.__cause__ or error
             raise ExportError(f"could not write '{path}': {cause}") from error
     return path
+
+
+def drop_source_paths(path: str | os.PathLike[str]) -> None:
+    """Rewrite a TorchScript file without its debug records.
+
+    They hold the path of every source file the model was compiled from, on the machine of whoever
+    exported it. Messages of the model itself are in its code, and stay.
+    """
+    reader = torch._C.PyTorchFileReader(str(path))
+    kept = {
+        name: reader.get_record(name)
+        for name in reader.get_all_records()
+        # the writer makes these two itself
+        if not name.endswith(".debug_pkl") and name not in ("version", ".data/serialization_id")
+    }
+    writer = torch._C.PyTorchFileWriter(str(path))
+    for name, data in kept.items():
+        writer.write_record(name, data, len(data))
+    writer.write_end_of_file()
 
 
 def _upper_size(model: torch.nn.Module) -> int:

@@ -3,31 +3,21 @@
 from __future__ import annotations
 
 import copy
-import math
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
-from ase.data import atomic_numbers, chemical_symbols
-from metatomic.torch import (
-    AtomisticModel,
-    ModelCapabilities,
-    ModelMetadata,
-    ModelOutput,
-    unit_conversion_factor,
-)
+from metatomic.torch import AtomisticModel, ModelCapabilities, ModelMetadata, ModelOutput
 
 from .compilation import compile_module
-from .errors import ExportError, nearest
+from .errors import ExportError
 from .files import check_destination, save_atomically
 from .metadata import parse_metadata
 from .metatomic_model import PlainModuleModel
+from .options import DTYPES, ModuleOptions
 from .probe import OUTPUT_NAMES, Probe, probe_module
-
-DTYPES = {"float32": torch.float32, "float64": torch.float64}
-DEVICES = ("cpu", "cuda", "mps")  # the device types of metatomic
 
 
 def export_module(
@@ -84,120 +74,35 @@ def export_module(
     :raises ExportError: with what was expected and what was found
     """
     path = check_destination(path)
-    model = build_module_model(
-        module,
-        elements=elements,
-        cutoff=cutoff,
-        layers=layers,
-        length_unit=length_unit,
-        energy_unit=energy_unit,
-        dtype=dtype,
-        devices=devices,
-        metadata=metadata,
-    )
-    return save_atomically(model, path)
+    options = ModuleOptions(elements, cutoff, layers, length_unit, energy_unit, dtype, devices)
+    return save_atomically(build_module_model(module, options, metadata), path)
 
 
 def build_module_model(
     module: torch.nn.Module,
-    *,
-    elements: Sequence[str | int],
-    cutoff: float,
-    layers: int,
-    length_unit: str = "angstrom",
-    energy_unit: str = "eV",
-    dtype: str = "float32",
-    devices: Sequence[str] = ("cuda", "cpu"),
+    options: ModuleOptions,
     metadata: Mapping[str, Any] | ModelMetadata | None = None,
 ) -> AtomisticModel:
     """The model that :func:`export_module` saves, still in Python."""
-    numbers = parse_elements(elements)
-    _check_numbers(cutoff, layers)
-    _check_units(length_unit, energy_unit)
-    _check_devices(devices)
-    if dtype not in DTYPES:
-        raise ExportError(f"unknown dtype '{dtype}'; expected 'float32' or 'float64'")
     if not isinstance(module, torch.nn.Module):
         raise ExportError(f"expected a torch.nn.Module, found a {type(module).__name__}")
-
-    module = copy.deepcopy(module).to(device="cpu", dtype=DTYPES[dtype]).eval()
-    probe = probe_module(module, numbers, cutoff, DTYPES[dtype])
+    dtype = DTYPES[options.dtype]
+    module = copy.deepcopy(module).to(device="cpu", dtype=dtype).eval()
+    probe = probe_module(module, options.atomic_types, options.cutoff, dtype)
     compile_module(module)
 
     return AtomisticModel(
-        PlainModuleModel(module, float(cutoff), probe.stress_per_atom).eval(),
+        PlainModuleModel(module, float(options.cutoff), probe.stress_per_atom).eval(),
         parse_metadata(metadata, default_name=type(module).__name__),
         ModelCapabilities(
-            outputs=_declare_outputs(probe, length_unit, energy_unit),
-            atomic_types=numbers,
-            interaction_range=float(layers * cutoff),
-            length_unit=length_unit,
-            supported_devices=list(devices),
-            dtype=dtype,
+            outputs=_declare_outputs(probe, options.length_unit, options.energy_unit),
+            atomic_types=options.atomic_types,
+            interaction_range=float(options.layers * options.cutoff),
+            length_unit=options.length_unit,
+            supported_devices=list(options.devices),
+            dtype=options.dtype,
         ),
     )
-
-
-def parse_elements(elements: Sequence[str | int]) -> list[int]:
-    """Atomic numbers of ``elements`` (symbols or atomic numbers), in the order given.
-
-    :raises ExportError: no element, an unknown one, or one given twice
-    """
-    if isinstance(elements, str):
-        raise ExportError(
-            f"elements should be a list such as ['O', 'H'], found the string '{elements}'"
-        )
-    numbers = []
-    for element in elements:
-        if isinstance(element, str):
-            if element not in atomic_numbers:
-                raise ExportError(
-                    f"unknown element '{element}'.{nearest(element.capitalize(), chemical_symbols)}"
-                )
-            number = atomic_numbers[element]
-        else:
-            number = int(element)
-        if not 1 <= number < len(chemical_symbols):
-            raise ExportError(f"no element has the atomic number {number}")
-        if number in numbers:
-            raise ExportError(f"element '{chemical_symbols[number]}' is given twice")
-        numbers.append(number)
-    if not numbers:
-        raise ExportError("the list of elements is empty; give those the model was trained on")
-    return numbers
-
-
-def _check_numbers(cutoff: float, layers: int) -> None:
-    if not (math.isfinite(cutoff) and cutoff > 0):
-        raise ExportError(f"the cutoff should be a positive number, found {cutoff}")
-    if isinstance(layers, bool) or int(layers) != layers or layers < 1:
-        raise ExportError(f"layers should be a whole number, 1 or more, found {layers}")
-
-
-def _check_units(length_unit: str, energy_unit: str) -> None:
-    for what, unit, standard in (
-        ("length_unit", length_unit, "angstrom"),
-        ("energy_unit", energy_unit, "eV"),
-    ):
-        try:
-            if not unit:
-                raise ValueError("it is empty")
-            unit_conversion_factor(unit, standard)
-        except (RuntimeError, ValueError) as error:
-            reason = str(error).strip().splitlines()[0]
-            raise ExportError(
-                f"{what} '{unit}' is not a unit like '{standard}': {reason}"
-            ) from error
-
-
-def _check_devices(devices: Sequence[str]) -> None:
-    if isinstance(devices, str) or not devices:
-        raise ExportError(f"devices should be a list such as ['cuda', 'cpu'], found {devices!r}")
-    for device in devices:
-        if device not in DEVICES:
-            raise ExportError(
-                f"unknown device '{device}'; expected cpu, cuda or mps.{nearest(device, DEVICES)}"
-            )
 
 
 def _declare_outputs(probe: Probe, length_unit: str, energy_unit: str) -> dict[str, ModelOutput]:

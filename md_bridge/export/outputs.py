@@ -16,6 +16,7 @@ from metatomic.torch import (
     ModelOutput,
     NeighborListOptions,
     System,
+    unit_conversion_factor,
 )
 
 from .errors import ExportError, nearest
@@ -66,7 +67,7 @@ def keep_outputs(
 
     :param outputs: names to keep, with their variants; None: all
     :param devices: device types, the best first; None: all
-    :param interaction_range: in the length unit of the model; None: as declared. Never shortened
+    :param interaction_range: in Å; None: as declared. Never shortened
     :raises ExportError: an output or device that the model does not have; no energy left
     """
     old = model.capabilities()
@@ -92,10 +93,12 @@ def keep_outputs(
                     f"the model does not run on '{device}'; it runs on "
                     f"{', '.join(old.supported_devices)}.{nearest(device, old.supported_devices)}"
                 )
+    to_own_unit = unit_conversion_factor("angstrom", old.length_unit)
+    wanted = (interaction_range or 0.0) * to_own_unit
     capabilities = ModelCapabilities(
         outputs=declared,
         atomic_types=old.atomic_types,
-        interaction_range=max(old.interaction_range, interaction_range or 0.0),
+        interaction_range=max(old.interaction_range, wanted),
         length_unit=old.length_unit,
         supported_devices=list(devices or old.supported_devices),
         dtype=old.dtype,

@@ -26,8 +26,7 @@ from vesin.metatomic import NeighborList
 
 from .errors import ExportError
 from .model_file import load_exported
-
-_DTYPES = {"float32": torch.float32, "float64": torch.float64}
+from .options import DTYPES
 
 
 @dataclass
@@ -71,7 +70,7 @@ class Runner:
     ) -> None:
         self.model: Any = load_exported(model) if isinstance(model, str | os.PathLike) else model
         self.capabilities = self.model.capabilities()
-        self.dtype = _DTYPES[self.capabilities.dtype]
+        self.dtype = DTYPES[self.capabilities.dtype]
         if double and self.dtype != torch.float64:
             self.model = self.model.to(torch.float64)
             self.dtype = torch.float64

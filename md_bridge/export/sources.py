@@ -6,6 +6,7 @@ import importlib
 import re
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -15,67 +16,64 @@ from metatomic.torch import AtomisticModel
 from .checkpoint import build_file_model
 from .errors import ExportError, nearest
 from .module import build_module_model
+from .options import FileOptions, ModuleOptions
 
 UPET_REPOSITORY = "lab-cosmo/upet"
 _UPET_FILE = re.compile(r"models/(?P<name>.+)-v?(?P<version>\d+\.\d+\.\d+)\.ckpt")
 
 
 def build_model(
-    source: str,
-    *,
-    file_options: Mapping[str, Any],
-    module_options: Mapping[str, Any],
-    metadata: Mapping[str, Any] | None = None,
+    source: str, given: Mapping[str, Any], metadata: Mapping[str, Any] | None = None
 ) -> AtomisticModel:
     """The model that ``source`` names, not yet saved.
 
     :param source: path of a ``.ckpt`` or ``.pt``; ``upet:pet-mad-s``, ``upet:pet-mad-s@1.0.2``;
         ``python:package.module:factory``, a function without arguments that returns a torch module
-    :param file_options: ``dtype``, ``outputs``, ``devices``, ``trust`` of
-        :func:`md_bridge.export.export_file`; None where not given
-    :param module_options: ``elements``, ``cutoff``, ``layers``, ``length_unit``, ``energy_unit`` of
-        :func:`md_bridge.export.export_module`; None where not given
+    :param given: the options given, by name: fields of :class:`ModuleOptions` for Python code, of
+        :class:`FileOptions` for all else
     :raises ExportError: with what was expected and what was found
     """
     kind, colon, rest = source.partition(":")
     if colon and kind == "python":
-        return _from_python(rest, file_options, module_options, metadata)
-    for name, value in module_options.items():
-        if value is not None:
-            raise ExportError(
-                f"{name} is for python: sources only: '{source}' says what it has by itself"
-            )
-    if colon and kind == "upet":
-        return build_file_model(download_upet(rest), metadata=metadata, **file_options)
-    if colon and not Path(source).exists() and re.fullmatch(r"[a-z]{3,}", kind):
+        options = _module_options(given)
+        return build_module_model(call_factory(rest), options, metadata)
+    is_file = not colon or Path(source).exists() or not re.fullmatch(r"[a-z]{3,}", kind)
+    if not is_file and kind != "upet":
         raise ExportError(
             f"unknown kind of source '{kind}:'; expected a file, upet:NAME or "
             f"python:package.module:factory.{nearest(kind, ('upet', 'python'))}"
         )
-    return build_file_model(source, metadata=metadata, **file_options)
+    for name in given:
+        if name not in _names(FileOptions):
+            raise ExportError(
+                f"{_flag(name)} is for python: sources only: '{source}' says what it has by itself"
+            )
+    path = Path(source) if is_file else download_upet(rest)
+    return build_file_model(path, FileOptions(**given), metadata)
 
 
-def _from_python(
-    target: str,
-    file_options: Mapping[str, Any],
-    module_options: Mapping[str, Any],
-    metadata: Mapping[str, Any] | None,
-) -> AtomisticModel:
-    missing = [name for name in ("elements", "cutoff", "layers") if module_options[name] is None]
+def _module_options(given: Mapping[str, Any]) -> ModuleOptions:
+    missing = [_flag(name) for name in ("elements", "cutoff", "layers") if name not in given]
     if missing:
-        raise ExportError(
-            f"a torch module does not say its {', '.join(missing)}: give "
-            + " ".join(f"--{name}" for name in missing)
-        )
-    if file_options.get("outputs"):
+        names = ", ".join(flag.lstrip("-") for flag in missing)
+        raise ExportError(f"a torch module does not say its {names}: give {' '.join(missing)}")
+    if "outputs" in given:
         raise ExportError(
             "the outputs of a torch module are those that its forward returns; change them there"
         )
-    options = {name: value for name, value in module_options.items() if value is not None}
-    for name in ("dtype", "devices"):
-        if file_options.get(name):
-            options[name] = file_options[name]
-    return build_module_model(call_factory(target), metadata=metadata, **options)
+    if "interaction_range" in given:
+        raise ExportError(
+            "the interaction range of a torch module is layers × cutoff: change --layers"
+        )
+    return ModuleOptions(**{name: given[name] for name in given if name in _names(ModuleOptions)})
+
+
+def _names(options: type) -> list[str]:
+    return [field.name for field in fields(options)]
+
+
+def _flag(name: str) -> str:
+    return "--" + name.replace("_", "-")
 
 
 def call_factory(target: str) -> torch.nn.Module:
