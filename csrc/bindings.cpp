@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -13,6 +14,7 @@
 #include "model.hpp"
 #include "mts.hpp"
 #include "pairs.hpp"
+#include "rotations.hpp"
 #include "structure.hpp"
 #include "threads.hpp"
 
@@ -171,17 +173,46 @@ void bind_evaluation(py::module_& module) {
       .def_property_readonly("total", &Timings::total);
 }
 
+void bind_rotations(py::module_& module) {
+  module.attr("SYMMETRIZATIONS") = py::tuple(py::cast(symmetrization_names()));
+  module.def(
+      "rotation_group",
+      [](const std::string& name) {
+        const auto group = rotation_group(name);
+        Array array(std::vector<py::ssize_t>{static_cast<py::ssize_t>(group.size()), 3, 3});
+        double* out = array.mutable_data();
+        for (const Rotation& rotation : group)
+          out = std::copy(rotation.begin(), rotation.end(), out);
+        return array;
+      },
+      py::arg("name"));
+  module.def(
+      "random_rotation",
+      [](std::uint64_t seed, std::uint64_t draw) {
+        return matrix_to_array(random_rotation(seed, draw));
+      },
+      py::arg("seed"), py::arg("draw"));
+}
+
 void bind_engine(py::module_& module) {
   py::class_<EngineOptions>(module, "EngineOptions")
       .def(py::init([](const std::string& variant, const std::string& direct_variant,
                        const std::string& uncertainty_variant, bool remove_net_force,
-                       bool check_consistency) {
-             return EngineOptions{variant, direct_variant, uncertainty_variant, remove_net_force,
-                                  check_consistency};
+                       bool check_consistency, const std::string& symmetrize,
+                       std::optional<std::uint64_t> seed, std::int64_t atoms_per_forward) {
+             return EngineOptions{variant,
+                                  direct_variant,
+                                  uncertainty_variant,
+                                  remove_net_force,
+                                  check_consistency,
+                                  symmetrize,
+                                  seed,
+                                  atoms_per_forward};
            }),
            py::kw_only(), py::arg("variant") = "", py::arg("direct_variant") = "",
            py::arg("uncertainty_variant") = "", py::arg("remove_net_force") = true,
-           py::arg("check_consistency") = false);
+           py::arg("check_consistency") = false, py::arg("symmetrize") = "none",
+           py::arg("seed") = py::none(), py::arg("atoms_per_forward") = 0);
   py::class_<Engine, std::shared_ptr<Engine>>(module, "Engine")
       .def(py::init<std::shared_ptr<Model>, EngineOptions>(), py::arg("model"), py::arg("options"))
       .def(
@@ -203,6 +234,8 @@ void bind_engine(py::module_& module) {
           py::call_guard<py::gil_scoped_release>())
       .def("require", &Engine::require, py::arg("wanted"))
       .def("require_types", &Engine::require_types, py::arg("types"))
+      .def("set_draw", &Engine::set_draw, py::arg("draw"))
+      .def_property_readonly("copies", &Engine::copies)
       .def_property_readonly("model", &Engine::model)
       .def_property_readonly("timings", &Engine::timings)
       .def("reset_timings", &Engine::reset_timings);
@@ -232,6 +265,7 @@ PYBIND11_MODULE(_core, module) {
   bind_structure(module);
   bind_model(module);
   bind_evaluation(module);
+  bind_rotations(module);
   bind_engine(module);
   module.def("available_cores", &available_cores);
   module.def("choose_threads", &choose_threads, py::arg("requested"), py::arg("ranks_on_node"));

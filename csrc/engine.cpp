@@ -10,7 +10,7 @@
 #include "backend.hpp"
 #include "direct_forces.hpp"
 #include "error.hpp"
-#include "matrix3.hpp"
+#include "packing.hpp"
 
 namespace mdbridge {
 
@@ -30,106 +30,6 @@ class Stopwatch {
   double& sum_;
   std::chrono::steady_clock::time_point start_;
 };
-
-/// A copy of host data on the model's device, in the given type.
-template <typename T>
-torch::Tensor to_tensor(const T* data, std::vector<std::int64_t> shape, torch::Dtype host_type,
-                        torch::Dtype type, torch::Device device) {
-  return torch::from_blob(const_cast<T*>(data), shape, host_type)
-      .to(device, type, /*non_blocking=*/false, /*copy=*/true);
-}
-
-/// The tensors of one structure, and the leaves that gradients are taken with respect to.
-struct Packed {
-  BackendStructure structure;
-  torch::Tensor positions;
-  torch::Tensor strain;
-};
-
-void pack_pairs(const Structure& structure, const Pairs& pairs, const Backend& backend,
-                SelectedPairs& selected, BackendStructure& out) {
-  for (const auto& request : backend.pair_requests()) {
-    pairs.select(structure, request.cutoff, request.full, selected);
-    out.pairs.push_back({to_tensor(selected.labels.data(), {selected.size(), 5}, torch::kInt32,
-                                   torch::kInt32, backend.device()),
-                         to_tensor(selected.vectors.data(), {selected.size(), 3}, torch::kFloat64,
-                                   backend.dtype(), backend.device())});
-  }
-}
-
-Packed pack(const Structure& structure, const Backend& backend, const Wanted& wanted) {
-  Packed packed;
-  const auto device = backend.device();
-  const auto dtype = backend.dtype();
-  const std::int64_t count = structure.size();
-  packed.positions =
-      to_tensor(structure.positions.data(), {count, 3}, torch::kFloat64, dtype, device);
-  auto cell = to_tensor(structure.cell.data(), {3, 3}, torch::kFloat64, dtype, device);
-  auto& out = packed.structure;
-  out.types = to_tensor(structure.types.data(), {count}, torch::kInt32, torch::kInt32, device);
-  out.periodic = to_tensor(structure.periodic.data(), {3}, torch::kBool, torch::kBool, device);
-  out.owned = structure.owned_size();
-  out.positions = packed.positions;
-  out.cell = cell;
-  if (wanted.gradient()) packed.positions.requires_grad_(true);
-  if (wanted.conservative_virial) {
-    packed.strain = torch::eye(3, torch::TensorOptions().dtype(dtype).device(device));
-    packed.strain.requires_grad_(true);
-    out.positions = packed.positions.matmul(packed.strain);
-    out.cell = cell.matmul(packed.strain);
-  }
-  return packed;
-}
-
-struct Gradients {
-  std::vector<torch::Tensor> positions;
-  std::vector<torch::Tensor> strains;
-};
-
-Gradients differentiate(const torch::Tensor& energy, const std::vector<Packed>& packed,
-                        const Wanted& wanted) {
-  Gradients gradients;
-  if (!wanted.gradient()) return gradients;
-  const auto count = packed.size();
-  // a structure without pairs has a constant energy, which is in no graph at all
-  if (!energy.requires_grad()) {
-    for (const auto& one : packed) {
-      gradients.positions.push_back(torch::zeros_like(one.positions));
-      if (wanted.conservative_virial) gradients.strains.push_back(torch::zeros_like(one.strain));
-    }
-    return gradients;
-  }
-  std::vector<torch::Tensor> leaves;
-  for (const auto& one : packed) leaves.push_back(one.positions);
-  if (wanted.conservative_virial) {
-    for (const auto& one : packed) leaves.push_back(one.strain);
-  }
-  auto all = torch::autograd::grad({energy.sum()}, leaves, /*grad_outputs=*/{},
-                                   /*retain_graph=*/false, /*create_graph=*/false,
-                                   /*allow_unused=*/true);
-  for (std::size_t k = 0; k < all.size(); ++k) {
-    if (!all[k].defined()) all[k] = torch::zeros_like(leaves[k]);
-    (k < count ? gradients.positions : gradients.strains).push_back(all[k]);
-  }
-  return gradients;
-}
-
-std::vector<double> to_host(const torch::Tensor& tensor, double factor = 1.0) {
-  const auto host = tensor.detach().to(torch::kCPU, torch::kFloat64).contiguous();
-  const double* data = host.data_ptr<double>();
-  std::vector<double> values(data, data + host.numel());
-  if (factor != 1.0) {
-    for (double& value : values) value *= factor;
-  }
-  return values;
-}
-
-std::array<double, 9> to_symmetric(const torch::Tensor& tensor, double factor) {
-  const auto values = to_host(tensor, factor);
-  std::array<double, 9> matrix{};
-  std::copy(values.begin(), values.end(), matrix.begin());
-  return matrix3::symmetrized(matrix);
-}
 
 void check_forces(const std::vector<double>& forces, const char* kind, const Structure& structure) {
   for (std::size_t i = 0; i < forces.size(); ++i) {
@@ -171,44 +71,6 @@ void remove_net(const Structure& structure, std::vector<double>& forces) {
   }
 }
 
-std::vector<Evaluation> unpack(const std::vector<Configuration>& batch,
-                               const BackendRequest& request, const BackendResult& result,
-                               const Gradients& gradients, const Wanted& wanted,
-                               bool remove_net_force) {
-  std::vector<Evaluation> evaluations(batch.size());
-  std::int64_t start = 0;
-  for (std::size_t s = 0; s < batch.size(); ++s) {
-    const Structure& structure = *batch[s].structure;
-    Evaluation& out = evaluations[s];
-    const std::int64_t end = start + structure.size();
-    const auto row = static_cast<std::int64_t>(s);
-    if (request.energy_per_atom) {
-      auto energies = to_host(result.energy.slice(0, start, end));
-      for (const double energy : energies) out.energy += energy;
-      if (wanted.atomic_energies) out.atomic_energies = std::move(energies);
-    } else if (result.energy.defined()) {
-      out.energy = result.energy.select(0, row).detach().to(torch::kFloat64).item<double>();
-    }
-    if (wanted.conservative_forces) {
-      out.conservative_forces = to_host(gradients.positions[s], -1.0);
-    }
-    if (wanted.conservative_virial) {
-      out.conservative_virial = to_symmetric(gradients.strains[s], -1.0);
-    }
-    if (wanted.direct_forces) {
-      out.direct_forces = to_host(result.direct_forces.slice(0, start, end));
-    }
-    if (wanted.direct_virial) {
-      out.direct_virial = to_symmetric(result.direct_stress.select(0, row), -structure.volume());
-    }
-    if (wanted.uncertainty) out.uncertainty = to_host(result.uncertainty.slice(0, start, end));
-    check_finite(out, structure);
-    if (wanted.direct_forces && remove_net_force) remove_net(structure, out.direct_forces);
-    start = end;
-  }
-  return evaluations;
-}
-
 /// Own variant of an output: `own` if given ("-" stands for the default one), else the common one.
 std::string resolve_variant(const std::string& own, const std::string& common) {
   if (own == "-") return "";
@@ -243,8 +105,28 @@ BackendRequest make_request(Model& model, const EngineOptions& options, const Wa
 
 }  // namespace
 
+/// One structure of the batch, as it is or rotated.
+struct Engine::Copy {
+  std::size_t original;
+  std::optional<Rotation> rotation;
+};
+
 Engine::Engine(std::shared_ptr<Model> model, EngineOptions options)
-    : model_(std::move(model)), options_(std::move(options)) {}
+    : model_(std::move(model)),
+      options_(std::move(options)),
+      group_(rotation_group(options_.symmetrize)) {
+  if (options_.seed && options_.symmetrize != "random") {
+    throw Error("a seed has no effect without symmetrize random, found symmetrize " +
+                options_.symmetrize + ": leave the seed out");
+  }
+  if (options_.atoms_per_forward < 0) {
+    throw Error("atoms_per_forward must be a number of atoms, or 0 (choose), got " +
+                std::to_string(options_.atoms_per_forward));
+  }
+  if (options_.atoms_per_forward == 0) {
+    options_.atoms_per_forward = model_->backend().device().is_cpu() ? 256 : 2048;
+  }
+}
 
 void Engine::require(const Wanted& wanted) const { make_request(*model_, options_, wanted); }
 
@@ -310,19 +192,95 @@ std::vector<Evaluation> Engine::evaluate_occupied(const std::vector<Configuratio
 
 std::vector<Evaluation> Engine::run_model(const std::vector<Configuration>& batch,
                                           const Wanted& wanted) {
+  const auto originals = prepare(batch);
+  const auto copies = make_copies(batch);
+  std::vector<Evaluation> evaluations(batch.size());
+  for (std::size_t start = 0; start < copies.size();) {
+    std::size_t end = start;
+    std::int64_t atoms = 0;
+    while (end < copies.size()) {
+      atoms += batch[copies[end].original].structure->size();
+      if (copies[end].rotation && end > start && atoms > options_.atoms_per_forward) break;
+      ++end;
+    }
+    const std::span<const Copy> together(&copies[start], end - start);
+    auto found = forward(batch, originals, together, wanted);
+    const Stopwatch watch(timings_.unpacking);
+    for (std::size_t c = 0; c < found.size(); ++c) {
+      Evaluation& sum = evaluations[together[c].original];
+      if (together[c].rotation) {
+        add_rotated_back(found[c], *together[c].rotation, sum);
+      } else {
+        sum = std::move(found[c]);
+      }
+    }
+    start = end;
+  }
+  const Stopwatch watch(timings_.unpacking);
+  ++timings_.evaluations;
+  for (std::size_t s = 0; s < batch.size(); ++s) {
+    if (!group_.empty()) divide(evaluations[s], group_.size());
+    check_finite(evaluations[s], *batch[s].structure);
+    if (wanted.direct_forces && options_.remove_net_force) {
+      remove_net(*batch[s].structure, evaluations[s].direct_forces);
+    }
+  }
+  return evaluations;
+}
+
+/// Bring the pair lists up to date and hand everything to the device.
+std::vector<BackendStructure> Engine::prepare(const std::vector<Configuration>& batch) {
+  Backend& backend = model_->backend();
+  const auto& requests = backend.pair_requests();
+  std::vector<BackendStructure> originals;
+  selected_.resize(batch.size());
+  for (std::size_t s = 0; s < batch.size(); ++s) {
+    const Structure& structure = *batch[s].structure;
+    {
+      const Stopwatch watch(timings_.pairs);
+      batch[s].pairs->update(structure, info().cutoff);
+    }
+    const Stopwatch watch(timings_.packing);
+    selected_[s].resize(requests.size());
+    for (std::size_t n = 0; n < requests.size(); ++n) {
+      batch[s].pairs->select(structure, requests[n].cutoff, requests[n].full, selected_[s][n]);
+    }
+    originals.push_back(to_tensors(structure, selected_[s], backend));
+  }
+  return originals;
+}
+
+std::vector<Engine::Copy> Engine::make_copies(const std::vector<Configuration>& batch) const {
+  std::vector<Copy> copies;
+  for (std::size_t s = 0; s < batch.size(); ++s) {
+    if (options_.symmetrize == "none") {
+      copies.push_back({s, std::nullopt});
+    } else if (options_.symmetrize == "random") {
+      const auto draw = draw_ ? *draw_ : draw_from_positions(*batch[s].structure);
+      copies.push_back({s, random_rotation(options_.seed.value_or(0), draw)});
+    } else {
+      for (const Rotation& rotation : group_) copies.push_back({s, rotation});
+    }
+  }
+  return copies;
+}
+
+/// One forward pass, and the way back if a gradient is wanted.
+std::vector<Evaluation> Engine::forward(const std::vector<Configuration>& batch,
+                                        const std::vector<BackendStructure>& originals,
+                                        std::span<const Copy> copies, const Wanted& wanted) {
   Backend& backend = model_->backend();
   const torch::AutoGradMode grad_mode(wanted.gradient());
   std::vector<Packed> packed;
   std::vector<BackendStructure> structures;
-  for (const auto& one : batch) {
-    {
-      const Stopwatch watch(timings_.pairs);
-      one.pairs->update(*one.structure, info().cutoff);
-    }
+  std::vector<double> volumes;
+  {
     const Stopwatch watch(timings_.packing);
-    packed.push_back(pack(*one.structure, backend, wanted));
-    pack_pairs(*one.structure, *one.pairs, backend, selected_, packed.back().structure);
-    structures.push_back(packed.back().structure);
+    for (const Copy& copy : copies) {
+      packed.push_back(pack(originals[copy.original], copy.rotation, backend.dtype(), wanted));
+      structures.push_back(packed.back().structure);
+      volumes.push_back(batch[copy.original].structure->volume());
+    }
   }
   const auto request = make_request(*model_, options_, wanted);
   BackendResult result;
@@ -336,8 +294,7 @@ std::vector<Evaluation> Engine::run_model(const std::vector<Configuration>& batc
     gradients = differentiate(result.energy, packed, wanted);
   }
   const Stopwatch watch(timings_.unpacking);
-  ++timings_.evaluations;
-  return unpack(batch, request, result, gradients, wanted, options_.remove_net_force);
+  return unpack(packed, volumes, request, result, gradients, wanted);
 }
 
 }  // namespace mdbridge

@@ -1,54 +1,22 @@
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <memory>
+#include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
+#include "evaluation.hpp"
 #include "model.hpp"
 #include "pairs.hpp"
+#include "rotations.hpp"
 #include "structure.hpp"
 #include "visibility.hpp"
 
 namespace mdbridge {
 
-/// What the caller needs. The engine runs the cheapest forward pass that gives it: no gradient
-/// graph unless a conservative quantity is wanted, and one pass for both kinds of forces.
-struct Wanted {
-  bool energy = true;
-  /// Minus the gradient of the energy with respect to the positions.
-  bool conservative_forces = false;
-  /// Minus the gradient of the energy with respect to a strain.
-  bool conservative_virial = false;
-  /// The forces that the model predicts directly.
-  bool direct_forces = false;
-  /// The virial from the stress that the model predicts directly; fully periodic structures only.
-  bool direct_virial = false;
-  bool atomic_energies = false;
-  bool uncertainty = false;
-
-  bool gradient() const { return conservative_forces || conservative_virial; }
-};
-
-/// Results for one structure; what was not wanted is empty or zero. For structures with ghosts the
-/// energy and the direct forces are those of the owned atoms, conservative forces cover all atoms.
-struct Evaluation {
-  /// Potential energy, eV.
-  double energy = 0.0;
-  /// 3N, eV/Å.
-  std::vector<double> conservative_forces;
-  /// W = -dE/d(strain), symmetric 3x3, eV. The stress is -W / volume.
-  std::array<double, 9> conservative_virial{};
-  /// 3N, eV/Å, with the net force (and, without any periodicity, the net torque) removed.
-  std::vector<double> direct_forces;
-  /// -V times the direct stress, symmetric 3x3, eV.
-  std::array<double, 9> direct_virial{};
-  /// N, eV.
-  std::vector<double> atomic_energies;
-  /// N, eV.
-  std::vector<double> uncertainty;
-};
+struct BackendStructure;
 
 /// How the engine treats the model's results.
 struct EngineOptions {
@@ -63,6 +31,14 @@ struct EngineOptions {
   bool remove_net_force = true;
   /// Let metatomic verify the inputs and outputs of every call: slow, for debugging.
   bool check_consistency = false;
+  /// Average over rotated copies of each structure: one of symmetrization_names(). Energies, forces
+  /// and virials are rotated back and averaged; so are the uncertainties, atom by atom.
+  std::string symmetrize = "none";
+  /// Of "random", and refused with anything else; none given: 0.
+  std::optional<std::uint64_t> seed;
+  /// Rotated copies go through the model together up to so many atoms, which bounds the memory; a
+  /// structure is never divided. 0: as many as pay on the device, 256 on a CPU and 2048 on a GPU.
+  std::int64_t atoms_per_forward = 0;
 };
 
 /// Where the time went, in seconds, since the last reset.
@@ -86,6 +62,7 @@ struct Configuration {
 /// Evaluates a model. Not thread-safe: one engine per thread; engines may share a model.
 class MDBRIDGE_API Engine {
  public:
+  /// Throws Error if the options contradict each other.
   explicit Engine(std::shared_ptr<Model> model, EngineOptions options = {});
 
   /// Evaluate one structure. Throws ModelError if the model cannot give what is wanted or lacks an
@@ -99,6 +76,16 @@ class MDBRIDGE_API Engine {
   /// Throw ModelError, naming the element, unless the model knows all of these atomic numbers.
   void require_types(const std::vector<std::int32_t>& types) const;
 
+  /// Which random rotation the evaluations from now on use, with symmetrize "random" (no effect
+  /// otherwise). Hosts that count steps give the number of the step: all processes of a run, and a
+  /// restarted one, then use the same rotation, as do both terms of a multiple-time-step
+  /// correction. Without a draw it follows from each structure's positions, so that a structure has
+  /// one energy.
+  void set_draw(std::uint64_t draw) { draw_ = draw; }
+  const std::optional<std::uint64_t>& draw() const { return draw_; }
+  /// How many copies of a structure an evaluation averages over; 1 without symmetrisation.
+  std::size_t copies() const { return group_.empty() ? 1 : group_.size(); }
+
   const std::shared_ptr<Model>& model() const { return model_; }
   const ModelInfo& info() const { return model_->info(); }
   const EngineOptions& options() const { return options_; }
@@ -106,14 +93,23 @@ class MDBRIDGE_API Engine {
   void reset_timings() { timings_ = {}; }
 
  private:
+  struct Copy;
+
   std::vector<Evaluation> evaluate_occupied(const std::vector<Configuration>& batch,
                                             const Wanted& wanted);
   std::vector<Evaluation> run_model(const std::vector<Configuration>& batch, const Wanted& wanted);
+  std::vector<BackendStructure> prepare(const std::vector<Configuration>& batch);
+  std::vector<Copy> make_copies(const std::vector<Configuration>& batch) const;
+  std::vector<Evaluation> forward(const std::vector<Configuration>& batch,
+                                  const std::vector<BackendStructure>& originals,
+                                  std::span<const Copy> copies, const Wanted& wanted);
 
   std::shared_ptr<Model> model_;
   EngineOptions options_;
+  std::vector<Rotation> group_;  // empty: no fixed set
+  std::optional<std::uint64_t> draw_;
   Timings timings_;
-  SelectedPairs selected_;
+  std::vector<std::vector<SelectedPairs>> selected_;  // by structure, then by request
 };
 
 }  // namespace mdbridge

@@ -43,6 +43,10 @@ inline std::array<double, 3> apply(const double* v, const Matrix3& m) {
           v[0] * m[2] + v[1] * m[5] + v[2] * m[8]};
 }
 
+inline Matrix3 transposed(const Matrix3& m) {
+  return {m[0], m[3], m[6], m[1], m[4], m[7], m[2], m[5], m[8]};
+}
+
 inline Matrix3 symmetrized(const Matrix3& m) {
   Matrix3 s = m;
   for (int i = 0; i < 3; ++i) {

@@ -38,8 +38,12 @@ Structure = _core.Structure
 Wanted = _core.Wanted
 available_cores = _core.available_cores
 choose_threads = _core.choose_threads
+rotation_group = _core.rotation_group
 get_threads = _core.get_threads
 set_threads = _core.set_threads
+
+SYMMETRIZATIONS: tuple[str, ...] = _core.SYMMETRIZATIONS
+"""What ``symmetrize`` may be: none, octahedral, octahedral/inversion, icosahedral, ..., random."""
 
 DEFAULT_SKIN = 1.0
 """Skin of the pair lists in Å, where a host does not say otherwise."""
@@ -58,7 +62,13 @@ class Engine(_core.Engine):
     :param remove_net_force: remove the net force (for molecules also the net torque) from the
         direct forces
     :param check_consistency: let metatomic verify each call; slow
+    :param symmetrize: average over rotated copies of each structure, one of
+        :data:`SYMMETRIZATIONS`; see docs/symmetry.md for what each costs and achieves
+    :param seed: of ``symmetrize="random"``; None: 0
+    :param atoms_per_forward: rotated copies go through the model together up to so many atoms,
+        which bounds the memory; 0: 256 on a CPU, 2048 on a GPU
     :raises ModelError: if the model cannot be loaded
+    :raises EngineError: if the symmetrisation is unknown, or a seed has nothing to act on
     """
 
     def __init__(
@@ -72,6 +82,9 @@ class Engine(_core.Engine):
         extensions: str = "",
         remove_net_force: bool = True,
         check_consistency: bool = False,
+        symmetrize: str = "none",
+        seed: int | None = None,
+        atoms_per_forward: int = 0,
     ) -> None:
         loaded = _core.Model.load(os.fspath(model), device, extensions)
         options = _core.EngineOptions(
@@ -80,6 +93,9 @@ class Engine(_core.Engine):
             uncertainty_variant=uncertainty_variant,
             remove_net_force=remove_net_force,
             check_consistency=check_consistency,
+            symmetrize=symmetrize,
+            seed=seed,
+            atoms_per_forward=atoms_per_forward,
         )
         super().__init__(loaded, options)
 
