@@ -15,12 +15,14 @@ import click
 @click.command("ipi-client")
 @click.argument("model", type=click.Path(path_type=Path))
 @click.option(
+    "-t",
     "--template",
     required=True,
     type=click.Path(path_type=Path),
     help="Structure file with the atoms in i-PI's order (any format of ASE).",
 )
 @click.option(
+    "-s",
     "--serve",
     "services",
     required=True,

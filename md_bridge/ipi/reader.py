@@ -1,0 +1,184 @@
+"""What an input file of i-PI (or its RESTART) says about how it is run."""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import ase
+import ase.io
+import numpy as np
+
+from md_bridge.engine import EngineError
+
+from md_bridge import _core  # isort: skip (md_bridge.engine loads the libraries that it needs)
+
+_SOCKETS_PREFIX = "/tmp/ipi_"
+_KINDS = ("conservative", "direct")
+
+
+@dataclass(frozen=True)
+class SocketForcefield:
+    """A forcefield that waits for a client."""
+
+    name: str
+    mode: str
+    """unix, shm or inet."""
+    address: str
+    port: int
+
+    @property
+    def where(self) -> str:
+        """As the client's --serve wants it."""
+        if self.mode == "inet":
+            return f"{self.address}:{self.port}"
+        return f"{self.mode}:{self.address}"
+
+
+@dataclass(frozen=True)
+class SimulationFile:
+    """The part of an input file that whoever starts the programs must know."""
+
+    path: Path
+    sockets: tuple[SocketForcefield, ...]
+    sockets_prefix: str
+    first_step: int
+    total_steps: int
+    prefix: str
+    properties: tuple[str, int] | None
+    """Name of the properties file that is written most often, and the steps between its lines."""
+    root: ElementTree.Element
+
+
+def is_simulation(path: Path) -> bool:
+    """Whether a file is an input of i-PI, rather than a structure.
+
+    :raises EngineError: if it looks like one but is not XML
+    """
+    try:
+        with path.open("rb") as stream:
+            if not stream.read(4096).lstrip().startswith(b"<"):
+                return False
+        return ElementTree.parse(path).getroot().tag == "simulation"
+    except OSError as error:
+        raise EngineError(f"cannot read {path}: {error.strerror}") from error
+    except ElementTree.ParseError as error:
+        raise EngineError(f"{path} is not valid XML: {error}") from error
+
+
+def read_simulation(path: Path) -> SimulationFile:
+    """Read an input file, or the RESTART that i-PI leaves.
+
+    :raises EngineError: if a number in it is none
+    """
+    root = ElementTree.parse(path).getroot()
+    output = root.find("output")
+    prefix = "i-pi" if output is None else output.get("prefix", "i-pi").strip()
+    return SimulationFile(
+        path=path,
+        sockets=tuple(_socket(path, node) for node in root.iter("ffsocket")),
+        sockets_prefix=root.get("sockets_prefix", _SOCKETS_PREFIX),
+        first_step=_number(path, root, "step", 0),
+        total_steps=_number(path, root, "total_steps", 1000),
+        prefix=prefix,
+        properties=_properties(path, output, prefix),
+        root=root,
+    )
+
+
+def services(simulation: SimulationFile, asked: Mapping[str, str]) -> list[str]:
+    """What one client must serve, from the names of the forcefields.
+
+    :param asked: the kind of forces by name of forcefield, where the names do not say it
+    :raises EngineError: if a name is unknown, or nothing says which forces a forcefield wants
+    """
+    names = [forcefield.name for forcefield in simulation.sockets]
+    for name, kind in asked.items():
+        if name not in names:
+            raise EngineError(
+                f'{simulation.path} has no <ffsocket> named "{name}"; '
+                f"it has {', '.join(names) or 'none'}"
+            )
+        if kind not in _KINDS:
+            raise EngineError(f"{name}={kind}: there are conservative and direct forces")
+    result = []
+    for forcefield in simulation.sockets:
+        wanted = asked.get(forcefield.name)
+        if wanted is None and forcefield.name in _KINDS:
+            wanted = forcefield.name
+        if wanted is None and len(names) == 1:
+            wanted = "conservative"
+        if wanted is None:
+            raise EngineError(
+                f'which forces does the forcefield "{forcefield.name}" of {simulation.path} want? '
+                f"Say --serve {forcefield.name}=conservative or --serve {forcefield.name}=direct, "
+                "or name it so"
+            )
+        result.append(f"{forcefield.where}={wanted}")
+    return result
+
+
+def template_atoms(simulation: SimulationFile) -> ase.Atoms | Path:
+    """The file that the simulation starts from, or the atoms that a RESTART holds.
+
+    :raises EngineError: if there is neither
+    """
+    file = simulation.root.find(".//initialize/file")
+    if file is not None and file.text and file.get("mode", "").strip() in ("ase", "xyz", "pdb"):
+        return Path(file.text.strip())
+    names = simulation.root.find(".//beads/names")
+    positions = simulation.root.find(".//beads/q")
+    cell = simulation.root.find("./system/cell")
+    if names is None or positions is None or cell is None:
+        raise EngineError(
+            f"{simulation.path} does not name a file that it starts from: say --template FILE, "
+            "with the atoms in i-PI's order"
+        )
+    symbols = [name.strip() for name in _list(names)]
+    angstrom = _core.IPI_UNITS["angstrom"]
+    first_bead = np.array(_list(positions)[: 3 * len(symbols)], dtype=float)
+    vectors = np.array(_list(cell), dtype=float).reshape(3, 3).T
+    return ase.Atoms(
+        symbols, first_bead.reshape(-1, 3) / angstrom, cell=vectors / angstrom, pbc=True
+    )
+
+
+def _list(node: ElementTree.Element) -> list[str]:
+    return (node.text or "").strip().strip("[]").split(",")
+
+
+def _socket(path: Path, node: ElementTree.Element) -> SocketForcefield:
+    address = (node.findtext("address") or "localhost").strip()
+    port = _number(path, node, "port", 65535)
+    return SocketForcefield(
+        node.get("name", "").strip(), node.get("mode", "inet").strip(), address, port
+    )
+
+
+def _number(path: Path, node: ElementTree.Element, tag: str, default: int) -> int:
+    text = node.findtext(tag)
+    try:
+        return default if text is None else int(text)
+    except ValueError:
+        raise EngineError(f"{path}: <{tag}> should be a whole number, found {text}") from None
+
+
+def _properties(
+    path: Path, output: ElementTree.Element | None, prefix: str
+) -> tuple[str, int] | None:
+    found = []
+    for node in output.iter("properties") if output is not None else ():
+        text = node.get("stride", "1")
+        if not text.strip().isdigit():
+            raise EngineError(
+                f"{path}: the stride of <properties> should be a whole number, found {text}"
+            )
+        # with flush="0" or large, lines come late: no progress to be seen
+        if node.get("flush", "1").strip() == "1":
+            found.append((int(text), f"{prefix}.{node.get('filename', 'out').strip()}"))
+    if not found:
+        return None
+    stride, name = min(found)
+    return name, stride

@@ -1,0 +1,297 @@
+"""i-PI and its clients, started and stopped together."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from md_bridge.engine import EngineError
+from md_bridge.ipi.reader import SimulationFile, read_simulation
+
+RESTART = Path("RESTART")
+SERVER_LOG = Path("log.i-pi")
+
+_POLL_SECONDS = 0.1
+# for what ends by itself, once the other side is gone
+_GRACE_SECONDS = 5.0
+# i-PI ends a run between two steps, and looks for a signal once in a second
+_STOP_SECONDS = 60.0
+_LOG_LINES = 12
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a simulation ended."""
+
+    first_step: int
+    last_step: int
+    total_steps: int
+    seconds: float
+
+    @property
+    def complete(self) -> bool:
+        """Whether all steps were made."""
+        return self.last_step >= self.total_steps
+
+
+def run(
+    simulation: SimulationFile,
+    clients: Sequence[Sequence[str]],
+    progress: Callable[[int], None],
+    *,
+    stopping: Callable[[], None] = lambda: None,
+    environment: dict[str, str] | None = None,
+) -> Outcome:
+    """Run i-PI in this folder with these clients, to its end.
+
+    Whatever ends this function (an exception of a signal handler, say) stops all of them: i-PI
+    writes its RESTART first.
+
+    :param clients: command lines
+    :param progress: called with the steps done so far
+    :param stopping: called when i-PI is told to stop, which may take as long as a step
+    :param environment: variables for the clients on top of those of this process
+    :raises EngineError: if one of them fails; it has the reason
+    """
+    check_folder(simulation)
+    counter = StepCounter(simulation)
+    start = time.monotonic()
+    # a RESTART goes on, and so do its logs
+    mode = "ab" if simulation.first_step else "wb"
+    with contextlib.ExitStack() as stack:
+        server = stack.enter_context(
+            Program("i-PI", [ipi_script(), simulation.path], SERVER_LOG, mode)
+        )
+        running = [
+            stack.enter_context(
+                Program(f"client {number}", command, client_log(number), mode, environment)
+            )
+            for number, command in enumerate(clients, start=1)
+        ]
+        try:
+            _watch(server, running, lambda: progress(counter()))
+        except BaseException:
+            stopping()
+            _stop(server, running)
+            raise
+        for client in running:
+            client.wait(_GRACE_SECONDS)
+    if server.status != 0:
+        raise EngineError(server.failure())
+    last = read_simulation(RESTART).first_step if RESTART.exists() else simulation.total_steps
+    progress(last)
+    return Outcome(simulation.first_step, last, simulation.total_steps, time.monotonic() - start)
+
+
+def check_folder(simulation: SimulationFile) -> None:
+    """Refuse what would make i-PI stop at once, or answer to somebody else's clients.
+
+    :raises EngineError: if there is a file EXIT, nothing is left to do or a socket is taken
+    """
+    if Path("EXIT").exists():
+        raise EngineError(
+            "there is a file EXIT in this folder, which makes i-PI stop at once: remove it"
+        )
+    if simulation.first_step >= simulation.total_steps:
+        raise EngineError(
+            f"{simulation.path} is at step {simulation.first_step} of "
+            f"{simulation.total_steps}: raise its <total_steps> to go on"
+        )
+    for forcefield in simulation.sockets:
+        if forcefield.mode == "inet":
+            _check_port(forcefield.address, forcefield.port)
+            continue
+        file = Path(simulation.sockets_prefix + forcefield.address)
+        if file.is_socket() and str(file) not in _open_sockets():
+            file.unlink()  # left by an i-PI that was killed
+        if file.exists():
+            raise EngineError(
+                f"the address {forcefield.address} of the forcefield {forcefield.name} is taken "
+                f"({file}): another i-PI uses it; write another <address> into {simulation.path}"
+            )
+
+
+def restart_stamp() -> int:
+    """A number that changes when i-PI writes its RESTART; 0 if there is none."""
+    return RESTART.stat().st_mtime_ns if RESTART.exists() else 0
+
+
+def ipi_script() -> Path:
+    """The program ``i-pi`` of this Python environment, or else the one on the PATH.
+
+    :raises EngineError: if it is in neither
+    """
+    path = Path(sys.executable).parent / "i-pi"
+    if path.exists():
+        return path
+    found = shutil.which("i-pi")
+    if found is None:
+        raise EngineError("there is no i-pi: install it with `pip install ipi`")
+    return Path(found)
+
+
+def client_log(number: int) -> Path:
+    """Where the client of this number (from 1) writes."""
+    return Path("log.client" if number == 1 else f"log.client-{number}")
+
+
+@dataclass
+class Program:
+    """A program in a process group of its own, so that Ctrl-C in the terminal reaches only us."""
+
+    name: str
+    command: Sequence[str | Path]
+    log: Path
+    mode: str
+    environment: dict[str, str] | None = None
+    process: subprocess.Popen[bytes] = field(init=False)
+    offset: int = field(init=False, default=0)
+
+    def __enter__(self) -> Program:
+        """Start it.
+
+        :raises EngineError: if that cannot be done
+        """
+        try:
+            with self.log.open(self.mode) as stream:
+                self.offset = stream.tell()
+                self.process = subprocess.Popen(
+                    [str(part) for part in self.command],
+                    env={**os.environ, "PYTHONUNBUFFERED": "1", **(self.environment or {})},
+                    stdin=subprocess.DEVNULL,
+                    stdout=stream,
+                    stderr=subprocess.STDOUT,
+                    start_new_session=True,
+                )
+        except OSError as error:
+            raise EngineError(f"cannot start {self.name}: {error}") from error
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Nothing that was started here stays."""
+        if self.status is None:
+            self.signal(signal.SIGTERM)
+            self.wait(_GRACE_SECONDS)
+        if self.status is None:
+            self.signal(signal.SIGKILL)
+            self.process.wait()
+
+    @property
+    def status(self) -> int | None:
+        """Exit status; None while it runs."""
+        return self.process.poll()
+
+    def signal(self, number: int) -> None:
+        """Send a signal to it and all that it has started."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, number)
+
+    def wait(self, seconds: float) -> bool:
+        """Wait for its end; False if it still runs."""
+        try:
+            self.process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            return False
+        return True
+
+    def failure(self) -> str:
+        """How it ended, and what it said last."""
+        status = self.status
+        if status is None:
+            how = "does not answer"
+        elif status < 0:
+            how = f"was killed by {signal.Signals(-status).name}"
+        else:
+            how = f"failed with exit status {status}"
+        with self.log.open("rb") as stream:
+            stream.seek(self.offset)
+            lines = stream.read().decode("utf-8", "replace").strip().splitlines()
+        tail = "\n".join(f"  {line}" for line in lines[-_LOG_LINES:]) or "  (it is empty)"
+        return f"{self.name} {how}. The end of {self.log}:\n{tail}"
+
+
+class StepCounter:
+    """Steps done, from the number of lines in i-PI's properties file; reads only what is new."""
+
+    def __init__(self, simulation: SimulationFile) -> None:
+        self._steps = simulation.first_step
+        self._restarted = simulation.first_step > 0
+        name, self._stride = simulation.properties or ("", 0)
+        self._path = Path(name)
+        # i-PI gives a file of an earlier run another name before it writes its own
+        self._old = self._inode()
+        self._offset = self._path.stat().st_size if self._old is not None else 0
+        if not self._restarted:
+            self._offset = 0
+            self._steps = -self._stride  # the first line is step 0
+
+    def _inode(self) -> int | None:
+        return self._path.stat().st_ino if self._path.is_file() else None
+
+    def __call__(self) -> int:
+        """Steps done so far; what the start says while nothing has been written."""
+        inode = self._inode()
+        if inode is None or (inode == self._old and not self._restarted):
+            return max(self._steps, 0)
+        with self._path.open("rb") as stream:
+            stream.seek(self._offset)
+            whole, newline, _ = stream.read().rpartition(b"\n")
+        self._offset += len(whole) + len(newline)
+        rows = sum(1 for line in whole.splitlines() if not line.startswith(b"#"))
+        self._steps += rows * self._stride
+        return max(self._steps, 0)
+
+
+def _watch(server: Program, clients: Sequence[Program], tick: Callable[[], None]) -> None:
+    """Wait for the end of i-PI.
+
+    :raises EngineError: if a client fails first
+    """
+    while server.status is None:
+        time.sleep(_POLL_SECONDS)
+        tick()
+        for client in clients:
+            # a client whose server dies fails too, and is not the reason
+            if client.status and not server.wait(_GRACE_SECONDS):
+                raise EngineError(client.failure())
+
+
+def _stop(server: Program, clients: Sequence[Program]) -> None:
+    """Let i-PI write its RESTART; it says EXIT to its clients. A second signal cuts this short."""
+    server.signal(signal.SIGTERM)
+    with contextlib.suppress(KeyboardInterrupt, SystemExit):
+        server.wait(_STOP_SECONDS)
+    if server.status is None:
+        server.signal(signal.SIGKILL)
+    for client in clients:
+        client.signal(signal.SIGTERM)
+
+
+def _check_port(host: str, port: int) -> None:
+    """Refuse a port that is taken. i-PI itself would say so in a traceback."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise EngineError(
+                f"i-PI cannot listen on {host}:{port}: {error.strerror}; write another <address> "
+                "or <port> into the input"
+            ) from error
+
+
+def _open_sockets() -> set[str]:
+    """Paths of all unix sockets that a process has open. Not by connecting to them: some other
+    i-PI would take that for a client that comes and dies."""
+    with open("/proc/net/unix", encoding="utf-8", errors="replace") as table:
+        rows = [line.split(maxsplit=7) for line in table]
+    return {row[7].rstrip("\n") for row in rows if len(row) == 8}

@@ -1,0 +1,124 @@
+"""The structure that a simulation starts from, in a form that i-PI reads as it is meant."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import ase
+import ase.io
+import numpy as np
+
+from md_bridge.engine import EngineError
+
+# i-PI guesses the format from the content of the file, and reads this one however it is named
+_EXTENDED_XYZ = (".xyz", ".extxyz")
+# A molecule in a box may drift apart and turn around by this much before it meets its images, Å.
+_ROOM = 20.0
+# Models without a finite range see the images of any box; this one keeps them small, Å.
+_LARGEST_RANGE = 50.0
+
+
+@dataclass(frozen=True)
+class Start:
+    """What i-PI starts from.
+
+    ``atoms`` has its first cell vector along x and the second one in the xy plane, as i-PI wants
+    it; or no cell at all (a molecule).
+    """
+
+    path: Path
+    """The file that the user gave."""
+    atoms: ase.Atoms
+    as_it_is: bool
+    """Whether i-PI can read this file itself; if not, it needs one that ASE writes from
+    ``atoms``."""
+    notes: list[str] = field(default_factory=list)
+    """What the user should know about the difference."""
+
+    @property
+    def periodic(self) -> bool:
+        """Periodic in all directions, rather than a molecule."""
+        return bool(self.atoms.pbc.all())
+
+    def box(self, interaction_range: float) -> list[str]:
+        """Lengths of a box for a molecule, Å: so large that no atom feels an image of another."""
+        extent = np.ptp(self.atoms.positions, axis=0).max()
+        reach = min(interaction_range, _LARGEST_RANGE)
+        return [f"{np.ceil(extent + 2 * reach + _ROOM):g}"] * 3
+
+    def cell_columns(self) -> list[str]:
+        """The cell, row by row, with its vectors in columns, Å."""
+        return [f"{value:.10g}" for value in self.atoms.cell.array.T.ravel()]
+
+
+def read_start(path: Path) -> Start:
+    """Read a structure and turn it so that its cell is upper triangular in i-PI's convention.
+
+    :raises EngineError: if there is not exactly one structure, or i-PI could not have such a cell
+    """
+    frames = _read_frames(path)
+    if len(frames) != 1:
+        raise EngineError(
+            f"{path} has {len(frames)} structures, and i-PI would take them for beads: give a file "
+            f'with one (`ase convert -n -1 "{path}" start.xyz` takes the last)'
+        )
+    atoms = frames[0]
+    if not len(atoms):
+        raise EngineError(f"{path} has no atoms")
+    as_it_is = path.suffix.lower() in _EXTENDED_XYZ
+    if not atoms.pbc.any():
+        return _molecule(path, atoms, as_it_is)
+    _check_cell(path, atoms)
+    cell, rotation = atoms.cell.standard_form()
+    if np.allclose(cell.array, atoms.cell.array, rtol=0.0, atol=1e-12):
+        return Start(path, atoms, as_it_is)
+    turned = atoms.copy()
+    turned.set_cell(cell)
+    turned.set_positions(atoms.positions @ rotation.T)
+    return Start(
+        path,
+        turned,
+        False,
+        ["turned so that the first cell vector lies along x and the second one in the xy plane"],
+    )
+
+
+def _read_frames(path: Path) -> list[ase.Atoms]:
+    if not path.is_file():
+        raise EngineError(f"the start {path} does not exist; expected a structure file")
+    try:
+        frames = ase.io.read(path, index=":")
+    except Exception as error:  # ASE's readers raise whatever they stumble over
+        reason = f"{type(error).__name__}: {error}"
+        raise EngineError(f"ASE cannot read the start {path} ({reason})") from error
+    assert isinstance(frames, list)
+    return frames
+
+
+def _molecule(path: Path, atoms: ase.Atoms, as_it_is: bool) -> Start:
+    if not atoms.cell.rank:
+        return Start(path, atoms, as_it_is)
+    bare = atoms.copy()
+    bare.set_cell(None)
+    return Start(path, bare, False, ["not periodic, so its cell was left out"])
+
+
+def _check_cell(path: Path, atoms: ase.Atoms) -> None:
+    """Refuse what cannot be turned into an upper triangular cell with a positive diagonal."""
+    advice = 'write the cell and pbc="T T T" into the file, with vacuum where it should not repeat'
+    if not atoms.pbc.all():
+        repeats = ", ".join(str(k + 1) for k in range(3) if atoms.pbc[k])
+        raise EngineError(
+            f"{path} is periodic along cell vector {repeats} only, but i-PI's cells repeat in all "
+            f"directions: {advice}"
+        )
+    volume = np.linalg.det(atoms.cell.array)
+    lengths = np.linalg.norm(atoms.cell.array, axis=1)
+    if not np.isfinite(volume) or abs(volume) <= 1e-6 * np.prod(lengths):
+        raise EngineError(f"the cell of {path} has no volume: {advice}")
+    if volume < 0:
+        raise EngineError(
+            f"the cell vectors of {path} are left-handed, so no rotation makes i-PI's upper "
+            "triangular cell of them: exchange two of the vectors"
+        )
