@@ -22,14 +22,17 @@ __all__: list[str] = [
     "ModelInfo",
     "NonFiniteError",
     "Pairs",
+    "SYMMETRIZATIONS",
     "Structure",
     "Timings",
     "Wanted",
     "available_cores",
     "choose_threads",
     "get_threads",
+    "random_rotation",
     "remove_net_force",
     "remove_net_torque",
+    "rotation_group",
     "set_threads",
 ]
 
@@ -172,6 +175,9 @@ class EngineOptions:
         uncertainty_variant: str = "",
         remove_net_force: bool = True,
         check_consistency: bool = False,
+        symmetrize: str = "none",
+        seed: typing.SupportsInt | typing.SupportsIndex | None = None,
+        atoms_per_forward: typing.SupportsInt | typing.SupportsIndex = 0,
     ) -> None: ...
 
 class Engine:
@@ -187,6 +193,9 @@ class Engine:
         self, types: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex]
     ) -> None: ...
     def reset_timings(self) -> None: ...
+    def set_draw(self, draw: typing.SupportsInt | typing.SupportsIndex) -> None: ...
+    @property
+    def copies(self) -> int: ...
     @property
     def model(self) -> Model: ...
     @property
@@ -267,6 +276,9 @@ def choose_threads(
     ranks_on_node: typing.SupportsInt | typing.SupportsIndex,
 ) -> int: ...
 def get_threads() -> int: ...
+def random_rotation(
+    seed: typing.SupportsInt | typing.SupportsIndex, draw: typing.SupportsInt | typing.SupportsIndex
+) -> numpy.typing.NDArray[numpy.float64]: ...
 def remove_net_force(
     forces: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
 ) -> numpy.typing.NDArray[numpy.float64]: ...
@@ -274,6 +286,7 @@ def remove_net_torque(
     positions: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
     forces: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
 ) -> numpy.typing.NDArray[numpy.float64]: ...
+def rotation_group(name: str) -> numpy.typing.NDArray[numpy.float64]: ...
 def set_threads(threads: typing.SupportsInt | typing.SupportsIndex) -> None: ...
 
 IPI_UNITS: dict = {
@@ -281,3 +294,11 @@ IPI_UNITS: dict = {
     "electronvolt": 0.036749326,
     "electronvolt_per_angstrom": 0.019446904,
 }
+SYMMETRIZATIONS: tuple = (
+    "none",
+    "octahedral",
+    "octahedral/inversion",
+    "icosahedral",
+    "icosahedral/inversion",
+    "random",
+)
