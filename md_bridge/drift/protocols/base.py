@@ -19,22 +19,6 @@ Progress = Callable[[str, float], None]
 
 
 @dataclass(frozen=True)
-class Forces:
-    """What drives a run: ``conservative``, ``direct``, or ``mts`` with a multiplicity M."""
-
-    kind: str
-    multiplicity: int | None = None
-
-    def method(self, engine: str, timestep_fs: float) -> Method:
-        """With an engine and an inner step."""
-        return Method(engine, self.kind, self.multiplicity, timestep_fs)
-
-
-CONSERVATIVE = Forces("conservative")
-DIRECT = Forces("direct")
-
-
-@dataclass(frozen=True)
 class Request:
     """What to test, and how thoroughly. A protocol uses what it needs of it."""
 
@@ -46,7 +30,8 @@ class Request:
     """Gets the inputs and outputs of every run; made if missing."""
     engine: str = "lammps"
     """``lammps`` or ``i-pi``."""
-    forces: tuple[Forces, ...] = (CONSERVATIVE, DIRECT)
+    forces: tuple[tuple[str, int | None], ...] = (("conservative", None),)
+    """Kinds of forces with their M, see :func:`md_bridge.drift.plan.parse_forces`."""
     timestep_fs: float = 0.5
     """Inner step (fs)."""
     length_ps: float = 1.0
@@ -57,9 +42,10 @@ class Request:
     tolerance: float = DEFAULT_TOLERANCE
     """Drift that counts as conserved (meV/atom/ps), for the protocols that look at drifts."""
 
-    def method(self, forces: Forces, timestep_fs: float | None = None) -> Method:
-        """What integrates with these forces, by default with the step that was asked for."""
-        return forces.method(self.engine, timestep_fs or self.timestep_fs)
+    @property
+    def methods(self) -> list[Method]:
+        """One for each kind of forces, in the order given."""
+        return [Method(self.engine, kind, m, self.timestep_fs) for kind, m in self.forces]
 
 
 @dataclass(frozen=True)
