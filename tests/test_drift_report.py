@@ -14,7 +14,7 @@ from md_bridge.drift.picture import draw, run_colours, running_mean
 from md_bridge.drift.report import write_report
 from md_bridge.drift.series import RunRecord, read_csv
 from md_bridge.drift.statistics import Verdict
-from md_bridge.drift.table import terminal_table
+from md_bridge.drift.table import element_table, terminal_table
 from md_bridge.drift.wording import (
     column_meanings,
     limit_sentences,
@@ -68,6 +68,31 @@ def run(engine, forces, multiplicity, drift, wall_per_ps, noise=0.02, length_ps=
     )
 
 
+def exploded(samples=1, multiplicity=32):
+    whole = run("lammps", "mts", multiplicity, 0.0, 50.0)
+    return replace(
+        whole,
+        time_ps=whole.time_ps[:samples],
+        conserved_energy=whole.conserved_energy[:samples],
+        temperature=whole.temperature[:samples],
+        exploded="exploded at step 1 (0.016 ps): Lost atoms: original 81 current 80",
+    )
+
+
+def replicas(forces, multiplicity, drifts, length_ps=0.5, **options):
+    """Runs of one method from several starts, each with its own drift."""
+    return [
+        replace(
+            run(
+                "lammps", forces, multiplicity, drift, 50.0, length_ps=length_ps, seed=i, **options
+            ),
+            replica=i,
+            seed=i,
+        )
+        for i, drift in enumerate(drifts, 1)
+    ]
+
+
 @pytest.fixture
 def records():
     return [
@@ -84,7 +109,8 @@ def test_speedups_and_bounds(records):
     analysis = analyse(records)
     ratio = 108 / 40
     assert analysis.cost_ratio == pytest.approx(ratio)
-    assert analysis.reference is records[0]
+    assert analysis.reference is not None
+    assert analysis.reference.runs[0].record is records[0]
     speedups = [result.speedup for result in analysis.results]
     assert speedups == pytest.approx([1, 2.7, 108 / 75, 108 / 58, 108 / 50, 108 / 60])
     bounds = [result.speedup_bound for result in analysis.results]
@@ -106,16 +132,23 @@ def test_cost_ratio_is_of_one_engine(records):
 
 def test_summary_has_the_promised_keys_and_is_strict_json(records):
     short = run("lammps", "mts", 16, 0.0, 45.0, length_ps=0.064)  # 9 samples: no error bar
-    content = summary(analyse([*records, short]), SETTINGS, DIFFERENCE)
+    content = summary(analyse([*records, short, exploded()]), SETTINGS, DIFFERENCE)
     parsed = json.loads(json.dumps(content, allow_nan=False))
     assert parsed == content
-    assert all(entry.keys() >= SUMMARY_KEYS for entry in content["runs"])
-    assert [entry["M"] for entry in content["runs"]] == [None, None, 2, 4, 8, 4, 16]
-    assert content["runs"][-1]["drift_stderr"] is None
-    assert content["runs"][-1]["verdict"] == "inconclusive"
+    assert all(entry.keys() >= SUMMARY_KEYS for entry in content["methods"])
+    assert [entry["M"] for entry in content["methods"]] == [None, None, 2, 4, 8, 4, 16, 32]
+    assert [entry["M"] for entry in content["runs"]] == [None, None, 2, 4, 8, 4, 16, 32]
+    assert content["methods"][-2]["drift_stderr"] is None
+    assert content["methods"][-2]["verdict"] == "inconclusive"
+    assert content["methods"][-1]["verdict"] == "drifts"
+    assert content["methods"][-1]["exploded"] == 1
+    assert content["runs"][-1]["exploded"].startswith("exploded at step 1 ")
     assert content["cost_ratio_F"] == pytest.approx(2.7)
     assert content["settings"]["atom_count"] == 81
-    direct = content["runs"][1]
+    direct = content["methods"][1]
+    assert direct["drift_meV_per_degree_of_freedom_per_ps"] == pytest.approx(
+        direct["drift_meV_per_atom_per_ps"] * 81 / 240
+    )
     assert direct["drift_meV_per_atom_per_ps"] == pytest.approx(250, rel=0.02)
     assert direct["temperature_drift_K_per_ps"] == pytest.approx(2500, rel=0.01)
     assert direct["wall_s_per_ps"] == pytest.approx(40)
@@ -214,12 +247,14 @@ def test_the_table_fits_the_terminal(records, width):
     assert "LAMMPS MTS M=8" in lines[6]
     assert "drifts" in lines[6]
     assert ("fluctuation" in lines[0]) == (width == 120)
+    assert ("per freedom" in lines[0]) == (width == 120)
 
 
 def test_colours_are_fixed_and_distinct(records):
-    colours = run_colours(records)
+    colours = run_colours(analyse(records).results)
     assert len(set(colours.values())) == len(records)
-    others = run_colours([*records, run("i-pi", "direct", None, 1.0, 40.0)])
+    more = [*records, run("i-pi", "direct", None, 1.0, 40.0)]
+    others = run_colours(analyse(more).results)
     assert {name: others[name] for name in colours} == colours
 
 
@@ -315,6 +350,71 @@ def test_failed_runs_are_in_summary_and_page(records, tmp_path):
 
 def test_one_run_alone_can_be_reported(tmp_path):
     write_report([run("lammps", "mts", 2, 0.0, 75.0)], SETTINGS, tmp_path)
+
+
+def test_replicas_make_one_row_and_one_verdict():
+    runs = replicas("mts", 4, [0.0, 0.01, -0.01, 0.0])
+    (result,) = analyse(runs).results
+    assert result.label == "LAMMPS MTS M=4"
+    assert [entry.record.label for entry in result.runs] == [
+        f"LAMMPS MTS M=4 #{i}" for i in range(1, 5)
+    ]
+    assert result.statistics.verdict is Verdict.CONSERVES
+    single = analyse(runs[:1]).results[0].statistics.energy
+    assert result.statistics.energy.stderr < 0.8 * single.stderr
+
+
+def test_one_drifting_replica_is_enough():
+    (result,) = analyse(replicas("mts", 4, [0.0, 0.0, 3.0, 0.0])).results
+    assert result.statistics.verdict is Verdict.DRIFTS
+    assert "Of 4 replicas, #3 drifts clearly." in verdict_sentence(result)
+
+
+def test_replicas_that_disagree_make_the_error_larger():
+    (result,) = analyse(replicas("mts", 4, [0.06, -0.06, 0.09, -0.08])).results
+    energy = result.statistics.energy
+    slopes = [entry.statistics.energy.slope for entry in result.runs]
+    assert energy.slope == pytest.approx(np.mean(slopes))
+    assert energy.stderr >= np.std(slopes, ddof=1) / 2
+
+
+def test_an_exploded_replica_is_reported_with_its_step(tmp_path):
+    runs = replicas("mts", 32, [0.0, 0.0])
+    runs.append(replace(exploded(samples=20), replica=3))
+    (result,) = analyse(runs).results
+    assert result.statistics.verdict is Verdict.DRIFTS
+    assert table_row(result)[1] == "1 of 3 exploded"
+    sentence = verdict_sentence(result)
+    assert "LAMMPS MTS M=32 #3 exploded at step 1 (0.016 ps): Lost atoms" in sentence
+    _, files = write_report([exploded(), *runs], SETTINGS, tmp_path)
+    assert "Lost atoms: original 81 current 80" in files.page.read_text(encoding="utf-8")
+    with pytest.raises(ValueError, match="at least two samples"):
+        replace(exploded(), exploded=None)
+
+
+def test_equipartition_is_measured_with_errors():
+    rng = np.random.default_rng(5)
+    swing = 20 * rng.normal(size=2001)
+    hot = replace(
+        run("lammps", "direct", None, 0.0, 40.0, length_ps=1.0),
+        temperature=300 + swing,
+        element_temperatures={
+            "H": 1.01 * (300 + swing) + rng.normal(size=2001),
+            "O": 0.98 * (300 + swing) + rng.normal(size=2001),
+        },
+    )
+    (result,) = analyse([hot]).results
+    hydrogen, oxygen = result.elements
+    assert (hydrogen.element, oxygen.element) == ("H", "O")
+    assert hydrogen.ratio.value == pytest.approx(1.01, abs=4 * hydrogen.ratio.stderr)
+    assert oxygen.ratio.value == pytest.approx(0.98, abs=4 * oxygen.ratio.stderr)
+    # the common swing cancels: noise of 1 K in 300 K over 2001 samples
+    assert hydrogen.ratio.stderr == pytest.approx(1 / 300 / np.sqrt(2001), rel=0.5)
+    assert hydrogen.mean.stderr == pytest.approx(20 / np.sqrt(2001), rel=0.5)
+    console = Console(width=80, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
+    console.print(element_table(analyse([hot])))
+    assert "1.010 ± 0.000" in console.export_text()
+    assert element_table(analyse([run("lammps", "direct", None, 0.0, 40.0)])) is None
 
 
 def test_a_report_needs_a_run(tmp_path):

@@ -186,7 +186,7 @@ def _report(
     """Write the report of what there is; True if all that must conserve energy does."""
     from md_bridge.drift.analysis import summary
     from md_bridge.drift.campaign_report import campaign_conserves, write_campaign_report
-    from md_bridge.drift.table import terminal_table
+    from md_bridge.drift.table import element_table, terminal_table
     from md_bridge.drift.wording import timing_sentences
 
     if not outcome.records:
@@ -199,5 +199,9 @@ def _report(
             screen.print(sentence, highlight=False)
         console = Console()
         console.print(terminal_table(analysis, console.width))
+        elements = element_table(analysis)
+        if elements is not None:
+            console.print()
+            console.print(elements)
         console.print(f"\nPage      {files.page}\nNumbers   {files.summary}", highlight=False)
     return campaign_conserves(campaign, analysis)

@@ -27,6 +27,10 @@ def write_campaign_report(
         length_ps=plan.length_ps,
         threads=choose_threads(0, 1),
         **surroundings(),
+        temperature_k=plan.temperature_k,
+        equilibration_ps=plan.equilibration_ps,
+        replicas=plan.replicas,
+        seed=plan.seed,
     )
     analysis, files = write_report(
         outcome.records, settings, campaign.folder, tolerance=tolerance, failures=outcome.failures
@@ -36,8 +40,8 @@ def write_campaign_report(
 
 def campaign_conserves(campaign: Campaign, analysis: Analysis) -> bool:
     """Whether every kind of forces asked for, direct ones left out, is shown to conserve energy."""
-    judged = [result for result in analysis.results if result.record.forces != "direct"]
+    judged = [result for result in analysis.results if result.method.forces != "direct"]
     expected = [run for run in campaign.plan.runs() if run.forces != "direct"]
-    return len(judged) == len(expected) and all(
+    return sum(len(result.runs) for result in judged) == len(expected) and all(
         result.statistics.verdict is Verdict.CONSERVES for result in judged
     )

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import matplotlib
 import numpy as np
@@ -12,7 +13,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from md_bridge.drift.analysis import Analysis, RunResult
+from md_bridge.drift.analysis import Analysis, MethodResult
 from md_bridge.drift.series import RunRecord
 
 # Okabe and Ito's colours, told apart by colour-blind readers; one run keeps its colour everywhere.
@@ -39,15 +40,15 @@ def draw(analysis: Analysis) -> Figure:
     figure = Figure(figsize=(5.9, 8.6), layout="constrained")
     FigureCanvasAgg(figure)
     full, zoom, temperature = figure.subplots(3, 1, sharex=True)
-    colours = run_colours([result.record for result in analysis.results])
-    energies = [(result, energy_change(result.record)) for result in analysis.results]
+    colours = run_colours(analysis.results)
+    energies = _lines(analysis, energy_change)
 
     _draw_lines(full, energies, colours)
     full.set_title("Conserved quantity, every run", loc="left", fontsize=11, fontweight="bold")
     full.set_ylabel("[H(t) − H(0)] / N  (meV/atom)")
     limit = _quiet_limit(energies)
-    inside = [(result, y) for result, y in energies if np.max(np.abs(y)) <= limit]
-    _label_lines(full, _merge_quiet(energies, inside), colours)
+    loud = {line.method.name for line in energies if np.max(np.abs(line.values)) > limit}
+    _label_lines(full, _merge_quiet(_labels(energies), loud), colours)
 
     _draw_lines(zoom, energies, colours)
     zoom.set_ylim(-limit, limit)
@@ -55,7 +56,7 @@ def draw(analysis: Analysis) -> Figure:
     zoom.set_ylabel("[H(t) − H(0)] / N  (meV/atom)")
     _label_lines(zoom, _labels(energies), colours, limit)
 
-    temperatures = [(result, running_mean(result.record)) for result in analysis.results]
+    temperatures = _lines(analysis, running_mean)
     _draw_lines(temperature, temperatures, colours)
     temperature.set_title(
         f"Kinetic temperature, averaged over {_AVERAGE_PS * 1000:.0f} fs",
@@ -88,6 +89,8 @@ def energy_change(record: RunRecord) -> NDArray[np.float64]:
 
 def running_mean(record: RunRecord) -> NDArray[np.float64]:
     """T(t) averaged over a window around each sample, cut at the ends; shape (n,), K."""
+    if len(record.time_ps) < 2:
+        return record.temperature
     half = int(_AVERAGE_PS / (record.time_ps[1] - record.time_ps[0]) / 2)
     sums = np.concatenate([[0.0], np.cumsum(record.temperature)])
     sample = np.arange(len(record.temperature))
@@ -96,46 +99,69 @@ def running_mean(record: RunRecord) -> NDArray[np.float64]:
     return (sums[after] - sums[first]) / (after - first)
 
 
-def run_colours(records: Sequence[RunRecord]) -> dict[str, str]:
-    """Colour of each run by its name: fixed for the usual runs, the next free one for others."""
-    free = iter(_OTHER_COLOURS * (len(records) // len(_OTHER_COLOURS) + 1))
+def run_colours(results: Sequence[MethodResult]) -> dict[str, str]:
+    """Colour of each method by its name: fixed for the usual ones, the next free one for others."""
+    free = iter(_OTHER_COLOURS * (len(results) // len(_OTHER_COLOURS) + 1))
     return {
-        record.name: _COLOURS[record.name] if record.name in _COLOURS else next(free)
-        for record in records
+        result.name: _COLOURS[result.name] if result.name in _COLOURS else next(free)
+        for result in results
     }
 
 
-_Lines = Sequence[tuple[RunResult, NDArray[np.float64]]]
+class _Line(NamedTuple):
+    method: MethodResult
+    record: RunRecord
+    values: NDArray[np.float64]
+
+
+_Lines = Sequence[_Line]
 _Labels = list[tuple[str, str, float]]
-"""(text, run name, height) of each label."""
+"""(text, name of the method, height) of each label."""
+
+
+def _lines(analysis: Analysis, series: Callable[[RunRecord], NDArray[np.float64]]) -> list[_Line]:
+    """One line a run."""
+    return [
+        _Line(result, run.record, series(run.record))
+        for result in analysis.results
+        for run in result.runs
+        if len(run.record.time_ps) >= 2
+    ]
 
 
 def _draw_lines(axes: Axes, lines: _Lines, colours: dict[str, str]) -> None:
-    for result, values in lines:
-        record = result.record
-        axes.plot(record.time_ps, values, color=colours[record.name], linewidth=1.1)
+    for line in lines:
+        # replicas of one method share its colour
+        width = 1.1 if len(line.method.runs) == 1 else 0.8
+        axes.plot(
+            line.record.time_ps, line.values, color=colours[line.method.name], linewidth=width
+        )
 
 
 def _quiet_limit(energies: _Lines) -> float:
     """Half the height of the magnified panel: it holds the runs on the scale of the quietest."""
-    sizes = [float(np.max(np.abs(values))) for _, values in energies]
+    sizes = [float(np.max(np.abs(line.values))) for line in energies]
     smallest = min(sizes)
     kept = [size for size in sizes if size <= max(_OUTLIER * smallest, 1e-9)]
     return _HEADROOM * max(max(kept), 1e-6)
 
 
 def _labels(lines: _Lines) -> _Labels:
-    return [(result.record.label, result.record.name, float(v[-1])) for result, v in lines]
+    """One label a method, at the mean of where its lines end."""
+    ends: dict[str, list[float]] = {}
+    labels = {line.method.name: line.method.label for line in lines}
+    for line in lines:
+        ends.setdefault(line.method.name, []).append(float(line.values[-1]))
+    return [(labels[name], name, float(np.mean(values))) for name, values in ends.items()]
 
 
-def _merge_quiet(energies: _Lines, inside: _Lines) -> _Labels:
-    """At full scale the quiet runs coincide: one label for all of them."""
-    if len(inside) == len(energies) or len(inside) < 2:
-        return _labels(energies)
-    quiet = {result.record.name for result, _ in inside}
-    first = inside[0][0].record.name
-    labels = [label for label in _labels(energies) if label[1] not in quiet]
-    return [*labels, (f"the {len(inside)} others", first, 0.0)]
+def _merge_quiet(labels: _Labels, loud: set[str]) -> _Labels:
+    """At full scale the quiet methods coincide: one label for all of them."""
+    quiet = [label for label in labels if label[1] not in loud]
+    if not loud or len(quiet) < 2:
+        return labels
+    others = (f"the {len(quiet)} others", quiet[0][1], 0.0)
+    return [*(label for label in labels if label[1] in loud), others]
 
 
 def _label_lines(

@@ -46,6 +46,20 @@ class Verdict(str, Enum):
 
 
 @dataclass(frozen=True)
+class Estimate:
+    """A number with its standard error; ``degrees_of_freedom`` belong to Student's t."""
+
+    value: float
+    stderr: float
+    degrees_of_freedom: float
+
+    @property
+    def half_width(self) -> float:
+        """Half the width of the 95 % confidence interval."""
+        return _half_width(self.stderr, self.degrees_of_freedom)
+
+
+@dataclass(frozen=True)
 class LineFit:
     """A least-squares line through a correlated series, in the units of the series and its time.
 
@@ -63,10 +77,7 @@ class LineFit:
     @property
     def half_width(self) -> float:
         """Half the width of the 95 % confidence interval of the slope."""
-        if not math.isfinite(self.stderr):
-            return math.inf
-        quantile = stats.t.ppf(0.5 + CONFIDENCE / 2, self.degrees_of_freedom)
-        return float(quantile * self.stderr)
+        return _half_width(self.stderr, self.degrees_of_freedom)
 
     @property
     def is_zero_within_error(self) -> bool:
@@ -120,6 +131,32 @@ def fit_line(time: ArrayLike, values: ArrayLike) -> LineFit:
     stderr, degrees_of_freedom = _slope_error(t, y)
     rms = float(np.sqrt(np.mean(residuals**2)))
     return LineFit(slope, intercept, stderr, degrees_of_freedom, rms)
+
+
+def mean_estimate(values: ArrayLike) -> Estimate:
+    """Mean of a correlated, stationary series with an honest standard error.
+
+    Block averages as in :func:`fit_line`: with K = 32 block means of variance s^2,
+    stderr^2 = s^2 / K * (1 + rho) / (1 - rho); the lag-one correlation r of the blocks is biased
+    low by (1 + 3 rho)/K when only a mean is removed (F. H. C. Marriott and J. A. Pope, Biometrika
+    41, 390 (1954)).
+
+    :param values: shape (n,); the error is infinite below 32 samples
+    :raises ValueError: no values, or one that is not finite
+    """
+    y = np.asarray(values, dtype=np.float64)
+    if y.ndim != 1 or not len(y) or not np.isfinite(y).all():
+        raise ValueError(f"expected a series of finite numbers, found shape {y.shape}")
+    if len(y) < _BLOCKS:
+        return Estimate(float(y.mean()), math.inf, 0.0)
+    residuals = _block_means(y, _BLOCKS) - y.mean()
+    correlation = _unbiased_correlation(residuals, removed=(1.0, 3.0))
+    correlation = min(max(correlation, 0.0), _LARGEST_BLOCK_CORRELATION)
+    inflation = (1 + correlation) / (1 - correlation)
+    variance = float(residuals @ residuals) / (_BLOCKS - 1) / _BLOCKS
+    return Estimate(
+        float(y.mean()), math.sqrt(variance * inflation), min(_BLOCKS / inflation, _BLOCKS - 1.0)
+    )
 
 
 def drift_statistics(
@@ -189,6 +226,12 @@ def changes_steadily(values: ArrayLike) -> bool:
     return bool(np.all(steps > 0) or np.all(steps < 0))
 
 
+def _half_width(stderr: float, degrees_of_freedom: float) -> float:
+    if not math.isfinite(stderr):
+        return math.inf
+    return float(stats.t.ppf(0.5 + CONFIDENCE / 2, degrees_of_freedom) * stderr)
+
+
 def _checked_series(
     time: ArrayLike, values: ArrayLike
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -246,12 +289,16 @@ def _block_means(values: NDArray[np.float64], count: int) -> NDArray[np.float64]
     return np.add.reduceat(values, edges[:-1]) / np.diff(edges)
 
 
-def _unbiased_correlation(residuals: NDArray[np.float64]) -> float:
-    """Lag-one autocorrelation of residuals of a line, corrected for the bias that fitting the line
-    causes."""
+def _unbiased_correlation(
+    residuals: NDArray[np.float64], removed: tuple[float, float] = (2.0, 4.0)
+) -> float:
+    """Lag-one autocorrelation, corrected for the bias that removing a line (or a mean) causes.
+
+    :param removed: (a, b) of the bias -(a + b rho)/K
+    """
     total = float(residuals @ residuals)
     if total == 0.0:
         return 0.0
     count = len(residuals)
     raw = float(residuals[1:] @ residuals[:-1]) / total
-    return (raw + 2 / count) / (1 - 4 / count)
+    return (raw + removed[0] / count) / (1 - removed[1] / count)

@@ -6,7 +6,7 @@ from rich.table import Table
 
 from md_bridge.drift.analysis import Analysis
 from md_bridge.drift.statistics import Verdict
-from md_bridge.drift.wording import COLUMNS, table_row
+from md_bridge.drift.wording import COLUMNS, table_row, with_error
 
 _STYLES = {
     Verdict.CONSERVES: "green",
@@ -14,18 +14,34 @@ _STYLES = {
     Verdict.INCONCLUSIVE: "yellow",
 }
 _SHORT = {"temperature drift": "T drift", "wall time": "wall"}
-# left out of narrow terminals; the page has it
-_LEAST = "fluctuation"
-_WIDE = 96
+# left out of narrow terminals; the page has them
+_LEAST = ("per freedom", "fluctuation")
+_WIDE = 104
+
+
+def element_table(analysis: Analysis) -> Table | None:
+    """Mean kinetic temperature of each element, one line a method; None if there is nothing to
+    compare."""
+    results = [result for result in analysis.results if len(result.elements) > 1]
+    if not results:
+        return None
+    table = Table(box=None, padding=(0, 1), pad_edge=False, collapse_padding=True)
+    table.add_column("equipartition\n[dim]T / T of all atoms[/dim]", no_wrap=True)
+    for entry in results[0].elements:
+        table.add_column(entry.element, justify="right")
+    for result in results:
+        ratios = (with_error(entry.ratio.value, entry.ratio.stderr) for entry in result.elements)
+        table.add_row(result.label, *ratios)
+    return table
 
 
 def terminal_table(analysis: Analysis, width: int = 80) -> Table:
-    """One line a run.
+    """One line a method.
 
     :param width: columns of the terminal; 80 are enough
     """
     table = Table(box=None, padding=(0, 1), pad_edge=False, collapse_padding=True)
-    shown = [i for i, (heading, _) in enumerate(COLUMNS) if width >= _WIDE or heading != _LEAST]
+    shown = [i for i, (heading, _) in enumerate(COLUMNS) if width >= _WIDE or heading not in _LEAST]
     for i in shown:
         heading, unit = COLUMNS[i]
         table.add_column(

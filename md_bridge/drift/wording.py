@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from md_bridge.drift.analysis import Analysis, ForceDifference, RunResult
+from md_bridge.drift.analysis import Analysis, ForceDifference, MethodResult
 from md_bridge.drift.statistics import Verdict
 
 RESONANCE_FS = 4.0
@@ -17,6 +17,7 @@ COLUMNS = (
     ("run", ""),
     ("drift", "meV/atom/ps"),
     ("verdict", ""),
+    ("per freedom", "meV/ps"),
     ("fluctuation", "meV/atom"),
     ("temperature drift", "K/ps"),
     ("wall time", "s/ps"),
@@ -27,9 +28,12 @@ COLUMNS = (
 
 COLUMN_MEANINGS = {
     "drift": "Least-squares slope of the conserved quantity H (kinetic + conservative potential "
-    "energy), per atom, ± one standard error that allows for autocorrelation (block averages).",
+    "energy), per atom, ± one standard error that allows for autocorrelation (block averages). "
+    "Of several replicas, the mean; their scatter sets the error where it is larger.",
     "verdict": "conserves: the 95 % interval of the drift lies within ±{tolerance:g} meV/atom/ps. "
-    "drifts: it lies outside, or the energy changes steadily one way. inconclusive: run longer.",
+    "drifts: it lies outside, or the energy of a replica changes steadily one way, or one "
+    "explodes. inconclusive: run longer.",
+    "per freedom": "The drift per degree of freedom (3N − 3 of N atoms), to compare systems.",
     "fluctuation": "Root mean square of H about that line, per atom: the size of the oscillation "
     "that any finite time step causes.",
     "temperature drift": "Slope of the kinetic temperature ± one standard error. In a short run it "
@@ -43,25 +47,44 @@ COLUMN_MEANINGS = {
 
 def with_error(value: float, error: float) -> str:
     """``-0.012 ± 0.005``: both with the decimals of the error's first two digits, at most three."""
+    if not math.isfinite(value):
+        return "-"
     if not math.isfinite(error):
         return f"{_plain(value, 3)} ± ?"
     decimals = min(_decimals(error, 2), 3) if error > 0 else 3
     return f"{_minus(f'{value:.{decimals}f}')} ± {error:.{decimals}f}"
 
 
-def table_row(result: RunResult) -> tuple[str, ...]:
-    """The cells of a run, in the order of :data:`COLUMNS`."""
+def table_row(result: MethodResult) -> tuple[str, ...]:
+    """The cells of a method, in the order of :data:`COLUMNS`."""
     statistics = result.statistics
     return (
-        result.record.label,
-        with_error(statistics.energy.slope, statistics.energy.stderr),
+        result.label,
+        _drift_cell(result),
         statistics.verdict.value,
+        _plain(result.drift_per_degree_of_freedom, 2),
         _plain(statistics.energy.rms, 2),
         with_error(statistics.temperature.slope, statistics.temperature.stderr),
-        _plain(result.record.wall_s_per_ps, 3),
+        _plain(result.wall_s_per_ps, 3),
         _factor(result.speedup),
         _factor(result.speedup_bound),
     )
+
+
+def element_row(result: MethodResult) -> tuple[str, ...]:
+    """Mean temperature of each element and what it is of the whole, as in ``301 ± 2 (1.004)``."""
+    return tuple(
+        f"{with_error(entry.mean.value, entry.mean.stderr)} K, "
+        f"{with_error(entry.ratio.value, entry.ratio.stderr)} T"
+        for entry in result.elements
+    )
+
+
+def _drift_cell(result: MethodResult) -> str:
+    if result.exploded:
+        return f"{len(result.exploded)} of {len(result.runs)} exploded"
+    energy = result.statistics.energy
+    return with_error(energy.slope, energy.stderr)
 
 
 def column_meanings(analysis: Analysis) -> dict[str, str]:
@@ -74,10 +97,13 @@ def column_meanings(analysis: Analysis) -> dict[str, str]:
     }
 
 
-def verdict_sentence(result: RunResult) -> str:
-    """What one run shows."""
-    record, statistics = result.record, result.statistics
+def verdict_sentence(result: MethodResult) -> str:
+    """What the runs of one method show."""
+    label, statistics = result.label, result.statistics
     energy = statistics.energy
+    if result.exploded:
+        first = result.exploded[0]
+        return f"{label} does not conserve energy: {first.label} {first.exploded}."
     interval = _rounded(energy.slope, energy.half_width)
     if math.isfinite(energy.half_width):
         interval += f" ± {_rounded(energy.half_width, energy.half_width)} meV/atom/ps (95 %)"
@@ -85,22 +111,33 @@ def verdict_sentence(result: RunResult) -> str:
         interval += " meV/atom/ps, too short for an error"
     if statistics.verdict is Verdict.CONSERVES:
         zero = ", zero within its error" if energy.is_zero_within_error else ""
-        return f"{record.label} conserves energy: it drifts by {interval}{zero}."
+        return f"{label} conserves energy: it drifts by {interval}{zero}."
     if statistics.verdict is Verdict.DRIFTS:
         return (
-            f"{record.label} does not conserve energy: it drifts by {interval}, and was "
+            f"{label} does not conserve energy: it drifts by {interval}, and was "
             f"{_plain(statistics.largest_excursion, 2)} meV/atom away from its start at most."
+            f"{_drifting_replicas(result)}"
         )
+    length = sum(run.record.length_ps for run in result.runs)
     return (
-        f"{record.label} cannot be judged from {record.length_ps:.3g} ps: it drifts by {interval}, "
+        f"{label} cannot be judged from {length:.3g} ps: it drifts by {interval}, "
         f"where up to {statistics.tolerance:g} counts as conserved. Run longer."
     )
+
+
+def _drifting_replicas(result: MethodResult) -> str:
+    """Which replicas drift by themselves, if not all do."""
+    drifting = [run.record for run in result.runs if run.statistics.verdict is Verdict.DRIFTS]
+    if not drifting or len(drifting) == len(result.runs):
+        return ""
+    names = ", ".join(f"#{record.replica}" for record in drifting)
+    return f" Of {len(result.runs)} replicas, {names} drift{'s' * (len(drifting) == 1)} clearly."
 
 
 def timing_sentences(analysis: Analysis) -> list[str]:
     """A warning if a run was faster than possible; then the machine did other things meanwhile."""
     impossible = [
-        result.record.label
+        result.label
         for result in analysis.results
         if result.speedup is not None
         and result.speedup_bound is not None
@@ -126,10 +163,10 @@ def limit_sentences(analysis: Analysis, difference: ForceDifference | None) -> l
         )
     resonant = sorted(
         {
-            (result.record.multiplicity, result.record.timestep_fs)
+            (result.method.multiplicity, result.method.timestep_fs)
             for result in analysis.results
-            if result.record.multiplicity is not None
-            and result.record.multiplicity * result.record.timestep_fs >= RESONANCE_FS
+            if result.method.multiplicity is not None
+            and result.method.outer_timestep_fs >= RESONANCE_FS
         }
     )
     for multiplicity, timestep in resonant:
@@ -150,8 +187,8 @@ def limit_sentences(analysis: Analysis, difference: ForceDifference | None) -> l
 def _largest_multiplicity(analysis: Analysis) -> str:
     verdicts: dict[int, set[Verdict]] = {}
     for result in analysis.results:
-        if result.record.multiplicity is not None:
-            found = verdicts.setdefault(result.record.multiplicity, set())
+        if result.method.multiplicity is not None:
+            found = verdicts.setdefault(result.method.multiplicity, set())
             found.add(result.statistics.verdict)
     tried = ", ".join(str(m) for m in sorted(verdicts))
     conserving = [m for m, found in verdicts.items() if found == {Verdict.CONSERVES}]
@@ -182,8 +219,10 @@ def _rounded(value: float, scale: float) -> str:
 
 def _plain(value: float, digits: int) -> str:
     """Fixed notation with at least ``digits`` significant digits."""
-    if value == 0 or not math.isfinite(value):
-        return f"{value:g}"
+    if not math.isfinite(value):
+        return "-"
+    if value == 0:
+        return "0"
     return _minus(f"{value:.{_decimals(abs(value), digits)}f}")
 
 
