@@ -108,6 +108,21 @@ def uncertain() -> AnalyticModel:
     return AnalyticModel(Uncertain(lennard_jones().module), ["Ar"], ARGON["cutoff"])
 
 
+def anisotropic(coefficients: dict[int, float], direct: float = 0.1) -> AnalyticModel:
+    """Smooth Lennard-Jones that looks different from each direction, by known spherical harmonics.
+
+    Every argon atom i adds, for each neighbour j (argon or krypton) at r_ij from it, the energy
+    w(r) Σ_l c_l P_l(z/r) with w = (1 − r²/rc²)³ and rc = 6 Å (``coefficients``: c_l in eV by l).
+    The mean over all orientations has the l = 0 term only. Direct forces are the exact ones of the
+    Lennard-Jones part, plus ``direct`` (eV/Å) · w z/r along z on i and its opposite on j, with the
+    mean ``direct`` · w/3 along r_ij; the direct stress is the exact one plus ``direct`` (eV/Å³) ·
+    w (z/r)² in zz, with the mean ``direct`` · w (1 + 2 n nᵀ)/15; the uncertainty of i is
+    0.01 eV · Σ_j w (z/r)², with the mean 0.01 eV · Σ_j w/3.
+    """
+    values = [float(coefficients.get(degree, 0.0)) for degree in range(max(coefficients) + 1)]
+    return AnalyticModel(Anisotropic(values, direct), ["Ar", "Kr"], 6.0)
+
+
 ALL = {
     "lennard_jones": lennard_jones,
     "lennard_jones_mixture": lennard_jones_mixture,
@@ -172,6 +187,51 @@ class Curl(torch.nn.Module):
             "energy": energy,
             "forces": _sum_to_atoms(pair_forces, pairs[:, 0], n),
             "stress": _direct_stress(r, pair_forces, pairs, cell, structure),
+        }
+
+
+class Anisotropic(torch.nn.Module):
+    def __init__(self, coefficients: list[float], direct: float):
+        super().__init__()
+        self.isotropic = Curl(0.0, 0.0104, 3.4, 6.0)
+        self.coefficients, self.direct = coefficients, direct
+
+    def forward(
+        self,
+        types: torch.Tensor,
+        positions: torch.Tensor,
+        cell: torch.Tensor,
+        pairs: torch.Tensor,
+        shifts: torch.Tensor,
+        structure: torch.Tensor,
+    ) -> dict[str, torch.Tensor]:
+        results: dict[str, torch.Tensor] = self.isotropic(
+            types, positions, cell, pairs, shifts, structure
+        )
+        n = positions.size(0)
+        first, second = pairs[:, 0], pairs[:, 1]
+        r = pair_vectors(positions, cell, pairs, shifts, structure)
+        r2 = r.square().sum(dim=1)
+        x = r[:, 2] / r2.sqrt()
+        seen = (types.index_select(0, first) == 18).to(r.dtype)
+        w = seen * (1.0 - r2 / self.isotropic.cutoff**2) ** 3
+        energy = torch.zeros_like(w)
+        before, legendre = torch.zeros_like(w), torch.ones_like(w)
+        for degree, coefficient in enumerate(self.coefficients):
+            energy = energy + coefficient * w * legendre
+            following = ((2 * degree + 1) * x * legendre - degree * before) / (degree + 1)
+            before, legendre = legendre, following
+
+        z = torch.tensor([0.0, 0.0, 1.0], dtype=r.dtype, device=r.device)
+        push = (self.direct * w * x).unsqueeze(1) * z
+        forces = _sum_to_atoms(push, first, n) - _sum_to_atoms(push, second, n)
+        pull = (self.direct * w * x * x).reshape(-1, 1, 1) * (z.unsqueeze(1) * z)
+        stress = _sum_to_atoms(pull, structure.index_select(0, first), cell.size(0))
+        return {
+            "energy": results["energy"] + _sum_to_atoms(energy, first, n),
+            "forces": results["forces"] + forces,
+            "stress": results["stress"] + stress,
+            "uncertainty": 0.01 * _sum_to_atoms(w * x * x, first, n),
         }
 
 
