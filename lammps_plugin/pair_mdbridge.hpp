@@ -57,6 +57,7 @@ class PairMDBridge : public LAMMPS_NS::Pair {
 
  private:
   void log_settings();
+  std::string symmetrization() const;
 
   void load(const Settings& settings);
   void allocate();

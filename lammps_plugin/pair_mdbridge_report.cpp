@@ -2,6 +2,7 @@
 #include <utility>
 
 #include "comm.h"
+#include "error.h"
 #include "model.hpp"
 #include "pair_mdbridge.hpp"
 #include "threads.hpp"
@@ -19,10 +20,25 @@ void PairMDBridge::log_settings() {
   utils::logmesg(lmp,
                  "Pair style mdbridge: model \"{}\" from {}\n"
                  "  cutoff {:.6g} Angstrom, interaction range {:.6g} Angstrom, {} on {}, {} "
-                 "thread{} per rank, forces {}\n",
+                 "thread{} per rank, forces {}{}\n",
                  info.name, info.path, info.cutoff, info.interaction_range, info.dtype, info.device,
                  threads, threads == 1 ? "" : "s",
-                 settings_.forces == Settings::Forces::direct ? "direct" : "conservative");
+                 settings_.forces == Settings::Forces::direct ? "direct" : "conservative",
+                 symmetrization());
+  if (settings_.symmetrize == "random") {
+    error->warning(FLERR,
+                   "Pair style mdbridge: symmetrize random takes another rotation in each step, so "
+                   "the forces are not conservative and the energy is noisy and may drift: use a "
+                   "thermostat, or a fixed set such as symmetrize octahedral");
+  }
+}
+
+/// For the log: what the forces are averaged over.
+std::string PairMDBridge::symmetrization() const {
+  if (settings_.symmetrize == "none") return "";
+  if (settings_.symmetrize == "random") return ", in a random orientation in each step";
+  return fmt::format(", averaged over {} orientations ({})", engine_->copies(),
+                     settings_.symmetrize);
 }
 
 /// The table of the keyword `timing`.

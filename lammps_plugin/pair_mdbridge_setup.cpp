@@ -62,6 +62,8 @@ void PairMDBridge::load(const Settings& settings) {
   options.variant = settings.variant;
   options.direct_variant = settings.direct_variant;
   options.uncertainty_variant = settings.uncertainty_variant;
+  options.symmetrize = settings.symmetrize;
+  if (settings.seed > 0) options.seed = settings.seed;
   // over several ranks the sum is over all of them: see add_direct_forces()
   options.remove_net_force = settings.remove_net_force && comm->nprocs == 1;
   engine_ = std::make_shared<mdbridge::Engine>(std::move(model), options);
@@ -163,6 +165,11 @@ void PairMDBridge::require_supported_input() const {
     throw Error(
         "minimize needs forces that are the gradient of the energy: give pair_style "
         "mdbridge without 'forces direct'");
+  }
+  if (minimizing && settings_.symmetrize == "random") {
+    throw Error(
+        "minimize needs one energy for all steps, but 'symmetrize random' takes another rotation "
+        "in each: use a fixed set such as 'symmetrize octahedral'");
   }
 }
 

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "error.hpp"
+#include "rotations.hpp"
 #include "words.hpp"
 
 namespace mdbridge_lammps {
@@ -109,6 +110,18 @@ const std::vector<Keyword>& keywords() {
          s.remove_net_force = choose<bool>("net_force", value, {{"remove", true}, {"keep", false}});
        },
        [](const Settings& s) { return s.remove_net_force ? "remove" : "keep"; }},
+      {"symmetrize",
+       [](Settings& s, const std::string& value) {
+         std::vector<std::pair<std::string, std::string>> choices;
+         for (const auto& name : mdbridge::symmetrization_names()) choices.emplace_back(name, name);
+         s.symmetrize = choose<std::string>("symmetrize", value, choices);
+       },
+       [](const Settings& s) { return s.symmetrize; }},
+      {"seed",
+       [](Settings& s, const std::string& value) {
+         s.seed = read_number<std::int64_t>("seed", value, "a positive whole number");
+       },
+       [](const Settings& s) { return s.seed > 0 ? std::to_string(s.seed) : ""; }},
       switch_keyword("check", &Settings::check),
       switch_keyword("timing", &Settings::timing),
       {"uncertainty",
@@ -137,6 +150,17 @@ const Keyword& find_keyword(const std::string& word) {
               "'? The keywords are " + join(names, ", "));
 }
 
+void require_consistent_seed(const Settings& settings) {
+  const bool random = settings.symmetrize == "random";
+  if (random && settings.seed == 0) {
+    throw Error("'symmetrize random' needs a seed: add 'seed N' with a positive whole number");
+  }
+  if (!random && settings.seed > 0) {
+    throw Error("keyword 'seed' has no effect without 'symmetrize random', found 'symmetrize " +
+                settings.symmetrize + "': leave it out");
+  }
+}
+
 }  // namespace
 
 Settings Settings::parse(const std::vector<std::string>& arguments) {
@@ -157,6 +181,7 @@ Settings Settings::parse(const std::vector<std::string>& arguments) {
     }
     keyword.read(settings, arguments[i + 1]);
   }
+  require_consistent_seed(settings);
   return settings;
 }
 

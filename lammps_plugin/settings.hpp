@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -27,6 +28,10 @@ struct Settings {
   int threads = 0;
   /// Remove the net force from the direct forces.
   bool remove_net_force = true;
+  /// Average over rotated copies: one of mdbridge::symmetrization_names().
+  std::string symmetrize = "none";
+  /// Of `symmetrize random`; 0: none given.
+  std::int64_t seed = 0;
   /// Compare forces and virial with finite differences of the energy before the first run.
   bool check = false;
   /// Print a table of where the time went after each run.
