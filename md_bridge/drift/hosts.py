@@ -10,14 +10,22 @@ from md_bridge.drift.nve import NveRun, Progress
 from md_bridge.drift.nve_ipi import run_ipi_nve
 from md_bridge.drift.nve_lammps import run_lammps_nve
 from md_bridge.drift.series import RunRecord
+from md_bridge.drift.thermostats import Thermostat
 
 
 def run_nve(
-    start: Atoms, model: Path, run: NveRun, folder: Path, progress: Progress, threads: int
+    start: Atoms,
+    model: Path,
+    run: NveRun,
+    folder: Path,
+    progress: Progress,
+    threads: int,
+    thermostat: Thermostat | None = None,
 ) -> RunRecord:
-    """Run NVE in the run's engine, see the functions of each.
+    """Run NVE in the run's engine, or NVT with a thermostat; see the functions of each.
 
     :raises RunError: if the host fails; a run that explodes is a result, not a failure
     """
-    runner = run_ipi_nve if run.engine == "i-pi" else run_lammps_nve
-    return runner(start, model, run, folder, progress, threads)
+    if run.engine == "i-pi":
+        return run_ipi_nve(start, model, run, folder, progress, threads, thermostat)
+    return run_lammps_nve(start, model, run, folder, progress, threads, thermostat=thermostat)

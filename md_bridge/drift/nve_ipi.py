@@ -25,6 +25,7 @@ from md_bridge.drift.nve import (
     watch,
 )
 from md_bridge.drift.series import RunRecord, degrees_of_freedom
+from md_bridge.drift.thermostats import Thermostat
 
 PROPERTIES = "run.properties"
 _CHECKPOINT = "run.last"
@@ -37,7 +38,13 @@ _FEMTOSECOND = unit_to_internal("time", "femtosecond", 1.0)
 
 
 def run_ipi_nve(
-    start: Atoms, model: Path, run: NveRun, folder: Path, progress: Progress, threads: int
+    start: Atoms,
+    model: Path,
+    run: NveRun,
+    folder: Path,
+    progress: Progress,
+    threads: int,
+    thermostat: Thermostat | None = None,
 ) -> RunRecord:
     """Run NVE in i-PI and return H(t) and T(t) at every outer step.
 
@@ -47,12 +54,14 @@ def run_ipi_nve(
     :param start: positions, velocities and cell; periodic
     :param model: exported model
     :param folder: gets the input and all output
+    :param thermostat: NVT instead; H(t) then has the energy of the bath
     :raises RunError: if i-PI fails, or its output is incomplete
     """
     folder.mkdir(parents=True, exist_ok=True)
     oriented = standard_orientation(start)
     write(folder / "start.xyz", oriented, format="extxyz")
-    (folder / "input.xml").write_text(ipi_input(oriented, model, run), encoding="utf-8")
+    text = ipi_input(oriented, model, run, thermostat)
+    (folder / "input.xml").write_text(text, encoding="utf-8")
     # else i-PI would keep the old files under other names
     properties = folder / PROPERTIES
     checkpoint = folder / _CHECKPOINT
@@ -77,7 +86,7 @@ def run_ipi_nve(
     return read_properties(properties, log, run, start, explosion)
 
 
-def ipi_input(start: Atoms, model: Path, run: NveRun) -> str:
+def ipi_input(start: Atoms, model: Path, run: NveRun, thermostat: Thermostat | None = None) -> str:
     """The input file, as a user would write it, with the start in it to full precision.
 
     :param start: in standard orientation, see :func:`md_bridge.drift.nve.standard_orientation`
@@ -100,6 +109,7 @@ def ipi_input(start: Atoms, model: Path, run: NveRun) -> str:
     )
     return environment.get_template("nve.xml.j2").render(
         run=run,
+        thermostat=thermostat,
         elements=sorted(set(start.get_chemical_symbols())),
         driver=driver_path(),
         model=model,

@@ -22,6 +22,7 @@ from md_bridge.drift.nve import (
     watch,
 )
 from md_bridge.drift.series import RunRecord, degrees_of_freedom
+from md_bridge.drift.thermostats import Thermostat
 
 LOG = "log.lammps"
 TRAJECTORY = "trajectory.lammpstrj"
@@ -43,6 +44,7 @@ def run_lammps_nve(
     progress: Progress,
     threads: int,
     frame_interval: int | None = None,
+    thermostat: Thermostat | None = None,
 ) -> RunRecord:
     """Run NVE in LAMMPS and return H(t) and T(t) at every outer step.
 
@@ -53,12 +55,13 @@ def run_lammps_nve(
     :param model: exported model
     :param folder: gets the input, the data file and the log
     :param frame_interval: outer steps between the frames of ``trajectory.lammpstrj``; None for none
+    :param thermostat: NVT instead; H(t) then lacks the energy of the bath
     :raises RunError: if LAMMPS fails, or its log is incomplete
     """
     folder.mkdir(parents=True, exist_ok=True)
     elements = sorted(set(start.get_chemical_symbols()))
     write_start(start, folder / "start.data", elements)
-    text = lammps_input(model, run, start, frame_interval)
+    text = lammps_input(model, run, start, frame_interval, thermostat)
     (folder / "in.lammps").write_text(text, encoding="utf-8")
     log = folder / LOG
     for old in (log, *folder.glob(_LAST)):
@@ -99,22 +102,31 @@ def write_start(start: Atoms, path: Path, elements: list[str]) -> None:
         )
 
 
-def lammps_input(model: Path, run: NveRun, start: Atoms, frame_interval: int | None = None) -> str:
+def lammps_input(
+    model: Path,
+    run: NveRun,
+    start: Atoms,
+    frame_interval: int | None = None,
+    thermostat: Thermostat | None = None,
+) -> str:
     """The input file, as a user would write it."""
     elements = sorted(set(start.get_chemical_symbols()))
-    keyword = " forces direct" if run.forces == "direct" else ""
+    # LAMMPS asks every run for a pressure at its first step, and not every model has direct stress
+    keyword = " forces direct virial conservative" if run.forces == "direct" else ""
     lines = [
-        f"# NVE, {run.label}",
+        f"# {thermostat.label if thermostat else 'NVE'}, {run.label}",
         "units metal",
         "atom_style atomic",
         "read_data start.data",
         "",
-        f"pair_style mdbridge {_quoted(model)}{keyword}",
+        f"pair_style mdbridge {quoted(model)}{keyword}",
         f"pair_coeff * * {' '.join(elements)}",
         "",
         f"timestep {run.outer_timestep_fs / 1000:.12g}",
         "fix nve all nve",
     ]
+    if thermostat is not None:
+        lines.append(thermostat.lammps_command())
     if run.multiplicity is not None:
         # the outer step is the time step; the two cutoffs are syntax only, pair style mdbridge
         # does not use them
@@ -123,7 +135,7 @@ def lammps_input(model: Path, run: NveRun, start: Atoms, frame_interval: int | N
     named = f"element {' '.join(elements)}"
     if frame_interval is not None:
         lines.append(f"dump frames all custom {frame_interval} {TRAJECTORY} id element xu yu zu")
-        lines.append(f"dump_modify frames sort id {named} format float %.10g")
+        lines.append(f"dump_modify frames sort id {named} format float %.15g")
     lines += [
         f"dump last all custom {_LAST_INTERVAL} {_LAST} id element xu yu zu vx vy vz",
         f"dump_modify last sort id {named} maxfiles 2 format float %.10g",
@@ -208,7 +220,7 @@ def _last_frame(folder: Path, start: Atoms) -> Atoms | None:
     return None
 
 
-def _quoted(path: Path) -> str:
+def quoted(path: Path) -> str:
     """A path as one LAMMPS word."""
     text = str(path)
     return f'"{text}"' if any(character in text for character in " \t#$&'") else text
