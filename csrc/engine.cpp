@@ -71,6 +71,21 @@ void remove_net(const Structure& structure, std::vector<double>& forces) {
   }
 }
 
+/// The sentence for an exception of torch. Out of memory has a type of its own on CUDA only, and
+/// not if TorchScript has wrapped it in a trace of the model's code.
+std::string describe_failure(const ModelInfo& info, const std::string& what) {
+  for (const char* words : {"out of memory", "can't allocate memory"}) {
+    const auto found = what.find(words);
+    if (found == std::string::npos) continue;
+    const auto start = what.rfind('\n', found);
+    const std::string line = what.substr(start == std::string::npos ? 0 : start + 1);
+    return "out of memory on " + info.device + " while evaluating the model '" + info.path +
+           "': use a smaller system, more memory or more MPI ranks (" +
+           line.substr(0, line.find('\n')) + ")";
+  }
+  return "the model '" + info.path + "' failed: " + what;
+}
+
 /// Own variant of an output: `own` if given ("-" stands for the default one), else the common one.
 std::string resolve_variant(const std::string& own, const std::string& common) {
   if (own == "-") return "";
@@ -178,15 +193,12 @@ std::vector<Evaluation> Engine::evaluate_occupied(const std::vector<Configuratio
     return run_model(batch, wanted);
   } catch (const Error&) {
     throw;
-  } catch (const c10::OutOfMemoryError& error) {
-    throw Error("out of memory on " + info().device + " while evaluating the model '" +
-                info().path + "': " + error.what_without_backtrace());
   } catch (const c10::Error& error) {
-    throw Error("the model '" + info().path + "' failed: " + error.what_without_backtrace());
+    throw Error(describe_failure(info(), error.what_without_backtrace()));
   } catch (const std::bad_alloc&) {
-    throw Error("out of memory while evaluating the model '" + info().path + "'");
+    throw Error(describe_failure(info(), "out of memory"));
   } catch (const std::exception& error) {
-    throw Error("the model '" + info().path + "' failed: " + error.what());
+    throw Error(describe_failure(info(), error.what()));
   }
 }
 
