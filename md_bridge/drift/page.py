@@ -2,55 +2,99 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Mapping
+from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+from markupsafe import Markup
+from plotly.offline import get_plotlyjs
 
-from md_bridge.drift.analysis import Analysis, ForceDifference, RunSettings
+from md_bridge.drift.analysis import Analysis, ForceDifference, MethodResult, RunResult, RunSettings
+from md_bridge.drift.curves import as_json, curve_data
+from md_bridge.drift.picture import AVERAGE_PS
 from md_bridge.drift.wording import (
     COLUMNS,
+    RUN_COLUMNS,
     column_meanings,
+    element_row,
     limit_sentences,
+    run_row,
     table_row,
     timing_sentences,
     verdict_sentence,
 )
 
+_LEAD = (
+    "The same start, driven by conservative forces, by direct forces, and by multiple time "
+    "stepping (MTS): direct forces in the inner loop, corrected by conservative ones every M steps."
+)
+_LEAD_READ = "The conserved quantity of runs that were read from files, whatever made them."
 
-def render_page(
-    analysis: Analysis,
-    settings: RunSettings,
-    difference: ForceDifference | None,
-    picture_svg: bytes,
-    title: str = "Energy conservation with unconstrained forces",
-    failures: Mapping[str, str] | None = None,
-) -> str:
-    """The page as one string of HTML; the picture is embedded, nothing is fetched."""
-    environment = Environment(
+
+def page_environment() -> Environment:
+    """Jinja environment of the templates; pages of their own extend ``base.html.j2``."""
+    return Environment(
         loader=PackageLoader("md_bridge.drift"),
         autoescape=select_autoescape(["html", "j2"], default=True),
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    return environment.get_template("report.html.j2").render(
-        title=title,
-        columns=COLUMNS,
-        rows=[
-            {"verdict": result.statistics.verdict.value, "cells": table_row(result)}
-            for result in analysis.results
-        ],
-        findings=[
-            *(verdict_sentence(result) for result in analysis.results),
-            *timing_sentences(analysis),
-        ],
-        failures=failures or {},
-        limits=limit_sentences(analysis, difference),
-        meanings=column_meanings(analysis),
-        settings=_settings_rows(settings),
-        picture="data:image/svg+xml;base64," + base64.b64encode(picture_svg).decode("ascii"),
+
+
+def render_page(
+    analysis: Analysis,
+    settings: RunSettings,
+    difference: ForceDifference | None,
+    title: str = "Energy conservation with unconstrained forces",
+    failures: Mapping[str, str] | None = None,
+) -> str:
+    """The page as one string of HTML; curves and their program are embedded, nothing is fetched."""
+    with_elements = [result for result in analysis.results if len(result.elements) > 1]
+    foreign = all(result.method.forces == "unknown" for result in analysis.results)
+    several = any(len(result.runs) > 1 for result in analysis.results)
+    return (
+        page_environment()
+        .get_template("report.html.j2")
+        .render(
+            title=title,
+            lead=_LEAD_READ if foreign else _LEAD,
+            columns=COLUMNS,
+            rows=[_row(result, table_row(result)) for result in analysis.results],
+            replica_columns=RUN_COLUMNS,
+            replica_rows=[
+                _row(run, run_row(run))
+                for result in analysis.results
+                for run in result.runs
+                if several
+            ],
+            element_columns=_element_columns(with_elements),
+            element_rows=[
+                _row(result, (result.label, *element_row(result))) for result in with_elements
+            ],
+            findings=[
+                *(verdict_sentence(result) for result in analysis.results),
+                *timing_sentences(analysis),
+            ],
+            failures=failures or {},
+            limits=[] if foreign else limit_sentences(analysis, difference),
+            meanings=column_meanings(analysis),
+            settings=_settings_rows(settings),
+            average_fs=f"{AVERAGE_PS * 1000:.0f}",
+            plotly=Markup(get_plotlyjs()),
+            series=Markup(as_json(curve_data(analysis))),
+        )
     )
+
+
+def _row(result: MethodResult | RunResult, cells: tuple[str, ...]) -> dict[str, Any]:
+    return {"verdict": result.statistics.verdict.value, "cells": cells}
+
+
+def _element_columns(results: list[MethodResult]) -> list[tuple[str, str]]:
+    if not results:
+        return []
+    return [("run", ""), *((entry.element, "") for entry in results[0].elements)]
 
 
 def _settings_rows(settings: RunSettings) -> list[tuple[str, str]]:
@@ -59,9 +103,23 @@ def _settings_rows(settings: RunSettings) -> list[tuple[str, str]]:
         ("system", settings.system),
         ("inner step", f"{settings.timestep_fs:g} fs"),
         ("length of each run", f"{settings.length_ps:g} ps"),
-        ("ensemble", "NVE, all runs from the same positions and velocities"),
+        *_ensemble_rows(settings),
         ("machine", settings.machine),
         ("threads", str(settings.threads)),
         ("load before the start", f"{settings.load:.1f} busy cores"),
         *settings.versions.items(),
+    ]
+
+
+def _ensemble_rows(settings: RunSettings) -> list[tuple[str, str]]:
+    if settings.temperature_k is None:
+        return [("ensemble", "NVE, all runs from the same positions and velocities")]
+    starts = f"{settings.replicas} start{'s' if settings.replicas > 1 else ''}"
+    made = f"{settings.equilibration_ps:g} ps of Langevin dynamics under conservative forces"
+    if not settings.equilibration_ps:
+        made = "new velocities for the positions given"
+    return [
+        ("ensemble", "NVE; every kind of forces from the same starts"),
+        ("starts", f"{starts} at {settings.temperature_k:g} K, each by {made}"),
+        ("seed", str(settings.seed)),
     ]

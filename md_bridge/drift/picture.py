@@ -32,7 +32,7 @@ _OUTLIER = 4.0
 _HEADROOM = 1.25
 _LABEL_SPACING = 0.068  # of the panel's height
 # The kinetic temperature of a small box swings with every O-H vibration.
-_AVERAGE_PS = 0.05
+AVERAGE_PS = 0.05
 
 
 def draw(analysis: Analysis) -> Figure:
@@ -59,7 +59,7 @@ def draw(analysis: Analysis) -> Figure:
     temperatures = _lines(analysis, running_mean)
     _draw_lines(temperature, temperatures, colours)
     temperature.set_title(
-        f"Kinetic temperature, averaged over {_AVERAGE_PS * 1000:.0f} fs",
+        f"Kinetic temperature, averaged over {AVERAGE_PS * 1000:.0f} fs",
         loc="left",
         fontsize=11,
         fontweight="bold",
@@ -91,7 +91,7 @@ def running_mean(record: RunRecord) -> NDArray[np.float64]:
     """T(t) averaged over a window around each sample, cut at the ends; shape (n,), K."""
     if len(record.time_ps) < 2:
         return record.temperature
-    half = int(_AVERAGE_PS / (record.time_ps[1] - record.time_ps[0]) / 2)
+    half = int(AVERAGE_PS / (record.time_ps[1] - record.time_ps[0]) / 2)
     sums = np.concatenate([[0.0], np.cumsum(record.temperature)])
     sample = np.arange(len(record.temperature))
     first = np.maximum(sample - half, 0)

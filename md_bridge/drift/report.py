@@ -60,9 +60,8 @@ def write_report(
         write_csv(record, path)
     write_summary(summary(analysis, settings, difference, failures), files.summary)
     figure = picture.draw(analysis)
-    svg = picture.as_svg(figure)
-    files.svg.write_bytes(svg)
+    files.svg.write_bytes(picture.as_svg(figure))
     files.png.write_bytes(picture.as_png(figure))
-    page = render_page(analysis, settings, difference, svg, failures=failures)
+    page = render_page(analysis, settings, difference, failures=failures)
     files.page.write_text(page, encoding="utf-8")
     return analysis, files

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from md_bridge.drift.analysis import Analysis, ForceDifference, MethodResult
+from md_bridge.drift.analysis import Analysis, ForceDifference, MethodResult, RunResult
 from md_bridge.drift.statistics import Verdict
 
 RESONANCE_FS = 4.0
@@ -25,6 +25,18 @@ COLUMNS = (
     ("bound", ""),
 )
 """Heading and unit of each cell of :func:`table_row`."""
+
+RUN_COLUMNS = (
+    ("run", ""),
+    ("drift", "meV/atom/ps"),
+    ("verdict", ""),
+    ("fluctuation", "meV/atom"),
+    ("largest change", "meV/atom"),
+    ("mean T", "K"),
+    ("temperature drift", "K/ps"),
+    ("length", "ps"),
+)
+"""Heading and unit of each cell of :func:`run_row`."""
 
 COLUMN_MEANINGS = {
     "drift": "Least-squares slope of the conserved quantity H (kinetic + conservative potential "
@@ -62,12 +74,27 @@ def table_row(result: MethodResult) -> tuple[str, ...]:
         result.label,
         _drift_cell(result),
         statistics.verdict.value,
-        _plain(result.drift_per_degree_of_freedom, 2),
+        _per_freedom(result),
         _plain(statistics.energy.rms, 2),
         with_error(statistics.temperature.slope, statistics.temperature.stderr),
         _plain(result.wall_s_per_ps, 3),
         _factor(result.speedup),
         _factor(result.speedup_bound),
+    )
+
+
+def run_row(run: RunResult) -> tuple[str, ...]:
+    """The cells of a single run, in the order of :data:`RUN_COLUMNS`."""
+    statistics = run.statistics
+    return (
+        run.record.label,
+        with_error(statistics.energy.slope, statistics.energy.stderr),
+        statistics.verdict.value + (", exploded" if run.record.exploded else ""),
+        _plain(statistics.energy.rms, 2),
+        _plain(statistics.largest_excursion, 2),
+        _plain(statistics.mean_temperature, 4),
+        with_error(statistics.temperature.slope, statistics.temperature.stderr),
+        _plain(run.record.length_ps, 3),
     )
 
 
@@ -95,6 +122,14 @@ def column_meanings(analysis: Analysis) -> dict[str, str]:
         name: text.format(tolerance=analysis.tolerance, reference=reference, ratio=ratio)
         for name, text in COLUMN_MEANINGS.items()
     }
+
+
+def _per_freedom(result: MethodResult) -> str:
+    """With the decimals that its error has."""
+    slope, error = result.drift_per_degree_of_freedom, result.statistics.energy.stderr
+    if not math.isfinite(slope):
+        return "-"
+    return _rounded(slope, error * abs(slope / (result.statistics.energy.slope or 1)))
 
 
 def verdict_sentence(result: MethodResult) -> str:
