@@ -1,0 +1,370 @@
+"""Protocol ``reverse``: run, turn the velocities round, run back: how far from the start?
+
+Velocity Verlet and multiple time stepping are reversible in time: with exact arithmetic the run
+comes back to its start, whatever the forces, as long as they are a function of the positions alone.
+Round-off is not reversed, and chaos makes it grow exponentially, at the rate of the largest
+Lyapunov exponent. So the distance is compared with what the model's own round-off can do: far more
+than that, and early, means that the forces depend on more than the positions (a pair list that
+misses pairs, random numbers, a model that is not deterministic). It says nothing about whether the
+forces have a potential: direct forces are reversible too.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+
+import ase.io
+import numpy as np
+from ase import Atoms
+from ase.units import fs
+from numpy.typing import ArrayLike, NDArray
+
+from md_bridge.drift.method import Method
+from md_bridge.drift.nve import LineCounter, NveRun, RunError, console_script, watch
+from md_bridge.drift.protocols.base import Curve, Plot, Progress, ProtocolResult, Request, Row
+
+Array = NDArray[np.float64]
+Share = Callable[[float], None]
+"""Called with the share of one run that is done."""
+
+FRAMES = 32
+"""Distances are taken at this many times on the way back."""
+ROUND_OFF_FACTOR = 10.0
+"""A distance up to this many times that of the round-off alone is round-off."""
+FAULT_FACTOR = 1000.0
+"""One beyond this many times, in the first frame, is none."""
+
+_SHIFTS = 4
+# below this distance (Å) chaos still grows exponentially, above it fills the box
+_LINEAR = 0.1
+_LEAST_GROWTH = 10.0
+
+
+class ReverseVerdict(str, Enum):
+    """What the way back says."""
+
+    REVERSIBLE = "reversible"
+    NOT_REVERSIBLE = "not reversible"
+    INCONCLUSIVE = "inconclusive"
+
+
+@dataclass(frozen=True)
+class ReturnPath:
+    """Distances between the way out and the way back, by the length τ of a run that turns at its
+    end.
+
+    The way back from the end to time t is the test of a run of length τ from t to the end.
+    """
+
+    length_ps: Array
+    """τ, shape (n,), increasing from the first frame after the turn."""
+    rms: Array
+    """Root mean square distance over the atoms (Å)."""
+    largest: Array
+    """Largest distance of an atom (Å)."""
+    round_off: Array
+    """What round-off alone, without chaos, makes of the rms (Å)."""
+    energy_difference: float
+    """H on return minus H at the start (eV)."""
+
+    @property
+    def growth_rate(self) -> float | None:
+        """Rate of exponential growth (1/ps), an estimate of the Lyapunov exponent: the slope of
+        ln(rms) where it is small; None unless it grows tenfold."""
+        chosen = (self.rms > 0) & (self.rms < _LINEAR)
+        if np.count_nonzero(chosen) < 4:
+            return None
+        x, y = self.length_ps[chosen], np.log(self.rms[chosen])
+        if y[-1] - y[0] < np.log(_LEAST_GROWTH):
+            return None
+        return float(np.polyfit(x, y, 1)[0])
+
+    @property
+    def verdict(self) -> ReverseVerdict:
+        """From the first frame, where chaos has not had its time yet."""
+        ratio = self.rms[0] / self.round_off[0]
+        if ratio <= ROUND_OFF_FACTOR:
+            return ReverseVerdict.REVERSIBLE
+        return (
+            ReverseVerdict.NOT_REVERSIBLE if ratio > FAULT_FACTOR else ReverseVerdict.INCONCLUSIVE
+        )
+
+
+def distances(forward: ArrayLike, backward: ArrayLike) -> tuple[Array, Array]:
+    """Rms and largest distance of the atoms in each frame, the motion of the centre left out.
+
+    :param forward: unwrapped positions on the way out, shape (frames, N, 3)
+    :param backward: those at the same places on the way back, the same shape
+    """
+    out, back = (np.asarray(values, dtype=np.float64) for values in (forward, backward))
+    if out.shape != back.shape or out.ndim != 3 or out.shape[2] != 3:
+        raise ValueError(
+            f"expected two arrays of shape (frames, N, 3), found {out.shape} and {back.shape}"
+        )
+    difference = back - out
+    lengths = np.linalg.norm(difference, axis=2)
+    return np.sqrt(np.mean(lengths**2, axis=1)), lengths.max(axis=1)
+
+
+def expected_round_off(
+    force_noise: float, masses: ArrayLike, timestep_fs: float, steps: ArrayLike, size: float
+) -> Array:
+    """Rms distance (Å) after some steps and as many back, from errors that do not grow.
+
+    Force errors of size σ at random make a random walk of the velocities, and n steps of it move an
+    atom of mass m by (σ/m) δt² √(n³/3); twice that n for both ways. Positions in double precision
+    lose 2⁻⁵³ of the size of the box in each step, at worst all in one direction.
+
+    :param force_noise: rms error of a force component (eV/Å)
+    :param timestep_fs: between two force evaluations
+    :param steps: n each way
+    :param size: largest coordinate (Å)
+    """
+    n = 2.0 * np.asarray(steps, dtype=np.float64)
+    inverse = float(np.sqrt(np.mean(1 / np.asarray(masses, dtype=np.float64) ** 2)))
+    walk = np.sqrt(3) * force_noise * inverse * (timestep_fs * fs) ** 2 * np.sqrt(n**3 / 3)
+    rounding = np.finfo(np.float64).eps * size * n
+    return np.asarray(np.hypot(walk, rounding))
+
+
+def force_noise(model: Path, atoms: Atoms, direct: bool, seed: int = 1) -> float:
+    """Rms round-off of a force component (eV/Å): how much it changes when all atoms are shifted."""
+    from md_bridge.engine import Engine, structure_from_ase
+
+    engine = Engine(model)
+    random = np.random.default_rng(seed)
+    found = []
+    for _ in range(_SHIFTS):
+        moved = atoms.copy()
+        moved.positions += random.uniform(-0.5, 0.5, size=3)
+        evaluation = engine.evaluate(
+            structure_from_ase(moved), None, conservative_forces=not direct, direct_forces=direct
+        )
+        found.append(evaluation.direct_forces if direct else evaluation.conservative_forces)
+    return float(np.sqrt(np.mean(np.var(np.array(found), axis=0, ddof=1))))
+
+
+def run(request: Request, progress: Progress) -> ProtocolResult:
+    """There and back with each kind of forces.
+
+    :raises RunError: a run fails
+    """
+    from md_bridge.engine import set_threads
+
+    set_threads(request.threads)
+    paths: dict[Method, ReturnPath] = {}
+    for index, method in enumerate(request.methods):
+
+        def report(share: float, index: int = index, method: Method = method) -> None:
+            progress(method.method_label, (index + share) / len(request.methods))
+
+        report(0.0)
+        paths[method] = return_path(request, method, report)
+    progress("done", 1.0)
+    return _result(request, paths)
+
+
+def return_path(request: Request, method: Method, progress: Share) -> ReturnPath:
+    """One run there and back in the engine that was asked for."""
+    interval = max(1, round(1000 * request.length_ps / method.outer_timestep_fs / FRAMES))
+    one = NveRun(*method.description, interval * FRAMES)
+    folder = request.folder / "runs" / one.name
+    folder.mkdir(parents=True, exist_ok=True)
+    travel = _in_ipi if request.engine == "i-pi" else _in_lammps
+    forward, backward, energy = travel(request, one, interval, folder, progress)
+    rms, largest = distances(forward, backward)
+    # frame k of FRAMES is the start of a run of FRAMES - k intervals; the last is the turn itself
+    turns = interval * np.arange(1, FRAMES + 1)
+    noise = [
+        force_noise(request.model, request.start, direct)
+        for direct in {"conservative": (False,), "direct": (True,)}.get(one.forces, (False, True))
+    ]
+    multiplicity = one.multiplicity or 1
+    round_off = expected_round_off(
+        # the correction kicks with M times its error, once in M steps
+        float(np.linalg.norm(noise) * np.sqrt(multiplicity)),
+        request.start.get_masses(),
+        one.timestep_fs,
+        turns * multiplicity,
+        float(np.abs(request.start.positions).max()),
+    )
+    return ReturnPath(
+        turns * one.outer_timestep_fs / 1000,
+        rms[-2::-1],
+        largest[-2::-1],
+        round_off,
+        float(energy[1] - energy[0]),
+    )
+
+
+def _in_lammps(
+    request: Request, one: NveRun, interval: int, folder: Path, progress: Share
+) -> tuple[Array, Array, Array]:
+    from md_bridge.drift.nve_lammps import LOG, TRAJECTORY, lammps_input, write_start
+
+    elements = sorted(set(request.start.get_chemical_symbols()))
+    write_start(request.start, folder / "start.data", elements)
+    text = lammps_input(request.model.resolve(), one, request.start, interval)
+    text += "\n# and back\n"
+    text += "".join(f"variable back_{x} atom -v{x}\n" for x in "xyz")
+    text += "velocity all set v_back_x v_back_y v_back_z units box\n"
+    text += f"run {one.outer_steps}\n"
+    (folder / "in.lammps").write_text(text, encoding="utf-8")
+    log, trajectory = folder / LOG, folder / TRAJECTORY
+    for old in (log, trajectory):
+        old.unlink(missing_ok=True)
+    lines = LineCounter(trajectory, lambda line: line.startswith(b"ITEM: TIMESTEP"))
+    _watch(
+        [console_script("lmp"), "-in", "in.lammps", "-log", LOG],
+        folder,
+        request,
+        lines,
+        progress,
+    )
+    frames = ase.io.read(trajectory, index=":", format="lammps-dump-text")
+    positions = np.array([frame.positions for frame in frames])
+    if len(positions) != 2 * FRAMES + 1:
+        raise RunError(
+            f"{trajectory}: expected {2 * FRAMES + 1} frames, found {len(positions)}; the log is "
+            f"{log}"
+        )
+    return positions[: FRAMES + 1], positions[FRAMES:][::-1], _ends(log)
+
+
+def _in_ipi(
+    request: Request, one: NveRun, interval: int, folder: Path, progress: Share
+) -> tuple[Array, Array, Array]:
+    from md_bridge.drift.nve import standard_orientation
+    from md_bridge.drift.nve_ipi import PROPERTIES, ipi_input
+
+    oriented = standard_orientation(request.start)
+    ase.io.write(folder / "start.xyz", oriented, format="extxyz")
+    text = ipi_input(oriented, request.model.resolve(), one)
+    (folder / "input.xml").write_text(text, encoding="utf-8")
+    properties, frames = folder / PROPERTIES, folder / "frames.npz"
+    for old in (properties, frames):
+        old.unlink(missing_ok=True)
+    module = "md_bridge.drift.protocols.reverse_ipi"
+    steps = [str(one.outer_steps), str(interval), frames.name]
+    lines = LineCounter(properties, lambda line: not line.startswith(b"#"))
+    command = [sys.executable, "-m", module, "input.xml", *steps]
+    _watch(command, folder, request, lines, progress, scale=interval)
+    with np.load(frames) as found:
+        return found["forward"], found["backward"], found["energy"]
+
+
+def _watch(
+    command: Sequence[str | Path],
+    folder: Path,
+    request: Request,
+    lines: LineCounter,
+    progress: Share,
+    scale: int = 1,
+) -> None:
+    expected = scale * (2 * FRAMES + 1)
+    watch(
+        command,
+        folder,
+        folder / "screen.txt",
+        {"OMP_NUM_THREADS": str(request.threads)},
+        lines,
+        lambda count: progress(min(1.0, count / expected)),
+    )
+
+
+def _ends(log: Path) -> Array:
+    """Total energy (eV) at the start and at the end, from the thermo output."""
+    rows = [line.split() for line in log.read_text(encoding="utf-8").splitlines()]
+    energies = [
+        float(row[2]) for row in rows if len(row) > 3 and row[0].isdigit() and "." in row[2]
+    ]
+    return np.array([energies[0], energies[-1]])
+
+
+def _result(request: Request, paths: dict[Method, ReturnPath]) -> ProtocolResult:
+    shown = [FRAMES // 8 - 1, FRAMES // 2 - 1, FRAMES - 1]
+    lengths = next(iter(paths.values())).length_ps[shown]
+    count = len(request.start)
+    rows, sentences, curves = [], [], []
+    summary: list[dict[str, object]] = []
+    for method, path in paths.items():
+        label = method.method_label
+        good = {ReverseVerdict.REVERSIBLE: True, ReverseVerdict.NOT_REVERSIBLE: False}
+        growth = path.growth_rate
+        cells = (
+            label,
+            *(f"{path.rms[k]:.1e}" for k in shown),
+            f"{path.largest[-1]:.1e}",
+            "-" if growth is None else f"{growth:.1f}",
+        )
+        rows.append(Row(cells, path.verdict.value, good.get(path.verdict)))
+        sentences.append(_sentence(label, path))
+        summary.append(
+            {
+                "label": label,
+                "forces": method.forces,
+                "M": method.multiplicity,
+                "verdict": path.verdict.value,
+                "length_ps": path.length_ps.tolist(),
+                "rms_A": path.rms.tolist(),
+                "largest_A": path.largest.tolist(),
+                "round_off_A": path.round_off.tolist(),
+                "growth_rate_per_ps": growth,
+                "energy_difference_meV_per_atom": 1000 * path.energy_difference / count,
+            }
+        )
+        curves.append(Curve(label, path.length_ps, path.rms))
+        curves.append(Curve(f"{label}, round-off alone", path.length_ps, path.round_off))
+    sentences.append(
+        "Reversible says that the forces are a function of the positions and the integrator is "
+        "symmetric in time. It does not say that energy is conserved: direct forces come back too."
+    )
+    return ProtocolResult(
+        protocol="reverse",
+        title="There and back",
+        lead=f"NVE for {lengths[-1]:g} ps, velocities turned round, and back. The distance from "
+        "the way out, for runs of several lengths.",
+        columns=(
+            ("run", ""),
+            *((f"{length:.3g} ps", "Å rms") for length in lengths),
+            (f"farthest atom, {lengths[-1]:.3g} ps", "Å"),
+            ("growth", "1/ps"),
+        ),
+        rows=tuple(rows),
+        sentences=tuple(sentences),
+        summary={"runs": summary},
+        plots=(
+            Plot(
+                "Distance between the way out and the way back",
+                "length of the run (ps)",
+                "rms distance (Å)",
+                tuple(curves),
+                (False, True),
+            ),
+        ),
+    )
+
+
+def _sentence(label: str, path: ReturnPath) -> str:
+    first = 1000 * path.length_ps[0]
+    ratio = path.rms[0] / path.round_off[0]
+    growth = path.growth_rate
+    later = (
+        f" From there the distance grows {np.e:.1f}-fold every {1000 / growth:.0f} fs: chaos."
+        if growth is not None and growth > 0
+        else ""
+    )
+    size = f"{path.rms[0]:.1e} Å after {first:.3g} fs there and back"
+    if path.verdict is ReverseVerdict.REVERSIBLE:
+        return f"{label} comes back: {size}, which round-off explains.{later}"
+    if path.verdict is ReverseVerdict.NOT_REVERSIBLE:
+        return (
+            f"{label} does not come back: {size}, {ratio:.0e} times what round-off makes. The "
+            "forces depend on more than the positions: a model with random numbers, or a pair "
+            "list that misses pairs (raise the skin)."
+        )
+    return f"{label}: {size}, {ratio:.0f} times what round-off makes. That proves nothing.{later}"
