@@ -21,6 +21,7 @@ SUBCOMMANDS = {
     "ipi-input": ("md_bridge.cli.ipi_input", "ipi_input"),
     "ipi-run": ("md_bridge.cli.ipi_run", "ipi_run"),
     "lammps": ("md_bridge.cli.lammps", "lammps"),
+    "tune": ("md_bridge.cli.tune", "tune"),
 }
 
 
