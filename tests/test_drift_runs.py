@@ -102,7 +102,7 @@ def test_lammps_input_of_each_kind(tilted):
     assert "group O type 2\ncompute temperature_O O temp\n" in conservative
     assert conservative.endswith("run 7\n")
     direct = lammps_input(model, NveRun("lammps", "direct", None, 0.5, 7), tilted)
-    assert "pair_style mdbridge /models/water.pt forces direct\n" in direct
+    assert "pair_style mdbridge /models/water.pt forces direct virial conservative\n" in direct
     mts = lammps_input(Path("/my models/water.pt"), MTS, tilted, frame_interval=5)
     assert 'pair_style mdbridge "/my models/water.pt"\n' in mts
     assert "timestep 0.002\n" in mts
