@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cmath>
 #include <numbers>
 #include <numeric>
@@ -188,7 +189,7 @@ Rotation random_rotation(std::uint64_t seed, std::uint64_t draw) {
 std::uint64_t draw_from_positions(const Structure& structure) {
   std::uint64_t hash = 0;
   const auto include = [&](double length) {
-    hash = mixed(hash ^ static_cast<std::uint64_t>(std::llround(1e6 * length)));
+    hash = mixed(hash ^ std::bit_cast<std::uint64_t>(length + 0.0));  // -0 is 0
   };
   std::for_each(structure.positions.begin(), structure.positions.end(), include);
   std::for_each(structure.cell.begin(), structure.cell.end(), include);

@@ -31,7 +31,7 @@ MDBRIDGE_API std::vector<Rotation> rotation_group(const std::string& name);
 /// inversion. Depends on `seed` and `draw` only, on every machine.
 MDBRIDGE_API Rotation random_rotation(std::uint64_t seed, std::uint64_t draw);
 
-/// A number that is the same whenever these positions come back (to 1e-6 Å, as from a text file).
+/// A number that belongs to these positions and this cell, the same whenever they are asked about.
 MDBRIDGE_API std::uint64_t draw_from_positions(const Structure& structure);
 
 /// Add to `sum` what an evaluation of the copy that `rotation` made says of the original.

@@ -49,6 +49,14 @@ import click
 @click.option("--force-extras", is_flag=True, help="Hand both kinds of forces to i-PI as extras.")
 @click.option("--uncertainty", is_flag=True, help="Hand the energy uncertainty to i-PI as extras.")
 @click.option(
+    "--symmetrize",
+    default="none",
+    show_default=True,
+    help="Average over rotated copies: octahedral or icosahedral, each also with /inversion, or "
+    "random (one random orientation for each structure).",
+)
+@click.option("--seed", type=click.IntRange(min=0), help="Seed of --symmetrize random.")
+@click.option(
     "--threads",
     default=0,
     type=click.IntRange(min=0),

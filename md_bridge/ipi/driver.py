@@ -117,6 +117,8 @@ def make_options(parameters: dict[str, Any]) -> SessionOptions:
         default = OPTIONS[name].default
         if name in ("model", "template"):
             values[name] = Path(str(value))
+        elif name == "seed":
+            values[name] = seed_of_random(value)
         elif isinstance(default, bool):
             values[name] = boolean(name, value)
         elif isinstance(default, float):
@@ -162,6 +164,13 @@ def thread_count(value: Any) -> int:
             f"threads must be a whole number, 0 (as OMP_NUM_THREADS says) or larger, got {value}"
         )
     return threads
+
+
+def seed_of_random(value: Any) -> int:
+    """A whole number, 0 or larger."""
+    if not str(value).isdecimal():
+        raise EngineError(f"seed must be a whole number, 0 or larger, got {value}")
+    return int(str(value))
 
 
 def number(name: str, value: Any) -> float:

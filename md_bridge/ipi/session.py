@@ -46,6 +46,8 @@ class SessionOptions:
         in which nothing depends on the pressure; an error once the cell changes
     :param force_extras: give both kinds of forces to i-PI as extras of the conservative forcefield
     :param uncertainty: give the uncertainty of the atomic energies to i-PI as extras
+    :param symmetrize: average over rotated copies of each structure, see docs/symmetry.md
+    :param seed: of ``symmetrize="random"``; None: 0
     """
 
     template: Path
@@ -60,6 +62,8 @@ class SessionOptions:
     stress: str = "auto"
     force_extras: bool = False
     uncertainty: bool = False
+    symmetrize: str = "none"
+    seed: int | None = None
 
 
 def open_session(options: SessionOptions, threads: int = 0) -> Session:
@@ -78,6 +82,8 @@ def open_session(options: SessionOptions, threads: int = 0) -> Session:
         uncertainty_variant=options.uncertainty_variant,
         extensions=options.extensions,
         check_consistency=options.check_consistency,
+        symmetrize=options.symmetrize,
+        seed=options.seed,
     )
     return Session(
         engine,

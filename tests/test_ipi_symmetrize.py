@@ -1,0 +1,90 @@
+"""Options `symmetrize` and `seed` in i-PI: averages over orientations in real runs."""
+
+import models
+import numpy as np
+import pytest
+from ipi_tools import ANGSTROM, Simulation, argon, ffdirect, ffsocket, mts_forces
+
+from md_bridge import _core
+from md_bridge.engine import Engine, EngineError, Structure
+from md_bridge.ipi.driver import MDBridgeDriver
+
+ENERGY, FORCE = _core.IPI_UNITS["electronvolt"], _core.IPI_UNITS["electronvolt_per_angstrom"]
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    path = tmp_path_factory.mktemp("anisotropic") / "anisotropic.pt"
+    return models.anisotropic({1: 0.02, 2: -0.03, 4: 0.03}).export(path)
+
+
+@pytest.fixture
+def start(tmp_path):
+    """A file with 4 argon atoms."""
+    argon(cells=1).write(tmp_path / "start.xyz")
+    return tmp_path / "start.xyz"
+
+
+@pytest.mark.parametrize(
+    "options", [{"symmetrize": "octahedral"}, {"symmetrize": "random", "seed": "5"}]
+)
+def test_is_what_the_engine_says(model, start, options):
+    """Both kinds of forces with one rotation; each bead with its own, in a batch or by itself."""
+    drivers = {
+        kind: MDBridgeDriver(model=model, template=start, forces=kind, **options)
+        for kind in ("conservative", "direct")
+    }
+    engine = Engine(model, **{k: int(v) if k == "seed" else v for k, v in options.items()})
+    beads = [argon(cells=1, seed=seed) for seed in (1, 2)]
+    cells = [bead.cell.array.T * ANGSTROM for bead in beads]
+    positions = [bead.positions * ANGSTROM for bead in beads]
+    for kind, driver in drivers.items():
+        batch = driver(cells, positions)
+        alone = [driver(cell, x) for cell, x in zip(cells, positions, strict=True)]
+        for n, bead in enumerate(beads):
+            # to the last digit what i-PI's lengths are in Å, as random rotations depend on it
+            lengths = positions[n] / ANGSTROM, cells[n].T / ANGSTROM
+            structure = Structure(bead.numbers, *lengths, [True] * 3)
+            expected = engine.evaluate(structure, conservative_forces=True, direct_forces=True)
+            forces = getattr(expected, f"{kind}_forces")
+            for energy, found, _, _ in (batch[n], alone[n]):
+                assert energy == pytest.approx(ENERGY * expected.energy, abs=1e-13)
+                np.testing.assert_allclose(found, FORCE * forces, atol=1e-13)
+
+
+def test_in_a_run_over_sockets(model, tmp_path, socket_name):
+    """With one inner step per outer one the direct forces cancel: multiple time stepping gives the
+    same as conservative forces do in i-PI's process.
+    """
+    atoms = argon(cells=1)
+
+    def run(folder, forcefields, forces, *clients, inner=0):
+        simulation = Simulation(atoms, forcefields, forces, steps=6, inner_steps=inner)
+        result = simulation.run(tmp_path / folder, *clients)
+        assert result.ok, result.log + str(result.client_messages)
+        return result.positions()[0], result.momenta()[0]
+
+    driver = ffdirect("cons", model, "conservative", symmetrize="octahedral")
+    expected = run("in-process", [driver], '<force forcefield="cons"/>')
+    sockets = [ffsocket(name, socket_name + name) for name in ("cons", "direct")]
+    client = [model, "--template", "start.xyz", "--symmetrize", "octahedral"]
+    for name, kind in (("cons", "conservative"), ("direct", "direct")):
+        client += ["--serve", f"unix:{socket_name}{name}={kind}"]
+    found = run("sockets", sockets, mts_forces(), client, inner=1)
+    np.testing.assert_allclose(found[0], expected[0], rtol=1e-8, atol=1e-8)
+    np.testing.assert_allclose(found[1], expected[1], rtol=1e-7, atol=1e-7)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"symmetrize": "cubic"}, "symmetrize expects one of none, octahedral, .*, found 'cubic'"),
+        ({"seed": 3}, "a seed has no effect without symmetrize random"),
+        ({"symmetrize": "random", "seed": -1}, "seed must be a whole number, 0 or larger, got -1"),
+        ({"symmetrize": "random", "seed": "x"}, "seed must be a whole number, 0 or larger, got x"),
+        ({"symetrize": "random"}, "unknown parameter symetrize: did you mean symmetrize?"),
+    ],
+)
+def test_bad_input(model, start, options, message):
+    with pytest.raises(EngineError, match=message):
+        MDBridgeDriver(model=model, template=start, **options)
