@@ -102,6 +102,9 @@ class RunSettings:
     equilibration_ps: float | None = None
     replicas: int = 1
     seed: int | None = None
+    files: Mapping[str, str] = field(default_factory=dict)
+    """What was read from each file, for runs that were not made here; the rest then means nothing
+    but the versions."""
 
 
 @dataclass(frozen=True)

@@ -98,6 +98,8 @@ def _element_columns(results: list[MethodResult]) -> list[tuple[str, str]]:
 
 
 def _settings_rows(settings: RunSettings) -> list[tuple[str, str]]:
+    if settings.files:
+        return [*settings.files.items(), *settings.versions.items()]
     return [
         ("model", settings.model),
         ("system", settings.system),

@@ -1,0 +1,145 @@
+"""``md-bridge drift --from``: judge runs of any program from the files they left."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+from rich.console import Console
+
+NOT_CONSERVED = 3
+FOLDER = Path("md-bridge-drift-from")
+"""Where the report goes unless --out says otherwise."""
+
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+_READING = ("atoms", "column", "run_number", "units", "interval")
+# what has a meaning both for runs and for files
+_COMMON = (*_READING, "files", "timestep", "tolerance", "out", "as_json")
+
+
+class SpreadFrom(click.Command):
+    """Lets ``--from`` take several files: ``--from a.log b.log --atoms 81``."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Repeat the option before each file that follows it."""
+        spread: list[str] = []
+        following = False
+        for word in args:
+            if word == "--from":
+                following = True
+                continue
+            if word.startswith("-"):
+                following = False
+            spread += ["--from", word] if following else [word]
+        if "--from" in args and "--from" not in spread:
+            spread.append("--from")  # click says that a file is missing
+        return super().parse_args(ctx, spread)
+
+
+def reading_options(function: _Function) -> _Function:
+    """The options of files."""
+    options = [
+        click.option(
+            "--from",
+            "files",
+            multiple=True,
+            metavar="FILE...",
+            type=click.Path(exists=True, path_type=Path),
+            help="Judge these in place of running anything: LAMMPS logs, properties files of i-PI, "
+            "ASE trajectories (.traj, .xyz) and logs, series/*.csv of this command.",
+        ),
+        click.option("--atoms", type=click.IntRange(min=1), help="Of the system in the files."),
+        click.option("--column", help="That holds the conserved quantity in the files."),
+        click.option(
+            "--run", "run_number", type=click.IntRange(min=1), help="In files with several."
+        ),
+        click.option("--units", help="LAMMPS unit style, for logs that do not tell."),
+        click.option(
+            "--interval",
+            type=click.IntRange(min=1),
+            help="MD steps between two frames, for trajectories that do not tell; they need "
+            "--timestep too.",
+        ),
+    ]
+    for option in reversed(options):
+        function = option(function)
+    return function
+
+
+def judge_files(ctx: click.Context, files: tuple[Path, ...], values: dict[str, Any]) -> None:
+    """Judge and report, and leave with the exit status that `--help` tells.
+
+    :param values: of all options of the command
+    :raises SystemExit: unless every file conserves energy
+    """
+    from md_bridge.drift.files import read_files
+    from md_bridge.drift.readers import ReadError, ReadOptions
+
+    given = [name for name in ctx.params if _is_given(ctx, name)]
+    for name in given:
+        if name not in _COMMON:
+            option = next(entry for entry in ctx.command.params if entry.name == name)
+            raise click.UsageError(
+                f"{option.opts[-1]} has no meaning with --from, which runs nothing: leave it out"
+            )
+    options = ReadOptions(
+        atoms=values["atoms"],
+        column=values["column"],
+        run=values["run_number"],
+        units=values["units"],
+        timestep_fs=values["timestep"] if "timestep" in given else None,
+        interval=values["interval"],
+    )
+    try:
+        records, notes = read_files(files, options, values["tolerance"])
+    except ReadError as error:
+        raise click.UsageError(str(error)) from None
+    folder = values["out"] if "out" in given else FOLDER
+    if not _report(records, notes, folder, values["tolerance"], values["as_json"]):
+        raise SystemExit(NOT_CONSERVED)
+
+
+def refuse_reading_options(ctx: click.Context) -> None:
+    """Options of files mean nothing to a campaign.
+
+    :raises click.UsageError: naming the first of them
+    """
+    for option in ctx.command.params:
+        if option.name in _READING and _is_given(ctx, option.name):
+            raise click.UsageError(f"{option.opts[0]} needs --from: it says how to read files")
+
+
+def _is_given(ctx: click.Context, name: str) -> bool:
+    return ctx.get_parameter_source(name) not in (
+        click.core.ParameterSource.DEFAULT,
+        click.core.ParameterSource.DEFAULT_MAP,
+    )
+
+
+def _report(
+    records: list[Any], notes: dict[str, str], folder: Path, tolerance: float, as_json: bool
+) -> bool:
+    from md_bridge.drift.analysis import summary
+    from md_bridge.drift.files import all_conserve, report_files
+    from md_bridge.drift.table import terminal_table
+
+    try:
+        analysis, files, settings = report_files(records, notes, folder, tolerance)
+    except OSError as error:
+        raise click.BadParameter(
+            f"cannot write into {folder}: {error.strerror}", param_hint="--out"
+        ) from error
+    if as_json:
+        click.echo(json.dumps(summary(analysis, settings), allow_nan=False))
+    else:
+        console = Console()
+        for name, note in notes.items():
+            console.print(f"{name}: {note}", highlight=False, markup=False, soft_wrap=True)
+        console.print()
+        console.print(terminal_table(analysis, console.width))
+        lines = f"\nPage      {files.page}\nNumbers   {files.summary}"
+        console.print(lines, highlight=False, markup=False, soft_wrap=True)
+    return all_conserve(analysis)
