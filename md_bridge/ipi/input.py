@@ -93,14 +93,7 @@ def render(
     """
     stress_none, reach = check_model(model, start, plan)
     names = {"model": _relative(model, path), "template": _relative(template, path)}
-    for what, name in {**names, "input": path.name}.items():
-        # the first three belong to <parameters>, the last one to XML
-        for sign in (",", "{", "}", "--"):
-            if sign in name:
-                raise EngineError(
-                    f'the path of the {what}, {name}, has a "{sign}", which i-PI cannot read: '
-                    "rename it"
-                )
+    _check_names({**names, "input": path.name}, plan)
     environment = Environment(
         loader=PackageLoader("md_bridge.ipi"),
         autoescape=True,
@@ -200,6 +193,23 @@ def properties(plan: Plan) -> list[str]:
         columns += ["pressure_cv{bar}" if plan.beads > 1 else "pressure_md{bar}"]
         columns += ["volume{angstrom3}", "density{g/cm3}"]
     return columns
+
+
+def _check_names(files: dict[str, str], plan: Plan) -> None:
+    """Refuse what i-PI's <parameters>, or a comment in XML, would end at."""
+    for what, name in files.items():
+        for sign in (",", "{", "}", "--"):
+            if sign in name:
+                raise EngineError(
+                    f'the path of the {what}, {name}, has a "{sign}", which i-PI cannot read: '
+                    "rename it"
+                )
+    for kind in plan.kinds if plan.address else ():
+        if "--" in service(plan, kind):
+            raise EngineError(
+                f'the address {service(plan, kind)} has a "--", which XML does not allow in a '
+                "comment: give another one"
+            )
 
 
 def _relative(file: Path, input_file: Path) -> str:

@@ -61,19 +61,17 @@ def is_simulation(path: Path) -> bool:
         with path.open("rb") as stream:
             if not stream.read(4096).lstrip().startswith(b"<"):
                 return False
-        return ElementTree.parse(path).getroot().tag == "simulation"
     except OSError as error:
         raise EngineError(f"cannot read {path}: {error.strerror}") from error
-    except ElementTree.ParseError as error:
-        raise EngineError(f"{path} is not valid XML: {error}") from error
+    return _root(path).tag == "simulation"
 
 
 def read_simulation(path: Path) -> SimulationFile:
     """Read an input file, or the RESTART that i-PI leaves.
 
-    :raises EngineError: if a number in it is none
+    :raises EngineError: if it is not XML, or a number in it is none
     """
-    root = ElementTree.parse(path).getroot()
+    root = _root(path)
     output = root.find("output")
     prefix = "i-pi" if output is None else output.get("prefix", "i-pi").strip()
     return SimulationFile(
@@ -143,6 +141,15 @@ def template_atoms(simulation: SimulationFile) -> ase.Atoms | Path:
     return ase.Atoms(
         symbols, first_bead.reshape(-1, 3) / angstrom, cell=vectors / angstrom, pbc=True
     )
+
+
+def _root(path: Path) -> ElementTree.Element:
+    try:
+        return ElementTree.parse(path).getroot()
+    except OSError as error:
+        raise EngineError(f"cannot read {path}: {error.strerror}") from error
+    except ElementTree.ParseError as error:
+        raise EngineError(f"{path} is not valid XML: {error}") from error
 
 
 def _list(node: ElementTree.Element) -> list[str]:
