@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
-from rich.console import Console
-
-from md_bridge.cli.interruptions import INTERRUPTED, signals_as_exceptions
-from md_bridge.cli.task_bar import TaskBar
 
 if TYPE_CHECKING:
-    from md_bridge.drift.campaign import Campaign, Outcome
     from md_bridge.drift.plan import CampaignPlan
 
 _ENGINES = {"lammps": "lammps", "ipi": "i-pi", "i-pi": "i-pi"}
@@ -24,6 +18,7 @@ Examples:
   md-bridge drift model.pt start.xyz
   md-bridge drift model.pt start.xyz --forces mts:2,mts:4 --ps 20 --engine ipi
   md-bridge drift model.pt start.xyz --forces conservative --replicas 1 --json
+  md-bridge drift model.pt start.xyz --protocol jacobian
 
 \b
 Exit status:
@@ -38,6 +33,13 @@ Exit status:
 @click.command(epilog=EPILOG)
 @click.argument("model", type=_FILE)
 @click.argument("start", type=_FILE)
+@click.option(
+    "--protocol",
+    type=click.Choice(["nve", *drift_protocol.NAMES]),
+    default="nve",
+    show_default=True,
+    help=drift_protocol.HELP,
+)
 @click.option(
     "--engine",
     type=click.Choice(["lammps", "ipi", "i-pi"]),
@@ -83,6 +85,7 @@ Exit status:
 def drift(
     model: Path,
     start: Path,
+    protocol: str,
     engine: str,
     forces: str,
     timestep: float,
@@ -102,7 +105,8 @@ def drift(
     replica a thermostat under conservative forces makes a start, and each kind of forces runs NVE
     from it. Ends with a table, a page, and the series as CSV. Ctrl-C keeps the runs that are done.
     """
-    from md_bridge.drift.campaign import Campaign, CampaignError, Outcome
+    from md_bridge.cli.drift_campaign import run_campaign
+    from md_bridge.drift.campaign import Campaign, CampaignError
     from md_bridge.drift.plan import CampaignPlan, parse_forces
 
     try:
@@ -128,20 +132,7 @@ def drift(
         campaign = Campaign(plan, out, from_scratch)
     except (ValueError, CampaignError) as error:
         raise click.UsageError(str(error)) from None
-    outcome = Outcome()
-    screen = Console(stderr=True)
-    try:
-        interrupted = _perform(campaign, outcome, screen)
-    except CampaignError as error:
-        raise click.UsageError(str(error)) from None
-    _tell(campaign, outcome, interrupted, screen)
-    conserves = _report(campaign, outcome, tolerance, as_json, screen)
-    if interrupted:
-        raise SystemExit(INTERRUPTED)
-    if outcome.failures:
-        raise SystemExit(1)
-    if not conserves:
-        raise SystemExit(3)
+    run_campaign(campaign, tolerance, as_json)
 
 
 def _require_model(plan: CampaignPlan) -> None:
@@ -154,54 +145,3 @@ def _require_model(plan: CampaignPlan) -> None:
         engine.require(Wanted(conservative_forces=True, direct_forces=direct))
     except EngineError as error:
         raise click.ClickException(str(error)) from None
-
-
-def _perform(campaign: Campaign, outcome: Outcome, screen: Console) -> bool:
-    """Do the runs behind a progress bar; True if the user stopped them."""
-    from md_bridge.engine import choose_threads
-
-    with signals_as_exceptions(), TaskBar(campaign.tasks(), screen) as bar:
-        try:
-            campaign.perform(choose_threads(0, 1), bar.steps_done, outcome)
-        except KeyboardInterrupt:
-            return True
-    return False
-
-
-def _tell(campaign: Campaign, outcome: Outcome, interrupted: bool, screen: Console) -> None:
-    for label, reason in outcome.failures.items():
-        screen.print(f"{label} failed: {reason}", style="red", markup=False, highlight=False)
-    if interrupted:
-        planned = len(campaign.plan.runs())
-        screen.print(
-            f"Interrupted: {len(outcome.records)} of {planned} runs are complete. The same "
-            "command goes on with the others.",
-            highlight=False,
-        )
-
-
-def _report(
-    campaign: Campaign, outcome: Outcome, tolerance: float, as_json: bool, screen: Console
-) -> bool:
-    """Write the report of what there is; True if all that must conserve energy does."""
-    from md_bridge.drift.analysis import summary
-    from md_bridge.drift.campaign_report import campaign_conserves, write_campaign_report
-    from md_bridge.drift.table import element_table, terminal_table
-    from md_bridge.drift.wording import timing_sentences
-
-    if not outcome.records:
-        return False
-    analysis, files, settings = write_campaign_report(campaign, outcome, tolerance)
-    if as_json:
-        click.echo(json.dumps(summary(analysis, settings, None, outcome.failures), allow_nan=False))
-    else:
-        for sentence in timing_sentences(analysis):
-            screen.print(sentence, highlight=False)
-        console = Console()
-        console.print(terminal_table(analysis, console.width))
-        elements = element_table(analysis)
-        if elements is not None:
-            console.print()
-            console.print(elements)
-        console.print(f"\nPage      {files.page}\nNumbers   {files.summary}", highlight=False)
-    return campaign_conserves(campaign, analysis)

@@ -104,11 +104,14 @@ class Campaign:
     def records(self) -> list[RunRecord]:
         """The complete runs of the plan, kinds of forces in the order of the plan.
 
-        :raises ValueError: a damaged file
+        :raises CampaignError: a damaged file
         """
         runs = sorted(self.plan.runs(), key=lambda run: self.plan.methods.index(run.method))
         files = [self.series_file(run) for run in runs]
-        return [read_csv(path) for path in files if path.exists()]
+        try:
+            return [read_csv(path) for path in files if path.exists()]
+        except ValueError as error:
+            raise CampaignError(f"{error}. Delete that file to run it again") from error
 
     def perform(self, threads: int, progress: TaskProgress, outcome: Outcome) -> None:
         """Do what is missing; a run that fails does not stop the next.
@@ -191,7 +194,9 @@ class Campaign:
         return Task(f"thermalise #{replica}", self.plan.equilibration_steps)
 
     def _clear(self) -> None:
-        """Remove what a campaign leaves in a folder, and nothing else."""
+        """Remove what a campaign left in the folder, and nothing that is not of a campaign."""
+        if not (self.folder / SETTINGS).exists():
+            return
         for name in ("starts", "runs", SERIES):
             shutil.rmtree(self.folder / name, ignore_errors=True)
         (self.folder / SETTINGS).unlink(missing_ok=True)

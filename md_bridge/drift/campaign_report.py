@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-from md_bridge.drift.analysis import Analysis, RunSettings
+from pathlib import Path
+
+from md_bridge.drift.analysis import Analysis, RunSettings, analyse
 from md_bridge.drift.campaign import Campaign, Outcome
 from md_bridge.drift.report import ReportFiles, write_report
 from md_bridge.drift.statistics import Verdict
 from md_bridge.drift.surroundings import describe_model, describe_system, surroundings
 
 
-def write_campaign_report(
-    campaign: Campaign, outcome: Outcome, tolerance: float
-) -> tuple[Analysis, ReportFiles, RunSettings]:
-    """Analyse the runs that are complete and write the report into the campaign's folder.
-
-    :raises ValueError: no run is complete
-    """
+def describe_campaign(campaign: Campaign) -> RunSettings:
+    """What the report says about a campaign."""
     from md_bridge.engine import choose_threads
 
     plan = campaign.plan
-    settings = RunSettings(
+    return RunSettings(
         model=describe_model(plan.model),
         system=describe_system(campaign.structure),
         atom_count=len(campaign.structure),
@@ -32,10 +29,20 @@ def write_campaign_report(
         replicas=plan.replicas,
         seed=plan.seed,
     )
-    analysis, files = write_report(
-        outcome.records, settings, campaign.folder, tolerance=tolerance, failures=outcome.failures
+
+
+def write_campaign_report(
+    outcome: Outcome, settings: RunSettings, folder: Path, tolerance: float
+) -> tuple[Analysis, ReportFiles | None]:
+    """Analyse the runs that are complete and write the report into the campaign's folder.
+
+    Without any there is nothing to write: no files, and an analysis without results.
+    """
+    if not outcome.records:
+        return analyse([], tolerance), None
+    return write_report(
+        outcome.records, settings, folder, tolerance=tolerance, failures=outcome.failures
     )
-    return analysis, files, settings
 
 
 def campaign_conserves(campaign: Campaign, analysis: Analysis) -> bool:

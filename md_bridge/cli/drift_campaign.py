@@ -1,0 +1,98 @@
+"""The NVE campaign of ``md-bridge drift`` on the terminal: bar, table, exit status."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import click
+from rich.console import Console
+
+from md_bridge.cli.interruptions import INTERRUPTED, signals_as_exceptions
+from md_bridge.cli.task_bar import TaskBar
+
+if TYPE_CHECKING:
+    from md_bridge.drift.campaign import Campaign, Outcome
+
+RUN_FAILED = 1
+NOT_CONSERVED = 3
+
+
+def run_campaign(campaign: Campaign, tolerance: float, as_json: bool) -> None:
+    """Do what is missing, report it, and leave with the exit status that `--help` tells.
+
+    :raises SystemExit: unless every kind of forces, direct ones left out, conserves energy
+    """
+    from md_bridge.drift.campaign import CampaignError, Outcome
+
+    outcome = Outcome()
+    screen = Console(stderr=True)
+    try:
+        stopped = _perform(campaign, outcome, screen)
+    except CampaignError as error:
+        raise click.UsageError(str(error)) from None
+    _tell(campaign, outcome, stopped is not None, screen)
+    conserves = _report(campaign, outcome, tolerance, as_json, screen)
+    if stopped is not None:
+        raise SystemExit(stopped)
+    if outcome.failures:
+        raise SystemExit(RUN_FAILED)
+    if not conserves:
+        raise SystemExit(NOT_CONSERVED)
+
+
+def _perform(campaign: Campaign, outcome: Outcome, screen: Console) -> int | None:
+    """Do the runs behind a progress bar; the exit status if a signal stopped them."""
+    from md_bridge.engine import choose_threads
+
+    with signals_as_exceptions(), TaskBar(campaign.tasks(), screen) as bar:
+        try:
+            campaign.perform(choose_threads(0, 1), bar.steps_done, outcome)
+        except KeyboardInterrupt:
+            return INTERRUPTED
+        except SystemExit as stop:
+            return int(stop.code or 0)
+    return None
+
+
+def _tell(campaign: Campaign, outcome: Outcome, stopped: bool, screen: Console) -> None:
+    for label, reason in outcome.failures.items():
+        screen.print(f"{label} failed: {reason}", style="red", markup=False, highlight=False)
+    if stopped:
+        planned = len(campaign.plan.runs())
+        screen.print(
+            f"Stopped: {len(outcome.records)} of {planned} runs are complete. The same "
+            "command goes on with the others.",
+            highlight=False,
+        )
+
+
+def _report(
+    campaign: Campaign, outcome: Outcome, tolerance: float, as_json: bool, screen: Console
+) -> bool:
+    """Write the report of what there is; True if all that must conserve energy does."""
+    from md_bridge.drift.analysis import summary
+    from md_bridge.drift.campaign_report import (
+        campaign_conserves,
+        describe_campaign,
+        write_campaign_report,
+    )
+    from md_bridge.drift.table import element_table, terminal_table
+    from md_bridge.drift.wording import timing_sentences
+
+    settings = describe_campaign(campaign)
+    analysis, files = write_campaign_report(outcome, settings, campaign.folder, tolerance)
+    if as_json:
+        click.echo(json.dumps(summary(analysis, settings, None, outcome.failures), allow_nan=False))
+    elif files is not None:
+        for sentence in timing_sentences(analysis):
+            screen.print(sentence, highlight=False)
+        console = Console()
+        console.print(terminal_table(analysis, console.width))
+        elements = element_table(analysis)
+        if elements is not None:
+            console.print()
+            console.print(elements)
+        lines = f"\nPage      {files.page}\nNumbers   {files.summary}"
+        console.print(lines, highlight=False, markup=False, soft_wrap=True)
+    return campaign_conserves(campaign, analysis)
