@@ -69,15 +69,15 @@ def reading_options(function: _Function) -> _Function:
     return function
 
 
-def judge_files(ctx: click.Context, files: tuple[Path, ...], values: dict[str, Any]) -> None:
+def judge_files(ctx: click.Context) -> None:
     """Judge and report, and leave with the exit status that `--help` tells.
 
-    :param values: of all options of the command
     :raises SystemExit: unless every file conserves energy
     """
     from md_bridge.drift.files import read_files
     from md_bridge.drift.readers import ReadError, ReadOptions
 
+    values = ctx.params
     given = [name for name in ctx.params if _is_given(ctx, name)]
     for name in given:
         if name not in _COMMON:
@@ -94,7 +94,7 @@ def judge_files(ctx: click.Context, files: tuple[Path, ...], values: dict[str, A
         interval=values["interval"],
     )
     try:
-        records, notes = read_files(files, options, values["tolerance"])
+        records, notes = read_files(values["files"], options, values["tolerance"])
     except ReadError as error:
         raise click.UsageError(str(error)) from None
     folder = values["out"] if "out" in given else FOLDER
