@@ -81,6 +81,16 @@ def harmonic(
     return AnalyticModel(module, ["H"], cutoff)
 
 
+def swirling_springs(k: float = 2.0, size: float = 2e-4, cutoff: float = 1.5) -> AnalyticModel:
+    """½ k r² for each pair of hydrogen atoms closer than ``cutoff``; direct forces have a swirl.
+
+    The direct force on i is k r_ij + size (z × r_ij), r_ij from i to j (k, size in eV/Å²). In the
+    plane a dimer is then a linear oscillator, r'' = (−k − i size) r/μ with r = x + i y: its two
+    circular orbits gain and lose energy as exp(±(size/k) ω t), ω² = k/μ, to first order in size/k.
+    """
+    return AnalyticModel(SwirlingSprings(k, size), ["H"], cutoff)
+
+
 def nan_when_close(distance: float, where: str = "energy") -> AnalyticModel:
     """Lennard-Jones argon that breaks when two atoms come closer than ``distance`` (Å).
 
@@ -130,6 +140,7 @@ ALL = {
     "strong_curl": lambda: curl(size=2e-2),
     "harmonic": harmonic,
     "harmonic_direct": lambda: harmonic(k_direct=1.5),
+    "swirling_springs": swirling_springs,
     "nan_when_close": lambda: nan_when_close(0.5),
     "two_layers": two_layers,
     "uncertain": uncertain,
@@ -276,6 +287,30 @@ class Harmonic(torch.nn.Module):
         results = self.spring(types, positions, cell, pairs, shifts, structure)
         results["forces"] = _sum_to_atoms(pair_forces, pairs[:, 0], positions.size(0))
         return results
+
+
+class SwirlingSprings(torch.nn.Module):
+    def __init__(self, k: float, size: float):
+        super().__init__()
+        self.k, self.size = k, size
+
+    def forward(
+        self,
+        types: torch.Tensor,
+        positions: torch.Tensor,
+        cell: torch.Tensor,
+        pairs: torch.Tensor,
+        shifts: torch.Tensor,
+        structure: torch.Tensor,
+    ) -> dict[str, torch.Tensor]:
+        r = pair_vectors(positions, cell, pairs, shifts, structure)
+        n = positions.size(0)
+        energy = _sum_to_atoms(0.25 * self.k * r.square().sum(dim=1), pairs[:, 0], n)
+        swirl = torch.stack([-r[:, 1], r[:, 0], torch.zeros_like(r[:, 0])], dim=1)
+        return {
+            "energy": energy,
+            "forces": _sum_to_atoms(self.k * r + self.size * swirl, pairs[:, 0], n),
+        }
 
 
 class NanWhenClose(torch.nn.Module):
