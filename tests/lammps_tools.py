@@ -13,6 +13,7 @@ from ase.data import atomic_masses, atomic_numbers
 from md_bridge.lammps import new_lammps, run_lmp
 
 KCAL_PER_MOL = 23.060549  # of LAMMPS: units real per eV
+BAR_PER_EV = 1.6021765e6  # of LAMMPS: pressure in units metal per eV/Å³
 THERMO = "thermo_modify format float %.16g norm no"
 
 
@@ -100,6 +101,7 @@ def box_from_file(
     units: str = "metal",
     boundary: str | None = None,
     setup: str = "",
+    velocities=None,
 ) -> str:
     """As :func:`box`, with the atoms in a data file (``path``).
 
@@ -122,6 +124,10 @@ def box_from_file(
     for tag, (symbol, position) in enumerate(zip(atoms.symbols, atoms.positions, strict=True), 1):
         x, y, z = (f"{coordinate:.17g}" for coordinate in position)
         lines.append(f"{tag} {types[symbol]} {x} {y} {z}")
+    if velocities is not None:
+        lines += ["", "Velocities", ""]
+        for tag, (x, y, z) in enumerate(velocities, 1):
+            lines.append(f"{tag} {x:.17g} {y:.17g} {z:.17g}")
     path.write_text("\n".join([*lines, ""]))
     return f"""
         units {units}
