@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 PROTOCOLS = {
     "order": "fluctuation of the conserved quantity against the time step",
-    "reverse": "run, turn the velocities round, run back: how far from the start?",
+    "reverse": "distance from the start after a run there and back",
     "loop": "work of the forces around closed paths",
     "jacobian": "asymmetry of the Jacobian of the direct forces",
     "thermostat": "kinetic temperature of each element under thermostats",

@@ -52,13 +52,15 @@ class Request:
 class Row:
     """One line of the table.
 
-    :param verdict: in a word or two; its colour follows ``good``
-    :param good: True and False count towards the result, None is an observation
+    :param verdict: in a word or two
+    :param good: None if nothing can be said
+    :param observed: for information only, as all that direct forces do: no part of the result
     """
 
     cells: tuple[str, ...]
     verdict: str
     good: bool | None
+    observed: bool = False
 
 
 @dataclass(frozen=True)
@@ -102,7 +104,8 @@ class ProtocolResult:
 
     @property
     def passed(self) -> bool | None:
-        """False if any row is bad, True if some are good and none is bad, None if nothing can be
-        said (all inconclusive, or observations only)."""
-        verdicts = [row.good for row in self.rows if row.good is not None]
-        return all(verdicts) if verdicts else None
+        """False if any row is bad; else None if nothing can be said of one; else True."""
+        judged = [row.good for row in self.rows if not row.observed]
+        if False in judged:
+            return False
+        return None if None in judged else True

@@ -276,12 +276,13 @@ def _result(
     # what differences cannot tell from zero, see probe()
     limit = max(1e-6, difference_error)
     symmetric = conservative.value <= limit
-    rows = [Row(("direct, all", _lambda(whole), "100", "100"), "observed", None)]
+    rows = [Row(("direct, all", _lambda(whole), "100", "100"), "observed", None, observed=True)]
     rows += [
         Row(
             (f"direct, {part.name}", _lambda(part.asymmetry), *_shares(part)),
             "observed",
             None,
+            observed=True,
         )
         for part in [*by_distance, *by_elements]
     ]

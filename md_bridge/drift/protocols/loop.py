@@ -9,6 +9,7 @@ SIAM Rev. 56, 385 (2014)).
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -39,7 +40,7 @@ class LoopWork:
     @property
     def is_zero_within_error(self) -> bool:
         """Whether the work lies within the 99 % interval about zero."""
-        return abs(self.work) <= _SIGNIFICANCE * self.error
+        return bool(abs(self.work) <= _SIGNIFICANCE * self.error)
 
 
 def loop_work(forces: ArrayLike, tangents: ArrayLike) -> LoopWork:
@@ -67,7 +68,9 @@ def loop_work(forces: ArrayLike, tangents: ArrayLike) -> LoopWork:
     power = np.sum((f * t).reshape(count, -1), axis=1)
     combs = 2 * np.pi * power.reshape(-1, _COMBS).mean(axis=0)
     round_off = 2 * np.pi * np.finfo(np.float64).eps * float(np.sum(np.abs(f * t))) / count
-    return LoopWork(float(combs.mean()), max(float(combs.std(ddof=1)) / np.sqrt(_COMBS), round_off))
+    return LoopWork(
+        float(combs.mean()), max(float(combs.std(ddof=1)) / math.sqrt(_COMBS), round_off)
+    )
 
 
 @dataclass(frozen=True)

@@ -287,7 +287,7 @@ def _row(method: Method, fit: OrderFit, sizes: Array) -> Row:
         *(f"{size:.3g}" for size in sizes),
     )
     if method.forces == "direct":
-        return Row(cells, "observed", None)
+        return Row(cells, "observed", None, observed=True)
     return Row(cells, fit.verdict.value, good)
 
 

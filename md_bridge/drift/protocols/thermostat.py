@@ -165,8 +165,8 @@ def _result(
             ("run", ""),
             ("thermostat", ""),
             ("element", ""),
-            ("temperature", "K"),
-            ("too much", "K"),
+            ("T", "K"),
+            ("T − asked", "K"),
         ),
         rows=tuple(rows),
         sentences=tuple(sentences),
@@ -195,7 +195,7 @@ def _row(entry: ElementTemperature) -> Row:
         HeatVerdict.COLD: False,
         HeatVerdict.INCONCLUSIVE: None,
     }[entry.verdict]
-    return Row(cells, entry.verdict.value, None if entry.method.forces == "direct" else good)
+    return Row(cells, entry.verdict.value, good, observed=entry.method.forces == "direct")
 
 
 def _sentence(

@@ -1,0 +1,210 @@
+"""``md-bridge drift --protocol``: the tests beyond a single drift."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from click.core import ParameterSource
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from md_bridge.cli.interruptions import INTERRUPTED, signals_as_exceptions
+from md_bridge.drift.protocols import PROTOCOLS, runner
+
+if TYPE_CHECKING:
+    from ase import Atoms
+
+    from md_bridge.drift.protocols.base import Progress as Report
+    from md_bridge.drift.protocols.base import ProtocolResult, Request
+
+# What --ps and --forces are where they are not given; the others run no dynamics.
+_DYNAMICS = {
+    "order": (1.0, "conservative,mts:2"),
+    "reverse": (0.5, "conservative,direct,mts:4"),
+    "thermostat": (10.0, "conservative,direct,mts:4"),
+}
+NAMES = tuple(PROTOCOLS)
+HELP = (
+    "nve: drift of the conserved quantity; "
+    + "; ".join(f"{name}: {what}" for name, what in PROTOCOLS.items())
+    + ". Without --ps and --forces: "
+    + ", ".join(f"{name} {ps:g} ps of {forces}" for name, (ps, forces) in _DYNAMICS.items())
+    + ". loop and jacobian look at START as it is."
+)
+# Share of the progress bar that the start gets.
+_START_SHARE = 0.2
+
+
+def perform(context: click.Context, engine: str) -> None:
+    """Run the protocol that the options of ``md-bridge drift`` ask for, and leave with its status.
+
+    :param engine: ``lammps`` or ``i-pi``
+    """
+    options = context.params
+    protocol, as_json = str(options["protocol"]), bool(options["as_json"])
+    screen = Console(stderr=True)
+    request, equilibration = _request(context, engine)
+    with (
+        signals_as_exceptions(),
+        Progress(
+            TextColumn("{task.description:34}"),
+            BarColumn(),
+            TextColumn("{task.percentage:3.0f} %"),
+            TimeRemainingColumn(),
+            console=screen,
+        ) as bar,
+    ):
+        task = bar.add_task("starting", total=1.0)
+
+        def report(what: str, share: float) -> None:
+            bar.update(task, completed=share, description=what)
+
+        try:
+            result = _run(protocol, request, equilibration, report)
+        except KeyboardInterrupt:
+            screen.print("Interrupted: nothing is kept, the same command begins anew.")
+            raise SystemExit(INTERRUPTED) from None
+    _tell(result, request, as_json)
+    if result.passed is not True:
+        raise SystemExit(3)
+
+
+def _run(
+    protocol: str, request: Request, equilibration_ps: float, report: Report
+) -> ProtocolResult:
+    from dataclasses import replace
+
+    from md_bridge.drift.nve import RunError
+    from md_bridge.engine import EngineError
+    from md_bridge.export.errors import ExportError
+
+    try:
+        if protocol not in _DYNAMICS:
+            result: ProtocolResult = runner(protocol)(request, report)
+            return result
+        _require_forces(request)
+        start = _thermalised(
+            request, equilibration_ps, lambda what, share: report(what, _START_SHARE * share)
+        )
+        result = runner(protocol)(
+            replace(request, start=start),
+            lambda what, share: report(what, _START_SHARE + (1 - _START_SHARE) * share),
+        )
+        return result
+    except (RunError, EngineError, ExportError) as error:
+        raise click.ClickException(str(error)) from None
+
+
+def _require_forces(request: Request) -> None:
+    """Refuse a model that cannot do what is asked, before any run.
+
+    :raises EngineError: it has no direct forces
+    """
+    from md_bridge.engine import Engine, Wanted
+
+    direct = any(kind != "conservative" for kind, _ in request.forces)
+    Engine(request.model).require(Wanted(conservative_forces=True, direct_forces=direct))
+
+
+def _request(context: click.Context, engine: str) -> tuple[Request, float]:
+    """What to test, and how long to equilibrate the start (ps).
+
+    :raises click.UsageError: an option that cannot be
+    """
+    from md_bridge.drift.plan import CampaignPlan, parse_forces
+    from md_bridge.drift.protocols.base import Request
+    from md_bridge.engine import choose_threads
+
+    options = context.params
+    protocol = options["protocol"]
+    length, forces = options["length"], options["forces"]
+    default_length, default_forces = _DYNAMICS.get(protocol, (length, forces))
+    if context.get_parameter_source("length") is ParameterSource.DEFAULT:
+        length = default_length
+    if context.get_parameter_source("forces") is ParameterSource.DEFAULT:
+        forces = default_forces
+    model, start = Path(options["model"]), Path(options["start"])
+    try:
+        kinds = parse_forces(forces)
+        plan = CampaignPlan(
+            model,
+            start,
+            engine,
+            kinds,
+            options["timestep"],
+            length,
+            options["temperature"],
+            1,
+            options["equilibrate"],
+            options["seed"],
+        )
+        atoms = _read(start, periodic=protocol in _DYNAMICS)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
+    request = Request(
+        model=model,
+        start=atoms,
+        folder=Path(options["out"]) / protocol,
+        engine=engine,
+        forces=plan.forces,
+        timestep_fs=plan.timestep_fs,
+        length_ps=plan.length_ps,
+        temperature=plan.temperature_k,
+        seed=plan.seed,
+        threads=choose_threads(0, 1),
+    )
+    return request, plan.equilibration_ps
+
+
+def _read(path: Path, periodic: bool) -> Atoms:
+    from md_bridge.drift.thermalise import read_structure
+    from md_bridge.export.errors import ExportError
+    from md_bridge.export.structures import read_structures
+
+    if periodic:
+        return read_structure(path)
+    try:
+        return read_structures(path)[-1]
+    except ExportError as error:
+        raise ValueError(str(error)) from None
+
+
+def _thermalised(request: Request, equilibration_ps: float, report: Report) -> Atoms:
+    """The start with velocities of its own, as every replica of a campaign has them."""
+    from md_bridge.ase import MDBridgeCalculator
+    from md_bridge.drift.thermalise import thermalise, write_start
+    from md_bridge.engine import set_threads
+
+    set_threads(request.threads)
+    steps = round(1000 * equilibration_ps / request.timestep_fs)
+    start = thermalise(
+        request.start,
+        MDBridgeCalculator(request.model),
+        request.temperature,
+        request.timestep_fs,
+        steps,
+        request.seed,
+        lambda done: report("thermalise", done / steps),
+    )
+    request.folder.mkdir(parents=True, exist_ok=True)
+    write_start(start, request.folder / "start.xyz")
+    return start
+
+
+def _tell(result: ProtocolResult, request: Request, as_json: bool) -> None:
+    from md_bridge.drift.protocols.report import as_data, terminal_table, write_report
+
+    files = write_report(result, request)
+    if as_json:
+        content: dict[str, Any] = as_data(result, request)
+        click.echo(json.dumps(content, allow_nan=False))
+        return
+    console = Console()
+    console.print(terminal_table(result))
+    console.print()
+    for sentence in result.sentences:
+        console.print(sentence, markup=False, highlight=False)
+    console.print(f"\nPage      {files.page}\nNumbers   {files.summary}", highlight=False)
