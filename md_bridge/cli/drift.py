@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
+
+from md_bridge.cli import drift_files, drift_protocol
 
 if TYPE_CHECKING:
     from md_bridge.drift.plan import CampaignPlan
@@ -18,6 +20,7 @@ Examples:
   md-bridge drift model.pt start.xyz
   md-bridge drift model.pt start.xyz --forces mts:2,mts:4 --ps 20 --engine ipi
   md-bridge drift model.pt start.xyz --forces conservative --replicas 1 --json
+  md-bridge drift --from log.lammps simulation.out --atoms 81
   md-bridge drift model.pt start.xyz --protocol jacobian
 
 \b
@@ -30,9 +33,9 @@ Exit status:
 """
 
 
-@click.command(epilog=EPILOG)
-@click.argument("model", type=_FILE)
-@click.argument("start", type=_FILE)
+@click.command(cls=drift_files.SpreadFrom, epilog=EPILOG)
+@click.argument("model", type=_FILE, required=False)
+@click.argument("start", type=_FILE, required=False)
 @click.option(
     "--protocol",
     type=click.Choice(["nve", *drift_protocol.NAMES]),
@@ -82,9 +85,10 @@ Exit status:
 )
 @click.option("--from-scratch", is_flag=True, help="Throw away the runs that the folder holds.")
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON, and no table.")
+@drift_files.reading_options
 def drift(
-    model: Path,
-    start: Path,
+    model: Path | None,
+    start: Path | None,
     protocol: str,
     engine: str,
     forces: str,
@@ -98,6 +102,7 @@ def drift(
     out: Path,
     from_scratch: bool,
     as_json: bool,
+    **reading: Any,
 ) -> None:
     """Run NVE with MODEL and tell whether it conserves energy.
 
@@ -105,6 +110,17 @@ def drift(
     replica a thermostat under conservative forces makes a start, and each kind of forces runs NVE
     from it. Ends with a table, a page, and the series as CSV. Ctrl-C keeps the runs that are done.
     """
+    context = click.get_current_context()
+    if reading["files"]:
+        drift_files.judge_files(context)
+        return
+    drift_files.refuse_reading_options(context)
+    if model is None or start is None:
+        missing = "MODEL" if model is None else "START"
+        raise click.UsageError(f"Missing argument '{missing}' (or name files with --from).")
+    if protocol != "nve":
+        drift_protocol.perform(click.get_current_context(), _ENGINES[engine])
+        return
     from md_bridge.cli.drift_campaign import run_campaign
     from md_bridge.drift.campaign import Campaign, CampaignError
     from md_bridge.drift.plan import CampaignPlan, parse_forces
