@@ -1,1 +1,95 @@
-"""Energy-conservation tests: runs in LAMMPS and i-PI, their statistics and the report."""
+"""Energy-conservation tests: runs in LAMMPS and i-PI, their statistics and the report.
+
+As a library::
+
+    from md_bridge.drift import drift_statistics, read_lammps_log
+
+Everything in ``__all__`` is imported when it is first used: plain statistics need no ASE, no
+matplotlib and no torch.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from md_bridge.drift.analysis import analyse
+    from md_bridge.drift.readers import (
+        EnergySeries,
+        ReadError,
+        ReadOptions,
+        read_ase_log,
+        read_ase_trajectory,
+        read_ipi_output,
+        read_lammps_log,
+        read_record,
+        read_series,
+    )
+    from md_bridge.drift.series import RunRecord, read_csv, write_csv
+    from md_bridge.drift.statistics import (
+        DriftStatistics,
+        LineFit,
+        Verdict,
+        drift_statistics,
+        fit_line,
+        judge,
+    )
+
+_MODULES = {
+    "analysis": ("analyse",),
+    "readers": (
+        "EnergySeries",
+        "ReadError",
+        "ReadOptions",
+        "read_ase_log",
+        "read_ase_trajectory",
+        "read_ipi_output",
+        "read_lammps_log",
+        "read_record",
+        "read_series",
+    ),
+    "series": ("RunRecord", "read_csv", "write_csv"),
+    "statistics": (
+        "DriftStatistics",
+        "LineFit",
+        "Verdict",
+        "drift_statistics",
+        "fit_line",
+        "judge",
+    ),
+}
+_HOMES = {name: module for module, names in _MODULES.items() for name in names}
+
+__all__ = [
+    "DriftStatistics",
+    "EnergySeries",
+    "LineFit",
+    "ReadError",
+    "ReadOptions",
+    "RunRecord",
+    "Verdict",
+    "analyse",
+    "drift_statistics",
+    "fit_line",
+    "judge",
+    "read_ase_log",
+    "read_ase_trajectory",
+    "read_csv",
+    "read_ipi_output",
+    "read_lammps_log",
+    "read_record",
+    "read_series",
+    "write_csv",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Import what is in ``__all__`` when it is first asked for."""
+    if name in _HOMES:
+        return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
