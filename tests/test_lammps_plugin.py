@@ -122,6 +122,40 @@ def test_threads_default_to_the_cores_of_this_process(model_file, tmp_path):
     assert f"{cores} thread{'s' if cores > 1 else ''} per rank" in run.stdout
 
 
+# For ranks that mpirun has bound to four cores, on a machine that may have fewer.
+BOUND_RANKS = """
+#define _GNU_SOURCE
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+int sched_getaffinity(pid_t pid, size_t size, cpu_set_t *set) {
+  const char *rank = getenv("PMI_RANK"), *apart = getenv("TEST_CORES_APART");
+  int first = apart && rank ? 4 * atoi(rank) : 0;
+  memset(set, 0, size);
+  for (int core = first; core < first + 4; ++core) CPU_SET(core, set);
+  return 0;
+}
+"""
+
+
+@pytest.mark.parametrize(("apart", "threads"), [(False, 2), (True, 4)])
+def test_ranks_share_the_cores_that_both_may_use(model_file, tmp_path, apart, threads):
+    """Two ranks on the same four cores, and on four cores of their own."""
+    compiler = shutil.which("cc") or shutil.which("gcc")
+    assert compiler is not None, "this test compiles a few lines of C"
+    (tmp_path / "bound.c").write_text(BOUND_RANKS)
+    shim = tmp_path / "bound.so"
+    subprocess.run([compiler, "-shared", "-fPIC", "-o", shim, "bound.c"], cwd=tmp_path, check=True)
+    variables = {k: v for k, v in os.environ.items() if not k.startswith("OMP")}
+    variables["LD_PRELOAD"] = str(shim)
+    if apart:
+        variables["TEST_CORES_APART"] = "yes"
+    text = BOX + ours(model_file("lennard_jones"))
+    run = tools.run_input(text, tmp_path, ranks=2, threads=None, env=variables)
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert f"{threads} threads per rank" in run.stdout
+
+
 def test_clear_and_start_again(model_file):
     """One LAMMPS, several boxes, models and pair styles one after the other."""
     path = model_file("lennard_jones")

@@ -56,22 +56,54 @@ def test_both_kinds_of_forces_and_their_difference(curl, style, units):
     assert np.abs(found[:, 6:]).max() > 1e-2
 
 
-def test_correction_costs_nothing_at_outer_steps(curl, tmp_path):
+class CurlWithUncertainty(torch.nn.Module):
+    """Direct forces, and an uncertainty of 0.01 eV for each neighbour."""
+
+    def __init__(self):
+        super().__init__()
+        self.curl = models.curl(size=0.02).module
+
+    def forward(
+        self,
+        types: torch.Tensor,
+        positions: torch.Tensor,
+        cell: torch.Tensor,
+        pairs: torch.Tensor,
+        shifts: torch.Tensor,
+        structure: torch.Tensor,
+    ) -> Dict[str, torch.Tensor]:  # noqa: UP006
+        results: Dict[str, torch.Tensor] = self.curl(  # noqa: UP006
+            types, positions, cell, pairs, shifts, structure
+        )
+        ones = torch.ones_like(pairs[:, 0], dtype=positions.dtype)
+        zeros = torch.zeros_like(positions[:, 0])
+        results["uncertainty"] = 0.01 * zeros.index_add(0, pairs[:, 0], ones)
+        return results
+
+
+def test_quantities_cost_nothing_at_outer_steps(tmp_path):
+    model = export_module(
+        CurlWithUncertainty(), tmp_path / "m.pt", elements=["Ar"], cutoff=6.0, layers=1
+    )
     counts = []
-    for dump in ("", f"dump d all custom 1 {tmp_path}/dump id c_c[*]\n"):
+    computes = "compute c all mdbridge/atom correction uncertainty\ncompute e all pe/atom\n"
+    dump = f"dump d all custom 1 {tmp_path}/dump id c_c[*] c_e\ndump_modify d sort id\n"
+    for commands in ("", computes + dump):
         log = tmp_path / f"log.{len(counts)}"
         with tools.lammps(
-            BOX,
-            pair(curl, "timing yes"),
-            MOVE,
-            RESPA,
-            "compute c all mdbridge/atom correction\n" + dump + "run 5",
-            log=str(log),
-        ):
-            pass
+            BOX, pair(model, "timing yes"), MOVE, RESPA, commands + "run 5", log=str(log)
+        ) as lmp:
+            state = tools.results(lmp)
         counts.append(re.findall(r"evaluations (\d+)", log.read_text())[-1])
     assert (tmp_path / "dump").read_text().count("TIMESTEP") == 6
     assert counts[0] == counts[1]
+    lines = (tmp_path / "dump").read_text().splitlines()[-len(ATOMS) :]
+    last = np.array([line.split() for line in lines], dtype=float)
+    assert last[:, 5].sum() == pytest.approx(state.energy, abs=1e-4)
+    atoms = ATOMS.copy()
+    atoms.positions = state.positions
+    expected = Engine(model).evaluate(structure_from_ase(atoms), uncertainty=True)
+    np.testing.assert_allclose(last[:, 4], expected.uncertainty, atol=1e-5)
 
 
 def test_quantities_of_a_group(model_file):

@@ -107,13 +107,16 @@ def test_fused_outer_forces_equal_conservative_ones(water_model):
     assert found.energy == pytest.approx(expected.energy, abs=1e-3)
 
 
-def test_two_ranks_equal_one(water_model, tmp_path):
-    """Foreign atoms, folded ghosts and pairs in another order."""
+def test_648_atoms_on_one_and_two_ranks(water_model, water, tmp_path):
+    """Foreign atoms, folded ghosts and pairs in another order, both kinds of forces at once."""
+    large = water.repeat(2)
+    large.rattle(0.02, seed=3)  # or each copy would feel the same forces
     text = (
-        tools.box(water_box().repeat((2, 1, 1)), ["O", "H"])
+        tools.box_from_file(large, ["O", "H"], tmp_path / "start.data")
         + pair(water_model)
         + "run_style respa 2 2 inner 1 3.0 4.0 outer 2\n"
-        + "dump d all custom 1 {} id fx fy fz\n"
+        + "compute c all mdbridge/atom conservative direct\n"
+        + "dump d all custom 1 {} id c_c[*]\n"
         + "dump_modify d sort id format float %.9g\nrun 0\n"
     )
     forces = []
@@ -121,6 +124,8 @@ def test_two_ranks_equal_one(water_model, tmp_path):
         run = tools.run_input(text.format(f"forces.{ranks}"), tmp_path, ranks=ranks)
         assert run.returncode == 0, run.stdout
         forces.append(np.loadtxt(tmp_path / f"forces.{ranks}", skiprows=9)[:, 1:])
+    assert forces[0].shape == (648, 6)
+    assert np.abs(forces[0][:81] - forces[0][81:162]).max() > 0.1
     np.testing.assert_allclose(forces[1], forces[0], atol=FORCE)
 
 
