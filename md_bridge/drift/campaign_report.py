@@ -41,7 +41,12 @@ def write_campaign_report(
     if not outcome.records:
         return analyse([], tolerance), None
     return write_report(
-        outcome.records, settings, folder, tolerance=tolerance, failures=outcome.failures
+        outcome.records,
+        settings,
+        folder,
+        tolerance=tolerance,
+        failures=outcome.failures,
+        with_series=False,
     )
 
 

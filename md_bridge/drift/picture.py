@@ -140,7 +140,8 @@ def _draw_lines(axes: Axes, lines: _Lines, colours: dict[str, str]) -> None:
 
 def _quiet_limit(energies: _Lines) -> float:
     """Half the height of the magnified panel: it holds the runs on the scale of the quietest."""
-    sizes = [float(np.max(np.abs(line.values))) for line in energies]
+    # none if every run exploded in its first step
+    sizes = [float(np.max(np.abs(line.values))) for line in energies] or [0.0]
     smallest = min(sizes)
     kept = [size for size in sizes if size <= max(_OUTLIER * smallest, 1e-9)]
     return _HEADROOM * max(max(kept), 1e-6)

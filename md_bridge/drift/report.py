@@ -38,11 +38,13 @@ def write_report(
     difference: ForceDifference | None = None,
     tolerance: float = DEFAULT_TOLERANCE,
     failures: Mapping[str, str] | None = None,
+    with_series: bool = True,
 ) -> tuple[Analysis, ReportFiles]:
     """Analyse the runs and write ``report.html``, ``report.png``, ``report.svg``,
     ``summary.json`` and ``series/<run>.csv`` into ``folder`` (made if missing).
 
     :param failures: why a run failed, by its label; for runs that are not in ``records``
+    :param with_series: False where the series are in place already
     :raises ValueError: no runs.
     """
     if not records:
@@ -55,9 +57,10 @@ def write_report(
         summary=folder / "summary.json",
         series=tuple(folder / "series" / f"{record.name}.csv" for record in records),
     )
-    (folder / "series").mkdir(parents=True, exist_ok=True)
-    for record, path in zip(records, files.series, strict=True):
-        write_csv(record, path)
+    if with_series:
+        (folder / "series").mkdir(parents=True, exist_ok=True)
+        for record, path in zip(records, files.series, strict=True):
+            write_csv(record, path)
     write_summary(summary(analysis, settings, difference, failures), files.summary)
     figure = picture.draw(analysis)
     files.svg.write_bytes(picture.as_svg(figure))
