@@ -5,7 +5,10 @@ import models
 import numpy as np
 import pytest
 
+from md_bridge.drift.statistics import mean_estimate
+
 BOX = tools.box(tools.argon(cells=(2, 2, 2), tilt=(1.0, 0.5, -0.5)), ["Ar"])
+ORTHOGONAL = tools.box(tools.argon(cells=(2, 2, 2)), ["Ar"])
 LJ_CUT = "pair_style lj/cut 8.5\npair_coeff * * 0.0104 3.4\n"
 MOVE = "velocity all create 200 7\nneighbor 0.5 bin\ntimestep 0.003\n"
 RESPA = "run_style respa 2 3 inner 1 3.0 4.0 outer 2\n"
@@ -253,6 +256,30 @@ def test_constant_pressure_under_multiple_time_stepping(curl):
     error = np.abs(ends["multiple time step"] - ends["conservative"])
     assert (error < tolerance).all()
     assert not (np.abs(ends["direct"] - ends["conservative"]) < tolerance).all()
+
+
+def test_mean_volume_at_constant_pressure(curl, tmp_path):
+    """Multiple time stepping has that of conservative dynamics, direct forces have another."""
+    npt = "unfix nve\nfix i all npt temp 20 20 0.1 iso 1000 1000 0.3\n"
+    volumes = {}
+    for name, style, keywords in (
+        ("multiple time step", "run_style respa 2 2 inner 1 3.0 4.0 outer 2\n", ""),
+        ("conservative", "run_style verlet\n", ""),
+        ("direct", "run_style verlet\n", "forces direct"),
+    ):
+        file = tmp_path / f"{name[:3]}.txt"
+        write = f"thermo 1\nfix out all print 1 '$(vol:%.10g)' file {file} screen no title ''\n"
+        start = (ORTHOGONAL, pair(curl, keywords), "velocity all create 40 7\nneighbor 1.0 bin")
+        with tools.lammps(*start, "timestep 0.004", style, npt + write, "run 800"):
+            pass
+        volumes[name] = np.loadtxt(file)[240:]
+    mean = {name: volume.mean() for name, volume in volumes.items()}
+    conservative = mean_estimate(volumes["conservative"])
+    assert np.isfinite(conservative.stderr)
+    # the same start stays near the same path in this cold crystal: closer than the error of a mean
+    difference = abs(mean["multiple time step"] - mean["conservative"])
+    assert difference < 0.2 * conservative.stderr
+    assert abs(mean["direct"] - mean["conservative"]) > 5 * difference
 
 
 def test_box_relax(model_file):
