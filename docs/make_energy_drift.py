@@ -15,9 +15,10 @@ import math
 import re
 import subprocess
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import click
 import numpy as np
@@ -39,8 +40,17 @@ ENGINES = {"lammps": "LAMMPS", "ipi": "i-PI"}
 _KINDS = ("conservative", "direct", "mts")
 _MARKER = "<!-- {name}: written by make_energy_drift.py -->"
 _END = "<!-- end -->"
+_HEADINGS = (
+    "run",
+    "length, ps",
+    "drift, meV/atom/ps",
+    "verdict",
+    "fluctuation, meV/atom",
+    "T drift, K/ps",
+)
 _SMOOTH_PS = 0.05
 _DPI = 150
+_DODGE = 0.1
 
 
 @dataclass(frozen=True)
@@ -92,6 +102,7 @@ def main(
     sections: dict[str, Callable[[list[Water]], str]] = {
         "runs": _run_table,
         "findings": _findings,
+        "choice": _choice,
         "elements": _element_table,
         "engines": _engine_table,
     }
@@ -144,15 +155,13 @@ def _replace(text: str, name: str, content: str, document: Path) -> str:
 
 def _run_table(waters: list[Water]) -> str:
     """Drift, verdict and speed of every method."""
-    rows = [
-        "| run | drift, meV/atom/ps | verdict | fluctuation, meV/atom | T drift, K/ps | speed-up "
-        "| bound |",
-        "|---|---|---|---|---|---|---|",
-    ]
+    headings = list(_HEADINGS) + (["speed-up", "bound"] if _timed(waters) else [])
+    rows = [f"| {' | '.join(headings)} |", "|---" * len(headings) + "|"]
     for result in _results(waters):
         statistics = result.statistics
         cells = (
             result.label,
+            _lengths(result),
             with_error(statistics.energy.slope, statistics.energy.stderr),
             statistics.verdict.value,
             f"{statistics.energy.rms:.2g}",
@@ -160,15 +169,44 @@ def _run_table(waters: list[Water]) -> str:
             _factor(result.speedup),
             _factor(result.speedup_bound),
         )
-        rows.append(f"| {' | '.join(cells)} |")
+        rows.append(f"| {' | '.join(cells[: len(headings)])} |")
     settings = waters[0].settings
     rows += [
         "",
-        f"{settings['replicas']} replicas of {settings['length_ps']:g} ps from starts at "
-        f"{settings['temperature_K']:g} K, inner step {settings['timestep_fs']:g} fs; ± one "
-        f"standard error; tolerance {waters[0].analysis.tolerance:g} meV/atom/ps.",
+        f"From {_starts(settings)} at {settings['temperature_K']:g} K, inner step "
+        f"{settings['timestep_fs']:g} fs; ± one standard error; tolerance "
+        f"{waters[0].analysis.tolerance:g} meV/atom/ps.",
     ]
     return "\n".join(rows)
+
+
+def _timed(waters: list[Water]) -> bool:
+    """Whether there is a speed-up to tell: runs on a busy machine should have no wall times."""
+    return any(result.speedup is not None for result in _results(waters))
+
+
+def _choice(waters: list[Water]) -> str:
+    """The picture of what limits M, and what is to be seen in it."""
+    if not any(result.method.multiplicity for result in _results(waters)):
+        return "(No run with multiple time stepping.)"
+    caption = "the drift against M, with its 95 % interval; the band is the tolerance."
+    if not _timed(waters):
+        return f"![Drift against M](images/energy-drift-m.png)\n\n*{caption[0].upper()}{caption[1:]}*"
+    return (
+        "![Drift and speed-up against M](images/energy-drift-m.png)\n\n"
+        f"*Left: {caption} Right: the gain in speed and its bound S(M), which saturates at F, the "
+        "cost of a conservative evaluation over that of a direct one: a large M buys little.*"
+    )
+
+
+def _lengths(result: MethodResult) -> str:
+    length = f"{max(run.record.length_ps for run in result.runs):.3g}"
+    return length if len(result.runs) == 1 else f"{len(result.runs)} × {length}"
+
+
+def _starts(settings: dict[str, object]) -> str:
+    count = settings["replicas"]
+    return "one start" if count == 1 else f"{count} independent starts"
 
 
 def _findings(waters: list[Water]) -> str:
@@ -240,7 +278,6 @@ def _draw_curves(waters: list[Water]) -> Figure:
 
 
 def _draw_lines(axes: Axes, analysis: Analysis) -> None:
-    colours = run_colours(analysis.results)
     for result in analysis.results:
         for number, run in enumerate(result.runs):
             record = run.record
@@ -254,45 +291,75 @@ def _draw_lines(axes: Axes, analysis: Analysis) -> None:
                 for series in (record.time_ps, energy_change(record))
             )
             label = result.label.split(" ", 1)[-1] if number == 0 else None
-            axes.plot(times, values, color=colours[result.name], linewidth=0.9, label=label)
+            axes.plot(times, values, color=_colour(result), linewidth=0.9, label=label)
     _plain(axes)
+
+
+def _colour(result: MethodResult) -> str:
+    """One colour a kind of forces, that of LAMMPS's runs in all other pictures."""
+    name = replace(result, name=result.name.replace("i-pi", "lammps"))
+    return run_colours([name])[name.name]
 
 
 def _draw_choice(waters: list[Water]) -> Figure:
     """Drift and speed-up against M."""
-    figure = Figure(figsize=(9, 3.4), layout="constrained")
-    drift, speed = figure.subplots(1, 2)
-    for water, marker in zip(waters, "os", strict=False):
-        results = [r for r in water.analysis.results if r.method.multiplicity is not None]
-        multiplicity = [r.method.multiplicity for r in results]
-        energies = [r.statistics.energy for r in results]
-        drift.errorbar(
-            multiplicity,
+    timed = _timed(waters)
+    figure = Figure(figsize=(9 if timed else 5, 3.4), layout="constrained")
+    panels = figure.subplots(1, 2 if timed else 1, squeeze=False)[0]
+    _draw_drifts(panels[0], waters)
+    if timed:
+        _draw_speedups(panels[1], waters)
+    for axes in panels:
+        axes.legend(fontsize=8, frameon=False)
+        _plain(axes)
+    return figure
+
+
+def _draw_drifts(axes: Axes, waters: list[Water]) -> None:
+    for water, shift, marker in _dodged(waters):
+        results = _mts(water)
+        energies = [result.statistics.energy for result in results]
+        axes.errorbar(
+            [result.method.multiplicity + shift for result in results],
             [abs(energy.slope) for energy in energies],
             yerr=[min(energy.half_width, 1e3) for energy in energies],
             fmt=marker,
             capsize=3,
             label=ENGINES[water.engine],
         )
-        measured = [(r.method.multiplicity, r.speedup) for r in results if r.speedup is not None]
-        if measured:
-            speed.plot(*zip(*measured, strict=True), marker, label=ENGINES[water.engine])
+    tolerance = waters[0].analysis.tolerance
+    axes.axhspan(0, tolerance, color="#009E73", alpha=0.15)
+    axes.set_yscale("symlog", linthresh=tolerance)
+    axes.set_ylim(bottom=0)
+    axes.set(xlabel="M", ylabel="|drift| ± 95 %  (meV/atom/ps)")
+
+
+def _draw_speedups(axes: Axes, waters: list[Water]) -> None:
+    for water, shift, marker in _dodged(waters):
+        results = [result for result in _mts(water) if result.speedup is not None]
+        multiplicity = [result.method.multiplicity + shift for result in results]
+        axes.plot(
+            multiplicity,
+            [result.speedup for result in results],
+            marker,
+            label=ENGINES[water.engine],
+        )
     ratio = next((w.analysis.cost_ratio for w in waters if w.analysis.cost_ratio), None)
     if ratio is not None:
         grid = np.arange(1, 17)
-        speed.plot(grid, [speedup_bound(int(m), ratio) for m in grid], color="#7F7F7F", zorder=0)
-        speed.axhline(ratio, color="#7F7F7F", linewidth=0.6, linestyle=":")
-        speed.annotate(f"F = {ratio:.2f}", (16, ratio), ha="right", va="bottom", fontsize=8)
-    tolerance = waters[0].analysis.tolerance
-    drift.axhspan(0, tolerance, color="#009E73", alpha=0.15)
-    drift.set_yscale("symlog", linthresh=tolerance)
-    drift.set_ylim(bottom=0)
-    drift.set(xlabel="M", ylabel="|drift| ± 95 %  (meV/atom/ps)")
-    speed.set(xlabel="M", ylabel="speed-up over conservative")
-    for axes in (drift, speed):
-        axes.legend(fontsize=8, frameon=False)
-        _plain(axes)
-    return figure
+        axes.plot(grid, [speedup_bound(int(m), ratio) for m in grid], color="#7F7F7F", zorder=0)
+        axes.axhline(ratio, color="#7F7F7F", linewidth=0.6, linestyle=":")
+        axes.annotate(f"F = {ratio:.2f}", (16, ratio), ha="right", va="bottom", fontsize=8)
+    axes.set(xlabel="M", ylabel="speed-up over conservative")
+
+
+def _dodged(waters: list[Water]) -> Iterator[tuple[Water, float, str]]:
+    """Each engine with a shift along M and a marker, so that none hides the other."""
+    yield from zip(waters, (-_DODGE, _DODGE), "os", strict=False)
+
+
+def _mts(water: Water) -> list[Any]:
+    return [result for result in water.analysis.results if result.method.multiplicity is not None]
 
 
 def _plain(axes: Axes) -> None:

@@ -80,12 +80,12 @@ def test_script_fills_in_tables_and_pictures(script, document, tmp_path):
     done = make(script, document, *options)
     assert done.exit_code == 0, done.output
     runs = section(document, "runs")
-    assert re.search(r"\| LAMMPS direct \| 1[56]\.\d+ ± \S+ \| drifts \|", runs), runs
-    assert re.search(r"\| LAMMPS MTS M=8 \| [01]\.\d+ ± \S+ \| drifts \|", runs)
+    assert re.search(r"\| LAMMPS direct \| 2 × 2 \| 1[56]\.\d+ ± \S+ \| drifts \|", runs), runs
+    assert re.search(r"\| LAMMPS MTS M=8 \| 2 × 2 \| [01]\.\d+ ± \S+ \| drifts \|", runs)
     assert re.search(
-        r"\| i-PI conservative \| \S+ ± \S+ \| conserves \| .* \| 1\.00 \| 1\.00 \|", runs
+        r"\| i-PI conservative \| 2 × 2 \| \S+ ± \S+ \| conserves \| .* \| 1\.00 \| 1\.00 \|", runs
     )
-    assert "2 replicas of 2 ps from starts at 300 K, inner step 0.5 fs" in runs
+    assert "From 2 independent starts at 300 K, inner step 0.5 fs" in runs
     assert "- LAMMPS direct does not conserve energy" in section(document, "findings")
     assert "| i-PI MTS M=4 | 1.010 ± 0.000 | 0.980 ± 0.000 |" in section(document, "elements")
     engines = section(document, "engines")
@@ -115,9 +115,9 @@ def test_script_refuses(script, document, options, message):
 
 
 def test_document_has_the_markers():
-    for name in ("runs", "findings", "elements", "engines"):
+    for name in ("runs", "findings", "choice", "elements", "engines"):
         assert f"<!-- {name}: written by make_energy_drift.py -->" in TEXT
-    assert TEXT.count("<!-- end -->") == 4
+    assert TEXT.count("<!-- end -->") == 5
 
 
 def test_python_of_the_document_runs():
