@@ -23,7 +23,8 @@ class MDBridgeCalculator(Calculator):
     :param device: "auto", "cpu", "cuda" or "cuda:N"
     :param skin: skin of the pair list in Å; the list is reused while no atom has moved further than
         half of it
-    :param engine_options: passed to :class:`md_bridge.engine.Engine` (``variant`` and so on)
+    :param engine_options: passed to :class:`md_bridge.engine.Engine` (``variant``, ``symmetrize``
+        and so on)
 
     With ``forces="direct"`` the stress is the one that the model predicts directly. The energy is
     the model's energy in both cases. Per-atom energies come as the property ``energies``.
