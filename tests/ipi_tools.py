@@ -90,16 +90,17 @@ class Simulation:
     dynamics: str = ""  # thermostat, barostat
     ensemble: str = ""
     output: str = ""
+    checkpoint_stride: int = 1  # for positions(), which are those of the last one; takes time
     properties: dict[str, str] = field(default_factory=lambda: dict(PROPERTIES))
 
     def xml(self) -> str:
         """The input; positions and momenta in atomic units, as i-PI ignores their units here."""
         nmts = f"<nmts> [1, {self.inner_steps}] </nmts>" if self.inner_steps else ""
         what = ", ".join(self.properties.values())
-        return f"""<simulation verbosity="medium" safe_stride="1">
+        return f"""<simulation verbosity="medium" safe_stride="{self.checkpoint_stride}">
   <output prefix="run">
     <properties stride="1" filename="properties" flush="1"> [{what}] </properties>
-    <checkpoint stride="1" filename="checkpoint" overwrite="True"/>
+    <checkpoint stride="{self.checkpoint_stride}" filename="checkpoint" overwrite="True"/>
     {self.output}
   </output>
   <total_steps>{self.steps}</total_steps>

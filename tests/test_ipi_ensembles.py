@@ -88,6 +88,7 @@ def pair_of_runs(folder, model, ensemble, kind, batch=1):
         ("nve", "mts"),
         ("nvt", "conservative"),
         ("npt", "conservative"),
+        ("npt", "mts"),
         ("nst", "mts"),
     ],
 )
@@ -147,6 +148,20 @@ def test_over_tcp(curl, tmp_path, free_port):
         steps=4,
     )
     same(ours, theirs)
+
+
+def test_multiple_time_stepping_over_two_sockets(curl, tmp_path, socket_name):
+    """One client for both forcefields, which share each evaluation of both kinds."""
+    services = [f"unix:{socket_name}cons=conservative", f"unix:{socket_name}direct=direct"]
+    client = [curl, "--template", "start.xyz", "-v"]
+    client += [f"--serve={service}" for service in services]
+    sockets = [ffsocket(name, socket_name + name) for name in ("cons", "direct")]
+    drivers = [
+        metatomic_ffdirect("cons", curl),
+        metatomic_ffdirect("direct", curl, non_conservative=True),
+    ]
+    ours = run(tmp_path / "ours", "npt", sockets, mts_forces(), client, **MTS)
+    same(ours, run(tmp_path / "theirs", "npt", drivers, mts_forces(), **MTS))
 
 
 def test_ring_polymer_contraction(curl, tmp_path):
