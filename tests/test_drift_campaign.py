@@ -235,6 +235,8 @@ def test_ctrl_c_keeps_what_is_done_and_the_same_command_goes_on(
     result = command(model, start, tmp_path / "out", *options)
     assert result.exit_code == 130
     assert "Stopped: 2 of 4 runs are complete." in result.stderr
+    page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    assert "<dt>complete runs</dt><dd>2 of 4</dd>" in page
     assert "LAMMPS MTS M=2" in result.stdout
     host = Host(monkeypatch)
     result = command(model, start, tmp_path / "out", *options)
@@ -300,6 +302,8 @@ def test_nothing_but_failures_is_still_json(model, start, tmp_path, monkeypatch)
 
 def test_an_explosion_is_a_result(model, start, tmp_path, monkeypatch):
     def explode(run):
+        frame = tmp_path / "out" / "runs" / run.name / "last-good.xyz"
+        frame.write_text("a frame\n")
         whole = record_of(run)
         return replace(
             whole,
@@ -315,6 +319,9 @@ def test_an_explosion_is_a_result(model, start, tmp_path, monkeypatch):
     result = command(model, start, tmp_path / "out", *options)
     assert result.exit_code == 3
     assert "1 of 1 exploded" in result.stdout
+    words = result.stderr.replace("\n", "")
+    assert "LAMMPS MTS M=2 #1 exploded at step 1 (0.008 ps): Lost atoms" in words
+    assert "lammps-mts-2-replica-1/last-good.xyz" in words
     host = Host(monkeypatch)
     assert command(model, start, tmp_path / "out", *options).exit_code == 3
     assert host.labels == []  # it would explode again

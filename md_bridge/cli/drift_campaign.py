@@ -12,6 +12,7 @@ from md_bridge.cli.interruptions import INTERRUPTED, signals_as_exceptions
 from md_bridge.cli.task_bar import TaskBar
 
 if TYPE_CHECKING:
+    from md_bridge.drift.analysis import RunSettings
     from md_bridge.drift.campaign import Campaign, Outcome
 
 RUN_FAILED = 1
@@ -24,15 +25,19 @@ def run_campaign(campaign: Campaign, tolerance: float, as_json: bool) -> None:
     :raises SystemExit: unless every kind of forces, direct ones left out, conserves energy
     """
     from md_bridge.drift.campaign import CampaignError, Outcome
+    from md_bridge.drift.campaign_report import describe_campaign
 
     outcome = Outcome()
     screen = Console(stderr=True)
+    settings = describe_campaign(campaign)
     try:
         stopped = _perform(campaign, outcome, screen)
+        _tell(campaign, outcome, stopped is not None, screen)
+        conserves = _report(campaign, outcome, settings, tolerance, as_json, screen)
     except CampaignError as error:
         raise click.UsageError(str(error)) from None
-    _tell(campaign, outcome, stopped is not None, screen)
-    conserves = _report(campaign, outcome, tolerance, as_json, screen)
+    except OSError as error:
+        raise click.ClickException(f"cannot write {error.filename}: {error.strerror}") from None
     if stopped is not None:
         raise SystemExit(stopped)
     if outcome.failures:
@@ -56,8 +61,15 @@ def _perform(campaign: Campaign, outcome: Outcome, screen: Console) -> int | Non
 
 
 def _tell(campaign: Campaign, outcome: Outcome, stopped: bool, screen: Console) -> None:
+    from md_bridge.drift.explosion import LAST_FRAME
+
     for label, reason in outcome.failures.items():
         screen.print(f"{label} failed: {reason}", style="red", markup=False, highlight=False)
+    for record in outcome.records:
+        frame = campaign.folder / "runs" / record.name / LAST_FRAME
+        if record.exploded is not None:
+            where = f". The last good frame is {frame}" if frame.exists() else ""
+            screen.print(f"{record.label} {record.exploded}{where}", markup=False, highlight=False)
     if stopped:
         planned = len(campaign.plan.runs())
         screen.print(
@@ -68,19 +80,19 @@ def _tell(campaign: Campaign, outcome: Outcome, stopped: bool, screen: Console) 
 
 
 def _report(
-    campaign: Campaign, outcome: Outcome, tolerance: float, as_json: bool, screen: Console
+    campaign: Campaign,
+    outcome: Outcome,
+    settings: RunSettings,
+    tolerance: float,
+    as_json: bool,
+    screen: Console,
 ) -> bool:
     """Write the report of what there is; True if all that must conserve energy does."""
     from md_bridge.drift.analysis import summary
-    from md_bridge.drift.campaign_report import (
-        campaign_conserves,
-        describe_campaign,
-        write_campaign_report,
-    )
+    from md_bridge.drift.campaign_report import campaign_conserves, write_campaign_report
     from md_bridge.drift.table import element_table, terminal_table
     from md_bridge.drift.wording import timing_sentences
 
-    settings = describe_campaign(campaign)
     analysis, files = write_campaign_report(outcome, settings, campaign.folder, tolerance)
     if as_json:
         click.echo(json.dumps(summary(analysis, settings, None, outcome.failures), allow_nan=False))

@@ -102,6 +102,8 @@ class RunSettings:
     equilibration_ps: float | None = None
     replicas: int = 1
     seed: int | None = None
+    planned_runs: int | None = None
+    """Those asked for, complete or not; None if the runs given are all."""
     files: Mapping[str, str] = field(default_factory=dict)
     """What was read from each file, for runs that were not made here; the rest then means nothing
     but the versions."""

@@ -229,7 +229,11 @@ class Campaign:
     @contextlib.contextmanager
     def _alone(self) -> Iterator[None]:
         """Keep a second process out of the folder."""
-        with (self.folder / ".lock").open("w") as lock:
+        try:
+            lock = (self.folder / ".lock").open("w")
+        except OSError as error:
+            raise CampaignError(f"cannot write into {self.folder}: {error.strerror}") from error
+        with lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:

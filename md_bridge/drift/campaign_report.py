@@ -12,7 +12,7 @@ from md_bridge.drift.surroundings import describe_model, describe_system, surrou
 
 
 def describe_campaign(campaign: Campaign) -> RunSettings:
-    """What the report says about a campaign."""
+    """What the report says about a campaign. The load is that of now: ask before the runs."""
     from md_bridge.engine import choose_threads
 
     plan = campaign.plan
@@ -28,6 +28,7 @@ def describe_campaign(campaign: Campaign) -> RunSettings:
         equilibration_ps=plan.equilibration_ps,
         replicas=plan.replicas,
         seed=plan.seed,
+        planned_runs=len(plan.runs()),
     )
 
 

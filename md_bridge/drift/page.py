@@ -79,7 +79,7 @@ def render_page(
             failures=failures or {},
             limits=[] if foreign else limit_sentences(analysis, difference),
             meanings=column_meanings(analysis),
-            settings=_settings_rows(settings),
+            settings=[*_complete_rows(analysis, settings), *_settings_rows(settings)],
             average_fs=f"{AVERAGE_PS * 1000:.0f}",
             plotly=Markup(get_plotlyjs()),
             series=Markup(as_json(curve_data(analysis))),
@@ -111,6 +111,13 @@ def _settings_rows(settings: RunSettings) -> list[tuple[str, str]]:
         ("load before the start", f"{settings.load:.1f} busy cores"),
         *settings.versions.items(),
     ]
+
+
+def _complete_rows(analysis: Analysis, settings: RunSettings) -> list[tuple[str, str]]:
+    if settings.planned_runs is None:
+        return []
+    complete = sum(len(result.runs) for result in analysis.results)
+    return [("complete runs", f"{complete} of {settings.planned_runs}")]
 
 
 def _ensemble_rows(settings: RunSettings) -> list[tuple[str, str]]:
