@@ -191,7 +191,7 @@ def _choice(waters: list[Water]) -> str:
         return "(No run with multiple time stepping.)"
     caption = "the drift against M, with its 95 % interval; the band is the tolerance."
     if not _timed(waters):
-        return f"![Drift against M](images/energy-drift-m.png)\n\n*{caption[0].upper()}{caption[1:]}*"
+        return f"![Drift against M](images/energy-drift-m.png)\n\n*Here: {caption}*"
     return (
         "![Drift and speed-up against M](images/energy-drift-m.png)\n\n"
         f"*Left: {caption} Right: the gain in speed and its bound S(M), which saturates at F, the "

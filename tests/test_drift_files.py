@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from ase.units import kB
 from click.testing import CliRunner
 
 from md_bridge.cli.drift import drift
@@ -134,3 +135,50 @@ def test_options_of_files_need_files(tmp_path):
     assert "--atoms needs --from" in result.output
     result = call(tmp_path)
     assert "Missing argument 'MODEL' (or name files with --from)" in result.output
+
+
+def thermostatted_log(path, temperature: float, seed: int, samples: int = 3000):
+    """A log of 21 independent oscillators: kinetic and potential energy are canonical."""
+    rng = np.random.default_rng(seed)
+    atoms, freedom = 21, 60
+    energies = 0.5 * kB * temperature * np.sum(rng.standard_normal((2, samples, freedom)) ** 2, -1)
+    lines = ["units metal", "timestep 0.001", "fix bath all nvt temp 300 300 0.1", "run 1"]
+    lines += ["Per MPI rank memory allocation", "Step Temp KinEng PotEng Econserve"]
+    for step, (kinetic, potential) in enumerate(energies.T):
+        now = 2 * kinetic / (freedom * kB)
+        noise = 1e-6 * rng.standard_normal()
+        lines.append(f"{10 * step} {now:.8f} {kinetic:.8f} {potential:.8f} {5 + noise:.9f}")
+    lines.append(f"Loop time of 12.5 on 1 procs for {10 * samples} steps with {atoms} atoms")
+    path.write_text("\n".join(lines) + "\n")
+    return str(path)
+
+
+def test_thermostats_are_checked(tmp_path):
+    cold, hot = (
+        thermostatted_log(tmp_path / f"{t:.0f}.log", t, seed) for seed, t in enumerate((300.0, 330))
+    )
+    right = call(tmp_path, "--from", cold, hot, "--thermostat", "300,330", "--json")
+    assert right.exit_code == 0, right.output
+    checks = json.loads(right.stdout)["ensemble"]
+    assert [(check["title"], check["passed"]) for check in checks] == [
+        ("kinetic energy of 300.log", True),
+        ("kinetic energy of 330.log", True),
+        ("ensemble of 300.log and 330.log", True),
+    ]
+    wrong = call(tmp_path, "--from", cold, hot, "--thermostat", "300,360")
+    assert wrong.exit_code == 3
+    text = re.sub(r"\s+", " ", wrong.output)
+    assert "kinetic energy of 300.log: as it should be" in text
+    assert "kinetic energy of 330.log: is not what it should be" in text
+    assert "ensemble of 300.log and 330.log: is not what it should be" in text
+
+
+@pytest.mark.parametrize(
+    ("temperatures", "message"),
+    [("warm", "expected temperatures (K)"), ("300,310", "found 2 for 1 files")],
+)
+def test_thermostats_that_are_refused(tmp_path, temperatures, message):
+    log = thermostatted_log(tmp_path / "300.log", 300.0, 0, samples=50)
+    result = call(tmp_path, "--from", log, "--thermostat", temperatures)
+    assert result.exit_code == 2
+    assert message in re.sub(r"\s+", " ", result.output)

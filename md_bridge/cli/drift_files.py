@@ -5,17 +5,21 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 from rich.console import Console
+
+if TYPE_CHECKING:
+    from md_bridge.drift.files import FileRuns
+    from md_bridge.drift.validation import Check
 
 NOT_CONSERVED = 3
 FOLDER = Path("md-bridge-drift-from")
 """Where the report goes unless --out says otherwise."""
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
-_READING = ("atoms", "column", "run_number", "units", "interval")
+_READING = ("atoms", "column", "run_number", "units", "interval", "thermostat")
 # what has a meaning both for runs and for files
 _COMMON = (*_READING, "files", "timestep", "tolerance", "out", "as_json")
 
@@ -51,10 +55,17 @@ def reading_options(function: _Function) -> _Function:
             help="Judge these in place of running anything: LAMMPS logs, properties files of i-PI, "
             "ASE trajectories (.traj, .xyz) and logs, series/*.csv of this command.",
         ),
-        click.option("--atoms", type=click.IntRange(min=1), help="Of the system in the files."),
-        click.option("--column", help="That holds the conserved quantity in the files."),
         click.option(
-            "--run", "run_number", type=click.IntRange(min=1), help="In files with several."
+            "--atoms",
+            type=click.IntRange(min=1),
+            help="Number of atoms of the system in the files.",
+        ),
+        click.option("--column", help="Column of the files that is the conserved quantity."),
+        click.option(
+            "--run",
+            "run_number",
+            type=click.IntRange(min=1),
+            help="Which run, for files with several.",
         ),
         click.option("--units", help="LAMMPS unit style, for logs that do not tell."),
         click.option(
@@ -62,6 +73,12 @@ def reading_options(function: _Function) -> _Function:
             type=click.IntRange(min=1),
             help="MD steps between two frames, for trajectories that do not tell; they need "
             "--timestep too.",
+        ),
+        click.option(
+            "--thermostat",
+            metavar="K[,K...]",
+            help="Temperature of the runs in the files, or of each of them: checks that they "
+            "sample the canonical ensemble.",
         ),
     ]
     for option in reversed(options):
@@ -74,8 +91,9 @@ def judge_files(ctx: click.Context) -> None:
 
     :raises SystemExit: unless every file conserves energy
     """
-    from md_bridge.drift.files import read_files
+    from md_bridge.drift.files import check_thermostats, read_files
     from md_bridge.drift.readers import ReadError, ReadOptions
+    from md_bridge.drift.validation import ValidationError
 
     values = ctx.params
     given = [name for name in ctx.params if _is_given(ctx, name)]
@@ -93,12 +111,18 @@ def judge_files(ctx: click.Context) -> None:
         timestep_fs=values["timestep"] if "timestep" in given else None,
         interval=values["interval"],
     )
+    checks = []
     try:
-        records, notes = read_files(values["files"], options, values["tolerance"])
-    except ReadError as error:
+        runs = read_files(values["files"], options, values["tolerance"])
+        if values["thermostat"] is not None:
+            checks = check_thermostats(runs, _temperatures(values["thermostat"]))
+    except (ReadError, ValidationError) as error:
         raise click.UsageError(str(error)) from None
+    except ImportError as error:  # of physical_validation
+        raise click.ClickException(str(error)) from None
     folder = values["out"] if "out" in given else FOLDER
-    if not _report(records, notes, folder, values["tolerance"], values["as_json"]):
+    conserve = _report(runs, checks, folder, values["tolerance"], values["as_json"])
+    if not conserve or not all(check.passed for check in checks):
         raise SystemExit(NOT_CONSERVED)
 
 
@@ -119,27 +143,43 @@ def _is_given(ctx: click.Context, name: str) -> bool:
     )
 
 
+def _temperatures(text: str) -> list[float]:
+    try:
+        return [float(word) for word in text.split(",")]
+    except ValueError:
+        raise click.BadParameter(
+            f"expected temperatures (K) with commas between them, found {text!r}",
+            param_hint="--thermostat",
+        ) from None
+
+
 def _report(
-    records: list[Any], notes: dict[str, str], folder: Path, tolerance: float, as_json: bool
+    runs: FileRuns, checks: list[Check], folder: Path, tolerance: float, as_json: bool
 ) -> bool:
     from md_bridge.drift.analysis import summary
     from md_bridge.drift.files import all_conserve, report_files
     from md_bridge.drift.table import terminal_table
 
     try:
-        analysis, files, settings = report_files(records, notes, folder, tolerance)
+        analysis, files, settings = report_files(runs, folder, tolerance)
     except OSError as error:
         raise click.BadParameter(
             f"cannot write into {folder}: {error.strerror}", param_hint="--out"
         ) from error
     if as_json:
-        click.echo(json.dumps(summary(analysis, settings), allow_nan=False))
-    else:
-        console = Console()
-        for name, note in notes.items():
-            console.print(f"{name}: {note}", highlight=False, markup=False, soft_wrap=True)
+        content = summary(analysis, settings)
+        content["ensemble"] = [check.as_dict() for check in checks]
+        click.echo(json.dumps(content, allow_nan=False))
+        return all_conserve(analysis)
+    console = Console()
+    for name, note in runs.notes.items():
+        console.print(f"{name}: {note}", highlight=False, markup=False, soft_wrap=True)
+    console.print()
+    console.print(terminal_table(analysis, console.width))
+    if checks:
         console.print()
-        console.print(terminal_table(analysis, console.width))
-        lines = f"\nPage      {files.page}\nNumbers   {files.summary}"
-        console.print(lines, highlight=False, markup=False, soft_wrap=True)
+    for check in checks:
+        console.print(check.sentence, highlight=False, markup=False)
+    lines = f"\nPage      {files.page}\nNumbers   {files.summary}"
+    console.print(lines, highlight=False, markup=False, soft_wrap=True)
     return all_conserve(analysis)

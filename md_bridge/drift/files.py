@@ -4,49 +4,98 @@ from __future__ import annotations
 
 import importlib.metadata
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 
 from md_bridge.drift.analysis import Analysis, RunSettings
-from md_bridge.drift.readers import ReadOptions, read_record, read_series
+from md_bridge.drift.readers import EnergySeries, ReadOptions, read_record, read_series
 from md_bridge.drift.report import ReportFiles, write_report
 from md_bridge.drift.series import RunRecord
 from md_bridge.drift.statistics import DEFAULT_TOLERANCE, Verdict
+from md_bridge.drift.validation import (
+    Check,
+    ValidationError,
+    check_ensemble,
+    check_kinetic_energy,
+)
+
+
+@dataclass(frozen=True)
+class FileRuns:
+    """What some files hold."""
+
+    records: tuple[RunRecord, ...]
+    """One a file, each under a name of its own."""
+    series: tuple[EnergySeries, ...]
+    """The same with all that was read; without the ``series/*.csv`` of this package."""
+    notes: dict[str, str]
+    """What was read from each, in words."""
 
 
 def read_files(
     paths: Sequence[Path],
     options: ReadOptions | None = None,
     tolerance: float = DEFAULT_TOLERANCE,
-) -> tuple[list[RunRecord], dict[str, str]]:
-    """One run a file, each under a name of its own, and what was read from each in words.
+) -> FileRuns:
+    """Read one run a file.
 
     :param options: what the files leave open; the same for all of them
     :param tolerance: drift that is to be seen in them (meV/atom/ps)
     :raises ReadError: see :func:`md_bridge.drift.readers.read_series`
     """
-    records, notes = [], {}
+    records, all_series, notes = [], [], {}
     for path, name in zip(paths, _distinct_names(paths), strict=True):
         if path.suffix == ".csv":
             record, note = read_record(path, options, tolerance), "series of MD Bridge"
         else:
-            series = read_series(path, options)
+            series = replace(read_series(path, options), label=name)
+            all_series.append(series)
             record, note = series.as_record(tolerance), "; ".join(series.notes)
         records.append(replace(record, source=name, replica=None))
         notes[name] = f"{record.atom_count} atoms, {record.length_ps:.4g} ps; {note}"
-    return records, notes
+    return FileRuns(tuple(records), tuple(all_series), notes)
+
+
+def check_thermostats(runs: FileRuns, temperatures: Sequence[float]) -> list[Check]:
+    """Whether runs with a thermostat sample the canonical ensemble.
+
+    The kinetic energy of each against the Maxwell-Boltzmann distribution of 3N - 3 degrees of
+    freedom; the potential energies of every two that follow each other at different temperatures.
+
+    :param temperatures: of the thermostats (K), one a file, or one for all of them
+    :raises ValidationError: another number of temperatures, or data that cannot be checked
+    """
+    series = runs.series
+    if len(temperatures) == 1:
+        temperatures = list(temperatures) * len(series)
+    if len(temperatures) != len(series) or not series:
+        raise ValidationError(
+            f"expected one temperature a file, or one for all, found {len(temperatures)} for "
+            f"{len(series)} files (series/*.csv of MD Bridge have no energies to check)"
+        )
+    checks = []
+    for run, temperature in zip(series, temperatures, strict=True):
+        assert run.kinetic_energy is not None  # every reader gives it
+        freedom = max(3.0 * run.atom_count - 3.0, 3.0)
+        check = check_kinetic_energy(run.kinetic_energy, temperature, freedom)
+        checks.append(replace(check, title=f"{check.title} of {run.label}"))
+    for (one, cold), (two, hot) in pairwise(zip(series, temperatures, strict=True)):
+        if cold == hot or one.potential_energy is None or two.potential_energy is None:
+            continue
+        check = check_ensemble([one.potential_energy, two.potential_energy], [cold, hot])
+        checks.append(replace(check, title=f"{check.title} of {one.label} and {two.label}"))
+    return checks
 
 
 def report_files(
-    records: Sequence[RunRecord],
-    notes: dict[str, str],
-    folder: Path,
-    tolerance: float = DEFAULT_TOLERANCE,
+    runs: FileRuns, folder: Path, tolerance: float = DEFAULT_TOLERANCE
 ) -> tuple[Analysis, ReportFiles, RunSettings]:
     """Write page, picture, ``summary.json`` and series into a folder.
 
-    :param records: see :func:`read_files`
+    :param runs: see :func:`read_files`
     """
+    records = runs.records
     settings = RunSettings(
         model="",
         system="",
@@ -57,7 +106,7 @@ def report_files(
         machine="",
         load=0.0,
         versions={"md-bridge": importlib.metadata.version("md-bridge")},
-        files=notes,
+        files=runs.notes,
     )
     analysis, files = write_report(records, settings, folder, tolerance=tolerance)
     return analysis, files, settings

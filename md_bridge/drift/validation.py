@@ -25,7 +25,7 @@ import io
 import logging
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -93,6 +93,10 @@ class Check:
             f"{self.title}: {verb}; the largest deviation is {worst.deviations:.1f} standard "
             f"errors in {worst.name}{values}, from {self.samples} independent samples."
         )
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return {**asdict(self), "sentence": self.sentence}
 
 
 def check_kinetic_energy(

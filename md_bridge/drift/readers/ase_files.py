@@ -39,7 +39,9 @@ def read_ase_trajectory(trajectory: str | Path, options: ReadOptions | None = No
     frames, description = _frames(trajectory)
     timestep_fs, interval = _spacing(trajectory, description, options)
     atom_count = _atom_count(trajectory, frames, options.atoms)
-    energy = np.array([_energy(trajectory, i, atoms) for i, atoms in enumerate(frames)])
+    potential = np.array([_potential(trajectory, i, atoms) for i, atoms in enumerate(frames)])
+    kinetic = np.array([float(atoms.get_kinetic_energy()) for atoms in frames])
+    energy = potential + kinetic
     # three less: what drives atoms conserves the momentum of their centre of mass
     scale = atom_count / max(atom_count - 1, 1)
     temperature = np.array([atoms.get_temperature() for atoms in frames]) * scale
@@ -55,6 +57,8 @@ def read_ase_trajectory(trajectory: str | Path, options: ReadOptions | None = No
         temperature=temperature[:count],
         timestep_fs=timestep_fs,
         exploded=None if bad is None else f"the energy is not finite at frame {count} ({bad:g} ps)",
+        kinetic_energy=kinetic[:count],
+        potential_energy=potential[:count],
         notes=(
             f"{len(frames)} frames, one every {interval * timestep_fs:g} fs; H is potential + "
             "kinetic energy",
@@ -160,20 +164,19 @@ def _atom_count(path: Path, frames: list[Atoms], asked: int | None) -> int:
     return len(first)
 
 
-def _energy(path: Path, index: int, atoms: Atoms) -> float:
+def _potential(path: Path, index: int, atoms: Atoms) -> float:
     if not atoms.has("momenta"):
         raise ReadError(
             f"{path}: frame {index} has no momenta, so the kinetic energy is unknown. Write the "
             "trajectory with the integrator (ASE: trajectory=...), or momenta into the extxyz"
         )
     try:
-        potential = atoms.get_potential_energy()
+        return float(atoms.get_potential_energy())
     except Exception as error:  # ASE has no one class for "there is none"
         raise ReadError(
             f"{path}: frame {index} has no energy ({error}). Write frames while the calculator is "
             "attached"
         ) from error
-    return float(potential + atoms.get_kinetic_energy())
 
 
 def _log_run(log: Path, asked: int | None) -> tuple[list[str], list[list[str]]]:

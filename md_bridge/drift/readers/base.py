@@ -66,6 +66,10 @@ class EnergySeries:
     """Wall time of the time stepping (s), where the file tells."""
     exploded: str | None = None
     """Where the numbers stopped being finite, in words; the series ends before."""
+    kinetic_energy: NDArray[np.float64] | None = field(default=None, repr=False)
+    """Of the whole system, shape (n,), eV, where the file tells; for checks of the ensemble."""
+    potential_energy: NDArray[np.float64] | None = field(default=None, repr=False)
+    """Of the whole system, shape (n,), eV, where the file tells; for checks of the ensemble."""
     notes: tuple[str, ...] = ()
     """Sentences about what was read."""
 
@@ -174,6 +178,12 @@ def last_digit(tokens: Iterable[str]) -> float:
 def kinetic_temperature(kinetic: NDArray[np.float64], atom_count: int) -> NDArray[np.float64]:
     """Temperature (K) of 3N - 3 degrees of freedom (3 for one atom), from kinetic energies (eV)."""
     return 2.0 * kinetic / (max(3 * atom_count - 3, 3) * kB)
+
+
+def kinetic_energy(temperature: NDArray[np.float64], atom_count: int) -> NDArray[np.float64]:
+    """Kinetic energy (eV) of 3N - 3 degrees of freedom: the inverse of
+    :func:`kinetic_temperature`."""
+    return 0.5 * max(3 * atom_count - 3, 3) * kB * temperature
 
 
 def nearest(name: str, known: Sequence[str]) -> str:

@@ -16,6 +16,7 @@ from md_bridge.drift.readers.base import (
     ReadError,
     ReadOptions,
     finite_part,
+    kinetic_energy,
     kinetic_temperature,
     last_digit,
     nearest,
@@ -60,6 +61,10 @@ def read_ipi_output(output: str | Path, options: ReadOptions | None = None) -> E
     atom_count = _atom_count(output, options.atoms)
     time = _times(output, columns, table, options.timestep_fs)
     temperature = _temperature(output, columns, table, atom_count)
+    kinetic = _energy(output, columns, table, "kinetic_md")
+    if kinetic is None:
+        kinetic = kinetic_energy(temperature, atom_count)
+    potential = _energy(output, columns, table, "potential")
     count, bad = finite_part(time, energy, temperature)
     strictly_later(
         time[:count],
@@ -78,6 +83,8 @@ def read_ipi_output(output: str | Path, options: ReadOptions | None = None) -> E
         temperature=temperature[:count],
         resolution=last_digit(row[column.index] for row in rows) * unit,
         exploded=None if bad is None else f"energy or temperature is not finite at {bad:g} ps",
+        kinetic_energy=kinetic[:count],
+        potential_energy=None if potential is None else potential[:count],
         notes=(f"{len(rows)} samples; H is {column.label}",),
     )
 
@@ -182,6 +189,14 @@ def _converted(
     return values
 
 
+def _energy(
+    output: Path, columns: list[_Column], table: NDArray[np.float64], name: str
+) -> NDArray[np.float64] | None:
+    """A column of energies in eV; None if there is none of this name."""
+    column = _find(columns, name)
+    return None if column is None else _converted(output, column, "energy", table) * Hartree
+
+
 def _times(
     output: Path, columns: list[_Column], table: NDArray[np.float64], timestep_fs: float | None
 ) -> NDArray[np.float64]:
@@ -212,10 +227,9 @@ def _temperature(
     if temperature is not None:
         kelvin = unit_to_internal("temperature", "kelvin", 1.0)
         return _converted(output, temperature, "temperature", table) / kelvin
-    kinetic = _find(columns, "kinetic_md")
+    kinetic = _energy(output, columns, table, "kinetic_md")
     if kinetic is not None:
-        energy = _converted(output, kinetic, "energy", table) * Hartree
-        return kinetic_temperature(energy, atom_count)
+        return kinetic_temperature(kinetic, atom_count)
     found = ", ".join(column.label for column in columns)
     raise ReadError(
         f"{output}: expected a column temperature or kinetic_md, found {found}. Add "

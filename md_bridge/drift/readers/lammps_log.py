@@ -14,6 +14,7 @@ from md_bridge.drift.readers.base import (
     ReadError,
     ReadOptions,
     finite_part,
+    kinetic_energy,
     kinetic_temperature,
     last_digit,
     nearest,
@@ -70,6 +71,8 @@ def read_lammps_log(log: str | Path, options: ReadOptions | None = None) -> Ener
     log = Path(log)
     options = options or ReadOptions()
     number, run = _chosen_run(log, thermo_runs(log), options.run)
+    if not run.rows:
+        raise ReadError(f"{log}: run {number} printed no line of thermodynamic output")
     units = _units(log, run, options.units)
     table = {
         name: np.array([float(row[i]) for row in run.rows]) for i, name in enumerate(run.columns)
@@ -79,26 +82,34 @@ def read_lammps_log(log: str | Path, options: ReadOptions | None = None) -> Ener
     name, energy, resolution = _conserved(log, run, table, options.column)
     time, timestep = _times(log, run, table, units, options.timestep_fs)
     temperature = _temperature(log, table, units.energy * per_atom, atom_count)
+    kinetic = (
+        table["KinEng"] * units.energy * per_atom
+        if "KinEng" in table
+        else kinetic_energy(temperature, atom_count)
+    )
+    potential = table["PotEng"] * units.energy * per_atom if "PotEng" in table else None
     count, _ = finite_part(time, energy, temperature)
     notes = [f"run {number} of the log: {run.describe()}; H is {name}"]
     if run.error is not None:
         notes.append(f"LAMMPS stopped in this run: {run.error}")
     elif run.wall_s is None:
         notes.append("the log ends in the middle of this run")
-    if count == len(time):
-        strictly_later(time, log, "Is the step counter reset within the run?")
+    strictly_later(time[:count], log, "Is the step counter reset within the run?")
+    scale = units.energy * (1 if name.startswith("v_") else per_atom)  # variables are not divided
     return EnergySeries(
         label=_label(log, number, options.run),
         source=log,
         engine="lammps",
         atom_count=atom_count,
         time_ps=time[:count] - time[0],
-        conserved_energy=energy[:count] * units.energy * per_atom,
+        conserved_energy=energy[:count] * scale,
         temperature=temperature[:count],
-        resolution=resolution * units.energy * per_atom,
+        resolution=resolution * scale,
         timestep_fs=timestep,
         wall_s=run.wall_s,
         exploded=_explosion(run, table, count),
+        kinetic_energy=kinetic[:count],
+        potential_energy=None if potential is None else potential[:count],
         notes=tuple(notes),
     )
 
