@@ -196,6 +196,16 @@ def test_a_run_away_drifts_although_it_is_not_a_line():
     assert result.verdict is Verdict.DRIFTS
 
 
+def test_a_run_far_from_its_start_drifts_whatever_its_line_says():
+    """Up and down again by more than the atoms' kinetic energy: no slope, and no conservation."""
+    up_and_down = np.sin(np.pi * TIME)
+    temperature = np.full(len(TIME), 300.0)
+    away = drift_statistics(TIME, 0.001 * 60 * up_and_down, temperature, 1)
+    assert away.verdict is Verdict.DRIFTS
+    near = drift_statistics(TIME, 0.001 * 30 * up_and_down, temperature, 1)
+    assert near.verdict is Verdict.INCONCLUSIVE
+
+
 def test_a_steady_change_below_the_tolerance_is_no_drift():
     result = drift_statistics(TIME, 0.001 * 0.02 * TIME, np.full(len(TIME), 300.0), 1)
     assert result.verdict is Verdict.CONSERVES

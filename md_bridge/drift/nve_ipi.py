@@ -132,7 +132,7 @@ def read_properties(
     symbols = np.array(start.get_chemical_symbols())
     elements = sorted(set(start.get_chemical_symbols()))
     width = 3 + len(elements)
-    rows = np.loadtxt(properties, ndmin=2) if properties.exists() else np.empty((0, width))
+    rows = _rows(properties, width)
     text = log.read_text(encoding="utf-8", errors="replace")
     step_times = [float(found) for found in _STEP_TIME.findall(text)]
     complete = rows.shape == (run.outer_steps + 1, width) and len(step_times) == run.outer_steps
@@ -162,6 +162,17 @@ def read_properties(
         seed=run.seed,
         exploded=explosion.sentence(run.outer_timestep_fs) if explosion else None,
     )
+
+
+def _rows(properties: Path, width: int) -> NDArray[np.float64]:
+    """The numbers of a properties file, shape (lines, width); a torn last line is left out."""
+    if not properties.exists():
+        return np.empty((0, width))
+    lines = properties.read_text(encoding="utf-8").splitlines()
+    words = [line.split() for line in lines if not line.startswith("#")]
+    if words and len(words[-1]) != width:
+        words.pop()
+    return np.array(words, dtype=np.float64) if words else np.empty((0, width))
 
 
 def _last_frame(checkpoint: Path, start: Atoms) -> Atoms | None:

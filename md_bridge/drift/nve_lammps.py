@@ -156,14 +156,15 @@ def read_log(log: Path, run: NveRun, start: Atoms, explosion: Explosion | None =
     elements = sorted(set(start.get_chemical_symbols()))
     text = log.read_text(encoding="utf-8", errors="replace") if log.exists() else ""
     loop = _LOOP_TIME.search(text)
+    width = len(_THERMO) + len(elements)
     lines = [line.split() for line in text.splitlines() if _ROW.match(line)]
+    lines = [line for line in lines if len(line) == width]  # the last may be torn
     expected = len(range(0, run.outer_steps, sample_interval(run))) + 1
     if explosion is None and (loop is None or len(lines) != expected):
         raise RunError(
             f"{log}: expected {expected} lines of {' '.join(_THERMO)} and a loop time, "
             f"found {len(lines)} lines and {'a' if loop else 'no'} loop time"
         )
-    width = len(_THERMO) + len(elements)
     rows: NDArray[np.float64] = np.array(lines, dtype=np.float64).reshape(-1, width)
     rows, explosion = finite_rows(rows, explosion)
     _, time, energy, temperature, *by_element = rows.T

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 import numpy as np
+from ase import units
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
@@ -168,6 +169,10 @@ def drift_statistics(
 ) -> DriftStatistics:
     """Assess one run from its conserved quantity H(t) and temperature T(t) at outer steps.
 
+    The verdict is that of :func:`judge`. A run whose line says nothing, but whose H has been
+    further from its start than the thermal energy of the atoms (3/2 kT at its start, at least at
+    300 K), has run away: *drifts*.
+
     :param time_ps: shape (n,), ps.
     :param conserved_energy: H of the whole system, shape (n,), eV.
     :param temperature: shape (n,), K.
@@ -184,13 +189,18 @@ def drift_statistics(
     # micro-electronvolts per atom.
     per_atom = (conserved - conserved[0]) * 1000.0 / atom_count
     energy = fit_line(time, per_atom)
+    temperatures = np.asarray(temperature, dtype=float)
+    excursion = float(np.max(np.abs(per_atom)))
+    verdict = judge(energy, tolerance, monotone=changes_steadily(per_atom))
+    if verdict is Verdict.INCONCLUSIVE and excursion > _thermal_energy(temperatures[0]):
+        verdict = Verdict.DRIFTS
     return DriftStatistics(
         energy=energy,
-        temperature=fit_line(time, temperature),
-        largest_excursion=float(np.max(np.abs(per_atom))),
-        mean_temperature=float(np.mean(np.asarray(temperature, dtype=float))),
+        temperature=fit_line(time, temperatures),
+        largest_excursion=excursion,
+        mean_temperature=float(np.mean(temperatures)),
         tolerance=tolerance,
-        verdict=judge(energy, tolerance, monotone=changes_steadily(per_atom)),
+        verdict=verdict,
     )
 
 
@@ -224,6 +234,11 @@ def changes_steadily(values: ArrayLike) -> bool:
         return False
     steps = np.diff(_block_means(y, _TREND_BLOCKS))
     return bool(np.all(steps > 0) or np.all(steps < 0))
+
+
+def _thermal_energy(temperature: float) -> float:
+    """Mean kinetic energy of an atom at this temperature, or at 300 K if that is higher (meV)."""
+    return 1500.0 * units.kB * max(temperature, 300.0)
 
 
 def _half_width(stderr: float, degrees_of_freedom: float) -> float:
