@@ -87,7 +87,7 @@ class Engine(_core.Engine):
         atoms_per_forward: int = 0,
     ) -> None:
         if seed is not None and not 0 <= seed < 2**64:
-            raise EngineError(f"seed must be a whole number, 0 or larger, got {seed}")
+            raise EngineError(f"seed must be a whole number from 0 to 2**64 - 1, got {seed}")
         loaded = _core.Model.load(os.fspath(model), device, extensions)
         options = _core.EngineOptions(
             variant=variant,

@@ -11,6 +11,7 @@ from scipy.spatial.transform import Rotation
 from scipy.special import eval_legendre, sph_harm_y
 
 from md_bridge import _core
+from md_bridge.ase import MDBridgeCalculator
 from md_bridge.engine import (
     SYMMETRIZATIONS,
     Engine,
@@ -416,6 +417,25 @@ class TestRandom:
         after = fused.conservative(structures)[0].energy
         assert fused.counts.reused == 0
         assert abs(after - before) > 1e-3
+
+    def test_ase_sees_one_energy_surface(self, export):
+        """Forces, and the stress asked for later, belong to the energy of the same orientation."""
+        atoms = crystal()
+        options = {"symmetrize": "random", "seed": 11}
+        atoms.calc = MDBridgeCalculator(export(CONTENT), **options)
+        forces, stress = atoms.get_forces(), atoms.get_stress(voigt=False)
+        structure = structure_from_ase(atoms)
+        expected = Engine(export(CONTENT), **options).evaluate(structure, **EVERYTHING)
+        assert atoms.get_potential_energy() == pytest.approx(expected.energy, abs=1e-12)
+        np.testing.assert_allclose(forces, expected.conservative_forces, atol=1e-12)
+        np.testing.assert_allclose(
+            stress, -expected.conservative_virial / atoms.get_volume(), atol=1e-12
+        )
+
+    @pytest.mark.parametrize("seed", [-1, 2**64])
+    def test_seed_out_of_range(self, export, seed):
+        with pytest.raises(EngineError, match=f"from 0 to 2\\*\\*64 - 1, got {seed}"):
+            Engine(export(CONTENT), symmetrize="random", seed=seed)
 
     def test_seed_of_nothing(self, export):
         with pytest.raises(EngineError, match="a seed has no effect without symmetrize random"):
