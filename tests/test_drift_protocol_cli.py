@@ -94,6 +94,16 @@ def test_json_replaces_the_table(files, tmp_path):
     assert content["lambda"] == pytest.approx(np.sqrt(2) * 0.05 / np.sqrt(12 + 2 * 0.05**2))
 
 
+@pytest.mark.parametrize(
+    ("protocol", "option"),
+    [("order", "--replicas"), ("loop", "--ps"), ("jacobian", "--tolerance")],
+)
+def test_options_that_would_do_nothing_are_refused(files, tmp_path, protocol, option):
+    result = invoke(files, tmp_path, "--protocol", protocol, option, "2")
+    assert result.exit_code == 2
+    assert f"{option} means nothing to --protocol {protocol}" in " ".join(result.stderr.split())
+
+
 def test_too_short_a_run_is_inconclusive(files, tmp_path):
     options = ["--ps", "0.1", "--timestep", "4", "--equilibrate", "0", "--forces", "conservative"]
     result = invoke(files, tmp_path, "--protocol", "order", *options)

@@ -58,15 +58,15 @@ def test_a_path_with_too_few_points_has_an_error_that_covers_the_truth():
 
 
 @pytest.mark.parametrize("points", [32, 64])
-def test_false_alarms_from_noise_are_one_in_a_hundred(points):
+def test_the_error_of_noise_is_that_of_student(points):
     random = np.random.default_rng(3)
     tangents = np.ones((points, 1))
-    zero = [
-        loop.loop_work(random.normal(size=(points, 1)), tangents).is_zero_within_error
-        for _ in range(2000)
-    ]
-    # binomial, p = 0.01: 20 ± 4.4
-    assert 1980 - 18 <= sum(zero) <= 1980 + 18
+    works = [loop.loop_work(random.normal(size=(points, 1)), tangents) for _ in range(2000)]
+    # 95 % of Student's t with three degrees of freedom; binomial, p = 0.05: 100 ± 10
+    beyond = sum(abs(result.work) > 3.182 * result.error for result in works)
+    assert 60 <= beyond <= 140
+    # false alarms, p = 0.001: 2 ± 1.4
+    assert sum(not result.is_zero_within_error for result in works) <= 8
 
 
 @pytest.mark.parametrize(

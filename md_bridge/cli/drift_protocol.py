@@ -34,6 +34,16 @@ HELP = (
     + ", ".join(f"{name} {ps:g} ps of {forces}" for name, (ps, forces) in _DYNAMICS.items())
     + ". loop and jacobian look at START as it is."
 )
+# Options that mean nothing to any protocol, and those that only dynamics has.
+_NEVER = {"replicas": "--replicas", "tolerance": "--tolerance", "from_scratch": "--from-scratch"}
+_DYNAMICS_ONLY = {
+    "engine": "--engine",
+    "forces": "--forces",
+    "timestep": "--timestep",
+    "length": "--ps",
+    "temperature": "--temperature",
+    "equilibrate": "--equilibrate",
+}
 # Share of the progress bar that the start gets.
 _START_SHARE = 0.2
 
@@ -120,6 +130,7 @@ def _request(context: click.Context, engine: str) -> tuple[Request, float]:
 
     options = context.params
     protocol = options["protocol"]
+    _refuse_meaningless(context, protocol)
     length, forces = options["length"], options["forces"]
     default_length, default_forces = _DYNAMICS.get(protocol, (length, forces))
     if context.get_parameter_source("length") is ParameterSource.DEFAULT:
@@ -157,6 +168,14 @@ def _request(context: click.Context, engine: str) -> tuple[Request, float]:
         threads=choose_threads(0, 1),
     )
     return request, plan.equilibration_ps
+
+
+def _refuse_meaningless(context: click.Context, protocol: str) -> None:
+    """An option that would do nothing is a mistake of whoever gave it."""
+    meaningless = dict(_NEVER) if protocol in _DYNAMICS else {**_NEVER, **_DYNAMICS_ONLY}
+    for name, option in meaningless.items():
+        if context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
+            raise click.UsageError(f"{option} means nothing to --protocol {protocol}: leave it out")
 
 
 def _read(path: Path, periodic: bool) -> Atoms:

@@ -12,7 +12,6 @@ from ase import Atoms
 from numpy.typing import NDArray
 
 from md_bridge.drift.method import Method
-from md_bridge.drift.statistics import DEFAULT_TOLERANCE
 
 Progress = Callable[[str, float], None]
 """Called with what is being done, in a few words, and the share of the whole that is done."""
@@ -39,8 +38,6 @@ class Request:
     """K, for the protocols that have a thermostat."""
     seed: int = 1
     threads: int = 1
-    tolerance: float = DEFAULT_TOLERANCE
-    """Drift that counts as conserved (meV/atom/ps), for the protocols that look at drifts."""
 
     @property
     def methods(self) -> list[Method]:

@@ -19,14 +19,13 @@ from scipy import stats
 
 from md_bridge.drift.protocols.base import Curve, Plot, Progress, ProtocolResult, Request, Row
 from md_bridge.drift.protocols.paths import ClosedPath, default_paths
-from md_bridge.drift.wording import with_error
 
 POINTS = 32
 """Points on a small loop; a full turn of a molecule gets four times as many."""
 
 _COMBS = 4
-# 99 % of Student's t with as many degrees of freedom as the combs have
-_SIGNIFICANCE = float(stats.t.ppf(0.995, _COMBS - 1))
+# 99.9 % of Student's t with as many degrees of freedom as the combs have: a protocol has many paths
+_SIGNIFICANCE = float(stats.t.ppf(0.9995, _COMBS - 1))
 _BATCH = 8
 
 
@@ -39,7 +38,7 @@ class LoopWork:
 
     @property
     def is_zero_within_error(self) -> bool:
-        """Whether the work lies within the 99 % interval about zero."""
+        """Whether the work lies within the 99.9 % interval about zero."""
         return bool(abs(self.work) <= _SIGNIFICANCE * self.error)
 
 
@@ -164,7 +163,7 @@ def _result(request: Request, results: list[PathResult]) -> ProtocolResult:
                     result.path,
                     _milli(result.conservative),
                     "-" if direct is None else _milli(direct),
-                    "-" if direct is None else f"{1000 * direct.work / result.atoms:.3g}",
+                    "-" if direct is None else _three_digits(1000 * direct.work / result.atoms),
                     f"{1000 * result.energy_swing:.3g}",
                 ),
                 "closes" if closes else "does not close",
@@ -185,7 +184,8 @@ def _result(request: Request, results: list[PathResult]) -> ProtocolResult:
         protocol="loop",
         title="Work around closed paths",
         lead="Atoms are led along closed paths, back to where they were. A force with a potential "
-        "does no work on the whole of such a path; direct forces do.",
+        "does no work on the whole of such a path; direct forces do. The verdict is on the "
+        "conservative ones.",
         columns=(
             ("path", ""),
             ("conservative", "meV"),
@@ -201,7 +201,12 @@ def _result(request: Request, results: list[PathResult]) -> ProtocolResult:
 
 
 def _milli(work: LoopWork) -> str:
-    return with_error(1000 * work.work, 1000 * work.error)
+    return f"{_three_digits(1000 * work.work)} ± {1000 * work.error:.1g}"
+
+
+def _three_digits(value: float) -> str:
+    text = f"{value:.3g}" if abs(value) >= 0.001 else f"{value:.0e}"
+    return f"−{text[1:]}" if text.startswith("-") else text
 
 
 def _sentences(results: list[PathResult]) -> list[str]:
