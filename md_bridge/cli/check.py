@@ -26,15 +26,29 @@ Examples:
     type=click.IntRange(min=1),
     help="Structures to check on, spread evenly over the file.",
 )
+@click.option("--variant", help="Variant of the outputs to check: pbe for energy/pbe.")
 @click.option("--strict", is_flag=True, help="Exit with code 3 if a check fails.")
 @click.option("--json", "as_json", is_flag=True, help="Print the checks as JSON, and no table.")
-def check(model: Path, structures: Path | None, most: int, strict: bool, as_json: bool) -> None:
+def check(
+    model: Path,
+    structures: Path | None,
+    most: int,
+    variant: str | None,
+    strict: bool,
+    as_json: bool,
+) -> None:
     """Check MODEL: forces and stress against finite differences, invariances, range, smoothness.
 
     STRUCTURES is any file that ASE reads; without it, structures are made up from the elements that
     the model knows. With it, direct and conservative forces are compared too.
     """
-    from md_bridge.cli.check_table import CHECKS_FAILED, as_data, failed, print_checks
+    from md_bridge.cli.check_table import (
+        CHECKS_FAILED,
+        as_data,
+        failed,
+        print_checks,
+        print_variants,
+    )
     from md_bridge.export.checks import iterate_checks
     from md_bridge.export.errors import ExportError
     from md_bridge.export.structures import read_structures, spread
@@ -46,7 +60,10 @@ def check(model: Path, structures: Path | None, most: int, strict: bool, as_json
         with console.status("loading the model") as status:
             checks = list(
                 iterate_checks(
-                    model, chosen, progress=lambda name: status.update(f"checking: {name}")
+                    model,
+                    chosen,
+                    variant=variant,
+                    progress=lambda name: status.update(f"checking: {name}"),
                 )
             )
     except ExportError as error:
@@ -55,5 +72,6 @@ def check(model: Path, structures: Path | None, most: int, strict: bool, as_json
         click.echo(json.dumps({"path": str(model), "checks": as_data(checks)}, allow_nan=False))
     else:
         print_checks(console, checks)
+        print_variants(console, model, variant)
     if strict and failed(checks):
         raise SystemExit(CHECKS_FAILED)

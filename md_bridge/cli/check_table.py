@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -40,6 +41,23 @@ def print_checks(console: Console, checks: Sequence[Check]) -> None:
     for check in checks:
         if not check.passed:
             console.print(f"[bold]{escape(check.name)}[/]: {escape(check.detail)}", highlight=False)
+
+
+def print_variants(console: Console, path: Path, variant: str | None) -> None:
+    """Which variant was checked, if the model has several."""
+    from md_bridge.export.model_file import load_exported
+    from md_bridge.export.runner import energy_variants
+
+    variants = energy_variants(load_exported(path).capabilities().outputs)
+    if len(variants) > 1:
+        checked = variant or variants[0]
+        others = [name or "the unnamed one" for name in variants if name != checked]
+        console.print(
+            f"checked: the variant {checked or 'without a name'} of the outputs; not checked: "
+            f"{', '.join(others)} (md-bridge check --variant)",
+            highlight=False,
+            markup=False,
+        )
 
 
 def _verdict(check: Check) -> str:

@@ -90,7 +90,13 @@ def export(
     or fewer outputs), upet:NAME[@VERSION] (a published model) or python:package.module:factory (a
     function that returns a torch module).
     """
-    from md_bridge.cli.check_table import CHECKS_FAILED, as_data, failed, print_checks
+    from md_bridge.cli.check_table import (
+        CHECKS_FAILED,
+        as_data,
+        failed,
+        print_checks,
+        print_variants,
+    )
     from md_bridge.export.checks import iterate_checks
     from md_bridge.export.errors import ExportError
     from md_bridge.export.files import check_destination, errors_of_writing, save_atomically
@@ -150,6 +156,7 @@ def export(
         click.echo(f"Error: {len(failed(checks))} check(s) failed; {out} is not written", err=True)
         raise SystemExit(CHECKS_FAILED)
     if not as_json:
+        print_variants(console, out, None)
         console.print(f"wrote {out}", highlight=False)
 
 

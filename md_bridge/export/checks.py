@@ -359,14 +359,16 @@ def check_agreement(runner: Runner, structures: Sequence[ase.Atoms]) -> Check | 
     )
 
 
-def double_precision(path: str | os.PathLike[str], structures: Sequence[ase.Atoms]) -> Runner:
+def double_precision(
+    path: str | os.PathLike[str], structures: Sequence[ase.Atoms], variant: str | None = None
+) -> Runner:
     """The model in double precision, if that works and gives the same energies; else as it is."""
-    single = Runner(path)
+    single = Runner(path, variant=variant)
     if single.is_double:
         return single
     expected = [single.energy(atoms) for atoms in structures]
     try:
-        double = Runner(path, double=True)
+        double = Runner(path, double=True, variant=variant)
         found = [double.energy(atoms) for atoms in structures]
     except Exception:  # whatever a model that insists on single precision does
         return single
@@ -378,6 +380,7 @@ def run_checks(
     structures: Sequence[ase.Atoms] | None = None,
     *,
     eager: Any = None,
+    variant: str | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> list[Check]:
     """All checks of the exported model at ``path``.
@@ -385,9 +388,10 @@ def run_checks(
     :param structures: to check on; None: made for the elements of the model, which is enough for
         everything but the agreement of direct and conservative forces
     :param eager: the model before it was compiled (:py:class:`metatomic.torch.AtomisticModel`)
+    :param variant: of the outputs to check, where the model has several
     :param progress: called with the name of each check before it starts
     """
-    return list(iterate_checks(path, structures, eager=eager, progress=progress))
+    return list(iterate_checks(path, structures, eager=eager, variant=variant, progress=progress))
 
 
 def iterate_checks(
@@ -395,10 +399,11 @@ def iterate_checks(
     structures: Sequence[ase.Atoms] | None = None,
     *,
     eager: Any = None,
+    variant: str | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> Iterator[Check]:
     """The checks of :func:`run_checks`, one after the other as they end."""
-    own = Runner(path)
+    own = Runner(path, variant=variant)
     known = own.capabilities.atomic_types
     made = structures is None
     if structures is None:
@@ -408,11 +413,12 @@ def iterate_checks(
         require_elements(structures, known, "the structures")
         used = {int(number) for atoms in structures for number in atoms.numbers}
         elements = check_structures.choose_elements(sorted(used) or known)
-    runner = double_precision(path, structures)
+    runner = double_precision(path, structures, variant)
 
     steps: list[tuple[str, Callable[[], Check | None]]] = []
     if eager is not None:
-        steps.append(("scripted = eager", lambda: check_scripted(Runner(eager), own, structures)))
+        python = Runner(eager, variant=variant)
+        steps.append(("scripted = eager", lambda: check_scripted(python, own, structures)))
     steps += [
         ("forces", lambda: check_forces(runner, structures)),
         ("stress", lambda: check_stress(runner, structures)),

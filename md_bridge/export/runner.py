@@ -6,7 +6,7 @@ This goes through metatomic alone, so that the checks do not lean on the engine 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,12 +19,11 @@ from metatomic.torch import (
     ModelEvaluationOptions,
     ModelOutput,
     System,
-    pick_output,
     register_autograd_neighbors,
 )
 from vesin.metatomic import NeighborList
 
-from .errors import ExportError
+from .errors import ExportError, nearest
 from .model_file import load_exported
 from .options import DTYPES
 
@@ -58,7 +57,7 @@ class Runner:
     :param model: path of an exported model, or the model itself
     :param double: convert a single precision model to double precision. Finite differences of a
         large total energy need it. Works where all numbers of the model are parameters or buffers
-    :param variant: of the outputs
+    :param variant: of the outputs; None: the unnamed one, or the first if there is none
     """
 
     def __init__(
@@ -74,13 +73,10 @@ class Runner:
         if double and self.dtype != torch.float64:
             self.model = self.model.to(torch.float64)
             self.dtype = torch.float64
-        self.energy_output = self._pick("energy", variant)
-        if self.energy_output is None:
-            raise ExportError(
-                f"the model has no energy; it has {', '.join(self.capabilities.outputs)}"
-            )
-        self.force_output = self._pick("non_conservative_force", variant)
-        self.stress_output = self._pick("non_conservative_stress", variant)
+        suffix = _suffix(self.capabilities.outputs, variant)
+        self.energy_output = f"energy{suffix}"
+        self.force_output = self._find(f"non_conservative_force{suffix}")
+        self.stress_output = self._find(f"non_conservative_stress{suffix}")
         self.knows_atoms = self.capabilities.outputs[self.energy_output].sample_kind == "atom"
         self._pair_lists = self.model.requested_neighbor_lists()
 
@@ -99,14 +95,8 @@ class Runner:
         """In Å."""
         return self.capabilities.engine_interaction_range("angstrom")
 
-    def _pick(self, name: str, variant: str | None) -> str | None:
-        outputs = self.capabilities.outputs
-        if not any(key.split("/")[0] == name for key in outputs):
-            return None
-        try:
-            return pick_output(name, outputs, variant)
-        except (RuntimeError, ValueError) as error:
-            raise ExportError(str(error).strip().splitlines()[0]) from error
+    def _find(self, name: str) -> str | None:
+        return name if name in self.capabilities.outputs else None
 
     def evaluate(
         self, structures: Sequence[ase.Atoms], *, conservative: bool = True, direct: bool = True
@@ -204,6 +194,29 @@ class Runner:
             if atoms.pbc.all():
                 derivative = values[len(structures) + i]
                 prediction.stress = 0.5 * (derivative + derivative.T) / atoms.get_volume()
+
+
+def energy_variants(outputs: Iterable[str]) -> list[str]:
+    """The variants that a model has an energy for, sorted; the unnamed one is ``""``."""
+    bases = [name.partition("/") for name in outputs]
+    return sorted(variant for base, _, variant in bases if base == "energy")
+
+
+def _suffix(outputs: Iterable[str], variant: str | None) -> str:
+    """What to append to the names of outputs: ``/pbe``, or nothing for the unnamed variant."""
+    outputs = list(outputs)
+    variants = energy_variants(outputs)
+    if not variants:
+        raise ExportError(f"the model has no energy; it has {', '.join(outputs)}")
+    if not variant:
+        variant = variants[0]
+    if variant not in variants:
+        names = ", ".join(repr(name) for name in variants if name) or "none"
+        raise ExportError(
+            f"the model has no energy of variant '{variant}'; its variants: {names}."
+            f"{nearest(variant, variants)}"
+        )
+    return f"/{variant}" if variant else ""
 
 
 def _no_pairs(dtype: torch.dtype) -> TensorBlock:
