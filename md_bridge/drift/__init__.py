@@ -15,6 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from md_bridge.drift.analysis import analyse
+    from md_bridge.drift.protocols.jacobian import jacobian_asymmetry, probed_asymmetry
+    from md_bridge.drift.protocols.loop import loop_work
+    from md_bridge.drift.protocols.order import order_exponent, order_fit
     from md_bridge.drift.readers import (
         EnergySeries,
         ReadError,
@@ -38,6 +41,9 @@ if TYPE_CHECKING:
 
 _MODULES = {
     "analysis": ("analyse",),
+    "protocols.jacobian": ("jacobian_asymmetry", "probed_asymmetry"),
+    "protocols.loop": ("loop_work",),
+    "protocols.order": ("order_exponent", "order_fit"),
     "readers": (
         "EnergySeries",
         "ReadError",
@@ -72,7 +78,12 @@ __all__ = [
     "analyse",
     "drift_statistics",
     "fit_line",
+    "jacobian_asymmetry",
     "judge",
+    "loop_work",
+    "order_exponent",
+    "order_fit",
+    "probed_asymmetry",
     "read_ase_log",
     "read_ase_trajectory",
     "read_csv",

@@ -17,13 +17,18 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from md_bridge.drift.protocols.base import Curve, Plot, Progress, ProtocolResult, Request, Row
-from md_bridge.drift.protocols.differentiable import Array, DifferentiableForces
 from md_bridge.drift.wording import with_error
+
+if TYPE_CHECKING:
+    from md_bridge.drift.protocols.differentiable import DifferentiableForces
+
+Array = NDArray[np.float64]
 
 EXACT_ATOMS = 200
 """Largest system whose whole Jacobian is computed."""
@@ -193,6 +198,8 @@ def run(request: Request, progress: Progress, exact_atoms: int = EXACT_ATOMS) ->
     :raises ExportError: the model has no direct forces
     """
     import torch
+
+    from md_bridge.drift.protocols.differentiable import DifferentiableForces
 
     torch.set_num_threads(request.threads)
     atoms = request.start

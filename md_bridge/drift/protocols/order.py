@@ -18,7 +18,6 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
-from md_bridge.drift.hosts import run_nve
 from md_bridge.drift.method import Method
 from md_bridge.drift.nve import NveRun
 from md_bridge.drift.protocols.base import Curve, Plot, Progress, ProtocolResult, Request, Row
@@ -155,6 +154,8 @@ def run(request: Request, progress: Progress) -> ProtocolResult:
 
     :raises md_bridge.drift.nve.RunError: a run fails
     """
+    from md_bridge.drift.hosts import run_nve
+
     runs = {method: _planned(method, request.length_ps) for method in request.methods}
     total = sum(
         one.outer_steps * (one.multiplicity or 1) for group in runs.values() for one in group
