@@ -239,11 +239,15 @@ def test_meanings_name_the_numbers_of_these_runs(records):
 
 @pytest.mark.parametrize("width", [80, 120])
 def test_the_table_fits_the_terminal(records, width):
+    unclear = run("lammps", "mts", 16, 0.1, 48.0, noise=0.05)
+    blown = [exploded(samples=20), *replicas("mts", 32, [0.0, 0.0])]
     console = Console(width=width, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
-    console.print(terminal_table(analyse(records), width))
+    console.print(terminal_table(analyse([*records, unclear, *blown]), width))
     lines = console.export_text().rstrip().splitlines()
-    assert len(lines) == 2 + len(records)
+    assert len(lines) == 2 + len(records) + 2
     assert not any("…" in line for line in lines)
+    assert "inconclusive" in lines[8]
+    assert "1 of 3 exploded" in lines[9]
     assert "LAMMPS MTS M=8" in lines[6]
     assert "drifts" in lines[6]
     assert ("fluctuation" in lines[0]) == (width == 120)

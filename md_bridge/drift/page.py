@@ -16,6 +16,7 @@ from md_bridge.drift.wording import (
     COLUMNS,
     RUN_COLUMNS,
     column_meanings,
+    element_columns,
     element_row,
     limit_sentences,
     run_row,
@@ -94,7 +95,7 @@ def _row(result: MethodResult | RunResult, cells: tuple[str, ...]) -> dict[str, 
 def _element_columns(results: list[MethodResult]) -> list[tuple[str, str]]:
     if not results:
         return []
-    return [("run", ""), *((entry.element, "") for entry in results[0].elements)]
+    return [("run", ""), *element_columns(results[0])]
 
 
 def _settings_rows(settings: RunSettings) -> list[tuple[str, str]]:

@@ -15,7 +15,7 @@ _STYLES = {
 }
 _SHORT = {"temperature drift": "T drift", "wall time": "wall"}
 # left out of narrow terminals; the page has them
-_LEAST = ("per freedom", "fluctuation")
+_LEAST = ("per freedom", "fluctuation", "wall time")
 _WIDE = 104
 
 

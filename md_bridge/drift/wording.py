@@ -57,13 +57,13 @@ COLUMN_MEANINGS = {
 }
 
 
-def with_error(value: float, error: float) -> str:
+def with_error(value: float, error: float, most_decimals: int = 3) -> str:
     """``-0.012 ± 0.005``: both with the decimals of the error's first two digits, at most three."""
     if not math.isfinite(value):
         return "-"
     if not math.isfinite(error):
         return f"{_plain(value, 3)} ± ?"
-    decimals = min(_decimals(error, 2), 3) if error > 0 else 3
+    decimals = min(_decimals(error, 2), most_decimals) if error > 0 else most_decimals
     return f"{_minus(f'{value:.{decimals}f}')} ± {error:.{decimals}f}"
 
 
@@ -76,7 +76,7 @@ def table_row(result: MethodResult) -> tuple[str, ...]:
         statistics.verdict.value,
         _per_freedom(result),
         _plain(statistics.energy.rms, 2),
-        with_error(statistics.temperature.slope, statistics.temperature.stderr),
+        with_error(statistics.temperature.slope, statistics.temperature.stderr, 2),
         _plain(result.wall_s_per_ps, 3),
         _factor(result.speedup),
         _factor(result.speedup_bound),
@@ -93,17 +93,29 @@ def run_row(run: RunResult) -> tuple[str, ...]:
         _plain(statistics.energy.rms, 2),
         _plain(statistics.largest_excursion, 2),
         _plain(statistics.mean_temperature, 4),
-        with_error(statistics.temperature.slope, statistics.temperature.stderr),
+        with_error(statistics.temperature.slope, statistics.temperature.stderr, 2),
         _plain(run.record.length_ps, 3),
     )
 
 
-def element_row(result: MethodResult) -> tuple[str, ...]:
-    """Mean temperature of each element and what it is of the whole, as in ``301 ± 2 (1.004)``."""
+def element_columns(result: MethodResult) -> tuple[tuple[str, str], ...]:
+    """Heading and unit of each cell of :func:`element_row`."""
     return tuple(
-        f"{with_error(entry.mean.value, entry.mean.stderr)} K, "
-        f"{with_error(entry.ratio.value, entry.ratio.stderr)} T"
+        column
         for entry in result.elements
+        for column in ((f"T of {entry.element}", "K"), (f"{entry.element} / all", ""))
+    )
+
+
+def element_row(result: MethodResult) -> tuple[str, ...]:
+    """Mean kinetic temperature of each element, and that over the one of all atoms."""
+    return tuple(
+        cell
+        for entry in result.elements
+        for cell in (
+            with_error(entry.mean.value, entry.mean.stderr),
+            with_error(entry.ratio.value, entry.ratio.stderr),
+        )
     )
 
 

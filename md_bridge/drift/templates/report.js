@@ -53,7 +53,8 @@
   }
 
   function draw() {
-    const config = { responsive: true, displaylogo: false };
+    const tools = [["zoom2d", "pan2d", "resetScale2d", "toImage"]];
+    const config = { responsive: true, displaylogo: false, modeBarButtons: tools };
     if (narrow()) config.displayModeBar = false;
     const log = scale === "log";
     const title = log ? "|H(t) − H(0)| / N (meV/atom)" : "[H(t) − H(0)] / N (meV/atom)";
