@@ -26,7 +26,7 @@ from md_bridge.cli.evaluate import evaluate, print_errors
 from md_bridge.cli.export import EPILOG, export
 from md_bridge.cli.info import info
 from md_bridge.export.errors import ExportError
-from md_bridge.export.sources import _newest
+from md_bridge.export.sources import _newest, build_model, download_upet
 
 MODULES = """
 from models import lennard_jones, two_layers
@@ -235,6 +235,50 @@ def test_published_model_without_a_network(folder, monkeypatch):
     result = run(export, "upet:pet-mad-s@1.0.2", "-o", "m.pt")
     assert result.exit_code == 1
     assert "resolve/main/models/pet-mad-s-v1.0.2.ckpt" in result.output.replace("\n", "")
+
+
+class Hub:
+    """A hub with two versions of a model, and no network to any other."""
+
+    files = ("models/pet-mad-s-v1.9.0.ckpt", "models/pet-mad-s-v1.10.0.ckpt")
+
+    def __init__(self, monkeypatch, checkpoint):
+        self.checkpoint, self.asked = checkpoint, []
+        monkeypatch.setattr("huggingface_hub.HfApi.list_repo_files", lambda *_: list(self.files))
+        monkeypatch.setattr("huggingface_hub.hf_hub_download", self.download)
+
+    def download(self, repository, file):
+        self.asked.append((repository, file))
+        return shutil.copy(self.checkpoint, Path(file).name)
+
+
+def test_a_published_model_is_fetched_and_named(folder, monkeypatch):
+    """The newest, or the one asked for; its name and citations, if the checkpoint has none."""
+    hub = Hub(monkeypatch, pet_checkpoint(folder / "tiny.ckpt", elements=[8]))
+    for source, version in (("pet-mad-s", "1.10.0"), ("pet-mad-s@1.9.0", "1.9.0")):
+        model = build_model(f"upet:{source}", {"devices": ["cpu"]})
+        assert hub.asked[-1] == ("lab-cosmo/upet", f"models/pet-mad-s-v{version}.ckpt")
+        assert model.metadata().name == f"PET-MAD-S v{version}"
+        assert "https://arxiv.org/abs/2601.16195" in model.metadata().references["model"]
+        assert model.capabilities().supported_devices == ["cpu"]
+    named = build_model("upet:pet-mad-s", {}, {"name": "mine"})
+    assert named.metadata().name == "mine"
+    with pytest.raises(ExportError, match=r"no model 'pet-mad-x'; it has pet-mad-s\. Did you mean"):
+        build_model("upet:pet-mad-x", {})
+
+
+def test_without_a_network_the_newest_in_the_cache_is_taken(folder, monkeypatch):
+    import huggingface_hub.constants
+
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(folder / "cache"))
+    models_folder = folder / "cache" / "models--lab-cosmo--upet" / "snapshots" / "abc" / "models"
+    models_folder.mkdir(parents=True)
+    for version in ("1.9.0", "1.10.0"):
+        (models_folder / f"pet-mad-s-v{version}.ckpt").touch()
+    assert download_upet("pet-mad-s").name == "pet-mad-s-v1.10.0.ckpt"
+    with pytest.raises(ExportError, match=r"pet-mad-l-vX\.Y\.Z\.ckpt .*then run md-bridge"):
+        download_upet("pet-mad-l")
 
 
 # --- info -----------------------------------------------------------------------------------------
@@ -457,7 +501,10 @@ def test_evaluate_refuses_predictions_that_are_not_finite(folder):
         result = run(evaluate, "m.pt", "test.xyz", "--json")
         assert result.exit_code == 1
         kind = "conservative" if where == "energy" else "direct"
-        assert f"Error: the model returned a {kind} force that is not finite" in message(result)
+        assert (
+            f"Error: structure 1 of 'test.xyz': the model returned a {kind} force that is not "
+            "finite on atom"
+        ) in message(result)
         assert result.stdout == ""
 
 

@@ -10,7 +10,7 @@ import ase
 import numpy as np
 from ase.data import chemical_symbols
 
-from md_bridge.engine import Engine, structure_from_ase
+from md_bridge.engine import Engine, NonFiniteError, structure_from_ase
 
 from .errors import ExportError
 from .structures import require_elements
@@ -121,8 +121,7 @@ def evaluate_structures(
     :param batch_size: structures in one forward pass
     :param group_key: of ``atoms.info``; errors are told apart by its value
     :param source: where the structures are from, for the messages
-    :raises ExportError: an element that the model does not know
-    :raises EngineError: a prediction is not finite
+    :raises ExportError: an element that the model does not know, a prediction that is not finite
     """
     require_elements(structures, engine.info.atomic_types, source)
     has_direct_force = bool(engine.model.find_output("non_conservative_force", variant))
@@ -130,18 +129,34 @@ def evaluate_structures(
     for start, stop in _batches(structures, batch_size):
         batch = structures[start:stop]
         periodic = bool(batch[0].pbc.all())
-        results = engine.evaluate(
-            [structure_from_ase(atoms) for atoms in batch],
-            conservative_forces=True,
-            conservative_virial=periodic,
-            direct_forces=has_direct_force,
-            direct_virial=periodic and has_direct_stress,
-        )
+        wanted = {
+            "conservative_forces": True,
+            "conservative_virial": periodic,
+            "direct_forces": has_direct_force,
+            "direct_virial": periodic and has_direct_stress,
+        }
+        try:
+            results = engine.evaluate([structure_from_ase(atoms) for atoms in batch], **wanted)
+        except NonFiniteError as error:
+            index, reason = _which_is_not_finite(engine, batch, wanted, error)
+            raise ExportError(f"structure {start + index} of {source}: {reason}") from error
         assert isinstance(results, list)
         for index, result in enumerate(results, start):
             atoms = structures[index]
             group = str(atoms.info.get(group_key, ""))
             yield list(_samples(atoms, labels[index], result, group, periodic))
+
+
+def _which_is_not_finite(
+    engine: Engine, batch: Sequence[ase.Atoms], wanted: dict[str, bool], error: NonFiniteError
+) -> tuple[int, NonFiniteError]:
+    """The first structure of a batch that fails also by itself, and what is said of it."""
+    for index, atoms in enumerate(batch):
+        try:
+            engine.evaluate(structure_from_ase(atoms), **wanted)
+        except NonFiniteError as own:
+            return index, own
+    return 0, error
 
 
 def _batches(structures: Sequence[ase.Atoms], most: int) -> Iterator[tuple[int, int]]:

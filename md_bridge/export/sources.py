@@ -11,14 +11,20 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from metatomic.torch import AtomisticModel
+from metatomic.torch import AtomisticModel, ModelMetadata
 
 from .checkpoint import build_file_model
 from .errors import ExportError, nearest
+from .metadata import merge_metadata
 from .module import build_module_model
 from .options import FileOptions, ModuleOptions
+from .outputs import keep_outputs
 
 UPET_REPOSITORY = "lab-cosmo/upet"
+UPET_REFERENCES = (
+    "https://doi.org/10.1038/s41467-025-65662-7",
+    "https://arxiv.org/abs/2601.16195",
+)
 _UPET_FILE = re.compile(r"models/(?P<name>.+)-v?(?P<version>\d+\.\d+\.\d+)\.ckpt")
 
 
@@ -48,8 +54,11 @@ def build_model(
             raise ExportError(
                 f"{_flag(name)} is for python: sources only: '{source}' says what it has by itself"
             )
-    path = Path(source) if is_file else download_upet(rest)
-    return build_file_model(path, FileOptions(**given), metadata)
+    options_of_file = FileOptions(**given)
+    if is_file:
+        return build_file_model(source, options_of_file, metadata)
+    path = download_upet(rest)
+    return _published(build_file_model(path, options_of_file, metadata), path)
 
 
 def _module_options(given: Mapping[str, Any]) -> ModuleOptions:
@@ -118,10 +127,14 @@ def call_factory(target: str) -> torch.nn.Module:
 def download_upet(name: str) -> Path:
     """The checkpoint of a published UPET model, from the local cache or its hub.
 
-    :param name: ``pet-mad-s`` for the newest version, ``pet-mad-s@1.0.2`` for this one
+    The cache is the one of the ``upet`` package: what it has fetched is not fetched again.
+
+    :param name: ``pet-mad-s`` for the newest version (without a network: the newest in the cache),
+        ``pet-mad-s@1.0.2`` for this one
     :raises ExportError: no such model; or no network, and then what to download by hand
     """
     model, _, version = name.partition("@")
+    version = version.removeprefix("v")
     try:
         from huggingface_hub import HfApi, hf_hub_download
         from huggingface_hub.utils import EntryNotFoundError, LocalEntryNotFoundError
@@ -133,14 +146,16 @@ def download_upet(name: str) -> Path:
     try:
         if not version:
             version = _newest(HfApi().list_repo_files(UPET_REPOSITORY), model)
-        file = f"models/{model}-v{version.removeprefix('v')}.ckpt"
-        return Path(hf_hub_download(UPET_REPOSITORY, file))
+        return Path(hf_hub_download(UPET_REPOSITORY, f"models/{model}-v{version}.ckpt"))
     except ExportError:
         raise
     except Exception as error:  # the hub's client lets errors of several network libraries through
         # without a network, the hub calls a file that is not in the cache "local entry not found"
         if isinstance(error, EntryNotFoundError) and not isinstance(error, LocalEntryNotFoundError):
             raise ExportError(f"UPET has no model '{model}' of version {version}") from error
+        cached = {} if version else _cached_files()
+        if any(_UPET_FILE.fullmatch(file)["name"] == model for file in cached):  # type: ignore[index]
+            return cached[f"models/{model}-v{_newest(list(cached), model)}.ckpt"]
         file = f"models/{model}-v{version or 'X.Y.Z'}.ckpt"
         raise ExportError(
             f"'{name}' can not be fetched from huggingface.co ({type(error).__name__}). On a "
@@ -149,6 +164,29 @@ def download_upet(name: str) -> Path:
             f"https://huggingface.co/{UPET_REPOSITORY}/tree/main/models), then run md-bridge "
             "export on that file"
         ) from error
+
+
+def _cached_files() -> dict[str, Path]:
+    """Checkpoints that were fetched before, by their name on the hub."""
+    from huggingface_hub import constants
+
+    folder = Path(constants.HF_HUB_CACHE) / f"models--{UPET_REPOSITORY.replace('/', '--')}"
+    found = {f"models/{path.name}": path for path in folder.glob("snapshots/*/models/*.ckpt")}
+    return {name: path for name, path in found.items() if _UPET_FILE.fullmatch(name)}
+
+
+def _published(model: AtomisticModel, path: Path) -> AtomisticModel:
+    """``model`` with a name and citations: the first published checkpoints have none."""
+    if model.metadata().name:
+        return model
+    name, _, version = path.stem.rpartition("-v")
+    metadata = ModelMetadata(
+        name=f"{name.upper()} v{version}",
+        description="A universal interatomic potential of the UPET collection",
+        references={"model": list(UPET_REFERENCES)},
+    )
+    merged = merge_metadata(metadata, model.metadata())
+    return keep_outputs(model, outputs=None, devices=None, metadata=merged)
 
 
 def _newest(files: Sequence[str], model: str) -> str:
