@@ -142,7 +142,7 @@ def test_a_cutoff_with_a_jump_fails_and_a_smooth_one_passes(folder):
 def test_i_pi_gives_the_exponent_too(folder):
     model = einstein_crystal().export(folder / "einstein-ipi.pt")
     request = Request(
-        model, einstein_start(), folder / "ipi", engine="i-pi", timestep_fs=4.0, length_ps=0.4
+        model, einstein_start(), folder / "ipi", engine="i-pi", timestep_fs=4.0, length_ps=0.3
     )
     result = order.run(request, silent)
     assert result.rows[0].verdict == "second order"
