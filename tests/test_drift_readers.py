@@ -97,7 +97,7 @@ def test_units_real_are_converted(lammps_log):
         "thermo_style multi\nrun 400\n",
         "thermo_style yaml\nrun 400\n",
         "thermo_style custom step temp pe ke\n" + FULL + "run 400\n",
-        "thermo_style custom time pe etotal\n" + FULL + "run 400\n",
+        "thermo_style custom time c_thermo_press[1] pe etotal\n" + FULL + "run 400\n",
         "thermo_style custom step temp etotal\nthermo_modify norm yes\nrun 400\n",
     ],
 )

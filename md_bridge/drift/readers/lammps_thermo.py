@@ -99,7 +99,9 @@ class _Parser:
         words = line.split()
         if not words:
             return
-        is_heading = (self._heading_next and not any(c in line for c in "-[")) or words[0] == "Step"
+        is_heading = words[0] == "Step" or (
+            self._heading_next and not line.startswith(("---", "keywords:"))
+        )
         self._heading_next = line.startswith(_BEFORE_TABLE)
         if line.startswith("Minimization stats") and self.runs:
             self.runs[-1].minimisation = True
