@@ -129,7 +129,7 @@ def evaluate_structures(
     for start, stop in _batches(structures, batch_size):
         batch = structures[start:stop]
         periodic = bool(batch[0].pbc.all())
-        wanted = {
+        wanted: dict[str, Any] = {
             "conservative_forces": True,
             "conservative_virial": periodic,
             "direct_forces": has_direct_force,
@@ -148,7 +148,7 @@ def evaluate_structures(
 
 
 def _which_is_not_finite(
-    engine: Engine, batch: Sequence[ase.Atoms], wanted: dict[str, bool], error: NonFiniteError
+    engine: Engine, batch: Sequence[ase.Atoms], wanted: dict[str, Any], error: NonFiniteError
 ) -> tuple[int, NonFiniteError]:
     """The first structure of a batch that fails also by itself, and what is said of it."""
     for index, atoms in enumerate(batch):
