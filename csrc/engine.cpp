@@ -71,6 +71,20 @@ void remove_net(const Structure& structure, std::vector<double>& forces) {
   }
 }
 
+/// How many of these copies, from the first on, go through the model together: all that are not
+/// rotated, and of the rotated ones as many as the limit allows, but at least one.
+std::size_t count_together(const std::vector<Configuration>& batch, const auto& copies,
+                           std::int64_t atoms_per_forward) {
+  std::size_t count = 0;
+  std::int64_t atoms = 0;
+  for (const auto& copy : copies) {
+    atoms += batch[copy.original].structure->size();
+    if (copy.rotation && count > 0 && atoms > atoms_per_forward) break;
+    ++count;
+  }
+  return count;
+}
+
 /// The sentence for an exception of torch. Out of memory has a type of its own on CUDA only, and
 /// not if TorchScript has wrapped it in a trace of the model's code.
 std::string describe_failure(const ModelInfo& info, const std::string& what) {
@@ -207,15 +221,9 @@ std::vector<Evaluation> Engine::run_model(const std::vector<Configuration>& batc
   const auto originals = prepare(batch);
   const auto copies = make_copies(batch);
   std::vector<Evaluation> evaluations(batch.size());
-  for (std::size_t start = 0; start < copies.size();) {
-    std::size_t end = start;
-    std::int64_t atoms = 0;
-    while (end < copies.size()) {
-      atoms += batch[copies[end].original].structure->size();
-      if (copies[end].rotation && end > start && atoms > options_.atoms_per_forward) break;
-      ++end;
-    }
-    const std::span<const Copy> together(&copies[start], end - start);
+  for (std::span<const Copy> left = copies; !left.empty();) {
+    const auto together = left.first(count_together(batch, left, options_.atoms_per_forward));
+    left = left.subspan(together.size());
     auto found = forward(batch, originals, together, wanted);
     const Stopwatch watch(timings_.unpacking);
     for (std::size_t c = 0; c < found.size(); ++c) {
@@ -226,7 +234,6 @@ std::vector<Evaluation> Engine::run_model(const std::vector<Configuration>& batc
         sum = std::move(found[c]);
       }
     }
-    start = end;
   }
   const Stopwatch watch(timings_.unpacking);
   ++timings_.evaluations;
