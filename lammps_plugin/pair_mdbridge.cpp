@@ -8,7 +8,6 @@
 #include "atom.h"
 #include "comm.h"
 #include "compute.h"
-#include "compute_mdbridge_atom.hpp"
 #include "domain.h"
 #include "error.h"
 #include "error.hpp"
@@ -66,6 +65,7 @@ void PairMDBridge::compute(int eflag, int vflag) {
           asked.direct_virial ? evaluation.direct_virial : evaluation.conservative_virial);
     tally_atoms(evaluation.atomic_energies);
     warn_of_uncertainty(evaluation.uncertainty);
+    store_uncertainty(evaluation.uncertainty);
   });
 }
 
@@ -81,7 +81,7 @@ Wanted PairMDBridge::wanted() const {
   wanted.atomic_energies = eflag_atom != 0;
   wanted.direct_forces = settings_.forces == Settings::Forces::direct;
   wanted.conservative_forces = !wanted.direct_forces;
-  wanted.uncertainty = settings_.uncertainty_threshold > 0.0;
+  wanted.uncertainty = uncertainty_wanted();
   if (vflag_global != 0) {
     wanted.direct_virial = wanted.direct_forces && settings_.virial == Settings::Virial::direct;
     wanted.conservative_virial = !wanted.direct_virial;
@@ -168,8 +168,7 @@ void PairMDBridge::start_respa() {
     engine_->require(both);
   });
   mdbridge::FusedOptions options;
-  options.conservative_uncertainty =
-      settings_.uncertainty_threshold > 0.0 || uncertainty_computed();
+  options.conservative_uncertainty = uncertainty_wanted() || uncertainty_computed();
   options.conservative_atomic_energies = atomic_energies_computed();
   fused_ = std::make_unique<mdbridge::FusedForces>(engine_, 0.0, options);
   fused_->expect_stride(inner_steps());
@@ -190,15 +189,6 @@ std::int64_t PairMDBridge::inner_steps() const {
   const auto* steps = static_cast<const double*>(lammps_extract_global(lmp, "respa_dt"));
   if (levels == nullptr || steps == nullptr || !(steps[0] > 0.0)) return 0;
   return std::llround(steps[*levels - 1] / steps[0]);
-}
-
-/// Whether a compute mdbridge/atom has the uncertainty.
-bool PairMDBridge::uncertainty_computed() const {
-  const auto& computes = modify->get_compute_list();
-  return std::any_of(computes.begin(), computes.end(), [](LAMMPS_NS::Compute* compute) {
-    const auto* ours = dynamic_cast<const ComputeMDBridgeAtom*>(compute);
-    return ours != nullptr && ours->wants_uncertainty();
-  });
 }
 
 /// Whether a compute asks for the energies of the atoms.
@@ -304,6 +294,7 @@ void PairMDBridge::fill_structure() {
 }
 
 void PairMDBridge::rebuild_list(bool respa) {
+  if (list->occasional != 0) neighbor->build_one(list);
   folding_.rebuild(*list, elements_, message_passing_layers());
   Structure& structure = structures_.front();
   const std::size_t count = folding_.atoms().size();
@@ -368,21 +359,6 @@ void PairMDBridge::tally(const Evaluation& evaluation, const std::array<double, 
   if (vflag_global == 0) return;
   constexpr int voigt[6] = {0, 4, 8, 1, 2, 5};  // xx, yy, zz, xy, xz, yz of a row-major matrix
   for (int k = 0; k < 6; ++k) virial[k] += units_.energy * virial_ev[voigt[k]];
-}
-
-void PairMDBridge::warn_of_uncertainty(const std::vector<double>& uncertainty) {
-  const double threshold = settings_.uncertainty_threshold;
-  if (!(threshold > 0.0) || uncertainty.empty()) return;
-  const auto above = std::count_if(uncertainty.begin(), uncertainty.end(),
-                                   [&](double value) { return value > threshold; });
-  if (above == 0) return;
-  const auto largest = std::max_element(uncertainty.begin(), uncertainty.end());
-  const int i = folding_.atoms()[largest - uncertainty.begin()];
-  error->warning(FLERR,
-                 "Pair style mdbridge: in step {} the energy uncertainty of {} atom{} is above {} "
-                 "eV; the largest is {:.4g} eV, on atom ID {} ({})",
-                 update->ntimestep, above, above == 1 ? "" : "s", threshold, *largest, atom->tag[i],
-                 mdbridge::chemical_symbol(elements_[atom->type[i]]));
 }
 
 void PairMDBridge::tally_atoms(const std::vector<double>& energies) {

@@ -52,6 +52,10 @@ class PairMDBridge : public LAMMPS_NS::Pair {
   void write_restart_settings(std::FILE* file) override;
   void read_restart_settings(std::FILE* file) override;
 
+  // pair_mdbridge_uncertainty.cpp: uncertainty of the atomic energies
+  void* extract(const char* name, int& dimension) override;
+  void* extract_peratom(const char* name, int& columns) override;
+
   // pair_mdbridge_report.cpp: what goes into the log
   void finish() override;
 
@@ -63,6 +67,7 @@ class PairMDBridge : public LAMMPS_NS::Pair {
   void allocate();
   void use_elements(const std::vector<std::string>& names);
   void set_elements(const std::vector<std::string>& names);
+  void request_list();
   void require_supported_input() const;
   void require_complete_pairs() const;
   void require_outputs() const;
@@ -93,15 +98,19 @@ class PairMDBridge : public LAMMPS_NS::Pair {
   void require_direct_virial() const;
   void start_respa();
   std::int64_t inner_steps() const;
-  bool uncertainty_computed() const;
   bool atomic_energies_computed() const;
   void add_forces(const std::vector<double>& forces, double factor);
   void add_direct_forces(std::vector<double> forces, double factor);
   void remove_net_over_ranks(std::vector<double>& forces);
   void tally(const mdbridge::Evaluation& evaluation, const std::array<double, 9>& virial_ev);
   void tally_atoms(const std::vector<double>& energies);
-  void warn_of_uncertainty(const std::vector<double>& uncertainty);
   std::string describe(const mdbridge::NonFiniteError& error) const;
+
+  // pair_mdbridge_uncertainty.cpp
+  bool uncertainty_wanted() const;
+  bool uncertainty_computed() const;
+  void warn_of_uncertainty(const std::vector<double>& uncertainty);
+  void store_uncertainty(const std::vector<double>& uncertainty);
 
   // pair_mdbridge_check.cpp: the keyword `check`
   void check_once(bool respa);
@@ -123,6 +132,13 @@ class PairMDBridge : public LAMMPS_NS::Pair {
   std::vector<mdbridge::Structure> structures_{1};  // one, as FusedForces wants it
   mdbridge::Pairs pairs_{0.0};
   std::unique_ptr<mdbridge::FusedForces> fused_;  // keeps the pairs itself; rRESPA inner/outer only
+
+  struct FixPair {
+    bool used = false;
+    bool triggered = false;  // by its flag; else in every step
+    int trigger = 0;
+    std::vector<double> values;
+  } fix_pair_;
 
   // of the current run
   struct OwnTime {

@@ -139,15 +139,27 @@ void PairMDBridge::init_style() {
     require_supported_input();
     require_complete_pairs();
   });
-  const bool ghost_rows = comm->nprocs > 1 && message_passing_layers() > 1;
-  neighbor->add_request(
-      this, LAMMPS_NS::NeighConst::REQ_FULL | (ghost_rows ? LAMMPS_NS::NeighConst::REQ_GHOST : 0));
+  request_list();
   list_margin_ = motion_margin();
   if (comm->nprocs > 1) widen_ghost_range();
   forget_list();
   engine_->reset_timings();
   own_time_ = {};
   log_settings();
+}
+
+void PairMDBridge::request_list() {
+  using namespace LAMMPS_NS;
+  const bool respa = utils::strmatch(update->integrate_style, "^respa");
+  if (comm->nprocs > 1 && message_passing_layers() > 1) {
+    neighbor->add_request(this, NeighConst::REQ_FULL | NeighConst::REQ_GHOST);
+  } else if (respa && utils::strmatch(force->pair_style, "^hybrid")) {
+    // LAMMPS would derive the lists of other styles for inner and outer levels from a list of ours
+    // that it keeps up to date, and has no code for that: rebuild_list() does it instead
+    neighbor->add_request(this, NeighConst::REQ_FULL | NeighConst::REQ_OCCASIONAL);
+  } else {
+    neighbor->add_request(this, NeighConst::REQ_FULL);
+  }
 }
 
 void PairMDBridge::require_supported_input() const {
@@ -159,6 +171,13 @@ void PairMDBridge::require_supported_input() const {
   }
   if (comm->nprocs > 1 && force->newton_pair == 0) {
     throw Error("several MPI ranks need newton on, found newton off for pairs");
+  }
+  using LAMMPS_NS::Neighbor;
+  const bool multi = neighbor->style == Neighbor::MULTI || neighbor->style == Neighbor::MULTI_OLD;
+  if (comm->nprocs > 1 && message_passing_layers() > 1 && multi) {
+    throw Error(
+        "on several MPI ranks a model with message passing needs the neighbours of ghosts, which "
+        "neighbor style multi cannot list: use neighbor style bin");
   }
   const bool minimizing = update->whichflag == 2;
   if (minimizing && settings_.forces == Settings::Forces::direct) {

@@ -148,6 +148,15 @@ RUNS = {
         box("triclinic") + pair("curl.pt") + MOVE + RESPA + "run 12\n",
         (2,),
     ),
+    "overlay with a classical style, multiple time stepping": (
+        box("triclinic")
+        + "pair_style hybrid/overlay mdbridge two_layers.pt lj/cut 7.0\n"
+        + "pair_coeff * * mdbridge Ar\npair_coeff * * lj/cut 0.002 3.0\n"
+        + MOVE
+        + RESPA
+        + "run 12\n",
+        (2,),
+    ),
     "direct forces with a net force": (
         box("triclinic")
         + pair("two_layers.pt forces direct virial conservative")
@@ -233,6 +242,10 @@ def test_net_force_is_removed_over_all_ranks(folder):
         ("newton off\n" + box("triclinic") + pair("curl.pt") + "run 1\n", "newton on"),
         (box("triclinic") + pair("missing.pt") + "run 1\n", "no model file 'missing.pt'"),
         (box("triclinic") + pair("curl.pt forces direct") + "run 1\n", "several MPI ranks"),
+        (
+            box("triclinic") + pair("two_layers.pt") + "neighbor 0.5 multi\nrun 1\n",
+            "use neighbor style bin",
+        ),
         # only the rank that owns the close pair sees the NaN
         (
             box("droplet")
@@ -242,7 +255,7 @@ def test_net_force_is_removed_over_all_ranks(folder):
             "not finite",
         ),
     ],
-    ids=["newton", "model file", "direct stress", "nan"],
+    ids=["newton", "model file", "direct stress", "neighbor style", "nan"],
 )
 def test_a_failure_stops_all_ranks(folder, text, words):
     done = tools.run_input(text, folder, ranks=2)

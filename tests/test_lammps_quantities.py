@@ -163,6 +163,28 @@ def test_uncertainty_above_the_threshold_is_warned_of(model_file, tmp_path):
     assert "the energy uncertainty of 32 atoms is above 0.1 eV; the largest is" in loud.stdout
 
 
+@pytest.mark.parametrize("trigger", [0, 1])
+def test_uncertainty_by_fix_pair(model_file, trigger):
+    """In every step, or in those that the fix asks for."""
+    fix = f"fix u all pair 2 mdbridge uncertainty {trigger}\n"
+    with tools.lammps(BOX, pair(model_file("uncertain")), MOVE, fix, "run 4") as lmp:
+        found = np.array(lmp.gather("f_u", 1, 1))
+        positions = tools.results(lmp).positions
+    atoms = ATOMS.copy()
+    atoms.positions = positions
+    engine = Engine(model_file("uncertain"))
+    expected = engine.evaluate(structure_from_ase(atoms), uncertainty=True).uncertainty
+    np.testing.assert_allclose(found, expected, atol=1e-12)
+    assert np.ptp(found) > 0
+
+
+def test_uncertainty_by_fix_pair_needs_a_model_that_has_it(curl, tmp_path):
+    text = BOX + pair(curl) + "fix u all pair 2 mdbridge uncertainty 1\nrun 0\n"
+    run = tools.run_input(text, tmp_path)
+    assert run.returncode != 0
+    assert "energy_uncertainty" in run.stdout
+
+
 def deviations(log: str) -> tuple[float, float]:
     found = re.search(r"largest deviation: force (\S+) eV/Angstrom, virial (\S+) eV", log)
     assert found, log

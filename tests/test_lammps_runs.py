@@ -11,6 +11,7 @@ BOX = tools.box(tools.argon(cells=(2, 2, 2), tilt=(1.0, 0.5, -0.5)), ["Ar"])
 ORTHOGONAL = tools.box(tools.argon(cells=(2, 2, 2)), ["Ar"])
 LJ_CUT = "pair_style lj/cut 8.5\npair_coeff * * 0.0104 3.4\n"
 MOVE = "velocity all create 200 7\nneighbor 0.5 bin\ntimestep 0.003\n"
+FAST = "velocity all create 2000 7\nneighbor 0.5 bin\ntimestep 0.002\n"
 RESPA = "run_style respa 2 3 inner 1 3.0 4.0 outer 2\n"
 
 
@@ -133,22 +134,69 @@ def test_overlay_with_levels_for_each_style(curl):
     assert found.energy == pytest.approx(expected.energy, abs=1e-9)
 
 
-@pytest.mark.parametrize(
-    ("other", "coefficients", "words"),
-    [
-        ("zbl 2.0 4.5", "zbl 18 18", "does not support rRESPA"),
-        ("lj/cut 6.0", "lj/cut 0.002 3.0", "neighbor pair method does not exist"),
-    ],
-)
-def test_overlay_with_inner_and_outer_levels_is_refused(curl, tmp_path, other, coefficients, words):
-    """By LAMMPS itself, and not by a crash."""
-    overlay = (
-        f"pair_style hybrid/overlay mdbridge {curl} {other}\n"
-        f"pair_coeff * * mdbridge Ar\npair_coeff * * {coefficients}\n"
+def overlay_with_lj(path) -> str:
+    return (
+        f"pair_style hybrid/overlay mdbridge {path} threads 1 lj/cut 7.0\n"
+        "pair_coeff * * mdbridge Ar\npair_coeff * * lj/cut 0.002 3.0\n"
     )
-    run = tools.run_input(BOX + overlay + RESPA + "run 1\n", tmp_path)
+
+
+@pytest.mark.parametrize("box", ["orthogonal", "triclinic"])
+def test_overlay_with_inner_and_outer_levels(curl, box):
+    """lj/cut splits its own forces by the two cutoffs; one inner step is velocity Verlet."""
+    start = (ORTHOGONAL if box == "orthogonal" else BOX, overlay_with_lj(curl), FAST)
+    single = "run_style respa 2 1 inner 1 3.0 4.0 outer 2\n"
+    found, expected = (end_of(*start, style, "run 40") for style in (single, "run_style verlet\n"))
+    assert np.abs(expected.positions - end_of(*start, "run 0").positions).max() > 0.5
+    np.testing.assert_allclose(found.positions, expected.positions, atol=1e-9)
+    np.testing.assert_allclose(found.pressure, expected.pressure, atol=1e-5)
+    with tools.lammps(*start, RESPA, "run 20") as lmp:
+        found = tools.results(lmp)
+        lmp.commands_string("run_style verlet\nrun 0")
+        expected = tools.results(lmp)
+    np.testing.assert_allclose(found.forces, expected.forces, atol=1e-10)
+    assert found.energy == pytest.approx(expected.energy, abs=1e-10)
+
+
+def test_model_on_some_types_with_inner_and_outer_levels(curl):
+    atoms = tools.argon()
+    atoms.symbols[1::2] = "He"
+    hybrid = (
+        f"pair_style hybrid mdbridge {curl} threads 1 lj/cut 6.0\n"
+        "pair_coeff * * mdbridge Ar NULL\n"
+        "pair_coeff 1*2 2 lj/cut 0.002 2.9\n"
+    )
+    with tools.lammps(tools.box(atoms, ["Ar", "He"]), hybrid, FAST, RESPA, "run 20") as lmp:
+        found = tools.results(lmp)
+        lmp.commands_string("run_style verlet\nrun 0")
+        expected = tools.results(lmp)
+    np.testing.assert_allclose(found.forces, expected.forces, atol=1e-10)
+    assert found.energy == pytest.approx(expected.energy, abs=1e-10)
+
+
+@pytest.mark.parametrize(
+    ("overlay", "style", "words"),
+    [
+        # LAMMPS's own sentence
+        (
+            "zbl 2.0 4.5\npair_coeff * * mdbridge Ar\npair_coeff * * zbl 18 18\n",
+            RESPA,
+            "does not support rRESPA",
+        ),
+        (
+            "lj/cut 6.0\npair_coeff * * mdbridge Ar\npair_coeff * * lj/cut 0.002 3.0\n",
+            "run_style respa 3 2 2 inner 1 3.0 4.0 middle 2 5.0 5.5 outer 3\n",
+            "middle level is not supported",
+        ),
+    ],
+    ids=["a style without levels", "three levels"],
+)
+def test_overlays_that_cannot_have_levels(curl, tmp_path, overlay, style, words):
+    text = BOX + f"pair_style hybrid/overlay mdbridge {curl} {overlay}" + style + "run 1\n"
+    run = tools.run_input(text, tmp_path)
     assert run.returncode == 1
     assert words in run.stdout
+    assert "ERROR" in run.stdout
 
 
 def test_excluded_pairs(model_file):
