@@ -183,6 +183,17 @@ RUNS = {
         + "comm_style tiled\nfix balance all balance 10 1.0 rcb\nrun 30\n",
         (2,),
     ),
+    "another grid of ranks": (
+        "processors 1 * *\n"
+        + box("triclinic")
+        # shorter than the model needs: the pair style makes it longer
+        + "comm_modify cutoff 5.0\n"
+        + pair("two_layers.pt")
+        + MOVE
+        + "run 5\n",
+        (2,),
+    ),
+    "minimize": (box("triclinic") + pair("two_layers.pt") + "minimize 0 0 5 20\n", (2,)),
     "constant pressure": (
         box("triclinic") + pair("two_layers.pt") + MOVE + NPT + "run 40\n",
         (2,),

@@ -52,6 +52,23 @@ def test_restart_half_way(curl, tmp_path, keywords, style):
     assert continued.energy == pytest.approx(whole.energy, abs=1e-9)
 
 
+def test_restart_of_a_hybrid(curl, tmp_path):
+    """As for every style in a hybrid, only pair_coeff must be given again."""
+    coefficients = "pair_coeff * * mdbridge Ar\npair_coeff * * lj/cut 0.002 3.0\n"
+    overlay = f"pair_style hybrid/overlay mdbridge {curl} threads 1 lj/cut 7.0\n" + coefficients
+    whole = end_of(BOX, overlay, MOVE, "run 4\nrun 4")
+    with tools.lammps(BOX, overlay, MOVE, "run 4") as lmp:
+        lmp.command(f"write_restart {tmp_path}/half.restart")
+    continued = end_of(
+        "atom_modify map array sort 0 0",
+        f"read_restart {tmp_path}/half.restart",
+        coefficients,
+        "fix nve all nve\nneighbor 0.5 bin\nrun 4",
+    )
+    np.testing.assert_allclose(continued.forces, whole.forces, atol=1e-9)
+    assert continued.energy == pytest.approx(whole.energy, abs=1e-9)
+
+
 def test_restart_finds_the_model_elsewhere_or_says_where_it_was(curl, tmp_path):
     there, here = tmp_path / "there", tmp_path / "here"
     there.mkdir()
