@@ -274,7 +274,11 @@ def test_pet_passes_and_its_range_is_what_its_messages_travel(tmp_path):
     export_model(checkpoint, tmp_path / "theirs.pt", extensions=tmp_path / "extensions")
     theirs = Runner(tmp_path / "theirs.pt", double=True)
     assert theirs.interaction_range == pytest.approx(2 * 3.5)
-    assert check_locality(theirs, [1, 8]).passed is False
+    result = check_locality(theirs, [1, 8])
+    assert result.passed is False
+    assert "--layers 3, or --interaction-range 10.5" in result.detail
+    mended = export_file(tmp_path / "theirs.pt", tmp_path / "mended.pt", layers=3)
+    assert check_locality(Runner(mended, double=True), [1, 8]).passed
 
 
 def test_run_checks_on_a_single_precision_pet(tmp_path):

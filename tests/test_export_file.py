@@ -239,6 +239,15 @@ def test_checkpoints_of_others(tmp_path, checkpoint):
         export_file(tmp_path / "unknown.ckpt", tmp_path / "out.pt")
 
 
+def test_an_architecture_whose_packages_are_missing(tmp_path, checkpoint, monkeypatch):
+    def fail(*_, **__):
+        raise ImportError("No module named 'sphericart'")
+
+    monkeypatch.setattr("metatrain.utils.io.model_from_checkpoint", fail)
+    with pytest.raises(ExportError, match=r"'pet' of '.*' needs packages that are missing: No mod"):
+        export_file(checkpoint, tmp_path / "out.pt")
+
+
 class Malicious:
     """A pickle that writes a file when it is loaded."""
 
