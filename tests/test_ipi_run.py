@@ -116,7 +116,7 @@ class Endless:
         self.simulation.write(folder)
         self.process = command(folder, "input.xml", "--model", model, *TEMPLATE)
         properties = folder / "run.properties"
-        wait_for(lambda: properties.exists() and properties.stat().st_size > 3000, 90)
+        wait_for(lambda: properties.exists() and properties.stat().st_size > 3000, 240)
         self.children = children(self.process)
 
 
@@ -248,10 +248,19 @@ class TestRefuses:
         Path("input.xml").write_text(text.replace("<total_steps>", "<step>6</step><total_steps>"))
         assert "input.xml is at step 6 of 6: raise its <total_steps>" in self.invoke("input.xml")
 
-    def test_clients_without_a_socket(self, model_file):
+    @pytest.mark.parametrize(
+        "option",
+        [("--clients", 2), ("--model", "x"), ("--threads", 1), ("--device", "cpu"), TEMPLATE],
+    )
+    def test_clients_without_a_socket(self, model_file, option):
         self.write(ffdirect("one", model_file("curl"), "conservative"))
-        assert "has no <ffsocket>" in self.invoke("input.xml", "--clients", 2)
-        assert 'no <ffsocket> named "two"' in self.invoke("input.xml", "--serve", "two=direct")
+        message = self.invoke("input.xml", *option)
+        assert f"has no <ffsocket>, so there is no client for {option[0]}" in message
+
+    def test_name_of_no_socket(self, model_file, socket_name):
+        self.write(ffsocket("one", socket_name))
+        message = self.invoke("input.xml", "-m", model_file("curl"), "--serve", "two=direct")
+        assert 'no <ffsocket> named "two"; it has one' in message
 
     def test_sockets_without_a_model(self, socket_name):
         self.write(ffsocket("one", socket_name))

@@ -86,7 +86,7 @@ def ipi_run(
     then an input is written first (see `md-bridge ipi-input`), with the options from --forces on.
     Everything happens in the current folder, as with `i-pi INPUT`.
 
-    Ctrl-C stops i-PI after the step that it is in; its file RESTART goes on from there.
+    Ctrl-C stops i-PI; its file RESTART goes on after the last step that was completed.
     """
     from md_bridge.engine import EngineError
     from md_bridge.ipi.reader import is_simulation, read_simulation
@@ -94,7 +94,8 @@ def ipi_run(
     with contextlib.ExitStack() as stack:
         stack.enter_context(_sigterm_ends())
         try:
-            if not is_simulation(input_file):
+            is_start = not is_simulation(input_file)
+            if is_start:
                 input_file = _write(input_file, model, out, overwrite, options)
             elif set(given(options)) - {"clients"} or out:
                 raise click.UsageError(
@@ -102,6 +103,12 @@ def ipi_run(
                     "for a start such as start.xyz"
                 )
             simulation = read_simulation(input_file)
+            if not simulation.sockets:
+                for_clients = {"--template": template, "--serve": served, "--threads": threads}
+                for_clients |= {"--clients": options["clients"]}
+                for_clients |= {"--device": device != "auto"}
+                for_clients |= {} if is_start else {"--model": model}
+                _refuse_for_clients(simulation, for_clients)
             folder = stack.enter_context(tempfile.TemporaryDirectory())
             commands = _client_commands(
                 simulation, model, served, template, device, options["clients"] or 1, Path(folder)
@@ -110,6 +117,16 @@ def ipi_run(
             _run(simulation, commands, threads_each, as_json)
         except EngineError as error:
             raise click.ClickException(str(error)) from None
+
+
+def _refuse_for_clients(simulation: SimulationFile, options: dict[str, Any]) -> None:
+    """An option without effect would be taken for one with."""
+    given_ones = [name for name, value in options.items() if value]
+    if given_ones:
+        raise click.UsageError(
+            f"{simulation.path} has no <ffsocket>, so there is no client for {given_ones[0]}: the "
+            "model is the one that the input names, and OMP_NUM_THREADS are its threads"
+        )
 
 
 def _write(
@@ -152,10 +169,6 @@ def _client_commands(
         asked[name] = kind
     wanted = services(simulation, asked)
     if not wanted:
-        if clients > 1 or template:
-            raise click.UsageError(
-                f"{simulation.path} has no <ffsocket>, so there is nothing for a client to do"
-            )
         return []
     if model is None:
         names = ", ".join(forcefield.name for forcefield in simulation.sockets)
@@ -216,7 +229,7 @@ def _run(
                 simulation,
                 commands,
                 lambda steps: bar.update(task, completed=steps),
-                stopping=lambda: console.print("stopping i-PI after this step"),
+                stopping=lambda: console.print("stopping i-PI (Ctrl-C again kills it)"),
                 environment=variables,
             )
     except EngineError:

@@ -23,8 +23,8 @@ SERVER_LOG = Path("log.i-pi")
 _POLL_SECONDS = 0.1
 # for what ends by itself, once the other side is gone
 _GRACE_SECONDS = 5.0
-# i-PI ends a run between two steps, and looks for a signal once in a second
-_STOP_SECONDS = 60.0
+# i-PI looks for a signal once in a second, and may wait for the evaluation that is under way
+_STOP_SECONDS = 300.0
 _LOG_LINES = 12
 
 
@@ -58,7 +58,7 @@ def run(
 
     :param clients: command lines
     :param progress: called with the steps done so far
-    :param stopping: called when i-PI is told to stop, which may take as long as a step
+    :param stopping: called when i-PI is told to stop, which may take some seconds
     :param environment: variables for the clients on top of those of this process
     :raises EngineError: if one of them fails; it has the reason
     """
