@@ -222,7 +222,21 @@ def _element_table(waters: list[Water]) -> str:
         ratios = {entry.element: entry.ratio for entry in result.elements}
         cells = [with_error(ratios[el].value, ratios[el].stderr) for el in elements if el in ratios]
         rows.append(f"| {result.label} | {' | '.join(cells)} |")
-    return "\n".join(rows)
+    uneven = [sentence for result in results for sentence in _uneven(result)]
+    return "\n".join(rows + [""] * bool(uneven) + uneven)
+
+
+def _uneven(result: MethodResult) -> Iterator[str]:
+    """A sentence for every element that is more than three standard errors from equipartition."""
+    for entry in result.elements:
+        excess = 100 * (entry.ratio.value - 1)
+        error = 100 * entry.ratio.stderr
+        if abs(excess) > 3 * error:
+            word = "hotter" if excess > 0 else "colder"
+            yield (
+                f"- {result.label}: {entry.element} is {abs(excess):.1f} ± {error:.1f} % {word} "
+                "than the mean, more than three of its standard errors."
+            )
 
 
 def _engine_table(waters: list[Water]) -> str:
@@ -262,7 +276,7 @@ def _common(
 def _draw_curves(waters: list[Water]) -> Figure:
     """H(t) of every run: all of them, and those that conserve at their own scale."""
     figure = Figure(figsize=(9, 6), layout="constrained")
-    panels = figure.subplots(2, len(waters), sharex="col", squeeze=False)
+    panels = figure.subplots(2, len(waters), sharex=True, sharey="row", squeeze=False)
     quiet = [result for result in _results(waters) if result.method.forces != "direct"]
     limit = 4 * min(_size(result) for result in quiet)
     for column, water in zip(panels.T, waters, strict=True):
@@ -309,8 +323,11 @@ def _draw_choice(waters: list[Water]) -> Figure:
     _draw_drifts(panels[0], waters)
     if timed:
         _draw_speedups(panels[1], waters)
+    tried = sorted({result.method.multiplicity for water in waters for result in _mts(water)})
     for axes in panels:
-        axes.legend(fontsize=8, frameon=False)
+        axes.set_xticks(tried)
+        axes.set_xlim(1, tried[-1] + 1 if tried else None)
+        axes.legend(fontsize=8, frameon=False, loc="upper left")
         _plain(axes)
     return figure
 
@@ -345,11 +362,13 @@ def _draw_speedups(axes: Axes, waters: list[Water]) -> None:
             label=ENGINES[water.engine],
         )
     ratio = next((w.analysis.cost_ratio for w in waters if w.analysis.cost_ratio), None)
-    if ratio is not None:
-        grid = np.arange(1, 17)
+    if ratio is not None and any(_mts(water) for water in waters):
+        grid = np.arange(
+            1, max(result.method.multiplicity for w in waters for result in _mts(w)) + 2
+        )
         axes.plot(grid, [speedup_bound(int(m), ratio) for m in grid], color="#7F7F7F", zorder=0)
         axes.axhline(ratio, color="#7F7F7F", linewidth=0.6, linestyle=":")
-        axes.annotate(f"F = {ratio:.2f}", (16, ratio), ha="right", va="bottom", fontsize=8)
+        axes.annotate(f"F = {ratio:.2f}", (grid[-1], ratio), ha="right", va="bottom", fontsize=8)
     axes.set(xlabel="M", ylabel="speed-up over conservative")
 
 

@@ -4,7 +4,7 @@ As a library::
 
     from md_bridge.drift import drift_statistics, read_lammps_log
 
-Everything in ``__all__`` is imported when it is first used: plain statistics need no ASE, no
+Everything in ``__all__`` is imported when it is first used: plain statistics need no
 matplotlib and no torch.
 """
 
