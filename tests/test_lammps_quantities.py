@@ -117,7 +117,7 @@ def test_quantities_of_a_group(model_file):
 
 def test_quantities_on_two_ranks(model_file, tmp_path):
     text = (
-        tools.box(tools.argon(cells=(4, 1, 1)), ["Ar"])
+        tools.box_from_file(tools.argon(cells=(4, 1, 1)), ["Ar"], tmp_path / "start.data")
         + pair(model_file("two_layers"))
         + "compute c all mdbridge/atom conservative direct correction\n"
         + "dump d all custom 1 {} id c_c[*]\n"
