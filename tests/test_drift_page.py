@@ -38,7 +38,7 @@ setTimeout(() => {
   }
   const requests = performance.getEntriesByType("resource").map((entry) => entry.name);
   document.title = "STATES " + JSON.stringify({states, requests});
-}, 500);
+}, 100);
 </script></body>"""
 
 
@@ -76,16 +76,18 @@ def test_the_page_works_offline_in_a_browser(page, tmp_path):
             BROWSER,
             "--headless",
             "--no-sandbox",
+            "--disable-gpu",
+            "--disable-extensions",
             f"--user-data-dir={tmp_path / 'profile'}",
             "--host-resolver-rules=MAP * ~NOTFOUND",
             "--window-size=800,900",
-            "--virtual-time-budget=5000",
+            "--virtual-time-budget=1000",
             "--dump-dom",
             path.as_uri(),
         ],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
         check=True,
     )
     found = re.search(r"<title>STATES (.*?)</title>", done.stdout)
