@@ -178,6 +178,6 @@ def run_input(text: str, folder: Path, *arguments: str, **options) -> subprocess
         cwd=folder,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
         **{"threads": 1, **options},
     )
