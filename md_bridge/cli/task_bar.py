@@ -23,7 +23,7 @@ class TaskBar:
 
     def __init__(self, tasks: Mapping[Task, bool], screen: Console) -> None:
         self._done = {task: task.steps if is_done else 0 for task, is_done in tasks.items()}
-        self._total = sum(task.steps * task.cost for task in tasks)
+        self._total = _units(sum(task.steps * task.cost for task in tasks))
         self._progress = Progress(
             TextColumn("{task.description:20}"),
             BarColumn(),
@@ -52,5 +52,10 @@ class TaskBar:
         if finished and not self._progress.console.is_terminal:
             self._progress.console.print(f"{task.label}: done ({done / self._total:.0%} of all)")
 
-    def _completed(self) -> float:
-        return sum(steps * task.cost for task, steps in self._done.items())
+    def _completed(self) -> int:
+        return _units(sum(steps * task.cost for task, steps in self._done.items()))
+
+
+def _units(cost: float) -> int:
+    """Thousandths of a conservative evaluation; rich begins a bar at whole numbers only."""
+    return round(1000 * cost)
