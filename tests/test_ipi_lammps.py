@@ -105,7 +105,9 @@ def same(found: Run, expected: Run, tolerance: float) -> None:
             atol=tolerance * abs(values).max(),
             err_msg=name,
         )
-    np.testing.assert_allclose(found.positions(), expected.positions(), rtol=0, atol=1e-5)
+    np.testing.assert_allclose(
+        found.positions(), expected.positions(), rtol=tolerance, atol=tolerance
+    )
 
 
 def test_constant_energy(curl, tmp_path, socket_name):
