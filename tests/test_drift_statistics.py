@@ -50,6 +50,14 @@ def strongly_correlated(rng, samples):
     return autoregressive(rng, samples, samples / 20)
 
 
+def slowly_forgetting(rng, samples):
+    return autoregressive(rng, samples, samples / 5)
+
+
+def random_walk(rng, samples):
+    return np.cumsum(rng.normal(size=samples)) / math.sqrt(samples)
+
+
 def white_with_oscillation(rng, samples):
     return white(rng, samples) + damped_oscillation(rng, samples)
 
@@ -62,6 +70,8 @@ NOISES = [
     white,
     weakly_correlated,
     strongly_correlated,
+    slowly_forgetting,
+    random_walk,
     white_with_oscillation,
     correlated_with_oscillation,
 ]

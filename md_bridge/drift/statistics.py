@@ -35,6 +35,8 @@ _BLOCKS = 32
 # A correlation of neighbouring blocks above this cannot be told from "the run is too short"; the
 # few degrees of freedom that are left then keep the interval wide.
 _LARGEST_BLOCK_CORRELATION = 0.8
+# Above this, neighbouring blocks cannot be told from steps of a random walk.
+_WANDERING_BLOCK_CORRELATION = 0.6
 _TREND_BLOCKS = 8
 
 
@@ -118,9 +120,18 @@ def fit_line(time: ArrayLike, values: ArrayLike) -> LineFit:
     first-order autoregressive process would have it. There rho = (r + 2/K) / (1 - 4/K), from the
     lag-one correlation r of the e_k, which the removal of a line biases low by (2 + 4 rho)/K
     (D. Tjostheim and J. Paulsen, Biometrika 70, 389 (1983)), and rho is kept within 0 to 0.8. The
-    effective degrees of freedom are K (1 - rho)/(1 + rho), at most K - 2. The tests check that the
-    95 % interval holds the true slope as often as it should, for white noise, for damped
-    oscillations and for correlation times up to a twentieth of the run.
+    effective degrees of freedom are K (1 - rho)/(1 + rho), at most K - 2.
+
+    Under multiple time stepping H can wander for longer than the run, as a random walk does, and a
+    line seems to fit that well. Where rho is above 0.6, the wider of the interval above and that of
+    a random walk is taken: with steps d_k = y_(k+1) - y_k of blocks of length h in a run of T,
+
+        stderr(b)^2 = (6/5) (3/2) var(d_k) / (h T),
+
+    where 3/2 corrects for the averaging within blocks, and neighbouring steps, correlated by 1/4,
+    leave 0.9 (K - 1) degrees of freedom. The tests check that the 95 % interval holds the true
+    slope as often as it should, for white noise, for damped oscillations, for correlation times up
+    to a fifth of the run, and for random walks.
 
     :param time: times of the samples, shape (n,), strictly increasing.
     :param values: samples, shape (n,).
@@ -289,13 +300,33 @@ def _slope_error(t: NDArray[np.float64], y: NDArray[np.float64]) -> tuple[float,
     short."""
     if len(t) < _BLOCKS:
         return math.inf, 0.0
-    block_times = _block_means(t, _BLOCKS)
-    _, _, residuals = _least_squares(block_times, _block_means(y, _BLOCKS))
-    correlation = min(max(_unbiased_correlation(residuals), 0.0), _LARGEST_BLOCK_CORRELATION)
+    times, values = _block_means(t, _BLOCKS), _block_means(y, _BLOCKS)
+    _, _, residuals = _least_squares(times, values)
+    correlation = max(_unbiased_correlation(residuals), 0.0)
+    errors = [_correlated_slope_error(times, residuals, correlation)]
+    if correlation > _WANDERING_BLOCK_CORRELATION:
+        errors.append(_random_walk_slope_error(times, values))
+    return max(errors, key=lambda error: _half_width(*error))
+
+
+def _correlated_slope_error(
+    times: NDArray[np.float64], residuals: NDArray[np.float64], correlation: float
+) -> tuple[float, float]:
+    """Standard error and degrees of freedom if blocks remember as a first-order process does."""
+    correlation = min(correlation, _LARGEST_BLOCK_CORRELATION)
     inflation = (1 + correlation) / (1 - correlation)
-    spread = block_times - block_times.mean()
+    spread = times - times.mean()
     variance = float(residuals @ residuals) / (_BLOCKS - 2) / float(spread @ spread)
     return math.sqrt(variance * inflation), min(_BLOCKS / inflation, _BLOCKS - 2.0)
+
+
+def _random_walk_slope_error(
+    times: NDArray[np.float64], values: NDArray[np.float64]
+) -> tuple[float, float]:
+    """Standard error and degrees of freedom if the blocks are those of a random walk."""
+    block = float(times[-1] - times[0]) / (_BLOCKS - 1)
+    variance = 1.5 * float(np.diff(values).var(ddof=1)) / block
+    return math.sqrt(1.2 * variance / (_BLOCKS * block)), 0.9 * (_BLOCKS - 1)
 
 
 def _block_means(values: NDArray[np.float64], count: int) -> NDArray[np.float64]:
