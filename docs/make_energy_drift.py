@@ -76,7 +76,12 @@ class Water:
     help="Folder in which campaigns that are not given are run.",
 )
 @click.option("--ps", default=10.0, show_default=True, help="Length of each run made here, ps.")
-@click.option("--replicas", default=4, show_default=True, help="Of each run made here.")
+@click.option(
+    "--replicas",
+    default=1,
+    show_default=True,
+    help="Of each run made here; 1 is the bundled start as it is.",
+)
 @click.option(
     "--document",
     default=DOCUMENT,
@@ -127,7 +132,8 @@ def _run(engine: str, folder: Path, ps: float, replicas: int) -> None:
     """Do what is missing; exit status 3 (something drifts) is what direct forces are here for."""
     command = [sys.executable, "-c", "from md_bridge.cli import main; main()", "drift"]
     command += [str(DATA / "water.pt"), str(DATA / "water-start.xyz"), "--engine", engine]
-    command += ["--forces", FORCES, "--ps", f"{ps:g}", "--replicas", str(replicas)]
+    command += ["--forces", FORCES, "--ps", f"{ps:g}"]
+    command += ["--keep-velocities"] if replicas == 1 else ["--replicas", str(replicas)]
     done = subprocess.run([*command, "--out", str(folder)])
     if done.returncode not in (0, 3):
         raise SystemExit(done.returncode)
@@ -173,7 +179,7 @@ def _run_table(waters: list[Water]) -> str:
     settings = waters[0].settings
     rows += [
         "",
-        f"From {_starts(settings)} at {settings['temperature_K']:g} K, inner step "
+        f"From {_starts(settings)}, inner step "
         f"{settings['timestep_fs']:g} fs; ± one standard error; tolerance "
         f"{waters[0].analysis.tolerance:g} meV/atom/ps.",
     ]
@@ -205,8 +211,11 @@ def _lengths(result: MethodResult) -> str:
 
 
 def _starts(settings: dict[str, object]) -> str:
+    if settings.get("keep_velocities"):
+        return "the bundled start with its velocities (300 K)"
     count = settings["replicas"]
-    return "one start" if count == 1 else f"{count} independent starts"
+    starts = "one start" if count == 1 else f"{count} independent starts"
+    return f"{starts} at {settings['temperature_K']:g} K"
 
 
 def _findings(waters: list[Water]) -> str:

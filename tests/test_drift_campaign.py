@@ -125,6 +125,7 @@ def test_a_plan_has_every_kind_of_forces_from_every_start():
         ({"length_ps": float("nan")}, "--ps must be positive"),
         ({"temperature_k": float("inf")}, "--temperature must be positive and finite"),
         ({"equilibration_ps": -1.0}, "--equilibrate must be 0 ps or more"),
+        ({"keep_velocities": True}, "--keep-velocities is for one replica"),
         ({"length_ps": 0.001}, "shorter than an outer step of 2 fs"),
     ],
 )
@@ -276,6 +277,32 @@ def test_the_exit_status_is_a_gate(model, start, tmp_path, monkeypatch, drift, n
     result = command(model, start, tmp_path / "out", *options)
     assert word in result.stdout
     assert result.exit_code == status
+
+
+def test_a_start_may_keep_its_velocities(model, start, tmp_path, monkeypatch):
+    """No thermostat, one replica; options of the thermostat are refused."""
+    starts = []
+
+    def result(run):
+        starts.append(ase.io.read(tmp_path / "out" / "starts" / "replica-1.xyz"))
+        return record_of(run)
+
+    Host(monkeypatch, result)
+    arguments = [str(model), str(start), "--out", str(tmp_path / "out"), "--keep-velocities"]
+    options = ["--timestep", "4", "--ps", "1.6", "--forces", "mts:2"]
+    cold = CliRunner().invoke(drift, [*arguments, *options])
+    assert cold.exit_code == 2
+    assert "has no velocities to keep" in cold.stderr
+    atoms = ase.io.read(start)
+    atoms.set_momenta(np.random.default_rng(3).normal(size=(len(atoms), 3)))
+    ase.io.write(start, atoms)
+    assert CliRunner().invoke(drift, [*arguments, *options]).exit_code == 0
+    assert len(starts) == 1
+    assert starts[0].get_momenta() == pytest.approx(atoms.get_momenta(), abs=1e-6)
+    for option in ("--replicas", "--equilibrate", "--temperature", "--seed"):
+        refused = CliRunner().invoke(drift, [*arguments, *options, option, "1"])
+        assert refused.exit_code == 2
+        assert f"{option} means nothing with --keep-velocities" in refused.stderr
 
 
 def test_direct_forces_alone_do_not_decide(model, start, tmp_path, monkeypatch):

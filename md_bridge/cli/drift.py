@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from md_bridge.cli import drift_files, drift_protocol
 
@@ -73,6 +74,11 @@ Exit status:
     help="Length of the thermostatted run that makes each start, ps; 0 draws new velocities only.",
 )
 @click.option(
+    "--keep-velocities",
+    is_flag=True,
+    help="Run from START as it is, with its velocities: one replica, no thermostat.",
+)
+@click.option(
     "--tolerance", default=0.1, show_default=True, help="Drift that conserves, meV/atom/ps."
 )
 @click.option("--seed", default=1, show_default=True, help="Of the starts.")
@@ -97,6 +103,7 @@ def drift(
     temperature: float,
     replicas: int,
     equilibrate: float,
+    keep_velocities: bool,
     tolerance: float,
     seed: int,
     out: Path,
@@ -108,7 +115,8 @@ def drift(
 
     START is a periodic structure (any format of ASE); its velocities are replaced: for every
     replica a thermostat under conservative forces makes a start, and each kind of forces runs NVE
-    from it. Ends with a table, a page, and the series as CSV. Ctrl-C keeps the runs that are done.
+    from it (--keep-velocities: from START as it is). Ends with a table, a page, and the series as
+    CSV. Ctrl-C keeps the runs that are done.
     """
     context = click.get_current_context()
     if reading["files"]:
@@ -131,6 +139,9 @@ def drift(
         raise click.BadParameter(str(error), param_hint="--forces") from None
     if not 0 < tolerance < float("inf"):
         raise click.BadParameter(f"must be positive, found {tolerance:g}", param_hint="--tolerance")
+    if keep_velocities:
+        _refuse_thermostat_options(context)
+        replicas, equilibrate = 1, 0.0
     try:
         plan = CampaignPlan(
             model,
@@ -143,12 +154,22 @@ def drift(
             replicas,
             equilibrate,
             seed,
+            keep_velocities,
         )
         _require_model(plan)
         campaign = Campaign(plan, out, from_scratch)
     except (ValueError, CampaignError) as error:
         raise click.UsageError(str(error)) from None
     run_campaign(campaign, tolerance, as_json)
+
+
+def _refuse_thermostat_options(context: click.Context) -> None:
+    """Options of starts that are made mean nothing to one that is kept."""
+    for name in ("replicas", "equilibrate", "temperature", "seed"):
+        if context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
+            raise click.UsageError(
+                f"--{name} means nothing with --keep-velocities: leave one of them out"
+            )
 
 
 def _require_model(plan: CampaignPlan) -> None:

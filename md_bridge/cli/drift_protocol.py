@@ -35,7 +35,12 @@ HELP = (
     + ". loop and jacobian look at START as it is."
 )
 # Options that mean nothing to any protocol, and those that only dynamics has.
-_NEVER = {"replicas": "--replicas", "tolerance": "--tolerance", "from_scratch": "--from-scratch"}
+_NEVER = {
+    "replicas": "--replicas",
+    "tolerance": "--tolerance",
+    "from_scratch": "--from-scratch",
+    "keep_velocities": "--keep-velocities",
+}
 _DYNAMICS_ONLY = {
     "engine": "--engine",
     "forces": "--forces",

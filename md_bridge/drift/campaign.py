@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import ase.io
+import numpy as np
 from ase import Atoms
 
 from md_bridge import __version__
@@ -44,6 +45,7 @@ _COMMON = (
     "temperature_K",
     "equilibration_ps",
     "seed",
+    "keep_velocities",
 )
 
 
@@ -71,6 +73,11 @@ class Campaign:
         self.plan = plan
         self.folder = folder
         self.structure = read_structure(plan.start)
+        if plan.keep_velocities and not np.any(self.structure.get_momenta()):
+            raise ValueError(
+                f"{plan.start} has no velocities to keep: leave --keep-velocities out, and a "
+                "thermostat makes some"
+            )
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -163,7 +170,10 @@ class Campaign:
         if not path.exists():
             path.parent.mkdir(exist_ok=True)
             task = self._thermal_task(replica)
-            atoms = self._thermalise(replica, threads, lambda steps: progress(task, steps))
+            if self.plan.keep_velocities:
+                atoms = self.structure
+            else:
+                atoms = self._thermalise(replica, threads, lambda steps: progress(task, steps))
             write_start(atoms, path)
             if task.steps:
                 progress(task, task.steps)
@@ -276,6 +286,7 @@ def _settings(plan: CampaignPlan) -> dict[str, Any]:
         "replicas": plan.replicas,
         "equilibration_ps": plan.equilibration_ps,
         "seed": plan.seed,
+        "keep_velocities": plan.keep_velocities,
     }
 
 

@@ -24,7 +24,7 @@ def describe_campaign(campaign: Campaign) -> RunSettings:
         length_ps=plan.length_ps,
         threads=choose_threads(0, 1),
         **surroundings(),
-        temperature_k=plan.temperature_k,
+        temperature_k=None if plan.keep_velocities else plan.temperature_k,
         equilibration_ps=plan.equilibration_ps,
         replicas=plan.replicas,
         seed=plan.seed,

@@ -28,7 +28,7 @@ class CampaignPlan:
 
     model: Path
     start: Path
-    """Structure file; its velocities are replaced."""
+    """Structure file; its velocities are replaced, unless ``keep_velocities``."""
     engine: str
     """``lammps`` or ``i-pi``."""
     forces: tuple[tuple[str, int | None], ...]
@@ -40,6 +40,8 @@ class CampaignPlan:
     replicas: int = DEFAULT_REPLICAS
     equilibration_ps: float = DEFAULT_EQUILIBRATION_PS
     seed: int = 1
+    keep_velocities: bool = False
+    """Run from the start as it is: one replica, no equilibration."""
 
     def __post_init__(self) -> None:
         for option, value in (
@@ -52,6 +54,11 @@ class CampaignPlan:
                 raise ValueError(f"{option} must be positive and finite, found {value:g}")
         if not 0 <= self.equilibration_ps < float("inf"):
             raise ValueError(f"--equilibrate must be 0 ps or more, found {self.equilibration_ps:g}")
+        if self.keep_velocities and (self.replicas != 1 or self.equilibration_ps != 0):
+            raise ValueError(
+                "--keep-velocities is for one replica and no equilibration, found "
+                f"{self.replicas} and {self.equilibration_ps:g} ps"
+            )
         longest = max(method.outer_timestep_fs for method in self.methods)
         if self.length_ps * 1000 < longest:
             raise ValueError(
