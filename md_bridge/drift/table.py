@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from rich.table import Table
 
 from md_bridge.drift.analysis import Analysis
@@ -16,6 +18,7 @@ _STYLES = {
 _SHORT = {"temperature drift": "T drift", "wall time": "wall"}
 # left out of narrow terminals; the page has them
 _LEAST = ("per freedom", "fluctuation", "wall time")
+_ALWAYS = ("run", "drift", "verdict")
 _WIDE = 104
 
 
@@ -41,17 +44,31 @@ def terminal_table(analysis: Analysis, width: int = 80) -> Table:
     :param width: columns of the terminal; 80 are enough
     """
     table = Table(box=None, padding=(0, 1), pad_edge=False, collapse_padding=True)
-    shown = [i for i, (heading, _) in enumerate(COLUMNS) if width >= _WIDE or heading not in _LEAST]
-    for i in shown:
+    rows = [table_row(result) for result in analysis.results]
+    for i in _shown(rows, width):
         heading, unit = COLUMNS[i]
+        name = heading == "run"
         table.add_column(
             f"{_SHORT.get(heading, heading)}\n[dim]{unit}[/dim]",
             justify="left" if heading in ("run", "verdict") else "right",
-            no_wrap=True,
+            # a long file name goes on in the next line; numbers are never cut
+            overflow="fold",
+            no_wrap=not name,
+            min_width=None if name else max((len(row[i]) for row in rows), default=0),
         )
-    for result in analysis.results:
-        cells = list(table_row(result))
+    for result, row in zip(analysis.results, rows, strict=True):
+        cells = list(row)
         style = _STYLES[result.statistics.verdict]
         cells[2] = f"[{style}]{cells[2]}[/{style}]"
-        table.add_row(*(cells[i] for i in shown))
+        table.add_row(*(cells[i] for i in _shown(rows, width)))
     return table
+
+
+def _shown(rows: Sequence[tuple[str, ...]], width: int) -> list[int]:
+    """Columns that have something to say, and of those the ones that fit."""
+    return [
+        i
+        for i, (heading, _) in enumerate(COLUMNS)
+        if (width >= _WIDE or heading not in _LEAST)
+        and (heading in _ALWAYS or any(row[i] != "-" for row in rows))
+    ]
