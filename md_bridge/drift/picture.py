@@ -25,7 +25,10 @@ _COLOURS = {
     "lammps-mts-8": "#E69F00",
     "i-pi-mts-4": "#CC79A7",
 }
-_OTHER_COLOURS = ("#56B4E9", "#8C6D00", "#7F7F7F", "#882255", "#332288")
+_OTHER_COLOURS = (
+    *("#56B4E9", "#8C6D00", "#7F7F7F", "#882255", "#332288"),
+    *("#44AA99", "#AA4499", "#999933", "#117733", "#CC6677"),
+)
 
 # A run this many times further off than the quietest one leaves the magnified panel.
 _OUTLIER = 4.0
