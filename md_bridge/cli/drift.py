@@ -26,11 +26,12 @@ Examples:
 
 \b
 Exit status:
-  0    every kind of forces asked for, direct ones left out, conserves energy
+  0    every kind of forces asked for conserves energy; direct ones alone do not count
   1    a run failed
   2    bad options, or a folder that holds runs with other settings
   3    something drifts, or the runs are too short to tell
-  130  interrupted (143 terminated, 129 hung up): the same command goes on
+  130  interrupted (143 terminated, 129 hung up): the same command goes on, except that a
+       protocol other than nve begins anew
 """
 
 
@@ -76,12 +77,15 @@ Exit status:
 @click.option(
     "--keep-velocities",
     is_flag=True,
-    help="Run from START as it is, with its velocities: one replica, no thermostat.",
+    help="Run from START as it is, with its velocities (but for those of the centre of mass): one "
+    "replica, no thermostat.",
 )
 @click.option(
     "--tolerance", default=0.1, show_default=True, help="Drift that conserves, meV/atom/ps."
 )
-@click.option("--seed", default=1, show_default=True, help="Of the starts.")
+@click.option(
+    "--seed", default=1, show_default=True, type=click.IntRange(min=1), help="Of the starts."
+)
 @click.option(
     "--out",
     default="md-bridge-drift",
@@ -119,6 +123,11 @@ def drift(
     CSV. Ctrl-C keeps the runs that are done.
     """
     context = click.get_current_context()
+    for option, value in (("--tolerance", tolerance), ("--timestep", timestep)):
+        if not 0 < value < float("inf"):
+            raise click.BadParameter(
+                f"must be positive and finite, found {value:g}", param_hint=option
+            )
     if reading["files"]:
         drift_files.judge_files(context)
         return
@@ -137,8 +146,6 @@ def drift(
         kinds = parse_forces(forces)
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--forces") from None
-    if not 0 < tolerance < float("inf"):
-        raise click.BadParameter(f"must be positive, found {tolerance:g}", param_hint="--tolerance")
     if keep_velocities:
         _refuse_thermostat_options(context)
         replicas, equilibrate = 1, 0.0

@@ -40,7 +40,7 @@ def ipi_input(start: Path, model: Path, out: Path, overwrite: bool, **options: A
     START is a structure file with one structure (any format of ASE).
     """
     from md_bridge.engine import EngineError
-    from md_bridge.ipi.input import service, write_input
+    from md_bridge.ipi.input import relative, service, write_input
     from md_bridge.ipi.plan import make_plan
 
     try:
@@ -57,7 +57,9 @@ def ipi_input(start: Path, model: Path, out: Path, overwrite: bool, **options: A
         click.echo(f"  md-bridge ipi-run {out.name}")
         return
     services = " ".join(f"--serve {service(plan, kind)}" for kind in plan.kinds)
-    click.echo(f"  md-bridge ipi-run {out.name} --model {model}")
+    model_there, start_there = relative(model, out), relative(written.start, out)
+    click.echo(f"  md-bridge ipi-run {out.name} --model {model_there}")
     click.echo(
-        f"  i-pi {out.name} & md-bridge ipi-client {model} --template {written.start} {services}"
+        f"  i-pi {out.name} & md-bridge ipi-client {model_there} --template {start_there} "
+        f"{services}"
     )

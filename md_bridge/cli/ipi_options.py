@@ -69,7 +69,7 @@ _OPTIONS = (
         help="Steps between lines of properties; between frames ten times as many, between "
         "checkpoints a hundred times.  [default: 10]",
     ),
-    click.option("--seed", type=int, help="Of all random numbers.  [default: 1]"),
+    click.option("--seed", type=click.IntRange(min=0), help="Of all random numbers.  [default: 1]"),
 )
 NAMES = (
     "forces",

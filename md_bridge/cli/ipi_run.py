@@ -5,16 +5,14 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import signal
 import sys
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from md_bridge.cli.interruptions import INTERRUPTED, signals_as_exceptions
 from md_bridge.cli.ipi_options import given, simulation_options
 
 if TYPE_CHECKING:
@@ -27,9 +25,8 @@ Examples:
   md-bridge ipi-run sockets.xml -m model.pt --clients 2
   md-bridge ipi-run start.xyz -m model.pt --forces mts:4 --ensemble nvt --steps 5000
 
-Exit status: 0 at the end, 1 after an error, 130 or 143 when interrupted.
+Exit status: 0 at the end, 1 after an error, 130 when interrupted (143 terminated, 129 hung up).
 """
-INTERRUPTED = 128 + signal.SIGINT
 
 
 @click.command("ipi-run", epilog=EPILOG)
@@ -92,7 +89,7 @@ def ipi_run(
     from md_bridge.ipi.reader import is_simulation, read_simulation
 
     with contextlib.ExitStack() as stack:
-        stack.enter_context(_sigterm_ends())
+        stack.enter_context(signals_as_exceptions())
         try:
             is_start = not is_simulation(input_file)
             if is_start:
@@ -138,6 +135,10 @@ def _write(
 
     if model is None:
         raise click.UsageError(f"{start} is a structure: say --model FILE, too")
+    if out is not None and out.resolve().parent != Path.cwd():
+        raise click.UsageError(
+            f"--out {out}: i-PI runs in the current folder, so the input must be written there"
+        )
     written = write_input(
         out or Path("input.xml"), start, model, make_plan(**given(options)), overwrite=overwrite
     )
@@ -265,17 +266,3 @@ def _say_how_to_go_on(before: int) -> None:
         f"to go on: md-bridge ipi-run {RESTART}",
         err=True,
     )
-
-
-@contextlib.contextmanager
-def _sigterm_ends() -> Iterator[None]:
-    """SIGTERM ends the command as Ctrl-C does."""
-
-    def end(signum: int, frame: FrameType | None) -> None:
-        sys.exit(128 + signum)
-
-    before = signal.signal(signal.SIGTERM, end)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

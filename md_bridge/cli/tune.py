@@ -87,7 +87,9 @@ Exit status:
     show_default=True,
     help="Length of the thermostatted run that makes each start, ps; 0 draws new velocities only.",
 )
-@click.option("--seed", default=1, show_default=True, help="Of the starts.")
+@click.option(
+    "--seed", default=1, show_default=True, type=click.IntRange(min=1), help="Of the starts."
+)
 @click.option(
     "--out",
     default="md-bridge-tune",
@@ -138,6 +140,7 @@ def tune(
 def _request(
     model: Path, start: Path, timesteps: str, engine: str, options: dict[str, Any]
 ) -> TuneRequest:
+    from md_bridge.drift.thermalise import read_structure
     from md_bridge.drift.tune import TuneRequest
     from md_bridge.engine import Engine, EngineError, Wanted
 
@@ -164,6 +167,10 @@ def _request(
             seed=options["seed"],
             worth=options["worth"],
         )
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
+    try:
+        read_structure(start)
     except ValueError as error:
         raise click.UsageError(str(error)) from None
     try:
@@ -200,8 +207,13 @@ def _report(tuning: Tuning, out: Path, as_json: bool, screen: Console) -> None:
     from md_bridge.drift.analysis import write_summary
     from md_bridge.drift.tune_inputs import write_inputs
     from md_bridge.drift.tune_report import tuning_sentences, tuning_summary, tuning_table
+    from md_bridge.engine import EngineError
 
-    inputs = write_inputs(tuning, out / "inputs")
+    try:
+        inputs = write_inputs(tuning, out / "inputs")
+    except EngineError as error:  # the search must not be lost
+        screen.print(f"No inputs were written: {error}", style="red", markup=False)
+        inputs = []
     content = tuning_summary(tuning, inputs)
     write_summary(content, out / "tune.json")
     if as_json:
@@ -212,7 +224,7 @@ def _report(tuning: Tuning, out: Path, as_json: bool, screen: Console) -> None:
     console.print()
     for sentence in tuning_sentences(tuning):
         console.print(sentence, highlight=False)
-    console.print(
-        f"\nInputs    {inputs[0]}\n          {inputs[1]}\nNumbers   {out / 'tune.json'}",
-        highlight=False,
-    )
+    console.print()
+    for path in inputs:
+        console.print(f"Inputs    {path}", highlight=False, markup=False, soft_wrap=True)
+    console.print(f"Numbers   {out / 'tune.json'}", highlight=False, markup=False, soft_wrap=True)

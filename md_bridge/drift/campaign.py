@@ -22,6 +22,7 @@ from typing import Any
 import ase.io
 import numpy as np
 from ase import Atoms
+from ase.md.velocitydistribution import Stationary
 
 from md_bridge import __version__
 from md_bridge.drift.hosts import run_nve
@@ -172,6 +173,8 @@ class Campaign:
             task = self._thermal_task(replica)
             if self.plan.keep_velocities:
                 atoms = self.structure
+                # i-PI does so anyway, and both engines are to start alike
+                Stationary(atoms, preserve_temperature=False)
             else:
                 atoms = self._thermalise(replica, threads, lambda steps: progress(task, steps))
             write_start(atoms, path)

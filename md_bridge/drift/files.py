@@ -9,7 +9,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from md_bridge.drift.analysis import Analysis, RunSettings
-from md_bridge.drift.readers import EnergySeries, ReadOptions, read_record, read_series
+from md_bridge.drift.readers import EnergySeries, ReadError, ReadOptions, read_record, read_series
 from md_bridge.drift.report import ReportFiles, write_report
 from md_bridge.drift.series import RunRecord
 from md_bridge.drift.statistics import DEFAULT_TOLERANCE, Verdict
@@ -123,6 +123,9 @@ def _distinct_names(paths: Sequence[Path]) -> list[str]:
     for path in paths:
         parts = path.resolve().parts
         others = [other.resolve().parts for other in paths if other is not path]
+        if parts in others:
+            # twice the same run would look like two that agree
+            raise ReadError(f"{path} is given twice")
         count = 1
         while count < len(parts) and any(other[-count:] == parts[-count:] for other in others):
             count += 1

@@ -69,6 +69,7 @@ def standard_orientation(atoms: Atoms) -> Atoms:
     if np.allclose(cell.array, atoms.cell.array, rtol=0.0, atol=1e-12):
         return atoms.copy()
     rotated = atoms.copy()
+    rotated.set_constraint()  # it would keep frozen atoms from being rotated
     rotated.set_cell(cell, scale_atoms=False)
     rotated.set_positions(atoms.get_positions() @ rotation.T)
     rotated.set_velocities(atoms.get_velocities() @ rotation.T)

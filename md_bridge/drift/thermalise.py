@@ -88,4 +88,14 @@ def read_structure(path: Path) -> Atoms:
         )
     if len(atoms) < 2:
         raise ValueError(f"{path}: expected at least two atoms, found {len(atoms)}")
+    if atoms.cell.handedness < 0:
+        raise ValueError(
+            f"{path}: the cell vectors are left-handed, which LAMMPS and i-PI do not take: "
+            "exchange two of them"
+        )
+    if atoms.constraints:
+        raise ValueError(
+            f"{path}: some atoms are frozen ({type(atoms.constraints[0]).__name__}), and in these "
+            "runs all atoms move: write the file without constraints"
+        )
     return atoms

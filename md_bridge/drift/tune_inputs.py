@@ -9,7 +9,7 @@ import ase.io
 from ase import Atoms
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from md_bridge.drift.nve_lammps import write_start
+from md_bridge.drift.nve_lammps import quoted, write_start
 from md_bridge.drift.tune import Trial, Tuning
 from md_bridge.drift.wording import with_error
 
@@ -53,7 +53,7 @@ def _write_lammps(tuning: Tuning, trial: Trial, start: Atoms, folder: Path) -> P
         finding=f"drift {with_error(energy.slope, energy.stderr)} meV/atom/ps",
         name=path.name,
         data="start.data",
-        model=_quoted(os.path.relpath(tuning.request.model, folder)),
+        model=quoted(Path(os.path.relpath(tuning.request.model, folder))),
         elements=" ".join(elements),
         multiplicity=trial.multiplicity,
         outer_ps=trial.outer_timestep_fs / 1000,
@@ -86,8 +86,3 @@ def _write_ipi(tuning: Tuning, trial: Trial, folder: Path) -> Path:
 
 def _steps(time_ps: float, trial: Trial) -> int:
     return max(1, round(1000 * time_ps / trial.outer_timestep_fs))
-
-
-def _quoted(path: str) -> str:
-    """A path as one LAMMPS word."""
-    return f'"{path}"' if any(character in path for character in " \t#$&'") else path

@@ -66,6 +66,11 @@ def tuning_sentences(tuning: Tuning) -> list[str]:
             f"interval ends {best.margin:.2g} meV/atom/ps before the tolerance of "
             f"{request.tolerance:g}."
         )
+    elif all(step.conservative.verdict is Verdict.DRIFTS for step in tuning.steps):
+        sentences.append(
+            "Nothing that was tried conserves energy, conservative forces included: the inputs are "
+            "for conservative forces, and drift as they stand."
+        )
     else:
         sentences.append(
             "No M is shown to conserve energy within the tolerance of "

@@ -69,7 +69,7 @@ def guess_inner_steps(period: float, kick_heating: float) -> FirstGuess:
     """
     wanted = period / INNER_STEPS_PER_PERIOD
     step = min(INNER_STEPS_OF_CHOICE, key=lambda choice: abs(math.log(choice / wanted)))
-    resonance = 0.5 * period
+    resonance = 0.45 * period  # with a margin to the wall, at half of it
     # the Δ at which Q η is the tolerance
     rate = expected_drift(1.0, period, kick_heating)
     heating = (DRIFT_TOLERANCE / max(rate, 1e-300)) ** (1 / (1 + _UNCANCELLED_POWER))

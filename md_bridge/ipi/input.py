@@ -92,7 +92,7 @@ def render(
     :raises EngineError: as :func:`write_input`
     """
     stress_none, reach = check_model(model, start, plan)
-    names = {"model": _relative(model, path), "template": _relative(template, path)}
+    names = {"model": relative(model, path), "template": relative(template, path)}
     _check_names({**names, "input": path.name}, plan)
     environment = Environment(
         loader=PackageLoader("md_bridge.ipi"),
@@ -212,7 +212,7 @@ def _check_names(files: dict[str, str], plan: Plan) -> None:
             )
 
 
-def _relative(file: Path, input_file: Path) -> str:
+def relative(file: Path, input_file: Path) -> str:
     """As the user wrote it if absolute, else from the folder of the input."""
     return str(file) if file.is_absolute() else os.path.relpath(file, input_file.parent)
 

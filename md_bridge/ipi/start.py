@@ -66,6 +66,12 @@ def read_start(path: Path) -> Start:
     atoms = frames[0]
     if not len(atoms):
         raise EngineError(f"{path} has no atoms")
+    if atoms.constraints:
+        raise EngineError(
+            f"{path}: some atoms are frozen ({type(atoms.constraints[0]).__name__}), and this "
+            "input would let them move: write the file without constraints, and add <fixatoms> to "
+            "the input"
+        )
     as_it_is = path.suffix.lower() in _EXTENDED_XYZ
     if not atoms.pbc.any():
         return _molecule(path, atoms, as_it_is)

@@ -240,7 +240,7 @@ def _result(request: Request, fits: dict[Method, OrderFit | str]) -> ProtocolRes
         label = method.method_label
         if isinstance(fit, str):
             exploded = "exploded" in fit
-            rows.append(_unjudged(label, "exploded" if exploded else "inconclusive", exploded))
+            rows.append(_unjudged(method, "exploded" if exploded else "inconclusive", exploded))
             sentences.append(f"{label}: {fit}.")
             runs.append({"label": label, "verdict": rows[-1].verdict, "reason": fit})
             continue
@@ -276,8 +276,9 @@ def _result(request: Request, fits: dict[Method, OrderFit | str]) -> ProtocolRes
     )
 
 
-def _unjudged(label: str, verdict: str, exploded: bool) -> Row:
-    return Row((label, "-", *("-" for _ in DIVISORS)), verdict, False if exploded else None)
+def _unjudged(method: Method, verdict: str, exploded: bool) -> Row:
+    cells = (method.method_label, "-", *("-" for _ in DIVISORS))
+    return Row(cells, verdict, False if exploded else None, observed=method.forces == "direct")
 
 
 def _row(method: Method, fit: OrderFit, sizes: Array) -> Row:

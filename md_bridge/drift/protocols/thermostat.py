@@ -140,7 +140,7 @@ def _result(
     for thermostat, record in records:
         if record.exploded is not None:
             cells = (record.method_label, thermostat.label, "-", "-", "-")
-            rows.append(Row(cells, "exploded", False))
+            rows.append(Row(cells, "exploded", False, observed=record.forces == "direct"))
             sentences.append(f"{record.method_label}, {thermostat.label}: {record.exploded}.")
             runs.append(
                 {
