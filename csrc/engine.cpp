@@ -93,7 +93,9 @@ std::string describe_failure(const ModelInfo& info, const std::string& what) {
     if (found == std::string::npos) continue;
     const auto start = what.rfind('\n', found);
     const std::string line = what.substr(start == std::string::npos ? 0 : start + 1);
-    return "out of memory on " + info.device + " while evaluating the model '" + info.path +
+    // the memory of the host can run out, too, where the model is on a GPU
+    const std::string device = words[0] == 'c' ? "cpu" : info.device;
+    return "out of memory on " + device + " while evaluating the model '" + info.path +
            "': use a smaller system, more memory or more MPI ranks (" +
            line.substr(0, line.find('\n')) + ")";
   }
@@ -210,7 +212,7 @@ std::vector<Evaluation> Engine::evaluate_occupied(const std::vector<Configuratio
   } catch (const c10::Error& error) {
     throw Error(describe_failure(info(), error.what_without_backtrace()));
   } catch (const std::bad_alloc&) {
-    throw Error(describe_failure(info(), "out of memory"));
+    throw Error(describe_failure(info(), "can't allocate memory"));
   } catch (const std::exception& error) {
     throw Error(describe_failure(info(), error.what()));
   }

@@ -203,10 +203,14 @@ mdbridge::Pairs& PairMDBridge::current_pairs() {
 }
 
 Evaluation PairMDBridge::inspect(const Wanted& wanted) {
+  const Stopwatch watch(own_time_.total);
   Evaluation evaluation;
   in_step([&] {
     if (list_step_ < 0) {
-      throw Error("compute mdbridge/atom can be used from the first run on, not before it");
+      throw Error(
+          "compute mdbridge/atom needs a neighbour list, and there is none before the first run, "
+          "nor "
+          "after a command that begins anew (write_data): use it after a run (run 0 is enough)");
     }
     require_atoms_of_list();
     update_structure(list_for_respa_);
@@ -249,6 +253,7 @@ void PairMDBridge::forget_list() {
   list_for_respa_ = false;
   list_is_stale_ = true;
   list_step_ = -1;
+  fix_pair_.step = -1;
 }
 
 /// Bring the structure (and, if LAMMPS has a new neighbour list, the pairs) up to date.

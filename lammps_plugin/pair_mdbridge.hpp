@@ -137,6 +137,7 @@ class PairMDBridge : public LAMMPS_NS::Pair {
     bool used = false;
     bool triggered = false;  // by its flag; else in every step
     int trigger = 0;
+    LAMMPS_NS::bigint step = -1;  // of the values
     std::vector<double> values;
   } fix_pair_;
 

@@ -118,7 +118,6 @@ double PairMDBridge::energy_with_moved(LAMMPS_NS::tagint tag, int direction, dou
 
 void PairMDBridge::check_once(bool respa) {
   if (!settings_.check || checked_) return;
-  checked_ = true;
   const Steps steps = steps_for(engine_->info().dtype);
   Wanted wanted;
   wanted.conservative_forces = true;
@@ -161,6 +160,7 @@ void PairMDBridge::check_once(bool respa) {
   table += fmt::format("  largest deviation: force {:.1e} eV/Angstrom, virial {:.1e} eV\n", worst,
                        worst_virial);
   if (comm->me == 0) utils::logmesg(lmp, table);
+  checked_ = true;
 }
 
 }  // namespace mdbridge_lammps

@@ -10,6 +10,7 @@
 #include "force.h"
 #include "memory.h"
 #include "model.hpp"
+#include "modify.h"
 #include "neighbor.h"
 #include "node.hpp"
 #include "pair_mdbridge.hpp"
@@ -139,6 +140,7 @@ void PairMDBridge::init_style() {
     require_supported_input();
     require_complete_pairs();
   });
+  if (modify->get_fix_by_style("^pair$").empty()) fix_pair_.used = fix_pair_.triggered = false;
   request_list();
   list_margin_ = motion_margin();
   if (comm->nprocs > 1) widen_ghost_range();

@@ -47,6 +47,7 @@ void PairMDBridge::warn_of_uncertainty(const std::vector<double>& uncertainty) {
 /// For `fix pair mdbridge uncertainty 0|1`: of the atoms of this rank, in energy units.
 void PairMDBridge::store_uncertainty(const std::vector<double>& uncertainty) {
   if (!fix_pair_.used) return;
+  fix_pair_.step = uncertainty_wanted() ? update->ntimestep : -1;
   fix_pair_.values.assign(std::max(1, atom->nlocal), 0.0);
   const auto owned = static_cast<std::size_t>(folding_.owned());
   for (std::size_t s = 0; s < std::min(owned, uncertainty.size()); ++s) {
@@ -64,6 +65,13 @@ void* PairMDBridge::extract_peratom(const char* name, int& columns) {
     });
     fix_pair_.used = true;
   }
+  // zeros would pass for values
+  boundary_.together([&] {
+    if (update->whichflag == 0 || fix_pair_.step == update->ntimestep) return;
+    throw mdbridge::Error(
+        "fix pair: the uncertainty was not evaluated in this step. It needs run_style verlet, and "
+        "'uncertainty 1' in every fix pair or 'uncertainty 0' in every one");
+  });
   columns = 0;
   // asked for before the first run too, when there is nothing yet but a place for it
   const auto count = static_cast<std::size_t>(std::max(1, atom->nlocal));

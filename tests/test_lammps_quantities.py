@@ -178,6 +178,15 @@ def test_uncertainty_by_fix_pair(model_file, trigger):
     assert np.ptp(found) > 0
 
 
+def test_an_uncertainty_that_was_not_evaluated_is_no_zero(model_file, tmp_path):
+    """Where fixes disagree on when it is wanted."""
+    fixes = "fix one all pair 2 mdbridge uncertainty 1\nfix two all pair 3 mdbridge uncertainty 0\n"
+    text = BOX + pair(model_file("uncertain")) + MOVE + "\n" + fixes
+    run = tools.run_input(text + "run 3\n", tmp_path)
+    assert run.returncode != 0
+    assert "fix pair: the uncertainty was not evaluated in this step" in run.stdout
+
+
 def test_uncertainty_by_fix_pair_needs_a_model_that_has_it(curl, tmp_path):
     text = BOX + pair(curl) + "fix u all pair 2 mdbridge uncertainty 1\nrun 0\n"
     run = tools.run_input(text, tmp_path)
