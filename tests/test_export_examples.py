@@ -190,5 +190,5 @@ def test_training_learns_and_exports(tmp_path, folder, script):
         return np.std(prediction.direct_forces - frame.get_forces())
 
     (frame,) = example("", "fit_water").read_frames("val", 1)
-    before, after = force_error(1), force_error(40)
-    assert after < 0.95 * before
+    before, after = force_error(1), force_error(80)
+    assert after < 0.8 * before

@@ -75,7 +75,7 @@ class NeighbourTransformer(nn.Module):
         self.pair_in = perceptron(3 + radial + width, width, width)
         self.layers = nn.ModuleList([AttentionLayer(width, heads) for _ in range(layers)])
         self.energy = perceptron(width, width, 1)
-        self.force = perceptron(2 * width, width, 3)
+        self.force = perceptron(2 * width, width, 4)
 
     def forward(
         self,
@@ -101,8 +101,11 @@ class NeighbourTransformer(nn.Module):
             atom, pair = layer(atom, pair, first, second, envelope)
 
         energy = self.energy(atom).squeeze(1) + self.free_atom_energy[species]
-        # the force on the first atom that comes from the second; no law makes the two opposite
-        pair_force = envelope.unsqueeze(1) * self.force(torch.cat([pair, atom[first]], dim=1))
+        # the force on the first atom that comes from the second, along the line between them and
+        # free: without the first part, the network would need long to learn that forces turn. No
+        # law makes the forces on the two atoms opposite.
+        along, free = self.force(torch.cat([pair, atom[first]], dim=1)).split([1, 3], dim=1)
+        pair_force = envelope.unsqueeze(1) * (along * vectors / r + free)
         forces = torch.zeros_like(positions).index_add(0, first, pair_force)
         virial = 0.5 * vectors.unsqueeze(2) * pair_force.unsqueeze(1)
         stress = torch.zeros_like(forces.unsqueeze(2).repeat(1, 1, 3)).index_add(0, first, virial)
