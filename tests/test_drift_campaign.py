@@ -15,6 +15,7 @@ import pytest
 from ase import units
 from ase.build import bulk
 from ase.calculators.calculator import Calculator
+from ase.md.velocitydistribution import Stationary
 from click.testing import CliRunner
 
 from md_bridge.cli.drift import drift
@@ -298,6 +299,7 @@ def test_a_start_may_keep_its_velocities(model, start, tmp_path, monkeypatch):
     ase.io.write(start, atoms)
     assert CliRunner().invoke(drift, [*arguments, *options]).exit_code == 0
     assert len(starts) == 1
+    Stationary(atoms, preserve_temperature=False)
     assert starts[0].get_momenta() == pytest.approx(atoms.get_momenta(), abs=1e-6)
     for option in ("--replicas", "--equilibrate", "--temperature", "--seed"):
         refused = CliRunner().invoke(drift, [*arguments, *options, option, "1"])
@@ -432,7 +434,7 @@ def test_a_model_without_direct_forces_is_refused_at_once(model_file, start, tmp
     ("options", "message"),
     [
         (["--forces", "mst:4"], "did you mean mts:4?"),
-        (["--tolerance", "0"], "must be positive, found 0"),
+        (["--tolerance", "0"], "must be positive and finite, found 0"),
         (["--ps", "-1"], "--ps must be positive"),
         (["--replicas", "0"], "not in the range x>=1"),
     ],

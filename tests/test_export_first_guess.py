@@ -91,7 +91,8 @@ def test_guess_for_the_bundled_water():
 def test_both_limits():
     exact = guess_inner_steps(period=9.0, kick_heating=0.0)
     assert (exact.inner_steps, exact.inner_step, exact.drift) == (8, 0.5, 0.0)  # 4 fs < 4.5 fs
-    assert guess_inner_steps(period=7.0, kick_heating=0.0).inner_steps == 7  # 3.5 fs, the half
+    # below the half, 3.5 fs, with a margin
+    assert guess_inner_steps(period=7.0, kick_heating=0.0).inner_steps == 6
     values = [guess_inner_steps(9.0, heating).inner_steps for heating in 10.0 ** np.arange(-9, -2)]
     assert values == sorted(values, reverse=True)
     assert (values[0], values[-1]) == (8, 1)
