@@ -1,6 +1,8 @@
 """Fixtures shared by all tests: exported analytic models and the bundled water."""
 
+import contextlib
 import os
+import signal
 import socket
 import uuid
 from pathlib import Path
@@ -10,6 +12,18 @@ import pytest
 from ase import Atoms
 
 from md_bridge._paths import DATA
+
+
+def pytest_configure() -> None:
+    """Programs that tests start inherit signals that are ignored, as under nohup or in the
+    background; tests that send them need the default."""
+    for number, handler in (
+        (signal.SIGINT, signal.default_int_handler),
+        (signal.SIGHUP, signal.SIG_DFL),
+    ):
+        if signal.getsignal(number) == signal.SIG_IGN:
+            with contextlib.suppress(ValueError):  # not in the main thread
+                signal.signal(number, handler)
 
 
 @pytest.fixture(scope="session")
