@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from ase.build import bulk
 from ase.calculators.calculator import Calculator
 from ase.md.velocitydistribution import Stationary
 from click.testing import CliRunner
+from programs import programs_in, wait_until
 
 from md_bridge.cli.drift import drift
 from md_bridge.drift import campaign as campaign_module
@@ -460,36 +460,18 @@ def test_sigterm_stops_the_engine_and_the_same_command_goes_on(model, start, tmp
         )
     folder = out / "runs" / "lammps-conservative-replica-1"
     try:
-        _wait(lambda: (folder / "log.lammps").exists() or process.poll() is not None, 120)
-        assert _programs_in(folder), (tmp_path / "screen.txt").read_text()
+        wait_until(lambda: (folder / "log.lammps").exists() or process.poll() is not None, 120)
+        assert programs_in(folder), (tmp_path / "screen.txt").read_text()
         process.send_signal(signal.SIGTERM)
         assert process.wait(60) == 128 + signal.SIGTERM
-        assert not _programs_in(folder)
+        assert not programs_in(folder)
     finally:
         process.kill()
-        for engine in _programs_in(folder):
+        for engine in programs_in(folder):
             os.kill(engine, signal.SIGKILL)
     assert "0 of 1 runs are complete" in (tmp_path / "screen.txt").read_text()
     assert not (out / "series").exists()
     assert (out / "starts" / "replica-1.xyz").exists()
-
-
-def _programs_in(folder):
-    """Process numbers of the programs that work in a folder, from /proc."""
-    found = []
-    for entry in Path("/proc").glob("[0-9]*/cwd"):
-        try:
-            if os.readlink(entry) == str(folder):
-                found.append(int(entry.parent.name))
-        except OSError:  # it has just ended, or belongs to somebody else
-            continue
-    return found
-
-
-def _wait(condition, seconds):
-    deadline = time.monotonic() + seconds
-    while not condition() and time.monotonic() < deadline:
-        time.sleep(0.1)
 
 
 def test_help_loads_nothing_heavy():

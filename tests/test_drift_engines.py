@@ -5,12 +5,11 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from pathlib import Path
 
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from programs import programs_in, wait_until
 
 from md_bridge import demo as job
 from md_bridge.cli.demo import demo
@@ -183,35 +182,17 @@ def test_a_signal_leaves_no_engine_running(number, tmp_path):
     folder = tmp_path / "out" / "runs" / "lammps-conservative"
     try:
         log = folder / "log.lammps"
-        _wait(lambda: log.exists() or process.poll() is not None, 120)
-        engines = _programs_in(folder)
+        wait_until(lambda: log.exists() or process.poll() is not None, 120)
+        engines = programs_in(folder)
         assert engines, (tmp_path / "screen.txt").read_text()
         process.send_signal(number)
         assert process.wait(60) == 128 + number
-        _wait(lambda: not _programs_in(folder), 10)
-        assert not _programs_in(folder)
+        wait_until(lambda: not programs_in(folder), 10)
+        assert not programs_in(folder)
     finally:
         process.kill()
-        for engine in _programs_in(folder):
+        for engine in programs_in(folder):
             os.kill(engine, signal.SIGKILL)
-
-
-def _programs_in(folder):
-    """Process numbers of the programs that work in a folder, from /proc."""
-    found = []
-    for entry in Path("/proc").glob("[0-9]*/cwd"):
-        try:
-            if os.readlink(entry) == str(folder):
-                found.append(int(entry.parent.name))
-        except OSError:  # it has just ended, or belongs to somebody else
-            continue
-    return found
-
-
-def _wait(condition, seconds):
-    deadline = time.monotonic() + seconds
-    while not condition() and time.monotonic() < deadline:
-        time.sleep(0.1)
 
 
 def test_help_loads_nothing_heavy():
