@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 from click.core import ParameterSource
 
 from md_bridge.cli import drift_files, drift_protocol
-
-if TYPE_CHECKING:
-    from md_bridge.drift.plan import CampaignPlan
-
-_ENGINES = {"lammps": "lammps", "ipi": "i-pi", "i-pi": "i-pi"}
-_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+from md_bridge.cli.drift_options import ENGINES, EXISTING_FILE, require_forces
 
 EPILOG = """\b
 Examples:
@@ -36,8 +31,8 @@ Exit status:
 
 
 @click.command(cls=drift_files.SpreadFrom, epilog=EPILOG)
-@click.argument("model", type=_FILE, required=False)
-@click.argument("start", type=_FILE, required=False)
+@click.argument("model", type=EXISTING_FILE, required=False)
+@click.argument("start", type=EXISTING_FILE, required=False)
 @click.option(
     "--protocol",
     type=click.Choice(["nve", *drift_protocol.NAMES]),
@@ -136,11 +131,12 @@ def drift(
         missing = "MODEL" if model is None else "START"
         raise click.UsageError(f"Missing argument '{missing}' (or name files with --from).")
     if protocol != "nve":
-        drift_protocol.perform(click.get_current_context(), _ENGINES[engine])
+        drift_protocol.perform(context, ENGINES[engine])
         return
     from md_bridge.cli.drift_campaign import run_campaign
     from md_bridge.drift.campaign import Campaign, CampaignError
     from md_bridge.drift.plan import CampaignPlan, parse_forces
+    from md_bridge.engine import EngineError
 
     try:
         kinds = parse_forces(forces)
@@ -153,7 +149,7 @@ def drift(
         plan = CampaignPlan(
             model,
             start,
-            _ENGINES[engine],
+            ENGINES[engine],
             kinds,
             timestep,
             length,
@@ -163,10 +159,12 @@ def drift(
             seed,
             keep_velocities,
         )
-        _require_model(plan)
+        require_forces(model, (kind for kind, _ in kinds))
         campaign = Campaign(plan, out, from_scratch)
     except (ValueError, CampaignError) as error:
         raise click.UsageError(str(error)) from None
+    except EngineError as error:
+        raise click.ClickException(str(error)) from None
     run_campaign(campaign, tolerance, as_json)
 
 
@@ -177,15 +175,3 @@ def _refuse_thermostat_options(context: click.Context) -> None:
             raise click.UsageError(
                 f"--{name} means nothing with --keep-velocities: leave one of them out"
             )
-
-
-def _require_model(plan: CampaignPlan) -> None:
-    """Refuse at once a model that cannot do what is asked."""
-    from md_bridge.engine import Engine, EngineError, Wanted
-
-    direct = any(kind != "conservative" for kind, _ in plan.forces)
-    try:
-        engine = Engine(plan.model)
-        engine.require(Wanted(conservative_forces=True, direct_forces=direct))
-    except EngineError as error:
-        raise click.ClickException(str(error)) from None

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 from rich.console import Console
 
+from md_bridge.cli.drift_options import NOT_CONSERVED
 from md_bridge.cli.interruptions import INTERRUPTED, signals_as_exceptions
 from md_bridge.cli.task_bar import TaskBar
 
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from md_bridge.drift.campaign import Campaign, Outcome
 
 RUN_FAILED = 1
-NOT_CONSERVED = 3
 
 
 def run_campaign(campaign: Campaign, tolerance: float, as_json: bool) -> None:

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 from rich.console import Console
 
+from md_bridge.cli.drift_options import NOT_CONSERVED
+
 if TYPE_CHECKING:
     from md_bridge.drift.files import FileRuns
     from md_bridge.drift.validation import Check
 
-NOT_CONSERVED = 3
 FOLDER = Path("md-bridge-drift-from")
 """Where the report goes unless --out says otherwise."""
 

@@ -11,6 +11,7 @@ from click.core import ParameterSource
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+from md_bridge.cli.drift_options import NOT_CONSERVED, require_forces
 from md_bridge.cli.interruptions import INTERRUPTED, signals_as_exceptions
 from md_bridge.drift.protocols import PROTOCOLS, runner
 
@@ -84,7 +85,7 @@ def perform(context: click.Context, engine: str) -> None:
             raise SystemExit(INTERRUPTED) from None
     _tell(result, request, as_json)
     if result.passed is not True:
-        raise SystemExit(3)
+        raise SystemExit(NOT_CONSERVED)
 
 
 def _run(
@@ -100,7 +101,7 @@ def _run(
         if protocol not in _DYNAMICS:
             result: ProtocolResult = runner(protocol)(request, report)
             return result
-        _require_forces(request)
+        require_forces(request.model, (kind for kind, _ in request.forces))
         start = _thermalised(
             request, equilibration_ps, lambda what, share: report(what, _START_SHARE * share)
         )
@@ -111,17 +112,6 @@ def _run(
         return result
     except (RunError, EngineError, ExportError) as error:
         raise click.ClickException(str(error)) from None
-
-
-def _require_forces(request: Request) -> None:
-    """Refuse a model that cannot do what is asked, before any run.
-
-    :raises EngineError: it has no direct forces
-    """
-    from md_bridge.engine import Engine, Wanted
-
-    direct = any(kind != "conservative" for kind, _ in request.forces)
-    Engine(request.model).require(Wanted(conservative_forces=True, direct_forces=direct))
 
 
 def _request(context: click.Context, engine: str) -> tuple[Request, float]:

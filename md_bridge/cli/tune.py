@@ -12,6 +12,12 @@ from typing import TYPE_CHECKING, Any
 import click
 from rich.console import Console
 
+from md_bridge.cli.drift_options import (
+    ENGINES,
+    EXISTING_FILE,
+    NOT_CONSERVED,
+    require_forces,
+)
 from md_bridge.cli.interruptions import INTERRUPTED, signals_as_exceptions
 from md_bridge.cli.task_bar import TaskBar
 
@@ -19,9 +25,6 @@ if TYPE_CHECKING:
     from md_bridge.drift.campaign import Campaign
     from md_bridge.drift.tasks import TaskProgress
     from md_bridge.drift.tune import TuneRequest, Tuning
-
-_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
-_ENGINES = {"lammps": "lammps", "ipi": "i-pi", "i-pi": "i-pi"}
 
 EPILOG = """\b
 Examples:
@@ -40,8 +43,8 @@ Exit status:
 
 
 @click.command(epilog=EPILOG)
-@click.argument("model", type=_FILE)
-@click.argument("start", type=_FILE)
+@click.argument("model", type=EXISTING_FILE)
+@click.argument("start", type=EXISTING_FILE)
 @click.option(
     "--tolerance", default=0.1, show_default=True, help="Drift that conserves, meV/atom/ps."
 )
@@ -54,7 +57,7 @@ Exit status:
 )
 @click.option(
     "--engine",
-    type=click.Choice(sorted(_ENGINES)),
+    type=click.Choice(sorted(ENGINES)),
     default="lammps",
     show_default=True,
     help="Program that runs NVE.",
@@ -134,7 +137,7 @@ def tune(
         raise SystemExit(INTERRUPTED) from None
     _report(tuning, out, as_json, screen)
     if tuning.choice is None:
-        raise SystemExit(3)
+        raise SystemExit(NOT_CONSERVED)
 
 
 def _request(
@@ -142,7 +145,7 @@ def _request(
 ) -> TuneRequest:
     from md_bridge.drift.thermalise import read_structure
     from md_bridge.drift.tune import TuneRequest
-    from md_bridge.engine import Engine, EngineError, Wanted
+    from md_bridge.engine import EngineError
 
     try:
         steps = tuple(float(word) for word in timesteps.split(","))
@@ -155,7 +158,7 @@ def _request(
         request = TuneRequest(
             model=model,
             start=start,
-            engine=_ENGINES[engine],
+            engine=ENGINES[engine],
             timesteps_fs=steps,
             most=options["most"],
             tolerance=options["tolerance"],
@@ -174,7 +177,7 @@ def _request(
     except ValueError as error:
         raise click.UsageError(str(error)) from None
     try:
-        Engine(model).require(Wanted(conservative_forces=True, direct_forces=True))
+        require_forces(model, ["conservative", "mts"])
     except EngineError as error:
         raise click.ClickException(str(error)) from None
     return request

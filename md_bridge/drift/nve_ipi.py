@@ -11,9 +11,9 @@ from ase import Atoms
 from ase.io import write
 from ase.units import fs, kB
 from ipi.utils.units import unit_to_internal
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from numpy.typing import NDArray
 
+from md_bridge._templates import templates
 from md_bridge.drift.explosion import Explosion, explosion_in, finite_rows, write_last_frame
 from md_bridge.drift.nve import (
     LineCounter,
@@ -100,24 +100,21 @@ def ipi_input(start: Atoms, model: Path, run: NveRun, thermostat: Thermostat | N
             )
     from md_bridge.ipi import driver_path
 
-    environment = Environment(
-        loader=PackageLoader("md_bridge.drift"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template("nve.xml.j2").render(
-        run=run,
-        thermostat=thermostat,
-        elements=sorted(set(start.get_chemical_symbols())),
-        driver=driver_path(),
-        model=model,
-        labels=_array(start.get_chemical_symbols()),
-        cell=_array(_numbers(start.cell.array.T)),
-        positions=_array(_numbers(start.get_positions() * _ANGSTROM)),
-        velocities=_array(_numbers(start.get_velocities() * fs * _ANGSTROM / _FEMTOSECOND)),
-        masses=_array(_numbers(start.get_masses())),
+    return (
+        templates("md_bridge.drift")
+        .get_template("nve.xml.j2")
+        .render(
+            run=run,
+            thermostat=thermostat,
+            elements=sorted(set(start.get_chemical_symbols())),
+            driver=driver_path(),
+            model=model,
+            labels=_array(start.get_chemical_symbols()),
+            cell=_array(_numbers(start.cell.array.T)),
+            positions=_array(_numbers(start.get_positions() * _ANGSTROM)),
+            velocities=_array(_numbers(start.get_velocities() * fs * _ANGSTROM / _FEMTOSECOND)),
+            masses=_array(_numbers(start.get_masses())),
+        )
     )
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
+from md_bridge._templates import templates
 from md_bridge.drift.analysis import Analysis, ForceDifference, MethodResult, RunResult, RunSettings
 from md_bridge.drift.curves import as_json, curve_data
 from md_bridge.drift.picture import AVERAGE_PS
@@ -32,17 +32,6 @@ _LEAD = (
 _LEAD_READ = "The conserved quantity of runs that were read from files, whatever made them."
 
 
-def page_environment() -> Environment:
-    """Jinja environment of the templates; pages of their own extend ``base.html.j2``."""
-    return Environment(
-        loader=PackageLoader("md_bridge.drift"),
-        autoescape=select_autoescape(["html", "j2"], default=True),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-
-
 def render_page(
     analysis: Analysis,
     settings: RunSettings,
@@ -55,7 +44,7 @@ def render_page(
     foreign = all(result.method.forces == "unknown" for result in analysis.results)
     several = any(len(result.runs) > 1 for result in analysis.results)
     return (
-        page_environment()
+        templates("md_bridge.drift")
         .get_template("report.html.j2")
         .render(
             title=title,

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import ase.io
 from ase import Atoms
-from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from md_bridge._templates import templates
 from md_bridge.drift.nve_lammps import quoted, write_start
 from md_bridge.drift.tune import Trial, Tuning
 from md_bridge.drift.wording import with_error
@@ -38,14 +38,8 @@ def write_inputs(tuning: Tuning, folder: Path) -> list[Path]:
 def _write_lammps(tuning: Tuning, trial: Trial, start: Atoms, folder: Path) -> Path:
     elements = sorted(set(start.get_chemical_symbols()))
     write_start(start, folder / "start.data", elements)
-    environment = Environment(
-        loader=PackageLoader("md_bridge.drift"),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        autoescape=False,  # not HTML
-    )
+    # not HTML
+    environment = templates("md_bridge.drift", autoescape=False, keep_trailing_newline=True)
     energy = trial.statistics.energy
     path = folder / "in.lammps"
     text = environment.get_template("tuned.lammps.j2").render(

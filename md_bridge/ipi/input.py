@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import ase.io
-from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from md_bridge._templates import templates
 from md_bridge.engine import Engine, EngineError
 from md_bridge.ipi import driver_path
 from md_bridge.ipi.plan import Plan
@@ -94,14 +94,7 @@ def render(
     stress_none, reach = check_model(model, start, plan)
     names = {"model": relative(model, path), "template": relative(template, path)}
     _check_names({**names, "input": path.name}, plan)
-    environment = Environment(
-        loader=PackageLoader("md_bridge.ipi"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
+    environment = templates("md_bridge.ipi", keep_trailing_newline=True)
     environment.filters["number"] = lambda value: f"{value:.10g}"
     return environment.get_template("simulation.xml.j2").render(
         plan=plan,

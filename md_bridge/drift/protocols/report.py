@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from rich.markup import escape
 from rich.table import Table
 
-from md_bridge.drift.page import page_environment
+from md_bridge._templates import templates
 from md_bridge.drift.picture import as_svg
 from md_bridge.drift.protocols.base import Plot, ProtocolResult, Request, Row
 from md_bridge.drift.surroundings import describe_model, describe_system, surroundings
@@ -87,7 +87,7 @@ def render_page(result: ProtocolResult, request: Request) -> str:
     if result.plots:
         svg = as_svg(draw(result.plots))
         picture = "data:image/svg+xml;base64," + base64.b64encode(svg).decode("ascii")
-    template = page_environment().get_template("protocol.html.j2")
+    template = templates("md_bridge.drift").get_template("protocol.html.j2")
     return template.render(
         title=result.title, result=result, picture=picture, settings=settings_rows(request)
     )
