@@ -58,7 +58,7 @@ INPUT = """<simulation verbosity="high" safe_stride="1000">
   </ffdirect>
 {% else %}
   <ffsocket name="{{ kind }}" mode="unix"> <address> {{ socket }}{{ kind }} </address>
-    <batch_size> {{ beads }} </batch_size> </ffsocket>
+    <latency> 1e-3 </latency> <batch_size> {{ beads }} </batch_size> </ffsocket>
 {% endif %}
 {% endfor %}
   <system>

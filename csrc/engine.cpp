@@ -62,6 +62,24 @@ void check_finite(const Evaluation& evaluation, const Structure& structure) {
   check_numbers(evaluation.uncertainty.data(), evaluation.uncertainty.size(), "an uncertainty");
 }
 
+/// Do `work` for structure `s` of a batch of `count`; its errors say which structure they are about.
+void naming_structure(std::size_t s, std::size_t count, const auto& work) {
+  const auto text = [&](const Error& error) {
+    return "structure " + std::to_string(s) + " of a batch of " + std::to_string(count) +
+           " (counted from 0): " + error.what();
+  };
+  if (count == 1) return work();
+  try {
+    work();
+  } catch (const NonFiniteError& error) {
+    throw NonFiniteError(text(error), error.atom());
+  } catch (const ModelError& error) {
+    throw ModelError(text(error));
+  } catch (const Error& error) {
+    throw Error(text(error));
+  }
+}
+
 /// Remove from the direct forces what no potential could give: a net force, and without any
 /// periodicity a net torque.
 void remove_net(const Structure& structure, std::vector<double>& forces) {
@@ -187,11 +205,13 @@ std::vector<Evaluation> Engine::evaluate(const std::vector<Configuration>& batch
   std::vector<std::size_t> places;
   for (std::size_t s = 0; s < batch.size(); ++s) {
     const Structure& structure = *batch[s].structure;
-    structure.validate();
-    require_types(structure.types);
-    if (wanted.direct_virial && !structure.is_fully_periodic()) {
-      throw Error("a direct stress is defined for fully periodic structures only");
-    }
+    naming_structure(s, batch.size(), [&] {
+      structure.validate();
+      require_types(structure.types);
+      if (wanted.direct_virial && !structure.is_fully_periodic()) {
+        throw Error("a direct stress is defined for fully periodic structures only");
+      }
+    });
     if (structure.size() == 0) continue;
     occupied.push_back(batch[s]);
     places.push_back(s);
@@ -199,7 +219,15 @@ std::vector<Evaluation> Engine::evaluate(const std::vector<Configuration>& batch
   std::vector<Evaluation> evaluations(batch.size());
   if (occupied.empty()) return evaluations;
   auto found = evaluate_occupied(occupied, wanted);
-  for (std::size_t s = 0; s < found.size(); ++s) evaluations[places[s]] = std::move(found[s]);
+  const Stopwatch watch(timings_.unpacking);
+  for (std::size_t i = 0; i < found.size(); ++i) {
+    const std::size_t s = places[i];
+    naming_structure(s, batch.size(), [&] { check_finite(found[i], *batch[s].structure); });
+    if (wanted.direct_forces && options_.remove_net_force) {
+      remove_net(*batch[s].structure, found[i].direct_forces);
+    }
+    evaluations[s] = std::move(found[i]);
+  }
   return evaluations;
 }
 
@@ -237,14 +265,10 @@ std::vector<Evaluation> Engine::run_model(const std::vector<Configuration>& batc
       }
     }
   }
-  const Stopwatch watch(timings_.unpacking);
   ++timings_.evaluations;
-  for (std::size_t s = 0; s < batch.size(); ++s) {
-    if (!group_.empty()) divide(evaluations[s], group_.size());
-    check_finite(evaluations[s], *batch[s].structure);
-    if (wanted.direct_forces && options_.remove_net_force) {
-      remove_net(*batch[s].structure, evaluations[s].direct_forces);
-    }
+  if (!group_.empty()) {
+    const Stopwatch watch(timings_.unpacking);
+    for (Evaluation& evaluation : evaluations) divide(evaluation, group_.size());
   }
   return evaluations;
 }

@@ -61,6 +61,7 @@ class PairMDBridge : public LAMMPS_NS::Pair {
 
  private:
   void log_settings();
+  void warn_of_partitions() const;
   std::string symmetrization() const;
 
   void load(const Settings& settings);

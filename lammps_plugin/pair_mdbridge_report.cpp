@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+#include <cstdlib>
 #include <utility>
 
 #include "comm.h"
@@ -6,6 +7,7 @@
 #include "model.hpp"
 #include "pair_mdbridge.hpp"
 #include "threads.hpp"
+#include "universe.h"
 #include "update.h"
 
 namespace mdbridge_lammps {
@@ -30,6 +32,25 @@ void PairMDBridge::log_settings() {
                    "Pair style mdbridge: symmetrize random takes another rotation in each step, so "
                    "the forces are not conservative and the energy is noisy and may drift: use a "
                    "thermostat, or a fixed set such as symmetrize octahedral");
+  }
+  warn_of_partitions();
+}
+
+/// What the other partitions of -partition use is not known here: they may be set up at any time.
+void PairMDBridge::warn_of_partitions() const {
+  if (universe->nworlds == 1) return;
+  const int threads = mdbridge::get_threads();
+  if (threads > 1 && settings_.threads == 0 && std::getenv("OMP_NUM_THREADS") == nullptr) {
+    error->warning(FLERR,
+                   "Pair style mdbridge: with -partition each partition takes all of its cores ({} "
+                   "threads per rank here), also those that other partitions use: give each its "
+                   "share with the keyword threads",
+                   threads);
+  }
+  if (settings_.device == "cuda" || (settings_.device == "auto" && engine_->info().device != "cpu")) {
+    error->warning(FLERR,
+                   "Pair style mdbridge: with -partition each partition counts the GPUs from the "
+                   "first on: give each its own with the keyword device (device cuda:1)");
   }
 }
 

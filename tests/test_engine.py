@@ -217,8 +217,22 @@ def test_nan_names_the_atom(tmp_path):
     with pytest.raises(NonFiniteError, match=r"direct force that is not finite on atom 1 .*Ar"):
         engine.evaluate(structure_from_ase(atoms), direct_forces=True)
     engine = Engine(models.nan_when_close(3.0).export(tmp_path / "nan-energy.pt"))
-    with pytest.raises(NonFiniteError, match="not finite"):
+    with pytest.raises(NonFiniteError, match="^the model returned an energy that is not finite"):
         engine.evaluate(structure_from_ase(atoms))
+
+
+def test_errors_name_the_structure_of_a_batch(tmp_path):
+    import models
+
+    engine = Engine(models.nan_when_close(3.0).export(tmp_path / "nan.pt"))
+    fine, close = (Atoms("Ar2", [[0, 0, 0], [x, 0, 0]]) for x in (9.0, 2.0))
+    # the structure without atoms never reaches the model, but counts
+    batch = [structure_from_ase(atoms) for atoms in (fine, Atoms(), close)]
+    with pytest.raises(NonFiniteError, match=r"structure 2 of a batch of 3 .*: .* not finite"):
+        engine.evaluate(batch, conservative_forces=True)
+    batch[1] = structure_from_ase(Atoms("Xe"))
+    with pytest.raises(ModelError, match=r"structure 1 of a batch of 3 .* element Xe"):
+        engine.evaluate(batch, conservative_forces=True)
 
 
 class TestBadInput:

@@ -138,9 +138,8 @@ int sched_getaffinity(pid_t pid, size_t size, cpu_set_t *set) {
 """
 
 
-@pytest.mark.parametrize(("apart", "threads"), [(False, 2), (True, 4)])
-def test_ranks_share_the_cores_that_both_may_use(model_file, tmp_path, apart, threads):
-    """Two ranks on the same four cores, and on four cores of their own."""
+def run_on_four_cores(text, tmp_path, *arguments, apart=False):
+    """Two ranks on the same four cores, or each on four cores of its own."""
     compiler = shutil.which("cc") or shutil.which("gcc")
     assert compiler is not None, "this test compiles a few lines of C"
     (tmp_path / "bound.c").write_text(BOUND_RANKS)
@@ -150,10 +149,25 @@ def test_ranks_share_the_cores_that_both_may_use(model_file, tmp_path, apart, th
     variables["LD_PRELOAD"] = str(shim)
     if apart:
         variables["TEST_CORES_APART"] = "yes"
-    text = BOX + ours(model_file("lennard_jones"))
-    run = tools.run_input(text, tmp_path, ranks=2, threads=None, env=variables)
+    run = tools.run_input(text, tmp_path, *arguments, ranks=2, threads=None, env=variables)
     assert run.returncode == 0, run.stdout + run.stderr
+    return run
+
+
+@pytest.mark.parametrize(("apart", "threads"), [(False, 2), (True, 4)])
+def test_ranks_share_the_cores_that_both_may_use(model_file, tmp_path, apart, threads):
+    run = run_on_four_cores(BOX + ours(model_file("lennard_jones")), tmp_path, apart=apart)
     assert f"{threads} threads per rank" in run.stdout
+    assert "partition" not in run.stdout
+
+
+@pytest.mark.parametrize("keywords", ["", "threads 1"])
+def test_partitions_are_told_that_they_do_not_share_cores(model_file, tmp_path, keywords):
+    text = BOX + ours(model_file("lennard_jones"), keywords)
+    run_on_four_cores(text, tmp_path, "-partition", "2x1")
+    log = (tmp_path / "log.lammps.1").read_text()
+    warned = "4 threads per rank here), also those that other partitions use" in log
+    assert warned == (keywords == "")
 
 
 def test_clear_and_start_again(model_file):
