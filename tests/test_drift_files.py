@@ -137,10 +137,10 @@ def test_options_of_files_need_files(tmp_path):
     assert "Missing argument 'MODEL' (or name files with --from)" in result.output
 
 
-def thermostatted_log(path, temperature: float, seed: int, samples: int = 3000):
+def thermostatted_log(path, temperature: float, seed: int, samples: int = 3000, freedom: int = 60):
     """A log of 21 independent oscillators: kinetic and potential energy are canonical."""
     rng = np.random.default_rng(seed)
-    atoms, freedom = 21, 60
+    atoms = 21
     energies = 0.5 * kB * temperature * np.sum(rng.standard_normal((2, samples, freedom)) ** 2, -1)
     lines = ["units metal", "timestep 0.001", "fix bath all nvt temp 300 300 0.1", "run 1"]
     lines += ["Per MPI rank memory allocation", "Step Temp KinEng PotEng Econserve"]
@@ -171,6 +171,16 @@ def test_thermostats_are_checked(tmp_path):
     assert "kinetic energy of 300.log: as it should be" in text
     assert "kinetic energy of 330.log: is not what it should be" in text
     assert "ensemble of 300.log and 330.log: is not what it should be" in text
+
+
+def test_a_thermostat_may_move_the_centre_of_mass(tmp_path):
+    log = thermostatted_log(tmp_path / "langevin.log", 300.0, 3, freedom=63)
+    options = ("--from", log, "--thermostat", "300")
+    assert call(tmp_path, *options, "--dof", "63").exit_code == 0
+    assert call(tmp_path, *options).exit_code == 3
+    alone = call(tmp_path, "--from", log, "--dof", "63")
+    assert alone.exit_code == 2
+    assert "--dof needs --thermostat" in alone.output
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ FOLDER = Path("md-bridge-drift-from")
 """Where the report goes unless --out says otherwise."""
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
-_READING = ("atoms", "column", "run_number", "units", "interval", "thermostat")
+_READING = ("atoms", "column", "run_number", "units", "interval", "thermostat", "dof")
 # what has a meaning both for runs and for files
 _COMMON = (*_READING, "files", "timestep", "tolerance", "out", "as_json")
 
@@ -81,6 +81,12 @@ def reading_options(function: _Function) -> _Function:
             help="Temperature of the runs in the files, or of each of them: checks that they "
             "sample the canonical ensemble.",
         ),
+        click.option(
+            "--dof",
+            type=click.IntRange(min=1),
+            help="Degrees of freedom that the thermostat acts on. [default: 3N - 3; 3N where the "
+            "centre of mass moves, as under fix langevin of LAMMPS without zero yes]",
+        ),
     ]
     for option in reversed(options):
         function = option(function)
@@ -104,6 +110,8 @@ def judge_files(ctx: click.Context) -> None:
             raise click.UsageError(
                 f"{option.opts[-1]} has no meaning with --from, which runs nothing: leave it out"
             )
+    if values["dof"] is not None and values["thermostat"] is None:
+        raise click.UsageError("--dof needs --thermostat: it says what is checked against it")
     options = ReadOptions(
         atoms=values["atoms"],
         column=values["column"],
@@ -116,7 +124,7 @@ def judge_files(ctx: click.Context) -> None:
     try:
         runs = read_files(values["files"], options, values["tolerance"])
         if values["thermostat"] is not None:
-            checks = check_thermostats(runs, _temperatures(values["thermostat"]))
+            checks = check_thermostats(runs, _temperatures(values["thermostat"]), values["dof"])
     except (ReadError, ValidationError) as error:
         raise click.UsageError(str(error)) from None
     except ImportError as error:  # of physical_validation

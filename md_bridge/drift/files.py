@@ -57,13 +57,17 @@ def read_files(
     return FileRuns(tuple(records), tuple(all_series), notes)
 
 
-def check_thermostats(runs: FileRuns, temperatures: Sequence[float]) -> list[Check]:
+def check_thermostats(
+    runs: FileRuns, temperatures: Sequence[float], degrees_of_freedom: int | None = None
+) -> list[Check]:
     """Whether runs with a thermostat sample the canonical ensemble.
 
-    The kinetic energy of each against the Maxwell-Boltzmann distribution of 3N - 3 degrees of
-    freedom; the potential energies of every two that follow each other at different temperatures.
+    The kinetic energy of each against the Maxwell-Boltzmann distribution; the potential energies of
+    every two that follow each other at different temperatures.
 
     :param temperatures: of the thermostats (K), one a file, or one for all of them
+    :param degrees_of_freedom: that the thermostat acts on; None: 3N - 3, for a centre of mass at
+        rest
     :raises ValidationError: another number of temperatures, or data that cannot be checked
     """
     series = runs.series
@@ -77,7 +81,7 @@ def check_thermostats(runs: FileRuns, temperatures: Sequence[float]) -> list[Che
     checks = []
     for run, temperature in zip(series, temperatures, strict=True):
         assert run.kinetic_energy is not None  # every reader gives it
-        freedom = max(3.0 * run.atom_count - 3.0, 3.0)
+        freedom = degrees_of_freedom or max(3 * run.atom_count - 3, 3)
         check = check_kinetic_energy(run.kinetic_energy, temperature, freedom)
         checks.append(replace(check, title=f"{check.title} of {run.label}"))
     for (one, cold), (two, hot) in pairwise(zip(series, temperatures, strict=True)):
