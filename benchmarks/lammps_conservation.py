@@ -24,12 +24,15 @@ from rich.progress import track
 from rich.table import Table
 
 from md_bridge._paths import DATA
-from md_bridge.drift.statistics import Verdict, drift_statistics, mean_estimate
+from md_bridge.drift.statistics import (
+    DEFAULT_TOLERANCE,
+    Verdict,
+    drift_statistics,
+    mean_estimate,
+)
 from md_bridge.lammps import run_lmp
 
 INNER_STEP = 0.5  # fs
-# A thirtieth of what direct forces alone do to this model; meV/atom/ps
-TOLERANCE = 0.5
 SETTLING = 0.3  # of a run at constant pressure
 
 INPUT = """
@@ -104,7 +107,11 @@ def parse(log: str) -> dict[str, np.ndarray]:
 def energy_row(columns: dict[str, np.ndarray]) -> dict[str, Any]:
     """Drift of the total energy, and whether it counts as conserved."""
     drift = drift_statistics(
-        columns["Time"], columns["TotEng"], columns["Temp"], int(columns["atoms"]), TOLERANCE
+        columns["Time"],
+        columns["TotEng"],
+        columns["Temp"],
+        int(columns["atoms"]),
+        DEFAULT_TOLERANCE,
     )
     return {
         "drift, meV/atom/ps": drift.energy.slope,
