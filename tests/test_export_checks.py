@@ -115,6 +115,20 @@ class NeedsPairs(Pairwise):
         return torch.relu(1.0 - r2 / 16.0) ** 3 + 0.0 * r2.min()
 
 
+class NotANumber(Pairwise):
+    """NaN for every pair; numbers for atoms without neighbours."""
+
+    def pair_energy(self, r2):
+        return torch.relu(1.0 - r2 / 16.0) ** 3 * float("nan")
+
+
+class NaNGradient(Pairwise):
+    """Finite energies whose derivative is NaN: the square root of zero."""
+
+    def pair_energy(self, r2):
+        return torch.relu(1.0 - r2 / 16.0) ** 3 + torch.sqrt(0.0 * r2)
+
+
 class OtherWhenCompiled(Pairwise):
     """TorchScript takes another branch than Python."""
 
@@ -176,6 +190,16 @@ def test_a_good_model_passes_every_check(tmp_path, dtype):
         (BatchMatters, ["batches"], ["forces"]),
         (CompanyMatters, ["isolated"], ["forces", "batches"]),
         (NeedsPairs, ["corner"], ["forces"]),
+        (
+            NotANumber,
+            ["forces", "stress", "translation", "permutation", "batches", "dimers", "bulk"],
+            [],
+        ),
+        (
+            NaNGradient,
+            ["forces", "stress", "translation", "permutation", "batches", "dimers", "bulk"],
+            [],
+        ),
     ],
 )
 def test_a_fault_fails_its_check(tmp_path, module, failing, passing):
@@ -279,6 +303,15 @@ def test_pet_passes_and_its_range_is_what_its_messages_travel(tmp_path):
     assert "--layers 3, or --interaction-range 10.5" in result.detail
     mended = export_file(tmp_path / "theirs.pt", tmp_path / "mended.pt", layers=3)
     assert check_locality(Runner(mended, double=True), [1, 8]).passed
+
+
+def test_a_crash_fails_the_check_in_which_it_happens(tmp_path):
+    exported(NeedsPairs(), tmp_path)
+    results = {result.name: result for result in run_checks(tmp_path / "m.pt")}
+    assert len(results) == 11
+    failed = {name for name, result in results.items() if result.passed is False}
+    assert failed == {"smoothness of dimers", "isolated atoms", "corner cases"}
+    assert results["isolated atoms"].detail.startswith("the model failed: ")
 
 
 def test_run_checks_on_a_single_precision_pet(tmp_path):

@@ -34,7 +34,8 @@ def print_checks(console: Console, checks: Sequence[Check]) -> None:
     ):
         table.add_column(title, justify=justify)  # type: ignore[arg-type]
     for check in checks:
-        value = "" if check.value != check.value else f"{check.value:.2g} {check.unit}".strip()
+        known = check.tolerance is not None or math.isfinite(check.value)
+        value = f"{check.value:.2g} {check.unit}".strip() if known else ""
         allowed = "" if check.tolerance is None else f"{check.tolerance:.2g}"
         table.add_row(escape(check.name), _verdict(check), value, allowed)
     console.print(table)

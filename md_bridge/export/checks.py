@@ -18,6 +18,7 @@ from scipy.spatial.transform import Rotation
 
 from . import check_structures
 from .check_result import Check, judge
+from .errors import ExportError
 from .first_guess import check_first_guess
 from .runner import Prediction, Runner
 from .smoothness import check_smoothness_of_bulk, check_smoothness_of_dimers
@@ -26,6 +27,11 @@ from .structures import require_elements
 
 def _rms(values: np.ndarray) -> float:
     return float(np.sqrt(np.mean(np.square(values)))) if values.size else 0.0
+
+
+def _worst(*values: float) -> float:
+    """The largest value; NaN if there is one, which Python's own ``max`` may pass over."""
+    return float(np.max(values))
 
 
 def _relative(difference: np.ndarray | float, scale: np.ndarray | float) -> float:
@@ -38,7 +44,7 @@ def check_scripted(eager: Runner, scripted: Runner, structures: Sequence[ase.Ato
     """The compiled file gives the numbers of the Python module it was made from."""
     worst = 0.0
     for a, b in zip(eager.evaluate(structures), scripted.evaluate(structures), strict=True):
-        worst = max(worst, _largest_difference(a, b))
+        worst = _worst(worst, _largest_difference(a, b))
     return judge(
         "scripted = eager",
         worst,
@@ -57,7 +63,7 @@ def _largest_difference(a: Prediction, b: Prediction) -> float:
         (a.direct_stress, b.direct_stress),
     ):
         if x is not None and y is not None:
-            worst = max(worst, _relative(x - y, max(_rms(y), 1e-3)))
+            worst = _worst(worst, _relative(x - y, max(_rms(y), 1e-3)))
     return worst
 
 
@@ -78,7 +84,7 @@ def check_forces(runner: Runner, structures: Sequence[ase.Atoms], seed: int = 0)
             work = np.sum(prediction.forces * direction)
             # the size that such a sum of independent terms has
             size = max(float(np.linalg.norm(prediction.forces)), 1e-3)
-            worst = max(worst, abs(slope + work) / size)
+            worst = _worst(worst, abs(slope + work) / size)
     return judge(
         "forces = -dE/dx",
         worst,
@@ -114,7 +120,7 @@ def check_stress(runner: Runner, structures: Sequence[ase.Atoms], seed: int = 0)
             slope = (runner.energy(moved[0]) - runner.energy(moved[1])) / (2 * step)
             slope /= atoms.get_volume()
             size = max(float(np.linalg.norm(prediction.stress)), 1e-4)
-            worst = max(worst, abs(slope - np.sum(prediction.stress * strain)) / size)
+            worst = _worst(worst, abs(slope - np.sum(prediction.stress * strain)) / size)
     return judge(
         name,
         worst,
@@ -134,9 +140,11 @@ def check_translation(runner: Runner, structures: Sequence[ase.Atoms], seed: int
         copy.positions += generator.uniform(-5, 5, 3)
         copy.wrap()
         moved.append(copy)
-    worst = max(
-        _largest_difference(a, b)
-        for a, b in zip(runner.evaluate(moved), runner.evaluate(structures), strict=True)
+    worst = _worst(
+        *(
+            _largest_difference(a, b)
+            for a, b in zip(runner.evaluate(moved), runner.evaluate(structures), strict=True)
+        )
     )
     return judge(
         "translation",
@@ -155,7 +163,7 @@ def check_permutation(runner: Runner, structures: Sequence[ase.Atoms], seed: int
     for atoms, before in zip(structures, runner.evaluate(structures), strict=True):
         order = generator.permutation(len(atoms))
         (after,) = runner.evaluate([atoms[order]])
-        worst = max(worst, _largest_difference(after, _permuted(before, order)))
+        worst = _worst(worst, _largest_difference(after, _permuted(before, order)))
     return judge(
         "permutation",
         worst,
@@ -215,7 +223,7 @@ def check_batches(runner: Runner, structures: Sequence[ase.Atoms]) -> Check:
     worst = 0.0
     for atoms, a in zip(structures, together, strict=True):
         (b,) = runner.evaluate([atoms])
-        worst = max(worst, _largest_difference(a, b))
+        worst = _worst(worst, _largest_difference(a, b))
     return judge(
         "batches",
         worst,
@@ -268,7 +276,7 @@ def _change_from_outside(
     a, b = runner.evaluate([near], conservative=False) + runner.evaluate([far], conservative=False)
     change = abs(a.energies[0] - b.energies[0])
     if a.direct_forces is not None and b.direct_forces is not None:
-        change = max(change, float(np.abs(a.direct_forces[0] - b.direct_forces[0]).max()))
+        change = _worst(change, float(np.abs(a.direct_forces[0] - b.direct_forces[0]).max()))
     return change, max(abs(a.energies[0]), 1.0)
 
 
@@ -296,7 +304,7 @@ def check_isolated_atoms(runner: Runner, elements: Sequence[int]) -> Check:
         company = check_structures.cluster(elements)
         company.positions += far
         beside = runner.energy(alone + company) - runner.energy(company)
-        worst = max(worst, abs(runner.energy(alone) - beside))
+        worst = _worst(worst, abs(runner.energy(alone) - beside))
     return judge(
         "isolated atoms",
         worst,
@@ -324,8 +332,7 @@ def check_corner_cases(runner: Runner, elements: Sequence[int]) -> Check:
         try:
             (prediction,) = runner.evaluate([atoms])
         except Exception as error:
-            reason = (str(error).strip() or type(error).__name__).splitlines()[-1]
-            problems.append(f"{name}: {reason}")
+            problems.append(f"{name}: {_reason(error)}")
             continue
         values = [prediction.energies, prediction.forces, prediction.direct_forces]
         if not all(np.isfinite(v).all() for v in values if v is not None):
@@ -366,11 +373,11 @@ def double_precision(
     single = Runner(path, variant=variant)
     if single.is_double:
         return single
-    expected = [single.energy(atoms) for atoms in structures]
     try:
+        expected = [single.energy(atoms) for atoms in structures]
         double = Runner(path, double=True, variant=variant)
         found = [double.energy(atoms) for atoms in structures]
-    except Exception:  # whatever a model that insists on single precision does
+    except Exception:  # whatever a model that insists on single precision does; each check says it
         return single
     return double if np.allclose(found, expected, rtol=1e-4, atol=1e-2) else single
 
@@ -420,8 +427,8 @@ def iterate_checks(
         python = Runner(eager, variant=variant)
         steps.append(("scripted = eager", lambda: check_scripted(python, own, structures)))
     steps += [
-        ("forces", lambda: check_forces(runner, structures)),
-        ("stress", lambda: check_stress(runner, structures)),
+        ("forces = -dE/dx", lambda: check_forces(runner, structures)),
+        ("stress = dE/dstrain / V", lambda: check_stress(runner, structures)),
         ("translation", lambda: check_translation(runner, structures)),
         ("permutation", lambda: check_permutation(runner, structures)),
         ("rotation", lambda: check_rotation(runner, structures)),
@@ -438,6 +445,21 @@ def iterate_checks(
     for name, step in steps:
         if progress is not None:
             progress(name)
-        result = step()
+        result = _attempt(name, step)
         if result is not None:
             yield result
+
+
+def _attempt(name: str, step: Callable[[], Check | None]) -> Check | None:
+    """What a check finds; a model that raises an exception has failed it."""
+    try:
+        return step()
+    except ExportError:
+        raise
+    except Exception as error:
+        return Check(name, False, float("nan"), "", None, f"the model failed: {_reason(error)}")
+
+
+def _reason(error: Exception) -> str:
+    """The last line, which is the user's where torch prints a trace of the model's code."""
+    return (str(error).strip() or type(error).__name__).splitlines()[-1]

@@ -140,6 +140,9 @@ def check_smoothness_of_bulk(runner: Runner, atoms: ase.Atoms, seed: int = 0) ->
     """One atom moved 1 Å through a structure, in and out of many cutoffs: no jump on the way."""
     if not runner.is_double:
         return _not_checked("smoothness in bulk")
+    if len(atoms) == 0:
+        why = "not checked: the first structure has no atoms"
+        return Check("smoothness in bulk", None, float("nan"), "", None, why)
     generator = np.random.default_rng(seed)
     direction = generator.standard_normal(3)
     direction /= np.linalg.norm(direction)
@@ -163,10 +166,11 @@ def _not_checked(name: str) -> Check:
 
 
 def _verdict(name: str, jumps: Sequence[tuple[str, Jump]]) -> Check:
-    energy_at, energy = max(jumps, key=lambda item: item[1].energy)
-    force_at, force = max(jumps, key=lambda item: item[1].force)
+    # unlike max(), argmax() and numpy's max() find a NaN
+    energy_at, energy = jumps[int(np.argmax([jump.energy for _, jump in jumps]))]
+    force_at, force = jumps[int(np.argmax([jump.force for _, jump in jumps]))]
     # one number for both: in units of what is allowed
-    value = max(energy.energy / ENERGY_JUMP, force.force / FORCE_JUMP)
+    value = float(np.max([energy.energy / ENERGY_JUMP, force.force / FORCE_JUMP]))
     return judge(
         name,
         value,
