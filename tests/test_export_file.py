@@ -1,6 +1,8 @@
 """Export of metatrain checkpoints, and of files that are exported already."""
 
+import importlib
 import pickle
+import sys
 import zipfile
 from pathlib import Path
 
@@ -268,6 +270,31 @@ def test_code_in_a_checkpoint_runs_only_when_trusted(tmp_path, checkpoint):
     assert not ran.exists()
     export_file(tmp_path / "bad.ckpt", tmp_path / "out.pt", trust=True)
     assert ran.exists()
+
+
+def test_a_class_that_is_not_installed(tmp_path, checkpoint, monkeypatch):
+    (tmp_path / "private_package.py").write_text("class Settings:\n    pass\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    settings = importlib.import_module("private_package").Settings()
+    contents = {**torch.load(checkpoint, weights_only=False), "settings": settings}
+    torch.save(contents, tmp_path / "theirs.ckpt")
+    monkeypatch.delitem(sys.modules, "private_package")
+    (tmp_path / "private_package.py").unlink()
+    importlib.invalidate_caches()
+    with pytest.raises(ExportError, match=r"private_package.Settings.*--trust"):
+        export_file(tmp_path / "theirs.ckpt", tmp_path / "out.pt")
+    with pytest.raises(ExportError, match="needs Python code that is not installed.*private_pack"):
+        export_file(tmp_path / "theirs.ckpt", tmp_path / "out.pt", trust=True)
+
+
+def test_a_damaged_pickle_is_not_said_to_need_trust(tmp_path, checkpoint):
+    with zipfile.ZipFile(checkpoint) as old, zipfile.ZipFile(tmp_path / "bad.ckpt", "w") as new:
+        for entry in old.infolist():
+            data = old.read(entry)
+            new.writestr(entry.filename, data[:200] if entry.filename.endswith(".pkl") else data)
+    for trust in (False, True):
+        with pytest.raises(ExportError, match="can not be read: .*Is it complete"):
+            export_file(tmp_path / "bad.ckpt", tmp_path / "out.pt", trust=trust)
 
 
 # --- other readers, other PETs --------------------------------------------------------------------

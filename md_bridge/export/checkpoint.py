@@ -112,15 +112,24 @@ def load_checkpoint(path: str | os.PathLike[str], *, trust: bool = False) -> dic
     """
     allowed = _metatrain_classes()
     try:
-        with torch.serialization.safe_globals([*allowed]):
-            checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        if not trust:
-            raise ExportError(_asks_for_trust(path, allowed)) from error
-        checkpoint = torch.load(path, map_location="cpu", weights_only=False)
-    except (RuntimeError, EOFError) as error:
+        try:
+            with torch.serialization.safe_globals([*allowed]):
+                checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+        except pickle.UnpicklingError as error:
+            unsafe = _unsafe_classes(path, allowed)
+            if not unsafe:
+                raise
+            if not trust:
+                raise ExportError(_asks_for_trust(path, unsafe)) from error
+            checkpoint = torch.load(path, map_location="cpu", weights_only=False)
+    except (RuntimeError, EOFError, pickle.UnpicklingError) as error:
         raise ExportError(
             f"the checkpoint '{path}' can not be read: {_first_line(error)}. Is it complete?"
+        ) from error
+    except (ImportError, AttributeError) as error:
+        raise ExportError(
+            f"the checkpoint '{path}' needs Python code that is not installed: "
+            f"{_first_line(error)}. Install the package that wrote it"
         ) from error
     if not isinstance(checkpoint, dict) or "architecture_name" not in checkpoint:
         raise ExportError(
@@ -197,11 +206,15 @@ def _metatrain_classes() -> list[type]:
     return [torch.ScriptObject, DatasetInfo, TargetInfo]
 
 
-def _asks_for_trust(path: str | os.PathLike[str], allowed: list[type]) -> str:
+def _unsafe_classes(path: str | os.PathLike[str], allowed: list[type]) -> list[str]:
+    """What a checkpoint would import that weights-only loading refuses, by name."""
     known = {f"{item.__module__}.{item.__qualname__}" for item in allowed}
-    found = set(torch.serialization.get_unsafe_globals_in_checkpoint(path)) - known
+    return sorted(set(torch.serialization.get_unsafe_globals_in_checkpoint(path)) - known)
+
+
+def _asks_for_trust(path: str | os.PathLike[str], unsafe: list[str]) -> str:
     return (
-        f"'{path}' holds more than numbers and text ({', '.join(sorted(found))}): loading it runs "
+        f"'{path}' holds more than numbers and text ({', '.join(unsafe)}): loading it runs "
         "code that is stored in it, which could do anything. If you trust where it comes from, "
         "say so: --trust on the command line, trust=True in Python"
     )
