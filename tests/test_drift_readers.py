@@ -195,6 +195,31 @@ def test_lost_atoms_are_an_explosion(lammps_log):
     assert read_record(lammps_log(text), ReadOptions(atoms=ATOMS)).exploded == series.exploded
 
 
+@pytest.mark.parametrize(
+    "error",
+    [
+        "ERROR: MD Bridge: in step 20 the model returned a force that is not finite",
+        "ERROR on proc 0: Non-numeric pressure - simulation unstable",
+    ],
+)
+def test_other_ends_of_a_run_that_are_explosions(lammps_log, tmp_path, error):
+    text = METAL + "thermo 1\nvelocity all create 400000000 1\ntimestep 0.1\nrun 50\n"
+    log = with_log(lammps_log(text), tmp_path, "^ERROR.*Lost atoms.*", error)
+    assert read_series(log, ReadOptions(atoms=ATOMS)).exploded == f"LAMMPS stopped: {error}"
+
+
+def test_an_error_of_another_kind_is_no_explosion(lammps_log, tmp_path):
+    log = with_log(lammps_log(METAL + NVE), tmp_path, "^Loop time.*", "ERROR: Disk full")
+    assert read_series(log, ReadOptions(atoms=ATOMS)).exploded is None
+
+
+def test_a_warning_before_the_heading_is_no_heading(lammps_log, tmp_path):
+    plain = lammps_log(METAL + NVE)
+    log = with_log(plain, tmp_path, "^(Per MPI rank memory.*)", r"\1\nWARNING: a word of it")
+    expected = read_series(plain).conserved_energy
+    np.testing.assert_array_equal(read_series(log).conserved_energy, expected)
+
+
 def test_not_a_number_ends_the_series(lammps_log, tmp_path):
     log = with_log(lammps_log(METAL + NVE), tmp_path, r"^( +200 +\S+ +)\S+", r"\1nan")
     series = read_series(log)

@@ -41,11 +41,16 @@ class Explosion:
         return f"exploded at step {self.step} ({time:.3f} ps): {self.reason}"
 
 
+def tells_of_explosion(message: str) -> bool:
+    """Whether an error message of a host or of this package says that the dynamics went wrong."""
+    return _WORDS.search(message) is not None
+
+
 def explosion_in(output: Path) -> Explosion | None:
     """The explosion that a program's output tells of; None if it failed for another reason."""
     text = output.read_text(encoding="utf-8", errors="replace") if output.exists() else ""
     for line in reversed(text.splitlines()):
-        if _WORDS.search(line) and (_PREFIX.match(line.strip()) or "Error" in line):
+        if tells_of_explosion(line) and (_PREFIX.match(line.strip()) or "Error" in line):
             reason = _SOURCE.sub("", _PREFIX.sub("", line.strip()))
             step = _STEP.search(reason)
             return Explosion(reason, int(step.group(1)) if step else None)

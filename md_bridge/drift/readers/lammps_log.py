@@ -9,6 +9,7 @@ import numpy as np
 from ase import units as ase_units
 from numpy.typing import NDArray
 
+from md_bridge.drift.explosion import tells_of_explosion
 from md_bridge.drift.readers.base import (
     EnergySeries,
     ReadError,
@@ -278,6 +279,6 @@ def _explosion(run: ThermoRun, table: dict[str, NDArray[np.float64]], count: int
     if count < len(run.rows):
         step = f"step {table['Step'][count]:.0f}" if "Step" in table else f"sample {count + 1}"
         return f"energy or temperature is not a finite number at {step}"
-    if run.error is not None and ("Lost atoms" in run.error or "lost" in run.error.lower()):
+    if run.error is not None and tells_of_explosion(run.error):
         return f"LAMMPS stopped: {run.error}"
     return None

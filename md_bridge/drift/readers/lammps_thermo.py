@@ -97,7 +97,7 @@ class _Parser:
 
     def read(self, number: int, line: str) -> None:
         words = line.split()
-        if not words:
+        if not words or (self._heading_next and words[0] == "WARNING:"):
             return
         is_heading = words[0] == "Step" or (
             self._heading_next and not line.startswith(("---", "keywords:"))
