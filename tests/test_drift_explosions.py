@@ -11,6 +11,8 @@ from md_bridge.drift.explosion import explosion_in
 from md_bridge.drift.nve import NveRun, RunError
 from md_bridge.drift.nve_ipi import run_ipi_nve
 from md_bridge.drift.nve_lammps import run_lammps_nve
+from md_bridge.drift.protocols import reverse
+from md_bridge.drift.protocols.base import Request
 
 RUNNERS = {"lammps": run_lammps_nve, "i-pi": run_ipi_nve}
 
@@ -72,3 +74,19 @@ def test_a_broken_model_is_a_failure(argon, tmp_path):
     run = NveRun("lammps", "conservative", None, 0.5, 10)
     with pytest.raises(RunError, match=r"broken\.pt"):
         run_lammps_nve(argon, tmp_path / "broken.pt", run, tmp_path / "run", lambda _: None, 1)
+
+
+@pytest.mark.parametrize("engine", list(RUNNERS))
+def test_the_way_back_may_explode(nan_model, argon, tmp_path, engine):
+    """The other kinds of forces keep their results."""
+    velocities = np.zeros((32, 3))
+    towards = argon.get_distance(0, 1, mic=True, vector=True)
+    velocities[0] = 0.2 * towards / np.linalg.norm(towards)
+    argon.set_velocities(velocities)
+    request = Request(nan_model, argon, tmp_path, engine=engine, timestep_fs=0.5, length_ps=0.1)
+    result = reverse.run(request, lambda what, share: None)
+    assert result.passed is False
+    assert result.rows[0].verdict == "exploded"
+    assert "not finite" in result.summary["runs"][0]["exploded"]
+    (last,) = tmp_path.glob("runs/*/last-good.xyz")
+    assert np.isfinite(ase.io.read(last).positions).all()

@@ -82,7 +82,7 @@ def run_ipi_nve(
         explosion = explosion_in(log)
         if explosion is None:
             raise
-        write_last_frame(_last_frame(checkpoint, start), folder)
+        keep_last_frame(folder, start)
     return read_properties(properties, log, run, start, explosion)
 
 
@@ -170,6 +170,11 @@ def _rows(properties: Path, width: int) -> NDArray[np.float64]:
     if words and len(words[-1]) != width:
         words.pop()
     return np.array(words, dtype=np.float64) if words else np.empty((0, width))
+
+
+def keep_last_frame(folder: Path, start: Atoms) -> None:
+    """Of a run that exploded in ``folder``, see :mod:`md_bridge.drift.explosion`."""
+    write_last_frame(_last_frame(folder / _CHECKPOINT, start), folder)
 
 
 def _last_frame(checkpoint: Path, start: Atoms) -> Atoms | None:

@@ -27,7 +27,7 @@ from md_bridge.drift.thermostats import Thermostat
 LOG = "log.lammps"
 TRAJECTORY = "trajectory.lammpstrj"
 
-_SCREEN = "screen.txt"
+SCREEN = "screen.txt"
 _THERMO = ("step", "time", "etotal", "temp")
 _ROW = re.compile(r"^\s*\d+(\s+[-+]?([0-9.]+([eE][-+]?\d+)?|nan|inf)){3,}\s*$")
 _LOOP_TIME = re.compile(r"^Loop time of ([0-9.eE+-]+) on .* for (\d+) steps", re.MULTILINE)
@@ -71,16 +71,16 @@ def run_lammps_nve(
         watch(
             [console_script("lmp"), "-in", "in.lammps", "-log", LOG],
             folder,
-            folder / _SCREEN,
+            folder / SCREEN,
             {"OMP_NUM_THREADS": str(threads)},
             LineCounter(log, lambda line: _ROW.match(line.decode(errors="replace")) is not None),
             lambda lines: progress(lines * sample_interval(run)),
         )
     except RunError:
-        explosion = explosion_in(folder / _SCREEN)
+        explosion = explosion_in(folder / SCREEN)
         if explosion is None:
             raise
-        write_last_frame(_last_frame(folder, start), folder)
+        keep_last_frame(folder, start)
     return read_log(log, run, start, explosion)
 
 
@@ -203,6 +203,11 @@ def _element_temperatures(start: Atoms, elements: list[str]) -> list[str]:
 
 def _columns(elements: list[str]) -> list[str]:
     return [f"c_temperature_{element}" for element in elements]
+
+
+def keep_last_frame(folder: Path, start: Atoms) -> None:
+    """Of a run that exploded in ``folder``, see :mod:`md_bridge.drift.explosion`."""
+    write_last_frame(_last_frame(folder, start), folder)
 
 
 def _last_frame(folder: Path, start: Atoms) -> Atoms | None:

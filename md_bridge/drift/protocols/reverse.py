@@ -16,6 +16,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
+from types import ModuleType
 
 import ase.io
 import numpy as np
@@ -23,6 +24,7 @@ from ase import Atoms
 from ase.units import fs
 from numpy.typing import ArrayLike, NDArray
 
+from md_bridge.drift.explosion import LAST_FRAME, Explosion, explosion_in
 from md_bridge.drift.method import Method
 from md_bridge.drift.nve import LineCounter, NveRun, RunError, console_script, watch
 from md_bridge.drift.protocols.base import Curve, Plot, Progress, ProtocolResult, Request, Row
@@ -38,6 +40,7 @@ ROUND_OFF_FACTOR = 10.0
 FAULT_FACTOR = 1000.0
 """One beyond this many times, in the first frame, is none."""
 
+_SCREEN = "screen.txt"
 _SHIFTS = 4
 # below this distance (Å) chaos still grows exponentially, above it fills the box
 _LINEAR = 0.1
@@ -152,28 +155,54 @@ def force_noise(model: Path, atoms: Atoms, direct: bool, seed: int = 1) -> float
 def run(request: Request, progress: Progress) -> ProtocolResult:
     """There and back with each kind of forces.
 
-    :raises RunError: a run fails
+    :raises RunError: a run fails; one that explodes is a result
     """
     from md_bridge.engine import set_threads
 
     set_threads(request.threads)
-    paths: dict[Method, ReturnPath] = {}
+    outcomes: dict[Method, ReturnPath | Explosion] = {}
     for index, method in enumerate(request.methods):
 
         def report(share: float, index: int = index, method: Method = method) -> None:
             progress(method.method_label, (index + share) / len(request.methods))
 
         report(0.0)
-        paths[method] = return_path(request, method, report)
+        try:
+            outcomes[method] = return_path(request, method, report)
+        except RunError:
+            explosion = _explosion(request, method)
+            if explosion is None:
+                raise
+            outcomes[method] = explosion
     progress("done", 1.0)
-    return _result(request, paths)
+    return _result(request, outcomes)
+
+
+def _explosion(request: Request, method: Method) -> Explosion | None:
+    """Whether the run that failed has exploded; its last good frame is kept then."""
+    folder = _folder(request, method)
+    explosion = explosion_in(folder / _SCREEN)
+    if explosion is not None:
+        _host(request).keep_last_frame(folder, request.start)
+    return explosion
+
+
+def _folder(request: Request, method: Method) -> Path:
+    return request.folder / "runs" / method.method_name
+
+
+def _host(request: Request) -> ModuleType:
+    """The module that knows the files of the engine that was asked for."""
+    from md_bridge.drift import nve_ipi, nve_lammps
+
+    return nve_ipi if request.engine == "i-pi" else nve_lammps
 
 
 def return_path(request: Request, method: Method, progress: Share) -> ReturnPath:
     """One run there and back in the engine that was asked for."""
     interval = max(1, round(1000 * request.length_ps / method.outer_timestep_fs / FRAMES))
     one = NveRun(*method.description, interval * FRAMES)
-    folder = request.folder / "runs" / one.name
+    folder = _folder(request, method)
     folder.mkdir(parents=True, exist_ok=True)
     travel = _in_ipi if request.engine == "i-pi" else _in_lammps
     forward, backward, energy = travel(request, one, interval, folder, progress)
@@ -270,7 +299,7 @@ def _watch(
     watch(
         command,
         folder,
-        folder / "screen.txt",
+        folder / _SCREEN,
         {"OMP_NUM_THREADS": str(request.threads)},
         lines,
         lambda count: progress(min(1.0, count / expected)),
@@ -286,14 +315,30 @@ def _ends(log: Path) -> Array:
     return np.array([energies[0], energies[-1]])
 
 
-def _result(request: Request, paths: dict[Method, ReturnPath]) -> ProtocolResult:
+def _result(request: Request, outcomes: dict[Method, ReturnPath | Explosion]) -> ProtocolResult:
     shown = [FRAMES // 8 - 1, FRAMES // 2 - 1, FRAMES - 1]
-    lengths = next(iter(paths.values())).length_ps[shown]
+    lengths = request.length_ps * (np.array(shown) + 1) / FRAMES
     count = len(request.start)
     rows, sentences, curves = [], [], []
     summary: list[dict[str, object]] = []
-    for method, path in paths.items():
+    for method, path in outcomes.items():
         label = method.method_label
+        if isinstance(path, Explosion):
+            sentence = path.sentence(method.outer_timestep_fs)
+            rows.append(
+                Row((label, *5 * ("-",)), "exploded", False, observed=method.forces == "direct")
+            )
+            sentences.append(f"{label} {sentence}. Its last good frame is in {LAST_FRAME}.")
+            summary.append(
+                {
+                    "label": label,
+                    "forces": method.forces,
+                    "M": method.multiplicity,
+                    "verdict": "exploded",
+                    "exploded": sentence,
+                }
+            )
+            continue
         good = {ReverseVerdict.REVERSIBLE: True, ReverseVerdict.NOT_REVERSIBLE: False}
         growth = path.growth_rate
         cells = (
@@ -346,7 +391,9 @@ def _result(request: Request, paths: dict[Method, ReturnPath]) -> ProtocolResult
                 tuple(curves),
                 (False, True),
             ),
-        ),
+        )
+        if curves
+        else (),
     )
 
 
