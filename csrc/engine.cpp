@@ -62,7 +62,8 @@ void check_finite(const Evaluation& evaluation, const Structure& structure) {
   check_numbers(evaluation.uncertainty.data(), evaluation.uncertainty.size(), "an uncertainty");
 }
 
-/// Do `work` for structure `s` of a batch of `count`; its errors say which structure they are about.
+/// Do `work` for structure `s` of a batch of `count`; its errors say which structure they are
+/// about.
 void naming_structure(std::size_t s, std::size_t count, const auto& work) {
   const auto text = [&](const Error& error) {
     return "structure " + std::to_string(s) + " of a batch of " + std::to_string(count) +

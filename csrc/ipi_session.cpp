@@ -103,7 +103,7 @@ std::vector<Result> Session::evaluate(ForceKind kind, const std::vector<Frame>& 
   for (std::size_t f = 0; f < distinct; ++f) structures.push_back(structure(frames[f]));
   follow_periodicity(structures.front());
   if (kind == ForceKind::direct) check_zero_virial(structures.front());
-  FusedForces& forces = replicas_.follow(structures);
+  FusedForces& forces = replicas_.follow(kind, structures);
   const std::vector<Evaluation>& evaluations =
       kind == ForceKind::conservative ? forces.conservative(structures) : forces.direct(structures);
   std::vector<Result> results;

@@ -21,9 +21,6 @@ inline constexpr double angstrom = 1.8897261;
 inline constexpr double electronvolt = 0.036749326;
 inline constexpr double electronvolt_per_angstrom = 0.019446904;
 
-/// The forces that one forcefield of i-PI wants.
-enum class ForceKind { conservative, direct };
-
 /// "conservative" or "direct".
 MDBRIDGE_API const char* name(ForceKind kind);
 /// The kind of this name; throws Error, naming both, if there is none.

@@ -113,6 +113,43 @@ def test_beads_keep_their_pair_lists(model_file, start):
     assert driver.session.pair_list_builds == 4
 
 
+def ring_polymers(count, step, seed=3):
+    """Beads that all start at one place and fly apart, ``step`` (Å, rms) in each step."""
+    rng = np.random.default_rng(seed)
+    velocities = rng.normal(0, step / np.sqrt(3), (count, 32, 3))
+    for time in range(6):
+        beads = [argon() for _ in range(count)]
+        for bead, velocity in zip(beads, velocities, strict=True):
+            bead.positions += time * velocity
+        yield beads
+
+
+def test_beads_of_one_start_are_told_apart(model_file, start):
+    """At the speed of hydrogen in 16 beads at 300 K; each keeps what was evaluated for it."""
+    conservative = MDBridgeDriver(model=model_file("curl"), template=start)
+    direct = MDBridgeDriver(model=model_file("curl"), template=start, forces="direct")
+    for beads in ring_polymers(4, 0.08):
+        for driver in (conservative, direct):
+            for bead in beads:
+                compute(driver, bead)
+    counts = conservative.session.counts
+    assert conservative.session.replicas == 4
+    assert (counts.both, counts.direct_only, counts.conservative_only) == (24, 0, 0)
+    assert conservative.session.pair_list_builds < 12
+
+
+def test_a_batch_of_beads_keeps_its_pair_lists(model_file, start):
+    driver = MDBridgeDriver(model=model_file("curl"), template=start)
+    for beads in ring_polymers(4, 0.08):
+        driver(
+            [bead.cell.array.T * ANGSTROM for bead in beads],
+            [bead.positions * ANGSTROM for bead in beads],
+        )
+    # all beads are one structure at first, which is evaluated once
+    assert driver.session.replicas == 2
+    assert driver.session.pair_list_builds < 13
+
+
 def test_two_forcefields_share_one_session(model_file, start):
     conservative = MDBridgeDriver(model=model_file("curl"), template=start)
     direct = MDBridgeDriver(model=model_file("curl"), template=start, forces="direct")
