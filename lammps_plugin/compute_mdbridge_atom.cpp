@@ -59,7 +59,10 @@ bool ComputeMDBridgeAtom::wants(Quantity quantity) const {
   return std::find(quantities_.begin(), quantities_.end(), quantity) != quantities_.end();
 }
 
-void ComputeMDBridgeAtom::init() {
+void ComputeMDBridgeAtom::init() { find_pair(); }
+
+/// The pair style may be another one since the last run.
+void ComputeMDBridgeAtom::find_pair() {
   pair_ = dynamic_cast<PairMDBridge*>(force->pair_match("mdbridge", 1, 0));
   boundary_.together([&] {
     if (pair_ == nullptr) {
@@ -70,6 +73,7 @@ void ComputeMDBridgeAtom::init() {
 
 void ComputeMDBridgeAtom::compute_peratom() {
   invoked_peratom = update->ntimestep;
+  find_pair();
   const int columns = std::max(1, size_peratom_cols);
   const int all = atom->nlocal + atom->nghost;
   if (all > rows_) {

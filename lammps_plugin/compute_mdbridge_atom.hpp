@@ -29,6 +29,7 @@ class ComputeMDBridgeAtom : public LAMMPS_NS::Compute {
   enum class Quantity { conservative, direct, correction, uncertainty };
 
   void parse(const std::vector<std::string>& words);
+  void find_pair();
   bool wants(Quantity quantity) const;
   void fill();
   void write(int column, const std::vector<double>& values, int width, double scale);

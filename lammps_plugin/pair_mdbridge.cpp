@@ -64,9 +64,9 @@ void PairMDBridge::compute(int eflag, int vflag) {
     tally(evaluation,
           asked.direct_virial ? evaluation.direct_virial : evaluation.conservative_virial);
     tally_atoms(evaluation.atomic_energies);
-    warn_of_uncertainty(evaluation.uncertainty);
     store_uncertainty(evaluation.uncertainty);
   });
+  warn_of_uncertainty(evaluation.uncertainty);
 }
 
 /// What a single evaluation must give in this step.
@@ -149,8 +149,8 @@ void PairMDBridge::compute_outer(int eflag, int vflag) {
     add_direct_forces(evaluation->direct_forces, -1.0);
     tally(*evaluation, evaluation->conservative_virial);
     if (eflag_atom != 0) tally_atoms(evaluation->atomic_energies);
-    warn_of_uncertainty(evaluation->uncertainty);
   });
+  warn_of_uncertainty(evaluation->uncertainty);
 }
 
 /// Before the first step of a run with inner and outer levels.

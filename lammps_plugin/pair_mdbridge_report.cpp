@@ -47,7 +47,8 @@ void PairMDBridge::warn_of_partitions() const {
                    "share with the keyword threads",
                    threads);
   }
-  if (settings_.device == "cuda" || (settings_.device == "auto" && engine_->info().device != "cpu")) {
+  if (settings_.device == "cuda" ||
+      (settings_.device == "auto" && engine_->info().device != "cpu")) {
     error->warning(FLERR,
                    "Pair style mdbridge: with -partition each partition counts the GPUs from the "
                    "first on: give each its own with the keyword device (device cuda:1)");

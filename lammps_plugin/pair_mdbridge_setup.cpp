@@ -174,6 +174,11 @@ void PairMDBridge::require_supported_input() const {
   if (comm->nprocs > 1 && force->newton_pair == 0) {
     throw Error("several MPI ranks need newton on, found newton off for pairs");
   }
+  if (comm->nprocs > 1 && !std::isfinite(engine_->info().interaction_range)) {
+    throw Error("the model '" + engine_->info().path +
+                "' states an infinite interaction range (long-range interactions), which cannot be "
+                "shared out among MPI ranks: run it on one rank, with more threads");
+  }
   using LAMMPS_NS::Neighbor;
   const bool multi = neighbor->style == Neighbor::MULTI || neighbor->style == Neighbor::MULTI_OLD;
   if (comm->nprocs > 1 && message_passing_layers() > 1 && multi) {

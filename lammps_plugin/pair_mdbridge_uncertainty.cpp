@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "atom.h"
+#include "comm.h"
 #include "compute_mdbridge_atom.hpp"
 #include "error.h"
 #include "model.hpp"
@@ -29,19 +30,35 @@ bool PairMDBridge::uncertainty_computed() const {
   });
 }
 
+/// One warning for the atoms of all ranks. Collective.
 void PairMDBridge::warn_of_uncertainty(const std::vector<double>& uncertainty) {
   const double threshold = settings_.uncertainty_threshold;
-  if (!(threshold > 0.0) || uncertainty.empty()) return;
-  const auto above = std::count_if(uncertainty.begin(), uncertainty.end(),
-                                   [&](double value) { return value > threshold; });
-  if (above == 0) return;
-  const auto largest = std::max_element(uncertainty.begin(), uncertainty.end());
-  const int i = folding_.atoms()[largest - uncertainty.begin()];
+  if (!(threshold > 0.0)) return;
+  const auto owned = std::min(static_cast<std::size_t>(folding_.owned()), uncertainty.size());
+  const auto end = uncertainty.begin() + static_cast<std::ptrdiff_t>(owned);
+  const auto largest = std::max_element(uncertainty.begin(), end);
+  struct {
+    double value;
+    int rank;
+  } mine = {owned > 0 ? *largest : 0.0, comm->me}, worst = mine;
+  MPI_Allreduce(&mine, &worst, 1, MPI_DOUBLE_INT, MPI_MAXLOC, world);
+  if (!(worst.value > threshold)) return;
+  long long above =
+      std::count_if(uncertainty.begin(), end, [&](double value) { return value > threshold; });
+  MPI_Allreduce(MPI_IN_PLACE, &above, 1, MPI_LONG_LONG, MPI_SUM, world);
+  long long id_and_element[2] = {0, 0};
+  if (comm->me == worst.rank) {
+    const int i = folding_.atoms()[largest - uncertainty.begin()];
+    id_and_element[0] = atom->tag[i];
+    id_and_element[1] = elements_[atom->type[i]];
+  }
+  MPI_Bcast(id_and_element, 2, MPI_LONG_LONG, worst.rank, world);
+  if (comm->me != 0) return;
   error->warning(FLERR,
                  "Pair style mdbridge: in step {} the energy uncertainty of {} atom{} is above {} "
                  "eV; the largest is {:.4g} eV, on atom ID {} ({})",
-                 update->ntimestep, above, above == 1 ? "" : "s", threshold, *largest, atom->tag[i],
-                 mdbridge::chemical_symbol(elements_[atom->type[i]]));
+                 update->ntimestep, above, above == 1 ? "" : "s", threshold, worst.value,
+                 id_and_element[0], mdbridge::chemical_symbol(static_cast<int>(id_and_element[1])));
 }
 
 /// For `fix pair mdbridge uncertainty 0|1`: of the atoms of this rank, in energy units.

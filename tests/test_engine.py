@@ -217,7 +217,7 @@ def test_nan_names_the_atom(tmp_path):
     with pytest.raises(NonFiniteError, match=r"direct force that is not finite on atom 1 .*Ar"):
         engine.evaluate(structure_from_ase(atoms), direct_forces=True)
     engine = Engine(models.nan_when_close(3.0).export(tmp_path / "nan-energy.pt"))
-    with pytest.raises(NonFiniteError, match="^the model returned an energy that is not finite"):
+    with pytest.raises(NonFiniteError, match=r"^the model returned an energy that is not finite"):
         engine.evaluate(structure_from_ase(atoms))
 
 

@@ -283,7 +283,7 @@ def test_a_class_that_is_not_installed(tmp_path, checkpoint, monkeypatch):
     importlib.invalidate_caches()
     with pytest.raises(ExportError, match=r"private_package.Settings.*--trust"):
         export_file(tmp_path / "theirs.ckpt", tmp_path / "out.pt")
-    with pytest.raises(ExportError, match="needs Python code that is not installed.*private_pack"):
+    with pytest.raises(ExportError, match=r"needs Python code that is not installed.*private_pack"):
         export_file(tmp_path / "theirs.ckpt", tmp_path / "out.pt", trust=True)
 
 
@@ -293,7 +293,7 @@ def test_a_damaged_pickle_is_not_said_to_need_trust(tmp_path, checkpoint):
             data = old.read(entry)
             new.writestr(entry.filename, data[:200] if entry.filename.endswith(".pkl") else data)
     for trust in (False, True):
-        with pytest.raises(ExportError, match="can not be read: .*Is it complete"):
+        with pytest.raises(ExportError, match=r"can not be read: .*Is it complete"):
             export_file(tmp_path / "bad.ckpt", tmp_path / "out.pt", trust=trust)
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import lammps_tools as tools
 import pytest
+from programs import programs_in, wait_until
 
 BOX = tools.box(tools.argon(cells=(2, 1, 1)), ["Ar"])
 
@@ -34,6 +35,20 @@ def test_runs_with_ranks_threads_and_arguments_of_lmp(model_file, tmp_path, rank
 def test_exit_code_is_that_of_lmp(tmp_path):
     (tmp_path / "in.bad").write_text("units nonsense\n")
     assert md_bridge_lammps("-in", "in.bad", cwd=tmp_path).returncode == 1
+
+
+@pytest.mark.parametrize("ranks", [1, 2])
+def test_sigterm_leaves_nothing_behind(tmp_path, ranks):
+    (tmp_path / "in.long").write_text("print started file started\nlabel again\njump SELF again\n")
+    script = Path(sys.executable).parent / "md-bridge"
+    command = [script, "lammps", "--ranks", str(ranks), "-in", "in.long", "-log", "none"]
+    with subprocess.Popen(command, cwd=tmp_path, start_new_session=True) as process:
+        wait_until((tmp_path / "started").exists, 60)
+        assert len(programs_in(tmp_path)) >= ranks
+        process.terminate()
+        assert process.wait(timeout=30) != 0
+    wait_until(lambda: not programs_in(tmp_path), 30)
+    assert programs_in(tmp_path) == []
 
 
 def test_help_shows_an_example():

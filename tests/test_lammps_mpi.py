@@ -1,11 +1,15 @@
 """Domain decomposition: any number of ranks gives what one rank gives, and what lj/cut gives."""
 
+import math
 import re
 
 import lammps_tools as tools
 import models
 import numpy as np
 import pytest
+
+from md_bridge.export.model_file import load_exported
+from md_bridge.export.outputs import keep_outputs
 
 TOLERANCE = 1e-10
 LJ_CUT = "pair_style lj/cut 8.5\npair_coeff * * 0.0104 3.4\n"
@@ -24,6 +28,10 @@ def folder(tmp_path_factory, model_file):
         (folder / f"{name}.pt").symlink_to(model_file(name))
     models.curl(size=0.02).export(folder / "curl.pt")
     models.nan_when_close(3.2).export(folder / "nan.pt")
+    curl = load_exported(folder / "curl.pt")
+    options = {"outputs": None, "devices": None, "metadata": curl.metadata()}
+    everywhere = keep_outputs(curl, **options, interaction_range=math.inf)
+    everywhere.save(str(folder / "long-range.pt"))
     for name, (atoms, boundary) in BOXES.items():
         tools.box_from_file(atoms, ["Ar"], folder / f"{name}.data", boundary=boundary)
     return folder
@@ -254,6 +262,10 @@ def test_net_force_is_removed_over_all_ranks(folder):
         (box("triclinic") + pair("missing.pt") + "run 1\n", "no model file 'missing.pt'"),
         (box("triclinic") + pair("curl.pt forces direct") + "run 1\n", "several MPI ranks"),
         (
+            box("triclinic") + pair("long-range.pt") + "run 1\n",
+            "'long-range.pt' states an infinite interaction range",
+        ),
+        (
             box("triclinic") + pair("two_layers.pt") + "neighbor 0.5 multi\nrun 1\n",
             "use neighbor style bin",
         ),
@@ -266,7 +278,7 @@ def test_net_force_is_removed_over_all_ranks(folder):
             "not finite",
         ),
     ],
-    ids=["newton", "model file", "direct stress", "neighbor style", "nan"],
+    ids=["newton", "model file", "direct stress", "range", "neighbor style", "nan"],
 )
 def test_a_failure_stops_all_ranks(folder, text, words):
     done = tools.run_input(text, folder, ranks=2)

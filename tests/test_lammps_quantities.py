@@ -8,6 +8,7 @@ import models
 import numpy as np
 import pytest
 import torch
+from ase import Atoms
 
 from md_bridge.engine import Engine, structure_from_ase
 from md_bridge.export import export_module, pair_vectors
@@ -153,14 +154,26 @@ def test_quantities_need_the_pair_style(curl, tmp_path):
     assert "needs pair_style mdbridge" in run.stdout
 
 
-def test_uncertainty_above_the_threshold_is_warned_of(model_file, tmp_path):
+@pytest.mark.parametrize("ranks", [1, 2])
+def test_uncertainty_above_the_threshold_is_warned_of(model_file, tmp_path, ranks):
     text = BOX + pair(model_file("uncertain"), "uncertainty {}") + "run 0\n"
     # the model says 0.01 eV for each neighbour within the cutoff
-    quiet = tools.run_input(text.format(5.0), tmp_path)
+    quiet = tools.run_input(text.format(5.0), tmp_path, ranks=ranks)
     assert quiet.returncode == 0, quiet.stdout
     assert "energy uncertainty" not in quiet.stdout
-    loud = tools.run_input(text.format(0.1), tmp_path)
+    loud = tools.run_input(text.format(0.1), tmp_path, ranks=ranks)
     assert "the energy uncertainty of 32 atoms is above 0.1 eV; the largest is" in loud.stdout
+
+
+@pytest.mark.parametrize("x", [5.0, 35.0])
+def test_a_warning_of_any_rank_is_printed(model_file, tmp_path, x):
+    """A pair of atoms on one rank; the other one has a lonely atom."""
+    lonely = 40 - x  # on the other rank: they meet at x = 20
+    atoms = Atoms("Ar3", [[x, 5, 5], [x, 9, 5], [lonely, 5, 5]], cell=[40, 10, 10])
+    text = tools.box(atoms, ["Ar"], setup="processors 2 1 1\n")
+    text += pair(model_file("uncertain"), "uncertainty 0.005") + "run 0\n"
+    done = tools.run_input(text, tmp_path, ranks=2)
+    assert "the energy uncertainty of 2 atoms is above 0.005 eV" in done.stdout, done.stdout
 
 
 @pytest.mark.parametrize("trigger", [0, 1])
@@ -245,3 +258,12 @@ def test_timing_table(curl, tmp_path):
         assert re.search(rf"^  {row} +\d+\.\d+ +\d+\.\d+ %$", run.stdout, re.MULTILINE)
     quiet = tools.run_input(BOX + pair(curl) + "run 3\n", tmp_path)
     assert "unpacking" not in quiet.stdout
+
+
+def test_after_another_pair_style_there_is_a_sentence(curl, tmp_path):
+    compute = "compute c all mdbridge/atom direct\nrun 0\n"
+    other = "pair_style lj/cut 8.5\npair_coeff * * 0.01 3.4\n"
+    dump = "write_dump all custom forces.dump id c_c[1]\n"
+    run = tools.run_input(BOX + pair(curl) + compute + other + dump, tmp_path)
+    assert run.returncode == 1
+    assert "needs pair_style mdbridge" in run.stdout

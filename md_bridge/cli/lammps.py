@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import sys
+
 import click
 
 
@@ -33,10 +36,12 @@ def lammps(ranks: int, threads: int | None, arguments: tuple[str, ...]) -> None:
       md-bridge lammps -in in.water
       md-bridge lammps --ranks 4 --threads 2 -in in.water -var T 300
     """
-    from md_bridge.lammps import run_lmp
+    from md_bridge.lammps import environment, lmp_command
 
     try:
-        done = run_lmp(arguments, ranks=ranks, threads=threads)
+        command, variables = lmp_command(arguments, ranks), environment(threads)
     except FileNotFoundError as error:
         raise click.ClickException(str(error)) from None
-    raise SystemExit(done.returncode)
+    sys.stdout.flush()
+    # this process becomes lmp (or mpiexec), so that signals reach it and nothing is left behind
+    os.execve(command[0], command, variables)
