@@ -69,10 +69,29 @@ Service parse_service(const std::string& text) {
   return service;
 }
 
+namespace {
+
+/// i-PI gives a request to any of the clients of a forcefield: they must all answer alike.
+void require_one_kind_each(const std::vector<Service>& services) {
+  for (const Service& one : services) {
+    for (const Service& other : services) {
+      const bool same =
+          one.socket_name == other.socket_name && one.host == other.host && one.port == other.port;
+      if (!same || one.kind == other.kind) continue;
+      throw Error("\"" + one.text + "\" and \"" + other.text +
+                  "\" are one address, whose forcefield would get both kinds of forces by turns: "
+                  "give each kind its own forcefield and address in i-PI");
+    }
+  }
+}
+
+}  // namespace
+
 Client::Client(std::shared_ptr<Session> session, const std::vector<Service>& services,
                ClientOptions options)
     : session_(std::move(session)), options_(std::move(options)) {
   if (services.empty()) throw Error("there is no address to serve");
+  require_one_kind_each(services);
   for (const Service& service : services) {
     session_->serve(service.kind);
     connections_.push_back(

@@ -76,6 +76,11 @@ class TestClientCommand:
         message = client_error(lj, "--template", start, "--serve", "unix:x=direct")
         assert "non_conservative_force" in message
 
+    def test_one_address_with_both_kinds(self, model_file, start):
+        both = ["--serve", "unix:x=conservative", "--serve", "shm:x=direct"]
+        message = client_error(model_file("curl"), "--template", start, *both)
+        assert '"unix:x=conservative" and "shm:x=direct" are one address' in message
+
     def test_bad_address(self, lj, start):
         message = client_error(lj, "--template", start, "--serve", "x=forces")
         assert "expected unix:NAME, shm:NAME or HOST:PORT" in message

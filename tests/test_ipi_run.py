@@ -1,5 +1,6 @@
 """``md-bridge ipi-run``: i-PI and its clients, started, watched and stopped together."""
 
+import errno
 import json
 import os
 import re
@@ -227,6 +228,27 @@ class TestRefuses:
 
         check_folder(read_simulation(Path("input.xml")))
         assert not Path(f"/tmp/ipi_{socket_name}").exists()
+
+    def test_socket_of_somebody_else_that_nobody_uses(self, model_file, socket_name, monkeypatch):
+        """/tmp is sticky: only its owner may remove it."""
+        self.write(ffsocket("one", socket_name))
+
+        def refuse(path):
+            raise PermissionError(errno.EPERM, "Operation not permitted")
+
+        with socket.socket(socket.AF_UNIX) as other:
+            other.bind(f"/tmp/ipi_{socket_name}")
+        with monkeypatch.context() as patch:
+            patch.setattr(Path, "unlink", refuse)
+            message = self.invoke("input.xml", "-m", model_file("curl"), *TEMPLATE)
+        os.unlink(f"/tmp/ipi_{socket_name}")
+        assert f"cannot remove /tmp/ipi_{socket_name}, the socket that an i-PI has left" in message
+        assert "another <address> for the forcefield one into input.xml" in message
+
+    def test_port_that_is_none(self, model_file):
+        self.write(ffsocket("one", "127.0.0.1", "inet", port=70000))
+        message = self.invoke("input.xml", "-m", model_file("curl"), *TEMPLATE)
+        assert "127.0.0.1:70000: a port is a number between 1 and 65535" in message
 
     def test_port_that_is_taken(self, model_file):
         with socket.socket() as other:

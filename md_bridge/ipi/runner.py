@@ -112,12 +112,23 @@ def check_folder(simulation: SimulationFile) -> None:
             continue
         file = Path(simulation.sockets_prefix + forcefield.address)
         if file.is_socket() and str(file) not in _open_sockets():
-            file.unlink()  # left by an i-PI that was killed
+            _remove_left_over(file, forcefield.name, simulation.path)
         if file.exists():
             raise EngineError(
                 f"the address {forcefield.address} of the forcefield {forcefield.name} is taken "
                 f"({file}): another i-PI uses it; write another <address> into {simulation.path}"
             )
+
+
+def _remove_left_over(file: Path, forcefield: str, input_file: Path) -> None:
+    """Remove the socket of an i-PI that was killed."""
+    try:
+        file.unlink()
+    except OSError as error:
+        raise EngineError(
+            f"cannot remove {file}, the socket that an i-PI has left behind: {error.strerror}. "
+            f"Write another <address> for the forcefield {forcefield} into {input_file}"
+        ) from error
 
 
 def restart_stamp() -> int:
@@ -278,6 +289,11 @@ def _stop(server: Program, clients: Sequence[Program]) -> None:
 
 def _check_port(host: str, port: int) -> None:
     """Refuse a port that is taken. i-PI itself would say so in a traceback."""
+    if not 0 < port < 65536:
+        raise EngineError(
+            f"i-PI cannot listen on {host}:{port}: a port is a number between 1 and 65535; write "
+            "another <port> into the input"
+        )
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
