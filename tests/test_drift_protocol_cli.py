@@ -1,6 +1,8 @@
 """md-bridge drift --protocol: table, page, JSON and exit status."""
 
+import errno
 import json
+import os
 
 import numpy as np
 import pytest
@@ -144,3 +146,17 @@ def test_table_and_plots_are_complete():
     table = terminal_table(result)
     assert table.row_count == 1
     assert len(table.columns) == 2
+
+
+def test_a_full_disk_does_not_take_the_result_with_it(files, tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("md_bridge.drift.protocols.report.write_report", full)
+    result = invoke(files, tmp_path / "out", "--protocol", "loop")
+    assert result.exit_code == 1
+    message = " ".join(result.output.split())
+    assert "direct" in message.partition("cannot write")[0]
+    assert (
+        f"cannot write into {tmp_path / 'out' / 'loop'}: No space left on device; choose" in message
+    )

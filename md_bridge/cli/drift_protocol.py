@@ -98,6 +98,7 @@ def _run(
     from md_bridge.export.errors import ExportError
 
     try:
+        request.folder.mkdir(parents=True, exist_ok=True)
         if protocol not in _DYNAMICS:
             result: ProtocolResult = runner(protocol)(request, report)
             return result
@@ -112,6 +113,15 @@ def _run(
         return result
     except (RunError, EngineError, ExportError) as error:
         raise click.ClickException(str(error)) from None
+    except OSError as error:
+        raise click.ClickException(_cannot_write(request, error)) from None
+
+
+def _cannot_write(request: Request, error: OSError) -> str:
+    return (
+        f"cannot write into {request.folder}: {error.strerror or error}; choose another folder "
+        "with --out"
+    )
 
 
 def _request(context: click.Context, engine: str) -> tuple[Request, float]:
@@ -203,7 +213,6 @@ def _thermalised(request: Request, equilibration_ps: float, report: Report) -> A
         request.seed,
         lambda done: report("thermalise", done / steps),
     )
-    request.folder.mkdir(parents=True, exist_ok=True)
     write_start(start, request.folder / "start.xyz")
     return start
 
@@ -211,14 +220,19 @@ def _thermalised(request: Request, equilibration_ps: float, report: Report) -> A
 def _tell(result: ProtocolResult, request: Request, as_json: bool) -> None:
     from md_bridge.drift.protocols.report import as_data, terminal_table, write_report
 
-    files = write_report(result, request)
+    # first to the screen: a full disk must not take the result of a long run with it
+    console = Console()
     if as_json:
         content: dict[str, Any] = as_data(result, request)
         click.echo(json.dumps(content, allow_nan=False))
-        return
-    console = Console()
-    console.print(terminal_table(result))
-    console.print()
-    for sentence in result.sentences:
-        console.print(sentence, markup=False, highlight=False)
-    console.print(f"\nPage      {files.page}\nNumbers   {files.summary}", highlight=False)
+    else:
+        console.print(terminal_table(result))
+        console.print()
+        for sentence in result.sentences:
+            console.print(sentence, markup=False, highlight=False)
+    try:
+        files = write_report(result, request)
+    except OSError as error:
+        raise click.ClickException(_cannot_write(request, error)) from None
+    if not as_json:
+        console.print(f"\nPage      {files.page}\nNumbers   {files.summary}", highlight=False)

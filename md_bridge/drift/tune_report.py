@@ -169,8 +169,9 @@ def _resonance(steps: Sequence[StepResult]) -> list[str]:
     long = [trial for trial in best if trial.outer_timestep_fs > RESONANCE_FS]
     return [
         f"The outer step of {trial.outer_timestep_fs:g} fs (M = {trial.multiplicity}) is above "
-        f"{RESONANCE_FS:g} fs, where the correction can resonate with vibrations of hydrogen. In "
-        "this run it did not; a stiffer bond, or another temperature, may change that."
+        f"{RESONANCE_FS:g} fs, where the correction can resonate with vibrations of hydrogen, if "
+        "there is any. In this run it did not; a stiffer bond, or another temperature, may change "
+        "that."
         for trial in long
     ]
 

@@ -219,9 +219,9 @@ def limit_sentences(analysis: Analysis, difference: ForceDifference | None) -> l
     for multiplicity, timestep in resonant:
         sentences.append(
             f"M = {multiplicity} makes an outer step of {multiplicity * timestep:g} fs. From about "
-            f"{RESONANCE_FS:g} fs on, half the period of the fastest vibration (O-H: 9 fs), the "
-            "correction can resonate with that vibration and pump energy into it, however good "
-            "the direct forces are."
+            f"{RESONANCE_FS:g} fs on, half the period of the fastest vibration where there is "
+            "hydrogen (O-H: 9 fs), the correction can resonate with that vibration and pump energy "
+            "into it, however good the direct forces are."
         )
     if analysis.cost_ratio is not None:
         sentences.append(
