@@ -5,20 +5,27 @@ with uncertainty, one without direct forces.
 """
 
 import json
+import os
+import re
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import ase.build
 import ase.io
 import lammps_tools
 import numpy as np
 import pytest
+from ase.md.velocitydistribution import Stationary, thermalize_momenta
 from click.testing import CliRunner
 from ipi.pes.metatomic import MetatomicDriver
 from ipi.utils.units import unit_to_internal
 from metatomic_ase import MetatomicCalculator
 from pet_models import pet_checkpoint, uncertain_pet_checkpoint
 
+from md_bridge.cli.drift import drift
 from md_bridge.cli.info import info
+from md_bridge.cli.ipi_run import ipi_run
+from md_bridge.drift.series import read_csv
 from md_bridge.export import export_file
 from md_bridge.export.check_structures import cluster, lattice
 from md_bridge.export.checks import (
@@ -32,6 +39,8 @@ from md_bridge.export.checks import (
 from md_bridge.export.errors import ExportError
 from md_bridge.export.runner import Runner
 from md_bridge.ipi.driver import MDBridgeDriver
+from md_bridge.ipi.input import write_input
+from md_bridge.ipi.plan import make_plan
 
 ANGSTROM = unit_to_internal("length", "angstrom", 1.0)
 EV = unit_to_internal("energy", "electronvolt", 1.0)
@@ -204,3 +213,59 @@ def test_mtt_export_and_ours_agree_in_all_hosts(tmp_path):
         for mtt, ours in (ase_results, lammps_results, ipi_results):
             for a, b in zip(mtt, ours, strict=True):
                 np.testing.assert_allclose(a, b, rtol=1e-6, atol=1e-9)
+
+
+@pytest.fixture(scope="module")
+def variants(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("variants")
+    return KINDS["variants"], export_file(
+        KINDS["variants"].make(folder / "m.ckpt"), folder / "m.pt"
+    )
+
+
+def moving_water(path):
+    """A start with velocities; its kinetic energy, eV."""
+    atoms = water()
+    thermalize_momenta(atoms, temperature_K=50, rng=np.random.default_rng(0))
+    Stationary(atoms)
+    ase.io.write(path, atoms)
+    return atoms.get_kinetic_energy()
+
+
+@pytest.mark.parametrize("engine", ["lammps", "ipi"])
+def test_drift_of_a_variant(variants, tmp_path, engine):
+    kinetic = moving_water(tmp_path / "start.xyz")
+    options = ["--forces", "conservative,direct,mts:2", "--ps", "0.004", "--timestep", "0.2"]
+    options += ["--keep-velocities", "--engine", engine, "--out", str(tmp_path / "out")]
+    command = [str(variants[1]), str(tmp_path / "start.xyz"), *options]
+    missing = CliRunner().invoke(drift, command)
+    assert missing.exit_code == 1
+    assert "energy/scan" in missing.output
+    done = CliRunner().invoke(drift, [*command, "--variant", "scan"])
+    assert done.exit_code == 3, done.output  # too short to tell
+    expected = reference(variants, direct=False)[0] + kinetic
+    series = sorted((tmp_path / "out" / "series").glob("*.csv"))
+    assert len(series) == 3
+    for path in series:
+        assert read_csv(path).conserved_energy[0] == pytest.approx(expected, abs=2e-4)
+
+
+def test_ipi_runs_a_variant(variants, tmp_path, monkeypatch):
+    """Over sockets, so that the client must know it as well."""
+    monkeypatch.chdir(tmp_path)
+    moving_water(tmp_path / "start.xyz")
+    plan = make_plan(forces="mts:2", steps=1, stride=1, temperature=50, variant="scan")
+    write_input(Path("direct.xml"), Path("start.xyz"), variants[1], plan)
+    assert Path("direct.xml").read_text().count("variant: scan") == 2
+    options = ["--model", str(variants[1]), "--forces", "mts:2", "--steps", "1", "--stride", "1"]
+    options += ["--transport", "unix", "--address", f"variant-{os.getpid()}", "--variant", "scan"]
+    done = CliRunner().invoke(ipi_run, ["start.xyz", *options, "--threads", "1"])
+    assert done.exit_code == 0, done.output
+    heading, *rows = Path("input.out").read_text().splitlines()
+    column = next(
+        int(re.search(r"column +(\d+)", line)[1])
+        for line in [heading, *rows]
+        if line.startswith("#") and "potential" in line
+    )
+    energy = float(next(row for row in rows if not row.startswith("#")).split()[column - 1])
+    assert energy == pytest.approx(reference(variants, direct=False)[0], abs=2e-4)

@@ -75,6 +75,7 @@ Exit status:
     help="Run from START as it is, with its velocities (but for those of the centre of mass): one "
     "replica, no thermostat.",
 )
+@click.option("--variant", default="", help="Of the model's outputs, where it has several.")
 @click.option(
     "--tolerance", default=0.1, show_default=True, help="Drift that conserves, meV/atom/ps."
 )
@@ -103,6 +104,7 @@ def drift(
     replicas: int,
     equilibrate: float,
     keep_velocities: bool,
+    variant: str,
     tolerance: float,
     seed: int,
     out: Path,
@@ -158,8 +160,9 @@ def drift(
             equilibrate,
             seed,
             keep_velocities,
+            variant,
         )
-        require_forces(model, (kind for kind, _ in kinds))
+        require_forces(model, (kind for kind, _ in kinds), variant)
         campaign = Campaign(plan, out, from_scratch)
     except (ValueError, CampaignError) as error:
         raise click.UsageError(str(error)) from None

@@ -14,13 +14,15 @@ NOT_CONSERVED = 3
 """Exit status where something drifts, or cannot be told."""
 
 
-def require_forces(model: Path, kinds: Iterable[str]) -> None:
+def require_forces(model: Path, kinds: Iterable[str], variant: str) -> None:
     """Refuse at once a model that cannot give the forces that are asked for.
 
     :param kinds: ``conservative``, ``direct`` or ``mts``
+    :param variant: of the model's outputs
     :raises EngineError: it cannot be loaded, or lacks an output
     """
     from md_bridge.engine import Engine, Wanted
 
     direct = any(kind != "conservative" for kind in kinds)
-    Engine(model).require(Wanted(conservative_forces=True, direct_forces=direct))
+    engine = Engine(model, variant=variant)
+    engine.require(Wanted(conservative_forces=True, direct_forces=direct))

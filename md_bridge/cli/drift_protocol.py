@@ -102,7 +102,7 @@ def _run(
         if protocol not in _DYNAMICS:
             result: ProtocolResult = runner(protocol)(request, report)
             return result
-        require_forces(request.model, (kind for kind, _ in request.forces))
+        require_forces(request.model, (kind for kind, _ in request.forces), request.variant)
         start = _thermalised(
             request, equilibration_ps, lambda what, share: report(what, _START_SHARE * share)
         )
@@ -171,6 +171,7 @@ def _request(context: click.Context, engine: str) -> tuple[Request, float]:
         temperature=plan.temperature_k,
         seed=plan.seed,
         threads=choose_threads(0, 1),
+        variant=str(options["variant"]),
     )
     return request, plan.equilibration_ps
 
@@ -206,7 +207,7 @@ def _thermalised(request: Request, equilibration_ps: float, report: Report) -> A
     steps = round(1000 * equilibration_ps / request.timestep_fs)
     start = thermalise(
         request.start,
-        MDBridgeCalculator(request.model),
+        MDBridgeCalculator(request.model, variant=request.variant),
         request.temperature,
         request.timestep_fs,
         steps,

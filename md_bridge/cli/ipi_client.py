@@ -33,7 +33,7 @@ import click
     "answers all.",
 )
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
-@click.option("--variant", default="", help="Variant of the model's outputs.")
+@click.option("-V", "--variant", default="", help="Variant of the model's outputs.")
 @click.option("--direct-variant", default="", help="Variant of the direct forces, if another one.")
 @click.option("--uncertainty-variant", default="", help="Variant of the uncertainty, likewise.")
 @click.option("--extensions", default="", help="Directory of compiled TorchScript extensions.")

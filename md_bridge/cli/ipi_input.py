@@ -58,8 +58,9 @@ def ipi_input(start: Path, model: Path, out: Path, overwrite: bool, **options: A
         return
     services = " ".join(f"--serve {service(plan, kind)}" for kind in plan.kinds)
     model_there, start_there = relative(model, out), relative(written.start, out)
-    click.echo(f"  md-bridge ipi-run {out.name} --model {model_there}")
+    variant = f" --variant {plan.variant}" if plan.variant else ""
+    click.echo(f"  md-bridge ipi-run {out.name} --model {model_there}{variant}")
     click.echo(
         f"  i-pi {out.name} & md-bridge ipi-client {model_there} --template {start_there} "
-        f"{services}"
+        f"{services}{variant}"
     )

@@ -70,6 +70,7 @@ _OPTIONS = (
         "checkpoints a hundred times.  [default: 10]",
     ),
     click.option("--seed", type=click.IntRange(min=0), help="Of all random numbers.  [default: 1]"),
+    click.option("-V", "--variant", help="Of the model's outputs, where it has several."),
 )
 NAMES = (
     "forces",
@@ -88,6 +89,7 @@ NAMES = (
     "clients",
     "stride",
     "seed",
+    "variant",
 )
 
 

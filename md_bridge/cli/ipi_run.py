@@ -94,7 +94,7 @@ def ipi_run(
             is_start = not is_simulation(input_file)
             if is_start:
                 input_file = _write(input_file, model, out, overwrite, options)
-            elif set(given(options)) - {"clients"} or out:
+            elif set(given(options)) - {"clients", "variant"} or out:
                 raise click.UsageError(
                     f"{input_file} is an input already: options from --forces on, and --out, are "
                     "for a start such as start.xyz"
@@ -104,12 +104,16 @@ def ipi_run(
                 for_clients = {"--template": template, "--serve": served, "--threads": threads}
                 for_clients |= {"--clients": options["clients"]}
                 for_clients |= {"--device": device != "auto"}
-                for_clients |= {} if is_start else {"--model": model}
+                for_clients |= (
+                    {} if is_start else {"--model": model, "--variant": options["variant"]}
+                )
                 _refuse_for_clients(simulation, for_clients)
             folder = stack.enter_context(tempfile.TemporaryDirectory())
             commands = _client_commands(
                 simulation, model, served, template, device, options["clients"] or 1, Path(folder)
             )
+            if options["variant"]:
+                commands = [[*command, "--variant", options["variant"]] for command in commands]
             threads_each = _threads(threads, len(commands))
             _run(simulation, commands, threads_each, as_json)
         except EngineError as error:

@@ -93,6 +93,7 @@ Exit status:
 @click.option(
     "--seed", default=1, show_default=True, type=click.IntRange(min=1), help="Of the starts."
 )
+@click.option("--variant", default="", help="Of the model's outputs, where it has several.")
 @click.option(
     "--out",
     default="md-bridge-tune",
@@ -169,6 +170,7 @@ def _request(
             equilibration_ps=options["equilibrate"],
             seed=options["seed"],
             worth=options["worth"],
+            variant=options["variant"],
         )
     except ValueError as error:
         raise click.UsageError(str(error)) from None
@@ -177,7 +179,7 @@ def _request(
     except ValueError as error:
         raise click.UsageError(str(error)) from None
     try:
-        require_forces(model, ["conservative", "mts"])
+        require_forces(model, ["conservative", "mts"], options["variant"])
     except EngineError as error:
         raise click.ClickException(str(error)) from None
     return request

@@ -47,6 +47,7 @@ _COMMON = (
     "equilibration_ps",
     "seed",
     "keep_velocities",
+    "variant",
 )
 
 
@@ -193,7 +194,7 @@ class Campaign:
             set_threads(threads)
             return thermalise(
                 self.structure,
-                MDBridgeCalculator(plan.model),
+                MDBridgeCalculator(plan.model, variant=plan.variant),
                 plan.temperature_k,
                 plan.timestep_fs,
                 plan.equilibration_steps,
@@ -290,6 +291,7 @@ def _settings(plan: CampaignPlan) -> dict[str, Any]:
         "equilibration_ps": plan.equilibration_ps,
         "seed": plan.seed,
         "keep_velocities": plan.keep_velocities,
+        "variant": plan.variant,
     }
 
 

@@ -17,7 +17,7 @@ def describe_campaign(campaign: Campaign) -> RunSettings:
 
     plan = campaign.plan
     return RunSettings(
-        model=describe_model(plan.model),
+        model=describe_model(plan.model, plan.variant),
         system=describe_system(campaign.structure),
         atom_count=len(campaign.structure),
         timestep_fs=plan.timestep_fs,

@@ -43,6 +43,8 @@ class NveRun(Method):
     """Number of the start, from 1, where there are several."""
     seed: int | None = None
     """Of the thermostat that made the start."""
+    variant: str = ""
+    """Of the model's outputs."""
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -113,6 +113,7 @@ def lammps_input(
     elements = sorted(set(start.get_chemical_symbols()))
     # LAMMPS asks every run for a pressure at its first step, and not every model has direct stress
     keyword = " forces direct virial conservative" if run.forces == "direct" else ""
+    keyword += f" variant {run.variant}" if run.variant else ""
     lines = [
         f"# {thermostat.label if thermostat else 'NVE'}, {run.label}",
         "units metal",

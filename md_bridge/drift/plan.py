@@ -42,6 +42,8 @@ class CampaignPlan:
     seed: int = 1
     keep_velocities: bool = False
     """Run from the start as it is: one replica, no equilibration."""
+    variant: str = ""
+    """Of the model's outputs."""
 
     def __post_init__(self) -> None:
         for option, value in (
@@ -87,6 +89,7 @@ class CampaignPlan:
                 round(self.length_ps * 1000 / method.outer_timestep_fs),
                 replica,
                 self.replica_seed(replica),
+                self.variant,
             )
             for replica in range(1, self.replicas + 1)
             for method in self.methods

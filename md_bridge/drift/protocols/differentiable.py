@@ -29,10 +29,12 @@ class DifferentiableForces:
     :raises ExportError: the model has no forces of this kind
     """
 
-    def __init__(self, model: str | os.PathLike[str], atoms: Atoms, kind: str) -> None:
+    def __init__(
+        self, model: str | os.PathLike[str], atoms: Atoms, kind: str, variant: str = ""
+    ) -> None:
         self.atoms = atoms
         self.kind = kind
-        self._runner = _double_if_possible(model, atoms)
+        self._runner = _double_if_possible(model, atoms, variant or None)
         if kind == "direct" and self._runner.force_output is None:
             known = ", ".join(self._runner.capabilities.outputs)
             raise ExportError(
@@ -110,10 +112,10 @@ class DifferentiableForces:
             return positions, forces - forces.mean(dim=0, keepdim=True)
 
 
-def _double_if_possible(model: str | os.PathLike[str], atoms: Atoms) -> Runner:
-    runner = Runner(model, double=True)
+def _double_if_possible(model: str | os.PathLike[str], atoms: Atoms, variant: str | None) -> Runner:
+    runner = Runner(model, double=True, variant=variant)
     try:
         runner.evaluate([atoms], conservative=False)
     except RuntimeError:  # a constant of the model is in single precision
-        return Runner(model)
+        return Runner(model, variant=variant)
     return runner

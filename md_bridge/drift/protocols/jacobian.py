@@ -203,7 +203,7 @@ def run(request: Request, progress: Progress, exact_atoms: int = EXACT_ATOMS) ->
 
     torch.set_num_threads(request.threads)
     atoms = request.start
-    direct = DifferentiableForces(request.model, atoms, "direct")
+    direct = DifferentiableForces(request.model, atoms, "direct", request.variant)
     exact = len(atoms) <= exact_atoms
     if exact:
         jacobian = full_jacobian(direct, _part_of(progress, 0.0, 0.8, "direct forces"))
@@ -215,7 +215,7 @@ def run(request: Request, progress: Progress, exact_atoms: int = EXACT_ATOMS) ->
         whole = probed_asymmetry(jv, jtv)
         step = _part_of(progress, 0.3, 0.8, "single atoms")
         blocks = probe_blocks(direct, ATOM_PROBES, request.seed + 1, step)
-    conservative = DifferentiableForces(request.model, atoms, "conservative")
+    conservative = DifferentiableForces(request.model, atoms, "conservative", request.variant)
     vectors = random_signs(_PROBES_OF_HESSIAN, conservative.size, request.seed)
     check = _part_of(progress, 0.8, 1.0, "conservative forces")
     jv, jtv, error = probe(conservative, vectors, check)

@@ -108,7 +108,7 @@ def evaluate_path(request: Request, path: ClosedPath) -> PathResult:
     from md_bridge.engine import Engine, set_threads, structure_from_ase
 
     set_threads(request.threads)
-    engine = Engine(request.model, remove_net_force=not path.whole)
+    engine = Engine(request.model, variant=request.variant, remove_net_force=not path.whole)
     strain = path.kind == "strain"
     has_direct = _has_direct(engine, strain)
     quantities = ("conservative", "direct") if has_direct else ("conservative",)

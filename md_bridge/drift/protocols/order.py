@@ -156,7 +156,7 @@ def run(request: Request, progress: Progress) -> ProtocolResult:
     """
     from md_bridge.drift.hosts import run_nve
 
-    runs = {method: _planned(method, request.length_ps) for method in request.methods}
+    runs = {method: _planned(request, method) for method in request.methods}
     total = sum(
         one.outer_steps * (one.multiplicity or 1) for group in runs.values() for one in group
     )
@@ -181,9 +181,9 @@ def run(request: Request, progress: Progress) -> ProtocolResult:
     return _result(request, fits)
 
 
-def _planned(method: Method, length_ps: float) -> list[NveRun]:
+def _planned(request: Request, method: Method) -> list[NveRun]:
     """Runs of one length: whole numbers of the largest outer step."""
-    longest = max(1, round(1000 * length_ps / method.outer_timestep_fs))
+    longest = max(1, round(1000 * request.length_ps / method.outer_timestep_fs))
     return [
         NveRun(
             method.engine,
@@ -191,6 +191,7 @@ def _planned(method: Method, length_ps: float) -> list[NveRun]:
             method.multiplicity,
             method.timestep_fs / divisor,
             longest * divisor,
+            variant=request.variant,
         )
         for divisor in DIVISORS
     ]

@@ -58,7 +58,7 @@ def settings_rows(request: Request) -> list[tuple[str, str]]:
     """What was tested, and where."""
     found = surroundings()
     return [
-        ("model", describe_model(request.model)),
+        ("model", describe_model(request.model, request.variant)),
         ("system", _system(request)),
         ("inner step", f"{request.timestep_fs:g} fs"),
         ("length", f"{request.length_ps:g} ps"),

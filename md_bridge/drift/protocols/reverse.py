@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 from types import ModuleType
+from typing import TYPE_CHECKING
 
 import ase.io
 import numpy as np
@@ -28,6 +29,9 @@ from md_bridge.drift.explosion import LAST_FRAME, Explosion, explosion_in
 from md_bridge.drift.method import Method
 from md_bridge.drift.nve import LineCounter, NveRun, RunError, console_script, watch
 from md_bridge.drift.protocols.base import Curve, Plot, Progress, ProtocolResult, Request, Row
+
+if TYPE_CHECKING:
+    from md_bridge.engine import Engine
 
 Array = NDArray[np.float64]
 Share = Callable[[float], None]
@@ -135,11 +139,10 @@ def expected_round_off(
     return np.asarray(np.hypot(walk, rounding))
 
 
-def force_noise(model: Path, atoms: Atoms, direct: bool, seed: int = 1) -> float:
+def force_noise(engine: Engine, atoms: Atoms, direct: bool, seed: int = 1) -> float:
     """Rms round-off of a force component (eV/Å): how much it changes when all atoms are shifted."""
-    from md_bridge.engine import Engine, structure_from_ase
+    from md_bridge.engine import structure_from_ase
 
-    engine = Engine(model)
     random = np.random.default_rng(seed)
     found = []
     for _ in range(_SHIFTS):
@@ -201,7 +204,7 @@ def _host(request: Request) -> ModuleType:
 def return_path(request: Request, method: Method, progress: Share) -> ReturnPath:
     """One run there and back in the engine that was asked for."""
     interval = max(1, round(1000 * request.length_ps / method.outer_timestep_fs / FRAMES))
-    one = NveRun(*method.description, interval * FRAMES)
+    one = NveRun(*method.description, interval * FRAMES, variant=request.variant)
     folder = _folder(request, method)
     folder.mkdir(parents=True, exist_ok=True)
     travel = _in_ipi if request.engine == "i-pi" else _in_lammps
@@ -209,8 +212,11 @@ def return_path(request: Request, method: Method, progress: Share) -> ReturnPath
     rms, largest = distances(forward, backward)
     # frame k of FRAMES is the start of a run of FRAMES - k intervals; the last is the turn itself
     turns = interval * np.arange(1, FRAMES + 1)
+    from md_bridge.engine import Engine
+
+    engine = Engine(request.model, variant=request.variant)
     noise = [
-        force_noise(request.model, request.start, direct)
+        force_noise(engine, request.start, direct)
         for direct in {"conservative": (False,), "direct": (True,)}.get(one.forces, (False, True))
     ]
     multiplicity = one.multiplicity or 1

@@ -115,7 +115,7 @@ def run(
     records: list[tuple[Thermostat, RunRecord]] = []
     for index, (thermostat, method) in enumerate(plan):
         steps = max(1, round(1000 * request.length_ps / method.outer_timestep_fs))
-        one = NveRun(*method.description, steps)
+        one = NveRun(*method.description, steps, variant=request.variant)
 
         def report(
             done: int, one: NveRun = one, label: str = thermostat.label, i: int = index
