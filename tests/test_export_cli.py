@@ -419,6 +419,37 @@ def test_evaluate_finds_known_errors(folder):
     assert "meV/atom" in run(evaluate, "m.pt", "test.xyz").output
 
 
+def test_evaluate_tells_elements_apart(folder):
+    """Forces on krypton are wrong by 50 meV/Å along x, those on argon are right."""
+    calculator = MetatomicCalculator(models.lennard_jones_mixture().export("m.pt"))
+    atoms = argon_crystal(1)
+    krypton = np.arange(len(atoms)) % 3 == 0
+    atoms.numbers[krypton] = 36
+    atoms.calc = calculator
+    energy, forces = atoms.get_potential_energy(), atoms.get_forces()
+    forces[krypton, 0] += 0.05
+    atoms.calc = SinglePointCalculator(atoms, energy=energy, forces=forces)
+    ase.io.write("test.xyz", atoms)
+    rows = json.loads(run(evaluate, "m.pt", "test.xyz", "--json").stdout)["errors"]
+    errors = {row["of"]: row["rmse"] for row in rows if row["quantity"] == "conservative force"}
+    assert errors["Ar"] < 1e-3
+    assert errors["Kr"] == pytest.approx(50 / np.sqrt(3), rel=1e-4)
+    assert errors["all"] == pytest.approx(50 * np.sqrt(krypton.mean() / 3), rel=1e-4)
+
+
+def test_evaluate_with_nothing_to_compare(folder):
+    """A cluster that is labelled with a stress only, which it cannot have."""
+    models.lennard_jones().export("m.pt")
+    atoms = argon_crystal(1)
+    atoms.pbc = False
+    atoms.calc = SinglePointCalculator(atoms, stress=np.zeros(6))
+    ase.io.write("test.traj", atoms)
+    for options in ([], ["--plot", "p.png"]):
+        result = run(evaluate, "m.pt", "test.traj", *options)
+        assert result.exit_code == 1
+        assert "no label" in message(result)
+
+
 def test_evaluate_with_other_names_and_mixed_boundaries(folder):
     calculator = MetatomicCalculator(models.lennard_jones().export("m.pt"))
     crystal, cluster = argon_crystal(1), argon_crystal(2)

@@ -108,6 +108,11 @@ def evaluate(
             )
             for sample in several
         ]
+        if not samples:
+            raise ExportError(
+                f"'{labelled}' has no label that can be compared: a stress needs a structure that "
+                "is periodic in all directions"
+            )
     except (ExportError, EngineError) as error:
         raise click.ClickException(str(error)) from None
     rows = error_table(samples)
