@@ -18,11 +18,13 @@ Kicks do know of each other: what varies slowly along the trajectory is integrat
 Δ² (their sum is a trapezoidal rule), and only the part that oscillates as fast as the kicks come
 is left as heat. How large that part is depends on the vibrations and has no formula. It is taken as
 η = 0.25 (Δ/τ)^2.65, which reproduces MD Bridge's bundled water model (27 molecules, 300 K, τ = 7.7
-fs, force difference 33 meV/Å rms): drift Q η = 0.08 meV/atom/ps for Δ = 2 fs and 1.0 for 4 fs.
+fs, force difference 33 meV/Å rms) in runs of 0.5 ps: drift Q η = 0.08 meV/atom/ps for Δ = 2 fs and
+1.0 for 4 fs.
 
-Two numbers of one system are a thin basis: for a direct head with 2.5 times the force difference,
-the drift measured is up to six times smaller than what this says. So it is a first guess, for a
-run that measures.
+Two numbers of one system are a thin basis, and on the safe side: over 10 ps the drift at 2 fs is
+not to be told from zero (docs/energy-drift.md), and for a direct head with 2.5 times the force
+difference it is up to six times smaller than what this says. So it is a first guess, for a run that
+measures.
 """
 
 from __future__ import annotations
