@@ -7,7 +7,7 @@ import pytest
 from ase.build import bulk
 from ase.md.velocitydistribution import Stationary, thermalize_momenta
 
-from md_bridge.drift.explosion import explosion_in
+from md_bridge.drift.explosion import explosion_in, sound_rows
 from md_bridge.drift.nve import NveRun, RunError
 from md_bridge.drift.nve_ipi import run_ipi_nve
 from md_bridge.drift.nve_lammps import run_lammps_nve
@@ -35,6 +35,19 @@ def test_a_step_far_too_long_explodes(model_file, argon, tmp_path):
     last = ase.io.read(tmp_path / "last-good.xyz")
     assert last.get_chemical_symbols() == argon.get_chemical_symbols()
     assert np.isfinite(last.positions).all()
+
+
+def test_heat_without_end_is_an_explosion():
+    """Direct forces alone may go on for ever, at millions of kelvin."""
+    rows = np.array([[0, 0.0, 1.0], [8, 0.1, 2.0], [16, 0.2, 900.0], [24, 0.3, np.nan]])
+    kept, explosion = sound_rows(rows, np.array([300.0, 3000.0, 2e5, np.nan]), None)
+    assert len(kept) == 2
+    assert explosion.sentence(0.5) == (
+        "exploded at step 16 (0.008 ps): the temperature passed 100000 K"
+    )
+    kept, explosion = sound_rows(rows, np.array([300.0, 3000.0, 9e4, np.nan]), None)
+    assert len(kept) == 3
+    assert "not finite" in explosion.reason
 
 
 @pytest.fixture(scope="module")

@@ -224,7 +224,14 @@ def test_not_a_number_ends_the_series(lammps_log, tmp_path):
     log = with_log(lammps_log(METAL + NVE), tmp_path, r"^( +200 +\S+ +)\S+", r"\1nan")
     series = read_series(log)
     assert series.time_ps[-1] == pytest.approx(190 * 0.002)
-    assert series.exploded == "energy or temperature is not a finite number at step 200"
+    assert series.exploded == "energy or temperature is not finite at step 200"
+
+
+def test_a_temperature_without_molecules_ends_the_series(lammps_log, tmp_path):
+    log = with_log(lammps_log(METAL + NVE), tmp_path, r"^( +200 +)\S+", r"\g<1>2e5")
+    series = read_series(log)
+    assert series.time_ps[-1] == pytest.approx(190 * 0.002)
+    assert series.exploded == "the temperature passed 100000 K at step 200"
 
 
 @pytest.fixture(scope="module")

@@ -12,6 +12,8 @@ from ase import Atoms
 from numpy.typing import NDArray
 
 LAST_FRAME = "last-good.xyz"
+HOTTEST_K = 1e5
+"""Above this temperature nothing is left of what was simulated, whatever it was."""
 
 # What the hosts and this package say when the dynamics, and not a program, has gone wrong.
 _WORDS = re.compile(
@@ -57,19 +59,34 @@ def explosion_in(output: Path) -> Explosion | None:
     return None
 
 
-def finite_rows(
-    rows: NDArray[np.float64], explosion: Explosion | None
+def too_hot(temperature_k: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Which samples are above :data:`HOTTEST_K`; none if the first is: then that is the plan."""
+    planned = bool(len(temperature_k)) and bool(temperature_k[0] > HOTTEST_K)
+    return (temperature_k > HOTTEST_K) & (not planned)
+
+
+def ending(temperature_k: float) -> str:
+    """What is wrong with the first bad sample of a series."""
+    if temperature_k > HOTTEST_K:
+        return f"the temperature passed {HOTTEST_K:.0f} K"
+    return "energy or temperature is not finite"
+
+
+def sound_rows(
+    rows: NDArray[np.float64], temperature_k: NDArray[np.float64], explosion: Explosion | None
 ) -> tuple[NDArray[np.float64], Explosion | None]:
-    """The rows before the first that is not finite, and the explosion that such a row is.
+    """The rows before the first that is not finite or too hot, and the explosion that it is.
 
     :param rows: shape (n, columns), the outer step in the first
+    :param temperature_k: shape (n,)
     """
-    bad = np.flatnonzero(~np.isfinite(rows).all(axis=1))
+    hot = too_hot(temperature_k)
+    bad = np.flatnonzero(~np.isfinite(rows).all(axis=1) | hot)
     if bad.size:
         first = int(bad[0])
         step = int(rows[first, 0]) if np.isfinite(rows[first, 0]) else None
-        if explosion is None:
-            explosion = Explosion("energy or temperature is not finite", step)
+        if explosion is None or hot[first]:
+            explosion = Explosion(ending(temperature_k[first]), step)
         rows = rows[:first]
     if explosion is not None and explosion.step is None and len(rows):
         explosion = Explosion(explosion.reason, int(rows[-1, 0]))

@@ -14,7 +14,7 @@ from ipi.utils.units import unit_to_internal
 from numpy.typing import NDArray
 
 from md_bridge._templates import templates
-from md_bridge.drift.explosion import Explosion, explosion_in, finite_rows, write_last_frame
+from md_bridge.drift.explosion import Explosion, explosion_in, sound_rows, write_last_frame
 from md_bridge.drift.nve import (
     LineCounter,
     NveRun,
@@ -140,17 +140,18 @@ def read_properties(
             f"{len(step_times)}"
         )
     numbered: NDArray[np.float64] = np.column_stack([np.arange(len(rows)), rows.reshape(-1, width)])
-    numbered, explosion = finite_rows(numbered, explosion)
-    _, time, conserved, kinetic, *by_element = numbered.T
     masses = start.get_masses()
     # i-PI's own `temperature` counts the resting centre of mass as three degrees of freedom
+    kelvin = 2 / degrees_of_freedom(masses, np.full(len(start), True)) / kB
+    numbered, explosion = sound_rows(numbered, kelvin * numbered[:, 3], explosion)
+    _, time, conserved, kinetic, *by_element = numbered.T
     return RunRecord(
         *run.description,
         len(start),
         sum(step_times),
         time,
         conserved,
-        2 * kinetic / degrees_of_freedom(masses, np.full(len(start), True)) / kB,
+        kelvin * kinetic,
         element_temperatures={
             element: 2 * energy / degrees_of_freedom(masses, symbols == element) / kB
             for element, energy in zip(elements, by_element, strict=True)

@@ -11,7 +11,7 @@ from ase import Atoms
 from ase.io.lammpsdata import write_lammps_data
 from numpy.typing import NDArray
 
-from md_bridge.drift.explosion import Explosion, explosion_in, finite_rows, write_last_frame
+from md_bridge.drift.explosion import Explosion, explosion_in, sound_rows, write_last_frame
 from md_bridge.drift.nve import (
     LineCounter,
     NveRun,
@@ -167,7 +167,7 @@ def read_log(log: Path, run: NveRun, start: Atoms, explosion: Explosion | None =
             f"found {len(lines)} lines and {'a' if loop else 'no'} loop time"
         )
     rows: NDArray[np.float64] = np.array(lines, dtype=np.float64).reshape(-1, width)
-    rows, explosion = finite_rows(rows, explosion)
+    rows, explosion = sound_rows(rows, rows[:, _THERMO.index("temp")], explosion)
     _, time, energy, temperature, *by_element = rows.T
     return RunRecord(
         *run.description,

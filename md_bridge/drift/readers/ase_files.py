@@ -14,9 +14,9 @@ from md_bridge.drift.readers.base import (
     EnergySeries,
     ReadError,
     ReadOptions,
-    finite_part,
     last_digit,
     nearest,
+    sound_part,
     strictly_later,
 )
 
@@ -46,7 +46,7 @@ def read_ase_trajectory(trajectory: str | Path, options: ReadOptions | None = No
     scale = atom_count / max(atom_count - 1, 1)
     temperature = np.array([atoms.get_temperature() for atoms in frames]) * scale
     time = _regular_times(len(frames), timestep_fs, interval)
-    count, bad = finite_part(time, energy, temperature)
+    count, bad = sound_part(time, energy, temperature)
     return EnergySeries(
         label=trajectory.name,
         source=trajectory,
@@ -56,7 +56,7 @@ def read_ase_trajectory(trajectory: str | Path, options: ReadOptions | None = No
         conserved_energy=energy[:count],
         temperature=temperature[:count],
         timestep_fs=timestep_fs,
-        exploded=None if bad is None else f"the energy is not finite at frame {count} ({bad:g} ps)",
+        exploded=None if bad is None else f"{bad} at frame {count} ({time[count]:g} ps)",
         kinetic_energy=kinetic[:count],
         potential_energy=potential[:count],
         notes=(
@@ -86,7 +86,7 @@ def read_ase_log(log: str | Path, options: ReadOptions | None = None) -> EnergyS
     per_atom = options.atoms if "/N" in name else 1
     energy = table[name] * per_atom
     time = _log_times(log, table, options)
-    count, bad = finite_part(time, energy, table["T[K]"])
+    count, bad = sound_part(time, energy, table["T[K]"])
     strictly_later(
         time[:count],
         log,
@@ -102,7 +102,7 @@ def read_ase_log(log: str | Path, options: ReadOptions | None = None) -> EnergyS
         temperature=table["T[K]"][:count] * options.atoms / max(options.atoms - 1, 1),
         resolution=last_digit(row[columns.index(name)] for row in rows) * per_atom,
         timestep_fs=options.timestep_fs,
-        exploded=None if bad is None else f"the energy is not finite at {bad:g} ps",
+        exploded=None if bad is None else f"{bad} at {time[count]:g} ps",
         notes=(f"{len(rows)} samples; H is {name}",),
     )
 

@@ -12,6 +12,7 @@ import numpy as np
 from ase.units import kB
 from numpy.typing import NDArray
 
+from md_bridge.drift.explosion import ending, too_hot
 from md_bridge.drift.series import RunRecord
 from md_bridge.drift.statistics import DEFAULT_TOLERANCE, DriftStatistics, drift_statistics
 
@@ -193,17 +194,15 @@ def nearest(name: str, known: Sequence[str]) -> str:
     return f" (did you mean {by_lower[close[0]]}?)" if close else ""
 
 
-def finite_part(
-    time: NDArray[np.float64], *columns: NDArray[np.float64]
-) -> tuple[int, float | None]:
-    """Number of leading samples in which everything is finite, and the time of the first other."""
-    good = np.isfinite(time)
-    for column in columns:
-        good &= np.isfinite(column)
-    bad = np.flatnonzero(~good)
+def sound_part(
+    time: NDArray[np.float64], energy: NDArray[np.float64], temperature: NDArray[np.float64]
+) -> tuple[int, str | None]:
+    """Number of samples before the first that is not finite or too hot, and what that one is."""
+    good = np.isfinite(time) & np.isfinite(energy) & np.isfinite(temperature)
+    bad = np.flatnonzero(~good | too_hot(temperature))
     if not bad.size:
         return len(time), None
-    return int(bad[0]), float(time[bad[0]])
+    return int(bad[0]), ending(temperature[bad[0]])
 
 
 def strictly_later(time: NDArray[np.float64], source: Path, advice: str) -> None:

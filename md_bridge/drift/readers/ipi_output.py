@@ -15,11 +15,11 @@ from md_bridge.drift.readers.base import (
     EnergySeries,
     ReadError,
     ReadOptions,
-    finite_part,
     kinetic_energy,
     kinetic_temperature,
     last_digit,
     nearest,
+    sound_part,
     strictly_later,
 )
 
@@ -65,7 +65,7 @@ def read_ipi_output(output: str | Path, options: ReadOptions | None = None) -> E
     if kinetic is None:
         kinetic = kinetic_energy(temperature, atom_count)
     potential = _energy(output, columns, table, "potential")
-    count, bad = finite_part(time, energy, temperature)
+    count, bad = sound_part(time, energy, temperature)
     strictly_later(
         time[:count],
         output,
@@ -82,7 +82,7 @@ def read_ipi_output(output: str | Path, options: ReadOptions | None = None) -> E
         conserved_energy=energy[:count],
         temperature=temperature[:count],
         resolution=last_digit(row[column.index] for row in rows) * unit,
-        exploded=None if bad is None else f"energy or temperature is not finite at {bad:g} ps",
+        exploded=None if bad is None else f"{bad} at {time[count]:g} ps",
         kinetic_energy=kinetic[:count],
         potential_energy=None if potential is None else potential[:count],
         notes=(f"{len(rows)} samples; H is {column.label}",),

@@ -14,11 +14,11 @@ from md_bridge.drift.readers.base import (
     EnergySeries,
     ReadError,
     ReadOptions,
-    finite_part,
     kinetic_energy,
     kinetic_temperature,
     last_digit,
     nearest,
+    sound_part,
     strictly_later,
 )
 from md_bridge.drift.readers.lammps_thermo import ThermoRun, thermo_runs
@@ -89,7 +89,7 @@ def read_lammps_log(log: str | Path, options: ReadOptions | None = None) -> Ener
         else kinetic_energy(temperature, atom_count)
     )
     potential = table["PotEng"] * units.energy * per_atom if "PotEng" in table else None
-    count, _ = finite_part(time, energy, temperature)
+    count, bad = sound_part(time, energy, temperature)
     notes = [f"run {number} of the log: {run.describe()}; H is {name}"]
     if run.error is not None:
         notes.append(f"LAMMPS stopped in this run: {run.error}")
@@ -108,7 +108,7 @@ def read_lammps_log(log: str | Path, options: ReadOptions | None = None) -> Ener
         resolution=resolution * scale,
         timestep_fs=timestep,
         wall_s=run.wall_s,
-        exploded=_explosion(run, table, count),
+        exploded=_explosion(run, table, count, bad),
         kinetic_energy=kinetic[:count],
         potential_energy=None if potential is None else potential[:count],
         notes=tuple(notes),
@@ -275,10 +275,12 @@ def _temperature(
     )
 
 
-def _explosion(run: ThermoRun, table: dict[str, NDArray[np.float64]], count: int) -> str | None:
-    if count < len(run.rows):
+def _explosion(
+    run: ThermoRun, table: dict[str, NDArray[np.float64]], count: int, bad: str | None
+) -> str | None:
+    if bad is not None:
         step = f"step {table['Step'][count]:.0f}" if "Step" in table else f"sample {count + 1}"
-        return f"energy or temperature is not a finite number at {step}"
+        return f"{bad} at {step}"
     if run.error is not None and tells_of_explosion(run.error):
         return f"LAMMPS stopped: {run.error}"
     return None
