@@ -1,7 +1,8 @@
 """MD Bridge in i-PI next to i-PI's own metatomic driver: the same model, start, threads and steps.
 
 Runs NVE dynamics of the bundled water in turns (a round of each, then the next round), so that
-whatever else the machine does hits all alike, and prints the median time of a step and the ratio.
+whatever else the machine does hits all alike, and prints the median time of a step and the ratio:
+in i-PI's own process against metatomic's there, and over sockets against metatomic's over sockets.
 
     python benchmarks/ipi_vs_metatomic.py
     python benchmarks/ipi_vs_metatomic.py --steps 40 --rounds 5 --only mts --json
@@ -32,7 +33,13 @@ from md_bridge.ipi import driver_path
 
 MODEL, START = DATA / "water.pt", DATA / "water-start.xyz"
 SCRIPTS = Path(sys.executable).parent
-DRIVERS = ("metatomic", "MD Bridge", "MD Bridge (socket)")
+DRIVERS = {
+    "metatomic": "metatomic",
+    "MD Bridge": "metatomic",
+    "metatomic (socket)": "metatomic (socket)",
+    "MD Bridge (socket)": "metatomic (socket)",
+}
+"""Each with the one that it is compared with."""
 MULTIPLICITY = 8
 BEADS = 16
 # steps that are not timed: torch warms up, and the stride of multiple time stepping is learned
@@ -105,18 +112,31 @@ CASES = {
 }
 
 
+def client_commands(case: Case, driver: str, socket: str) -> list[list[str | Path]]:
+    """``md-bridge ipi-client`` for all forcefields of this case, or i-PI's driver for each."""
+    if driver == "MD Bridge (socket)":
+        services = [f"--serve=unix:{socket}{kind}={kind}" for kind in case.kinds]
+        return [[SCRIPTS / "md-bridge", "ipi-client", MODEL, "--template", START, *services]]
+    commands: list[list[str | Path]] = []
+    for kind in case.kinds:
+        parameters = f"model={MODEL},template={START},non_conservative={kind == 'direct'}"
+        address = ["-u", "-a", f"{socket}{kind}", "-m", "metatomic", "-o", parameters]
+        commands.append([SCRIPTS / "i-pi-driver-py", *address])
+    return commands
+
+
 @contextmanager
-def client(case: Case, socket: str, folder: Path) -> Iterator[None]:
-    """``md-bridge ipi-client`` for all forcefields of this case."""
-    services = [f"--serve=unix:{socket}{kind}={kind}" for kind in case.kinds]
-    command = [SCRIPTS / "md-bridge", "ipi-client", MODEL, "--template", START, *services]
+def clients(commands: list[list[str | Path]], folder: Path) -> Iterator[None]:
+    """The clients of a simulation, until i-PI ends them."""
     with open(folder / "client.log", "w") as log:
-        process = subprocess.Popen(list(map(str, command)), stderr=log, stdout=log)
+        processes = [subprocess.Popen(list(map(str, c)), stderr=log, stdout=log) for c in commands]
         try:
             yield
-            process.wait(30)
+            for process in processes:
+                process.wait(30)
         finally:
-            process.kill()
+            for process in processes:
+                process.kill()
 
 
 def step_times(case: Case, driver: str, steps: int) -> list[float]:
@@ -142,15 +162,10 @@ def step_times(case: Case, driver: str, steps: int) -> list[float]:
         folder = Path(name)
         (folder / "input.xml").write_text(text, encoding="utf-8")
 
-        def run() -> subprocess.CompletedProcess[str]:
+        commands = client_commands(case, driver, socket) if "(socket)" in driver else []
+        with clients(commands, folder):
             command = [str(SCRIPTS / "i-pi"), "input.xml"]
-            return subprocess.run(command, cwd=folder, capture_output=True, text=True)
-
-        if driver == "MD Bridge (socket)":
-            with client(case, socket, folder):
-                result = run()
-        else:
-            result = run()
+            result = subprocess.run(command, cwd=folder, capture_output=True, text=True)
     if result.returncode != 0:
         raise click.ClickException(f"i-PI failed ({case.name}, {driver}):\n{result.stdout[-2000:]}")
     found = re.findall(r"Average timings at MD step\s+\d+\. t/step:\s+([0-9.eE+-]+)", result.stdout)
@@ -165,10 +180,10 @@ def rows(times: dict[tuple[str, str], list[float]], cases: list[str]) -> list[di
             "case": CASES[case].name,
             "driver": driver,
             "seconds_per_step": median[case, driver],
-            "metatomic_over_this": median[case, "metatomic"] / median[case, driver],
+            "metatomic_over_this": median[case, reference] / median[case, driver],
         }
         for case in cases
-        for driver in DRIVERS
+        for driver, reference in DRIVERS.items()
     ]
 
 
