@@ -321,59 +321,36 @@ def _ends(log: Path) -> Array:
     return np.array([energies[0], energies[-1]])
 
 
+_SHOWN = (FRAMES // 8 - 1, FRAMES // 2 - 1, FRAMES - 1)
+"""The frames in the table."""
+
+
 def _result(request: Request, outcomes: dict[Method, ReturnPath | Explosion]) -> ProtocolResult:
-    shown = [FRAMES // 8 - 1, FRAMES // 2 - 1, FRAMES - 1]
-    lengths = request.length_ps * (np.array(shown) + 1) / FRAMES
-    count = len(request.start)
+    lengths = request.length_ps * (np.array(_SHOWN) + 1) / FRAMES
     rows, sentences, curves = [], [], []
     summary: list[dict[str, object]] = []
-    for method, path in outcomes.items():
-        label = method.method_label
-        if isinstance(path, Explosion):
-            sentence = path.sentence(method.outer_timestep_fs)
-            rows.append(
-                Row((label, *5 * ("-",)), "exploded", False, observed=method.forces == "direct")
-            )
-            sentences.append(f"{label} {sentence}. Its last good frame is in {LAST_FRAME}.")
-            summary.append(
-                {
-                    "label": label,
-                    "forces": method.forces,
-                    "M": method.multiplicity,
-                    "verdict": "exploded",
-                    "exploded": sentence,
-                }
-            )
-            continue
-        good = {ReverseVerdict.REVERSIBLE: True, ReverseVerdict.NOT_REVERSIBLE: False}
-        growth = path.growth_rate
-        cells = (
-            label,
-            *(f"{path.rms[k]:.1e}" for k in shown),
-            f"{path.largest[-1]:.1e}",
-            "-" if growth is None else f"{growth:.1f}",
-        )
-        rows.append(Row(cells, path.verdict.value, good.get(path.verdict)))
-        sentences.append(_sentence(label, path))
-        summary.append(
-            {
-                "label": label,
-                "forces": method.forces,
-                "M": method.multiplicity,
-                "verdict": path.verdict.value,
-                "length_ps": path.length_ps.tolist(),
-                "rms_A": path.rms.tolist(),
-                "largest_A": path.largest.tolist(),
-                "round_off_A": path.round_off.tolist(),
-                "growth_rate_per_ps": growth,
-                "energy_difference_meV_per_atom": 1000 * path.energy_difference / count,
-            }
-        )
-        curves.append(Curve(label, path.length_ps, path.rms))
-        curves.append(Curve(f"{label}, round-off alone", path.length_ps, path.round_off))
+    for method, outcome in outcomes.items():
+        if isinstance(outcome, Explosion):
+            row, sentence, found = _exploded(method, outcome)
+        else:
+            row, sentence, found = _returned(method, outcome, len(request.start))
+            label = method.method_label
+            curves.append(Curve(label, outcome.length_ps, outcome.rms))
+            curves.append(Curve(f"{label}, round-off alone", outcome.length_ps, outcome.round_off))
+        rows.append(row)
+        sentences.append(sentence)
+        described = {"label": method.method_label, "forces": method.forces}
+        summary.append({**described, "M": method.multiplicity, "verdict": row.verdict, **found})
     sentences.append(
         "Reversible says that the forces are a function of the positions and the integrator is "
         "symmetric in time. It does not say that energy is conserved: direct forces come back too."
+    )
+    plot = Plot(
+        "Distance between the way out and the way back",
+        "length of the run (ps)",
+        "rms distance (Å)",
+        tuple(curves),
+        (False, True),
     )
     return ProtocolResult(
         protocol="reverse",
@@ -389,18 +366,41 @@ def _result(request: Request, outcomes: dict[Method, ReturnPath | Explosion]) ->
         rows=tuple(rows),
         sentences=tuple(sentences),
         summary={"runs": summary},
-        plots=(
-            Plot(
-                "Distance between the way out and the way back",
-                "length of the run (ps)",
-                "rms distance (Å)",
-                tuple(curves),
-                (False, True),
-            ),
-        )
-        if curves
-        else (),
+        plots=(plot,) if curves else (),
     )
+
+
+def _exploded(method: Method, explosion: Explosion) -> tuple[Row, str, dict[str, object]]:
+    """Row, sentence and numbers of a run that never came back."""
+    sentence = explosion.sentence(method.outer_timestep_fs)
+    cells = (method.method_label, *["-"] * (len(_SHOWN) + 2))
+    row = Row(cells, "exploded", False, observed=method.forces == "direct")
+    kept = f"Its last good frame is in {LAST_FRAME}."
+    return row, f"{method.method_label} {sentence}. {kept}", {"exploded": sentence}
+
+
+def _returned(
+    method: Method, path: ReturnPath, atom_count: int
+) -> tuple[Row, str, dict[str, object]]:
+    """Row, sentence and numbers of a run there and back."""
+    good = {ReverseVerdict.REVERSIBLE: True, ReverseVerdict.NOT_REVERSIBLE: False}
+    growth = path.growth_rate
+    cells = (
+        method.method_label,
+        *(f"{path.rms[k]:.1e}" for k in _SHOWN),
+        f"{path.largest[-1]:.1e}",
+        "-" if growth is None else f"{growth:.1f}",
+    )
+    row = Row(cells, path.verdict.value, good.get(path.verdict))
+    numbers: dict[str, object] = {
+        "length_ps": path.length_ps.tolist(),
+        "rms_A": path.rms.tolist(),
+        "largest_A": path.largest.tolist(),
+        "round_off_A": path.round_off.tolist(),
+        "growth_rate_per_ps": growth,
+        "energy_difference_meV_per_atom": 1000 * path.energy_difference / atom_count,
+    }
+    return row, _sentence(method.method_label, path), numbers
 
 
 def _sentence(label: str, path: ReturnPath) -> str:
