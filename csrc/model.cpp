@@ -12,6 +12,7 @@
 #include "backend.hpp"
 #include "backend_torchscript.hpp"
 #include "error.hpp"
+#include "memory.hpp"
 
 namespace mdbridge {
 
@@ -101,6 +102,7 @@ std::shared_ptr<Model> Model::load(const std::string& path, const ModelOptions& 
   auto backend = std::make_unique<TorchScriptBackend>(path, options.extensions);
   ModelInfo info = backend->info();
   const torch::Device device = choose_device(options, info);
+  if (device.is_cpu()) keep_freed_memory();
   backend->to(device);
   info.device = device.str();
   auto model = std::make_shared<Model>(std::move(backend), std::move(info));
