@@ -19,6 +19,7 @@ from __future__ import annotations
 import difflib
 import os
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,10 @@ __DRIVER_CLASS__ = "MDBridgeDriver"
 
 OPTIONS = {field.name: field for field in fields(SessionOptions)}
 PARAMETERS = (*OPTIONS, "forces", "threads")
+
+# i-PI takes its steps in several threads by turns, and each that calls OpenMP gets a team of its
+# own, whose waiting members take the cores from the others: all evaluations come from one thread
+_EVALUATOR = ThreadPoolExecutor(max_workers=1, thread_name_prefix="md-bridge")
 # what i-PI's own metatomic driver calls them
 OTHER_NAMES = {
     "non_conservative": "forces: direct",
@@ -98,7 +103,8 @@ class MDBridgeDriver(Dummy_driver):
     def evaluate(self, cells: list[np.ndarray], positions: list[np.ndarray]) -> list[Result]:
         """One result for each structure; an error ends i-PI."""
         try:
-            return self.session.evaluate(self.forces, cells, positions)
+            task = _EVALUATOR.submit(self.session.evaluate, self.forces, cells, positions)
+            return task.result()
         except EngineError as error:
             stop_simulation(str(error))
             raise
