@@ -39,6 +39,20 @@ int parse_port(const std::string& text, const std::string& digits) {
   return port;
 }
 
+/// i-PI gives a request to any of the clients of a forcefield: they must all answer alike.
+void require_one_kind_each(const std::vector<Service>& services) {
+  for (const Service& one : services) {
+    for (const Service& other : services) {
+      const bool same =
+          one.socket_name == other.socket_name && one.host == other.host && one.port == other.port;
+      if (!same || one.kind == other.kind) continue;
+      throw Error("\"" + one.text + "\" and \"" + other.text +
+                  "\" are one address, whose forcefield would get both kinds of forces by turns: "
+                  "give each kind its own forcefield and address in i-PI");
+    }
+  }
+}
+
 }  // namespace
 
 Service parse_service(const std::string& text) {
@@ -68,24 +82,6 @@ Service parse_service(const std::string& text) {
   }
   return service;
 }
-
-namespace {
-
-/// i-PI gives a request to any of the clients of a forcefield: they must all answer alike.
-void require_one_kind_each(const std::vector<Service>& services) {
-  for (const Service& one : services) {
-    for (const Service& other : services) {
-      const bool same =
-          one.socket_name == other.socket_name && one.host == other.host && one.port == other.port;
-      if (!same || one.kind == other.kind) continue;
-      throw Error("\"" + one.text + "\" and \"" + other.text +
-                  "\" are one address, whose forcefield would get both kinds of forces by turns: "
-                  "give each kind its own forcefield and address in i-PI");
-    }
-  }
-}
-
-}  // namespace
 
 Client::Client(std::shared_ptr<Session> session, const std::vector<Service>& services,
                ClientOptions options)
