@@ -5,6 +5,8 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 READY := $(VENV)/.ready
 
+CPP := $(shell find csrc lammps_plugin examples/cpp -name "*.?pp" 2>/dev/null)
+
 .PHONY: demo test lint format stubs bench setup clean
 .DELETE_ON_ERROR:
 
@@ -34,12 +36,12 @@ lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/clang-format --dry-run --Werror csrc/*.cpp csrc/*.hpp lammps_plugin/*.cpp lammps_plugin/*.hpp
+	$(BIN)/clang-format --dry-run --Werror $(CPP)
 
 format: $(READY)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
-	$(BIN)/clang-format -i csrc/*.cpp csrc/*.hpp lammps_plugin/*.cpp lammps_plugin/*.hpp
+	$(BIN)/clang-format -i $(CPP)
 
 stubs: $(READY)
 	$(BIN)/python scripts/make_stubs.py

@@ -24,7 +24,7 @@ from rich.progress import track
 from rich.table import Table
 
 from md_bridge._paths import DATA
-from md_bridge.drift.statistics import (
+from md_bridge.drift.judge.statistics import (
     DEFAULT_TOLERANCE,
     Verdict,
     drift_statistics,

@@ -138,7 +138,7 @@ def water_rows(steps: int, ranks: int, threads: int) -> list[dict[str, Any]]:
 
 def scaling_rows(steps: int, ranks: int, threads: int) -> list[dict[str, Any]]:
     """An analytic model with direct forces; 500 to 20,000 atoms."""
-    sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+    sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "helpers"))
     import models
 
     rows: list[dict[str, Any]] = []

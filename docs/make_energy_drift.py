@@ -26,12 +26,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from md_bridge._paths import DATA
-from md_bridge.drift.analysis import Analysis, MethodResult, analyse
-from md_bridge.drift.campaign import CampaignError, read_settings
-from md_bridge.drift.picture import energy_change, run_colours
-from md_bridge.drift.series import RunRecord, read_csv
-from md_bridge.drift.speed import speedup_bound
-from md_bridge.drift.wording import verdict_sentence, with_error
+from md_bridge.drift.judge.speed import speedup_bound
+from md_bridge.drift.records.run import RunRecord, read_csv
+from md_bridge.drift.report.plot import energy_change, run_colours
+from md_bridge.drift.report.wording import verdict_sentence, with_error
+from md_bridge.drift.runs.analysis import Analysis, MethodResult, analyse
+from md_bridge.drift.runs.campaign import CampaignError, read_settings
 
 DOCUMENT = Path(__file__).with_name("energy-drift.md")
 FORCES = "conservative,direct,mts:2,mts:4,mts:8"

@@ -6,8 +6,8 @@
 
 #include "atom.h"
 #include "comm.h"
-#include "error.hpp"
 #include "force.h"
+#include "mdbridge/error.hpp"
 #include "memory.h"
 #include "pair_mdbridge.hpp"
 #include "update.h"

@@ -9,7 +9,7 @@
 
 #include "atom.h"
 #include "domain.h"
-#include "error.hpp"
+#include "mdbridge/error.hpp"
 #include "neigh_list.h"
 
 namespace mdbridge_lammps {

@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <vector>
 
-#include "threads.hpp"
+#include "mdbridge/threads.hpp"
 
 namespace mdbridge_lammps {
 

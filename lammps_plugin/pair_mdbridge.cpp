@@ -10,14 +10,14 @@
 #include "compute.h"
 #include "domain.h"
 #include "error.h"
-#include "error.hpp"
 #include "force.h"
 #include "library.h"
-#include "model.hpp"
+#include "mdbridge/elements.hpp"
+#include "mdbridge/error.hpp"
 #include "modify.h"
 #include "neigh_list.h"
 #include "neighbor.h"
-#include "net_force.hpp"
+#include "net_force_over_ranks.hpp"
 #include "update.h"
 
 namespace mdbridge_lammps {

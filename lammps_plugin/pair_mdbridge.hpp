@@ -7,14 +7,14 @@
 #include <string>
 #include <vector>
 
-#include "engine.hpp"
-#include "error.hpp"
 #include "error_boundary.hpp"
 #include "folding.hpp"
-#include "mts.hpp"
+#include "mdbridge/engine.hpp"
+#include "mdbridge/error.hpp"
+#include "mdbridge/fused_forces.hpp"
+#include "mdbridge/structure.hpp"
 #include "pair.h"
 #include "settings.hpp"
-#include "structure.hpp"
 #include "units.hpp"
 
 namespace mdbridge_lammps {

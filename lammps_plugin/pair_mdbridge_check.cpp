@@ -9,7 +9,7 @@
 #include "atom.h"
 #include "comm.h"
 #include "gather.hpp"
-#include "model.hpp"
+#include "mdbridge/elements.hpp"
 #include "pair_mdbridge.hpp"
 
 namespace mdbridge_lammps {

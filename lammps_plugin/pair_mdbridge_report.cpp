@@ -4,9 +4,9 @@
 
 #include "comm.h"
 #include "error.h"
-#include "model.hpp"
+#include "mdbridge/model.hpp"
+#include "mdbridge/threads.hpp"
 #include "pair_mdbridge.hpp"
-#include "threads.hpp"
 #include "universe.h"
 #include "update.h"
 

@@ -5,7 +5,7 @@
 
 #include "atom.h"
 #include "comm.h"
-#include "model.hpp"
+#include "mdbridge/elements.hpp"
 #include "pair_mdbridge.hpp"
 
 namespace mdbridge_lammps {

@@ -8,7 +8,7 @@
 #include "comm.h"
 #include "compute_mdbridge_atom.hpp"
 #include "error.h"
-#include "model.hpp"
+#include "mdbridge/elements.hpp"
 #include "modify.h"
 #include "pair_mdbridge.hpp"
 #include "update.h"

@@ -7,8 +7,8 @@
 #include <sstream>
 #include <utility>
 
-#include "error.hpp"
-#include "rotations.hpp"
+#include "mdbridge/error.hpp"
+#include "mdbridge/rotations.hpp"
 #include "words.hpp"
 
 namespace mdbridge_lammps {

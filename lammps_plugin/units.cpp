@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "units.hpp"
 
-#include "error.hpp"
+#include "mdbridge/error.hpp"
 
 namespace mdbridge_lammps {
 

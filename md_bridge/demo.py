@@ -10,13 +10,13 @@ import ase.io
 from ase import Atoms
 
 from md_bridge._paths import DATA
-from md_bridge.drift.analysis import ForceDifference, RunSettings
-from md_bridge.drift.force_difference import force_difference
-from md_bridge.drift.nve import NveRun, RunError
-from md_bridge.drift.nve_ipi import run_ipi_nve
-from md_bridge.drift.nve_lammps import TRAJECTORY, run_lammps_nve
-from md_bridge.drift.series import RunRecord
-from md_bridge.drift.surroundings import describe_model, describe_system, surroundings
+from md_bridge.drift.records.run import RunRecord
+from md_bridge.drift.report.environment import describe_model, describe_system, surroundings
+from md_bridge.drift.report.force_difference import force_difference
+from md_bridge.drift.runs.analysis import ForceDifference, RunSettings
+from md_bridge.drift.runs.dynamics import NveRun, RunError
+from md_bridge.drift.runs.ipi import run_ipi_nve
+from md_bridge.drift.runs.lammps import TRAJECTORY, run_lammps_nve
 
 MODEL = DATA / "water.pt"
 START = DATA / "water-start.xyz"

@@ -49,7 +49,7 @@ def check(
         print_checks,
         print_variants,
     )
-    from md_bridge.export.checks import iterate_checks
+    from md_bridge.export.checks.checks import iterate_checks
     from md_bridge.export.errors import ExportError
     from md_bridge.export.structures import read_structures, spread
 

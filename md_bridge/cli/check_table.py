@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from md_bridge.export.check_result import Check
+from md_bridge.export.checks.result import Check
 
 CHECKS_FAILED = 3
 """Exit code of a command whose checks failed under --strict."""
@@ -46,8 +46,8 @@ def print_checks(console: Console, checks: Sequence[Check]) -> None:
 
 def print_variants(console: Console, path: Path, variant: str | None) -> None:
     """Which variant was checked, if the model has several."""
+    from md_bridge.export.checks.runner import energy_variants
     from md_bridge.export.model_file import load_exported
-    from md_bridge.export.runner import energy_variants
 
     variants = energy_variants(load_exported(path).capabilities().outputs)
     if len(variants) > 1:

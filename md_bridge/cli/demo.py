@@ -15,7 +15,7 @@ from md_bridge.cli.task_bar import TaskBar
 
 if TYPE_CHECKING:
     from md_bridge import demo as job
-    from md_bridge.drift.nve import NveRun
+    from md_bridge.drift.runs.dynamics import NveRun
 
 _DEFAULT_LENGTH_PS = 0.5
 """Six runs of this length take three to four minutes on two cores."""
@@ -95,7 +95,7 @@ def _perform(
 ) -> bool:
     """Do the runs behind a progress bar; True if the user stopped them."""
     from md_bridge import demo as job
-    from md_bridge.drift.tasks import run_task
+    from md_bridge.drift.runs.tasks import run_task
 
     tasks = {run_task(run): False for run in runs}
     with signals_as_exceptions(), TaskBar(tasks, screen) as bar:
@@ -115,10 +115,10 @@ def _perform(
 def _report(
     outcome: job.Outcome, settings: job.RunSettings, out: Path, as_json: bool, screen: Console
 ) -> None:
-    from md_bridge.drift.analysis import summary
-    from md_bridge.drift.report import write_report
-    from md_bridge.drift.table import terminal_table
-    from md_bridge.drift.wording import timing_sentences
+    from md_bridge.drift.report.table import terminal_table
+    from md_bridge.drift.report.wording import timing_sentences
+    from md_bridge.drift.report.write import write_report
+    from md_bridge.drift.runs.analysis import summary
 
     difference, failures = outcome.difference, outcome.failures
     analysis, files = write_report(outcome.records, settings, out, difference, failures=failures)

@@ -136,8 +136,8 @@ def drift(
         drift_protocol.perform(context, ENGINES[engine])
         return
     from md_bridge.cli.drift_campaign import run_campaign
-    from md_bridge.drift.campaign import Campaign, CampaignError
-    from md_bridge.drift.plan import CampaignPlan, parse_forces
+    from md_bridge.drift.runs.campaign import Campaign, CampaignError
+    from md_bridge.drift.runs.plan import CampaignPlan, parse_forces
     from md_bridge.engine import EngineError
 
     try:

@@ -13,8 +13,8 @@ from md_bridge.cli.interruptions import INTERRUPTED, signals_as_exceptions
 from md_bridge.cli.task_bar import TaskBar
 
 if TYPE_CHECKING:
-    from md_bridge.drift.analysis import RunSettings
-    from md_bridge.drift.campaign import Campaign, Outcome
+    from md_bridge.drift.runs.analysis import RunSettings
+    from md_bridge.drift.runs.campaign import Campaign, Outcome
 
 RUN_FAILED = 1
 
@@ -24,8 +24,8 @@ def run_campaign(campaign: Campaign, tolerance: float, as_json: bool) -> None:
 
     :raises SystemExit: unless every kind of forces, direct ones left out, conserves energy
     """
-    from md_bridge.drift.campaign import CampaignError, Outcome
-    from md_bridge.drift.campaign_report import describe_campaign
+    from md_bridge.drift.report.campaign import describe_campaign
+    from md_bridge.drift.runs.campaign import CampaignError, Outcome
 
     outcome = Outcome()
     screen = Console(stderr=True)
@@ -61,7 +61,7 @@ def _perform(campaign: Campaign, outcome: Outcome, screen: Console) -> int | Non
 
 
 def _tell(campaign: Campaign, outcome: Outcome, stopped: bool, screen: Console) -> None:
-    from md_bridge.drift.explosion import LAST_FRAME
+    from md_bridge.drift.records.explosions import LAST_FRAME
 
     for label, reason in outcome.failures.items():
         screen.print(f"{label} failed: {reason}", style="red", markup=False, highlight=False)
@@ -88,10 +88,10 @@ def _report(
     screen: Console,
 ) -> bool:
     """Write the report of what there is; True if all that must conserve energy does."""
-    from md_bridge.drift.analysis import summary
-    from md_bridge.drift.campaign_report import campaign_conserves, write_campaign_report
-    from md_bridge.drift.table import element_table, terminal_table
-    from md_bridge.drift.wording import timing_sentences
+    from md_bridge.drift.report.campaign import campaign_conserves, write_campaign_report
+    from md_bridge.drift.report.table import element_table, terminal_table
+    from md_bridge.drift.report.wording import timing_sentences
+    from md_bridge.drift.runs.analysis import summary
 
     analysis, files = write_campaign_report(outcome, settings, campaign.folder, tolerance)
     if as_json:

@@ -13,8 +13,8 @@ from rich.console import Console
 from md_bridge.cli.drift_options import NOT_CONSERVED
 
 if TYPE_CHECKING:
-    from md_bridge.drift.files import FileRuns
-    from md_bridge.drift.validation import Check
+    from md_bridge.drift.judge.ensemble import Check
+    from md_bridge.drift.report.files import FileRuns
 
 FOLDER = Path("md-bridge-drift-from")
 """Where the report goes unless --out says otherwise."""
@@ -98,9 +98,9 @@ def judge_files(ctx: click.Context) -> None:
 
     :raises SystemExit: unless every file conserves energy
     """
-    from md_bridge.drift.files import check_thermostats, read_files
-    from md_bridge.drift.readers import ReadError, ReadOptions
-    from md_bridge.drift.validation import ValidationError
+    from md_bridge.drift.judge.ensemble import ValidationError
+    from md_bridge.drift.records.readers import ReadError, ReadOptions
+    from md_bridge.drift.report.files import check_thermostats, read_files
 
     values = ctx.params
     given = [name for name in ctx.params if _is_given(ctx, name)]
@@ -165,9 +165,9 @@ def _temperatures(text: str) -> list[float]:
 def _report(
     runs: FileRuns, checks: list[Check], folder: Path, tolerance: float, as_json: bool
 ) -> bool:
-    from md_bridge.drift.analysis import summary
-    from md_bridge.drift.files import all_conserve, report_files
-    from md_bridge.drift.table import terminal_table
+    from md_bridge.drift.report.files import all_conserve, report_files
+    from md_bridge.drift.report.table import terminal_table
+    from md_bridge.drift.runs.analysis import summary
 
     try:
         analysis, files, settings = report_files(runs, folder, tolerance)

@@ -93,7 +93,7 @@ def _run(
 ) -> ProtocolResult:
     from dataclasses import replace
 
-    from md_bridge.drift.nve import RunError
+    from md_bridge.drift.runs.dynamics import RunError
     from md_bridge.engine import EngineError
     from md_bridge.export.errors import ExportError
 
@@ -129,8 +129,8 @@ def _request(context: click.Context, engine: str) -> tuple[Request, float]:
 
     :raises click.UsageError: an option that cannot be
     """
-    from md_bridge.drift.plan import CampaignPlan, parse_forces
     from md_bridge.drift.protocols.base import Request
+    from md_bridge.drift.runs.plan import CampaignPlan, parse_forces
     from md_bridge.engine import choose_threads
 
     options = context.params
@@ -185,7 +185,7 @@ def _refuse_meaningless(context: click.Context, protocol: str) -> None:
 
 
 def _read(path: Path, periodic: bool) -> Atoms:
-    from md_bridge.drift.thermalise import read_structure
+    from md_bridge.drift.runs.starts import read_structure
     from md_bridge.export.errors import ExportError
     from md_bridge.export.structures import read_structures
 
@@ -200,7 +200,7 @@ def _read(path: Path, periodic: bool) -> Atoms:
 def _thermalised(request: Request, equilibration_ps: float, report: Report) -> Atoms:
     """The start with velocities of its own, as every replica of a campaign has them."""
     from md_bridge.ase import MDBridgeCalculator
-    from md_bridge.drift.thermalise import thermalise, write_start
+    from md_bridge.drift.runs.starts import thermalise, write_start
     from md_bridge.engine import set_threads
 
     set_threads(request.threads)
@@ -219,7 +219,7 @@ def _thermalised(request: Request, equilibration_ps: float, report: Report) -> A
 
 
 def _tell(result: ProtocolResult, request: Request, as_json: bool) -> None:
-    from md_bridge.drift.protocols.report import as_data, terminal_table, write_report
+    from md_bridge.drift.report.protocol import as_data, terminal_table, write_report
 
     # first to the screen: a full disk must not take the result of a long run with it
     console = Console()

@@ -97,7 +97,7 @@ def export(
         print_checks,
         print_variants,
     )
-    from md_bridge.export.checks import iterate_checks
+    from md_bridge.export.checks.checks import iterate_checks
     from md_bridge.export.errors import ExportError
     from md_bridge.export.files import check_destination, errors_of_writing, save_atomically
     from md_bridge.export.sources import build_model

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 if TYPE_CHECKING:
-    from md_bridge.drift.tasks import Task
+    from md_bridge.drift.runs.tasks import Task
 
 # The time left is estimated from this much of the past: engines report in bursts.
 _ESTIMATE_SECONDS = 120.0

@@ -22,9 +22,9 @@ from md_bridge.cli.interruptions import INTERRUPTED, signals_as_exceptions
 from md_bridge.cli.task_bar import TaskBar
 
 if TYPE_CHECKING:
-    from md_bridge.drift.campaign import Campaign
-    from md_bridge.drift.tasks import TaskProgress
-    from md_bridge.drift.tune import TuneRequest, Tuning
+    from md_bridge.drift.runs.campaign import Campaign
+    from md_bridge.drift.runs.tasks import TaskProgress
+    from md_bridge.drift.tune.search import TuneRequest, Tuning
 
 EPILOG = """\b
 Examples:
@@ -120,8 +120,8 @@ def tune(
     tell. START is a periodic structure. Ends with a table, and with inputs for LAMMPS and i-PI that
     use what was found (OUT/inputs).
     """
-    from md_bridge.drift.campaign import CampaignError
-    from md_bridge.drift.tune import TuneError
+    from md_bridge.drift.runs.campaign import CampaignError
+    from md_bridge.drift.tune.search import TuneError
 
     screen = Console(stderr=True)
     request = _request(model, start, timesteps, engine, options)
@@ -144,8 +144,8 @@ def tune(
 def _request(
     model: Path, start: Path, timesteps: str, engine: str, options: dict[str, Any]
 ) -> TuneRequest:
-    from md_bridge.drift.thermalise import read_structure
-    from md_bridge.drift.tune import TuneRequest
+    from md_bridge.drift.runs.starts import read_structure
+    from md_bridge.drift.tune.search import TuneRequest
     from md_bridge.engine import EngineError
 
     try:
@@ -186,7 +186,7 @@ def _request(
 
 
 def _perform(request: TuneRequest, out: Path, screen: Console) -> Tuning:
-    from md_bridge.drift.tune import tune as search
+    from md_bridge.drift.tune.search import tune as search
     from md_bridge.engine import choose_threads
 
     @contextlib.contextmanager
@@ -209,9 +209,9 @@ def _clear(out: Path) -> None:
 
 
 def _report(tuning: Tuning, out: Path, as_json: bool, screen: Console) -> None:
-    from md_bridge.drift.analysis import write_summary
-    from md_bridge.drift.tune_inputs import write_inputs
-    from md_bridge.drift.tune_report import tuning_sentences, tuning_summary, tuning_table
+    from md_bridge.drift.report.tune import tuning_sentences, tuning_summary, tuning_table
+    from md_bridge.drift.runs.analysis import write_summary
+    from md_bridge.drift.tune.inputs import write_inputs
     from md_bridge.engine import EngineError
 
     try:

@@ -14,11 +14,18 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from md_bridge.drift.analysis import analyse
+    from md_bridge.drift.judge.statistics import (
+        DriftStatistics,
+        LineFit,
+        Verdict,
+        drift_statistics,
+        fit_line,
+        judge,
+    )
     from md_bridge.drift.protocols.jacobian import jacobian_asymmetry, probed_asymmetry
     from md_bridge.drift.protocols.loop import loop_work
     from md_bridge.drift.protocols.order import order_exponent, order_fit
-    from md_bridge.drift.readers import (
+    from md_bridge.drift.records.readers import (
         EnergySeries,
         ReadError,
         ReadOptions,
@@ -29,22 +36,15 @@ if TYPE_CHECKING:
         read_record,
         read_series,
     )
-    from md_bridge.drift.series import RunRecord, read_csv, write_csv
-    from md_bridge.drift.statistics import (
-        DriftStatistics,
-        LineFit,
-        Verdict,
-        drift_statistics,
-        fit_line,
-        judge,
-    )
+    from md_bridge.drift.records.run import RunRecord, read_csv, write_csv
+    from md_bridge.drift.runs.analysis import analyse
 
 _MODULES = {
-    "analysis": ("analyse",),
+    "runs.analysis": ("analyse",),
     "protocols.jacobian": ("jacobian_asymmetry", "probed_asymmetry"),
     "protocols.loop": ("loop_work",),
     "protocols.order": ("order_exponent", "order_fit"),
-    "readers": (
+    "records.readers": (
         "EnergySeries",
         "ReadError",
         "ReadOptions",
@@ -55,8 +55,8 @@ _MODULES = {
         "read_record",
         "read_series",
     ),
-    "series": ("RunRecord", "read_csv", "write_csv"),
-    "statistics": (
+    "records.run": ("RunRecord", "read_csv", "write_csv"),
+    "judge.statistics": (
         "DriftStatistics",
         "LineFit",
         "Verdict",

@@ -4,13 +4,13 @@ A plain torch module needs no knowledge of metatensor; see :func:`export_module`
 A metatrain checkpoint, or an exported file that wants other metadata: :func:`export_file`.
 """
 
-from .batch import Batch, make_batch
-from .check_result import Check
-from .checkpoint import export_file
-from .checks import run_checks
-from .errors import ExportError
-from .geometry import pair_vectors
-from .module import export_module
+from md_bridge.export.checkpoint import export_file
+from md_bridge.export.checks.checks import run_checks
+from md_bridge.export.checks.result import Check
+from md_bridge.export.errors import ExportError
+from md_bridge.export.torch_module.batch import Batch, make_batch
+from md_bridge.export.torch_module.geometry import pair_vectors
+from md_bridge.export.torch_module.module import export_module
 
 __all__ = [
     "Batch",

@@ -12,12 +12,12 @@ from typing import Any
 import torch
 from metatomic.torch import AtomisticModel, ModelMetadata, unit_conversion_factor
 
-from .errors import ExportError
-from .files import check_destination, save_atomically
-from .metadata import merge_metadata, parse_metadata
-from .model_file import Kind, identify, load_exported
-from .options import DTYPES, FileOptions
-from .outputs import keep_outputs
+from md_bridge.export.errors import ExportError
+from md_bridge.export.files import check_destination, save_atomically
+from md_bridge.export.metadata import merge_metadata, parse_metadata
+from md_bridge.export.model_file import Kind, identify, load_exported
+from md_bridge.export.options import DTYPES, FileOptions
+from md_bridge.export.outputs import keep_outputs
 
 
 def export_file(

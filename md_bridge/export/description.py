@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from ase.data import chemical_symbols
 
-from .model_file import load_exported
+from md_bridge.export.model_file import load_exported
 
 USED_OUTPUTS = (
     "energy",

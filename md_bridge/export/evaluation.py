@@ -11,9 +11,8 @@ import numpy as np
 from ase.data import chemical_symbols
 
 from md_bridge.engine import Engine, NonFiniteError, structure_from_ase
-
-from .errors import ExportError
-from .structures import require_elements
+from md_bridge.export.errors import ExportError
+from md_bridge.export.structures import require_elements
 
 QUANTITIES = {
     "energy": "meV/atom",

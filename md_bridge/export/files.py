@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 from metatomic.torch import AtomisticModel
 
-from .errors import ExportError
+from md_bridge.export.errors import ExportError
 
 
 def check_destination(path: str | os.PathLike[str]) -> Path:

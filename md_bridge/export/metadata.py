@@ -7,7 +7,7 @@ from typing import Any
 
 from metatomic.torch import ModelMetadata
 
-from .errors import ExportError, nearest
+from md_bridge.export.errors import ExportError, nearest
 
 KEYS = ("name", "description", "authors", "references", "extra")
 

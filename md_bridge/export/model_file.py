@@ -9,7 +9,7 @@ from pathlib import Path
 
 from metatomic.torch import AtomisticModel, load_atomistic_model
 
-from .errors import ExportError
+from md_bridge.export.errors import ExportError
 
 
 class Kind(Enum):

@@ -10,7 +10,7 @@ import torch
 from ase.data import atomic_numbers, chemical_symbols
 from metatomic.torch import unit_conversion_factor
 
-from .errors import ExportError, nearest
+from md_bridge.export.errors import ExportError, nearest
 
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
 DEVICES = ("cpu", "cuda", "mps")  # the device types of metatomic

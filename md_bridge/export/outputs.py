@@ -19,7 +19,7 @@ from metatomic.torch import (
     unit_conversion_factor,
 )
 
-from .errors import ExportError, nearest
+from md_bridge.export.errors import ExportError, nearest
 
 
 class SameModel(torch.nn.Module):

@@ -13,12 +13,12 @@ from typing import Any
 import torch
 from metatomic.torch import AtomisticModel, ModelMetadata
 
-from .checkpoint import build_file_model
-from .errors import ExportError, nearest
-from .metadata import merge_metadata
-from .module import build_module_model
-from .options import FileOptions, ModuleOptions
-from .outputs import keep_outputs
+from md_bridge.export.checkpoint import build_file_model
+from md_bridge.export.errors import ExportError, nearest
+from md_bridge.export.metadata import merge_metadata
+from md_bridge.export.options import FileOptions, ModuleOptions
+from md_bridge.export.outputs import keep_outputs
+from md_bridge.export.torch_module.module import build_module_model
 
 UPET_REPOSITORY = "lab-cosmo/upet"
 UPET_REFERENCES = (

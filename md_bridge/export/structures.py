@@ -10,7 +10,7 @@ import ase
 import ase.io
 import numpy as np
 
-from .errors import ExportError
+from md_bridge.export.errors import ExportError
 
 
 def read_structures(path: str | os.PathLike[str]) -> list[ase.Atoms]:

@@ -11,7 +11,7 @@ import numpy as np
 from ase import Atoms
 from numpy.typing import NDArray
 
-from md_bridge.drift.method import Method
+from md_bridge.drift.records.method import Method
 
 Progress = Callable[[str, float], None]
 """Called with what is being done, in a few words, and the share of the whole that is done."""
@@ -30,7 +30,7 @@ class Request:
     engine: str = "lammps"
     """``lammps`` or ``i-pi``."""
     forces: tuple[tuple[str, int | None], ...] = (("conservative", None),)
-    """Kinds of forces with their M, see :func:`md_bridge.drift.plan.parse_forces`."""
+    """Kinds of forces with their M, see :func:`md_bridge.drift.runs.plan.parse_forces`."""
     timestep_fs: float = 0.5
     """Inner step (fs)."""
     length_ps: float = 1.0

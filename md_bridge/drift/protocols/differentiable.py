@@ -11,8 +11,8 @@ from ase import Atoms
 from metatomic.torch import ModelEvaluationOptions, ModelOutput
 from numpy.typing import NDArray
 
+from md_bridge.export.checks.runner import Runner, _per_atom
 from md_bridge.export.errors import ExportError
-from md_bridge.export.runner import Runner, _per_atom
 
 Array = NDArray[np.float64]
 

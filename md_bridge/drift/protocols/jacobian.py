@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from md_bridge.drift.protocols.base import Curve, Plot, Progress, ProtocolResult, Request, Row
-from md_bridge.drift.wording import with_error
+from md_bridge.drift.report.wording import with_error
 
 if TYPE_CHECKING:
     from md_bridge.drift.protocols.differentiable import DifferentiableForces

@@ -18,11 +18,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
-from md_bridge.drift.method import Method
-from md_bridge.drift.nve import NveRun
 from md_bridge.drift.protocols.base import Curve, Plot, Progress, ProtocolResult, Request, Row
-from md_bridge.drift.series import RunRecord
-from md_bridge.drift.wording import with_error
+from md_bridge.drift.records.method import Method
+from md_bridge.drift.records.run import RunRecord
+from md_bridge.drift.report.wording import with_error
+from md_bridge.drift.runs.dynamics import NveRun
 
 Array = NDArray[np.float64]
 
@@ -152,9 +152,9 @@ def white_noise(values: ArrayLike) -> float:
 def run(request: Request, progress: Progress) -> ProtocolResult:
     """Three runs of each kind of forces, from one start.
 
-    :raises md_bridge.drift.nve.RunError: a run fails
+    :raises md_bridge.drift.runs.dynamics.RunError: a run fails
     """
-    from md_bridge.drift.hosts import run_nve
+    from md_bridge.drift.runs.hosts import run_nve
 
     runs = {method: _planned(request, method) for method in request.methods}
     total = sum(

@@ -25,10 +25,10 @@ from ase import Atoms
 from ase.units import fs
 from numpy.typing import ArrayLike, NDArray
 
-from md_bridge.drift.explosion import LAST_FRAME, Explosion, explosion_in
-from md_bridge.drift.method import Method
-from md_bridge.drift.nve import LineCounter, NveRun, RunError, console_script, watch
 from md_bridge.drift.protocols.base import Curve, Plot, Progress, ProtocolResult, Request, Row
+from md_bridge.drift.records.explosions import LAST_FRAME, Explosion, explosion_in
+from md_bridge.drift.records.method import Method
+from md_bridge.drift.runs.dynamics import LineCounter, NveRun, RunError, console_script, watch
 
 if TYPE_CHECKING:
     from md_bridge.engine import Engine
@@ -196,9 +196,9 @@ def _folder(request: Request, method: Method) -> Path:
 
 def _host(request: Request) -> ModuleType:
     """The module that knows the files of the engine that was asked for."""
-    from md_bridge.drift import nve_ipi, nve_lammps
+    from md_bridge.drift.runs import ipi, lammps
 
-    return nve_ipi if request.engine == "i-pi" else nve_lammps
+    return ipi if request.engine == "i-pi" else lammps
 
 
 def return_path(request: Request, method: Method, progress: Share) -> ReturnPath:
@@ -240,7 +240,7 @@ def return_path(request: Request, method: Method, progress: Share) -> ReturnPath
 def _in_lammps(
     request: Request, one: NveRun, interval: int, folder: Path, progress: Share
 ) -> tuple[Array, Array, Array]:
-    from md_bridge.drift.nve_lammps import LOG, TRAJECTORY, lammps_input, write_start
+    from md_bridge.drift.runs.lammps import LOG, TRAJECTORY, lammps_input, write_start
 
     elements = sorted(set(request.start.get_chemical_symbols()))
     write_start(request.start, folder / "start.data", elements)
@@ -274,8 +274,8 @@ def _in_lammps(
 def _in_ipi(
     request: Request, one: NveRun, interval: int, folder: Path, progress: Share
 ) -> tuple[Array, Array, Array]:
-    from md_bridge.drift.nve import standard_orientation
-    from md_bridge.drift.nve_ipi import PROPERTIES, ipi_input
+    from md_bridge.drift.runs.dynamics import standard_orientation
+    from md_bridge.drift.runs.ipi import PROPERTIES, ipi_input
 
     oriented = standard_orientation(request.start)
     ase.io.write(folder / "start.xyz", oriented, format="extxyz")

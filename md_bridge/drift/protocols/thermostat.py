@@ -16,14 +16,14 @@ from enum import Enum
 
 import numpy as np
 
-from md_bridge.drift.hosts import run_nve
-from md_bridge.drift.method import Method
-from md_bridge.drift.nve import NveRun
+from md_bridge.drift.judge.statistics import Estimate, mean_estimate
 from md_bridge.drift.protocols.base import Curve, Plot, Progress, ProtocolResult, Request, Row
-from md_bridge.drift.series import RunRecord
-from md_bridge.drift.statistics import Estimate, mean_estimate
-from md_bridge.drift.thermostats import KINDS, Thermostat
-from md_bridge.drift.wording import with_error
+from md_bridge.drift.records.method import Method
+from md_bridge.drift.records.run import RunRecord
+from md_bridge.drift.report.wording import with_error
+from md_bridge.drift.runs.dynamics import NveRun
+from md_bridge.drift.runs.hosts import run_nve
+from md_bridge.drift.runs.thermostats import KINDS, Thermostat
 
 RELAXATION_FS = 100.0
 """Relaxation time of both thermostats, a usual choice."""
@@ -107,8 +107,8 @@ def run(
 ) -> ProtocolResult:
     """Every kind of forces under every thermostat.
 
-    :param kinds: of thermostats, see :class:`md_bridge.drift.thermostats.Thermostat`
-    :raises md_bridge.drift.nve.RunError: a run fails
+    :param kinds: of thermostats, see :class:`md_bridge.drift.runs.thermostats.Thermostat`
+    :raises md_bridge.drift.runs.dynamics.RunError: a run fails
     """
     bath = [Thermostat(kind, request.temperature, relaxation_fs, request.seed) for kind in kinds]
     plan = [(thermostat, method) for method in request.methods for thermostat in bath]

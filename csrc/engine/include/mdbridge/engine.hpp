@@ -1,0 +1,115 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "mdbridge/evaluation.hpp"
+#include "mdbridge/model.hpp"
+#include "mdbridge/pairs.hpp"
+#include "mdbridge/rotations.hpp"
+#include "mdbridge/structure.hpp"
+#include "mdbridge/visibility.hpp"
+
+namespace mdbridge {
+
+struct BackendStructure;
+
+/// How the engine treats the model's results.
+struct EngineOptions {
+  /// Variant ("energy/VARIANT") of the outputs; empty: the default one. The direct outputs and the
+  /// uncertainty follow `variant` unless they are given one of their own ("-" means the default
+  /// one).
+  std::string variant;
+  std::string direct_variant;
+  std::string uncertainty_variant;
+  /// Remove the net force (and torque) from the direct forces. A host that decomposes the domain
+  /// switches this off and does it over all ranks.
+  bool remove_net_force = true;
+  /// Let metatomic verify the inputs and outputs of every call: slow, for debugging.
+  bool check_consistency = false;
+  /// Average over rotated copies of each structure: one of symmetrization_names(). Energies, forces
+  /// and virials are rotated back and averaged; so are the uncertainties, atom by atom.
+  std::string symmetrize = "none";
+  /// Of "random", and refused with anything else; none given: 0.
+  std::optional<std::uint64_t> seed;
+  /// Rotated copies go through the model together up to so many atoms, which bounds the memory; a
+  /// structure is never divided. 0: as many as pay on the device, 256 on a CPU and 2048 on a GPU.
+  std::int64_t atoms_per_forward = 0;
+};
+
+/// Where the time went, in seconds, since the last reset.
+struct Timings {
+  double pairs = 0.0;
+  double packing = 0.0;
+  double forward = 0.0;
+  double backward = 0.0;
+  double unpacking = 0.0;
+  std::int64_t evaluations = 0;
+
+  double total() const { return pairs + packing + forward + backward + unpacking; }
+};
+
+/// A structure and its pair list, for batches.
+struct Configuration {
+  const Structure* structure;
+  Pairs* pairs;
+};
+
+/// Evaluates a model. Not thread-safe: one engine per thread; engines may share a model.
+class MDBRIDGE_API Engine {
+ public:
+  /// Throws Error if the options contradict each other.
+  explicit Engine(std::shared_ptr<Model> model, EngineOptions options = {});
+
+  /// Evaluate one structure. Throws ModelError if the model cannot give what is wanted or lacks an
+  /// element, NonFiniteError if a result is not finite, Error for everything else (out of memory).
+  Evaluation evaluate(const Structure& structure, Pairs& pairs, const Wanted& wanted);
+  /// Evaluate several structures in one forward pass; same results as one by one.
+  std::vector<Evaluation> evaluate(const std::vector<Configuration>& batch, const Wanted& wanted);
+
+  /// Throw ModelError, naming what is missing, if the model cannot give `wanted`.
+  void require(const Wanted& wanted) const;
+  /// Throw ModelError, naming the element, unless the model knows all of these atomic numbers.
+  void require_types(const std::vector<std::int32_t>& types) const;
+
+  /// Which random rotation the evaluations from now on use, with symmetrize "random" (no effect
+  /// otherwise). Hosts that count steps give the number of the step: all processes of a run, and a
+  /// restarted one, then use the same rotation, as do both terms of a multiple-time-step
+  /// correction. Without a draw it follows from each structure's positions, so that a structure has
+  /// one energy.
+  void set_draw(std::uint64_t draw) { draw_ = draw; }
+  const std::optional<std::uint64_t>& draw() const { return draw_; }
+  /// How many copies of a structure an evaluation averages over; 1 without symmetrisation.
+  std::size_t copies() const { return group_.empty() ? 1 : group_.size(); }
+
+  const std::shared_ptr<Model>& model() const { return model_; }
+  const ModelInfo& info() const { return model_->info(); }
+  const EngineOptions& options() const { return options_; }
+  const Timings& timings() const { return timings_; }
+  void reset_timings() { timings_ = {}; }
+
+ private:
+  struct Copy;
+
+  std::vector<Evaluation> evaluate_occupied(const std::vector<Configuration>& batch,
+                                            const Wanted& wanted);
+  std::vector<Evaluation> run_model(const std::vector<Configuration>& batch, const Wanted& wanted);
+  std::vector<BackendStructure> prepare(const std::vector<Configuration>& batch);
+  std::vector<Copy> make_copies(const std::vector<Configuration>& batch) const;
+  std::vector<Evaluation> forward(const std::vector<Configuration>& batch,
+                                  const std::vector<BackendStructure>& originals,
+                                  std::span<const Copy> copies, const Wanted& wanted);
+
+  std::shared_ptr<Model> model_;
+  EngineOptions options_;
+  std::vector<Rotation> group_;  // empty: no fixed set
+  std::optional<std::uint64_t> draw_;
+  Timings timings_;
+  std::vector<std::vector<SelectedPairs>> selected_;  // by structure, then by request
+};
+
+}  // namespace mdbridge

@@ -1,0 +1,74 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <vector>
+
+#include "mdbridge/structure.hpp"
+#include "mdbridge/visibility.hpp"
+
+namespace mdbridge {
+
+/// The pairs of one structure that lie within one cutoff, ready to be handed to a model.
+struct SelectedPairs {
+  /// 5 integers a pair: first atom i, second atom j, and the cell shift (a, b, c) of j.
+  std::vector<std::int32_t> labels;
+  /// 3 numbers a pair: r_j - r_i + shift @ cell, in Å.
+  std::vector<double> vectors;
+
+  std::int64_t size() const { return static_cast<std::int64_t>(labels.size()) / 5; }
+};
+
+/// How far a list that held all pairs up to `range` (Å) when it was made for `built` reaches now:
+/// no pair outside of it can be closer. Same atoms, in the same order.
+///
+/// The motion is split into the affine part of the cell, F = h0^-1 h, and the rest u, from which a
+/// common translation may be taken off. A pair that was longer than `range` is now longer than
+/// sigma_min(F) range - |u_i| - |u_j|, with sigma_min(F) >= 1 - |F - 1| and the two largest |u|.
+MDBRIDGE_API double list_reach(const Structure& built, const Structure& now, double range);
+
+/// Verlet pair list of one moving structure.
+///
+/// It holds every pair within the cutoff plus a skin (both i->j and j->i), and is rebuilt only when
+/// a pair that is not in it may have come within the cutoff. A changing cell is allowed for. Keep
+/// one object for each structure that is followed (one per bead, say).
+class MDBRIDGE_API Pairs {
+ public:
+  /// `skin` in Å, not negative; zero rebuilds at every step.
+  explicit Pairs(double skin = 1.0);
+
+  /// Make the list valid for `structure` and pairs up to `cutoff` (Å), rebuilding it if need be.
+  /// Returns true if it was rebuilt. Does nothing for lists that a host provides.
+  bool update(const Structure& structure, double cutoff);
+
+  /// Take the candidate pairs from the host, which then answers for their being complete: 5
+  /// integers a pair as in SelectedPairs::labels, both i->j and j->i. The list stays until the next
+  /// call.
+  void provide(std::vector<std::int32_t> labels);
+
+  /// The candidates that lie within `cutoff` now, the longest one first. A half list (`full` false)
+  /// holds each pair once.
+  void select(const Structure& structure, double cutoff, bool full, SelectedPairs& out) const;
+
+  double skin() const { return skin_; }
+  std::int64_t candidates() const { return static_cast<std::int64_t>(labels_.size()) / 5; }
+  /// How often the list was built, and how often it was found to be still valid.
+  std::int64_t builds() const { return builds_; }
+  std::int64_t reuses() const { return reuses_; }
+
+ private:
+  bool still_valid(const Structure& structure, double cutoff) const;
+  void build(const Structure& structure, double cutoff);
+
+  double skin_;
+  bool provided_ = false;
+  std::vector<std::int32_t> labels_;
+  std::int64_t builds_ = 0;
+  std::int64_t reuses_ = 0;
+
+  // what the list was built for
+  double built_cutoff_ = -1.0;
+  Structure built_;
+};
+
+}  // namespace mdbridge

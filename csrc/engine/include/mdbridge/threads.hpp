@@ -1,0 +1,21 @@
+#pragma once
+
+#include "mdbridge/visibility.hpp"
+
+namespace mdbridge {
+
+/// Number of cores that this process may run on (its affinity mask, not the machine's size).
+MDBRIDGE_API int available_cores();
+
+/// Number of threads that one of `ranks_on_node` processes should use: `requested` if positive,
+/// else OMP_NUM_THREADS if set, else the cores available to this process divided by the ranks.
+MDBRIDGE_API int choose_threads(int requested, int ranks_on_node);
+/// The same for a process that has `cores` cores to itself.
+MDBRIDGE_API int choose_threads_for(int requested, int cores);
+
+/// Let torch use this many threads in this process.
+MDBRIDGE_API void set_threads(int threads);
+/// How many threads torch uses now.
+MDBRIDGE_API int get_threads();
+
+}  // namespace mdbridge

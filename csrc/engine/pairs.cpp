@@ -1,0 +1,218 @@
+#include "mdbridge/pairs.hpp"
+
+#include <vesin.h>
+
+#include <algorithm>
+#include <cmath>
+#include <string>
+#include <utility>
+
+#include "mdbridge/error.hpp"
+#include "mdbridge/matrix3.hpp"
+
+namespace mdbridge {
+
+namespace {
+
+/// Replace the zero rows of a cell (open directions) by unit vectors orthogonal to the other rows,
+/// so that it can be inverted. The result depends on the periodic rows of `reference` only.
+matrix3::Matrix3 completed(matrix3::Matrix3 cell, const matrix3::Matrix3& reference,
+                           const std::array<bool, 3>& periodic) {
+  std::array<std::array<double, 3>, 3> basis{};
+  int known = 0;
+  const auto orthogonal_part = [&](std::array<double, 3> v) {
+    for (int pass = 0; pass < 2; ++pass) {
+      for (int b = 0; b < known; ++b) {
+        const double dot = v[0] * basis[b][0] + v[1] * basis[b][1] + v[2] * basis[b][2];
+        for (int k = 0; k < 3; ++k) v[k] -= dot * basis[b][k];
+      }
+    }
+    return v;
+  };
+  const auto add = [&](const std::array<double, 3>& v) {
+    const double norm = std::hypot(v[0], v[1], v[2]);
+    for (int k = 0; k < 3; ++k) basis[known][k] = v[k] / norm;
+    ++known;
+  };
+  for (int a = 0; a < 3; ++a) {
+    if (periodic[a]) {
+      add(orthogonal_part({reference[3 * a], reference[3 * a + 1], reference[3 * a + 2]}));
+    }
+  }
+  for (int a = 0; a < 3; ++a) {
+    if (periodic[a]) continue;
+    std::array<double, 3> best{};
+    double best_norm = -1.0;
+    for (int axis = 0; axis < 3; ++axis) {
+      std::array<double, 3> unit{};
+      unit[axis] = 1.0;
+      const auto candidate = orthogonal_part(unit);
+      const double norm = std::hypot(candidate[0], candidate[1], candidate[2]);
+      if (norm > best_norm + 1e-9) {
+        best = candidate;
+        best_norm = norm;
+      }
+    }
+    add(best);
+    for (int k = 0; k < 3; ++k) cell[3 * a + k] = basis[known - 1][k];
+  }
+  return cell;
+}
+
+/// A half list keeps one of (i, j, S) and (j, i, -S).
+bool in_half_list(const std::int32_t* label) {
+  if (label[0] != label[1]) return label[0] < label[1];
+  for (int k = 2; k < 5; ++k) {
+    if (label[k] != 0) return label[k] > 0;
+  }
+  return false;
+}
+
+}  // namespace
+
+Pairs::Pairs(double skin) : skin_(skin) {
+  if (!(skin >= 0.0) || !std::isfinite(skin)) {
+    throw Error("the skin of a pair list must be a length of at least 0 Å, got " +
+                std::to_string(skin));
+  }
+}
+
+bool Pairs::update(const Structure& structure, double cutoff) {
+  if (provided_) return false;
+  if (still_valid(structure, cutoff)) {
+    ++reuses_;
+    return false;
+  }
+  build(structure, cutoff);
+  ++builds_;
+  return true;
+}
+
+void Pairs::provide(std::vector<std::int32_t> labels) {
+  provided_ = true;
+  labels_ = std::move(labels);
+  ++builds_;
+}
+
+double list_reach(const Structure& built, const Structure& now, double range) {
+  matrix3::Matrix3 deformation = {1, 0, 0, 0, 1, 0, 0, 0, 1};
+  double stretch = 0.0;
+  if (now.cell != built.cell) {
+    deformation =
+        matrix3::multiply(matrix3::inverse(completed(built.cell, built.cell, built.periodic)),
+                          completed(now.cell, built.cell, built.periodic));
+    for (int k = 0; k < 9; ++k) {
+      const double difference = deformation[k] - (k % 4 == 0 ? 1.0 : 0.0);
+      stretch += difference * difference;
+    }
+    stretch = std::sqrt(stretch);
+  }
+  std::vector<double> displacements(built.positions.size());
+  std::array<double, 3> mean{};
+  const auto count = static_cast<double>(std::max<std::int64_t>(built.size(), 1));
+  for (std::size_t i = 0; i < displacements.size(); i += 3) {
+    const auto moved = matrix3::apply(&built.positions[i], deformation);
+    for (int k = 0; k < 3; ++k) {
+      displacements[i + k] = now.positions[i + k] - moved[k];
+      mean[k] += displacements[i + k] / count;
+    }
+  }
+  // A translation of all atoms, such as a cell that grows from another point than the origin makes,
+  // brings no pair closer. Any one may be taken off; without one, this is the half-skin rule.
+  const auto two_largest = [&](const std::array<double, 3>& translation) {
+    double largest = 0.0;
+    double second = 0.0;
+    for (std::size_t i = 0; i < displacements.size(); i += 3) {
+      const double* u = &displacements[i];
+      const double distance =
+          std::hypot(u[0] - translation[0], u[1] - translation[1], u[2] - translation[2]);
+      second = std::max(second, std::min(distance, largest));
+      largest = std::max(largest, distance);
+    }
+    return largest + second;
+  };
+  return (1.0 - stretch) * range - std::min(two_largest({}), two_largest(mean));
+}
+
+bool Pairs::still_valid(const Structure& structure, double cutoff) const {
+  if (skin_ == 0.0 || cutoff > built_cutoff_ || structure.periodic != built_.periodic ||
+      structure.positions.size() != built_.positions.size()) {
+    return false;
+  }
+  return list_reach(built_, structure, built_cutoff_ + skin_) > cutoff;
+}
+
+void Pairs::build(const Structure& structure, double cutoff) {
+  VesinOptions options{};
+  options.cutoff = cutoff + skin_;
+  options.full = true;
+  options.sorted = true;
+  options.algorithm = VesinAutoAlgorithm;
+  options.skin = 0.0;  // the skin is ours: vesin's own ignores the motion of the cell
+  options.n_threads = 1;
+  options.return_shifts = true;
+
+  VesinNeighborList list;
+  const char* message = nullptr;
+  const int status = vesin_neighbors(
+      reinterpret_cast<const double (*)[3]>(structure.positions.data()), structure.types.size(),
+      reinterpret_cast<const double (*)[3]>(structure.cell.data()), structure.periodic.data(),
+      VesinDevice{VesinCPU, 0}, options, &list, &message);
+  if (status != 0) {
+    const std::string reason = message != nullptr ? message : "unknown reason";
+    vesin_free(&list);
+    throw Error("could not build the pair list: " + reason);
+  }
+  labels_.resize(5 * list.length);
+  for (std::size_t p = 0; p < list.length; ++p) {
+    labels_[5 * p] = static_cast<std::int32_t>(list.pairs[p][0]);
+    labels_[5 * p + 1] = static_cast<std::int32_t>(list.pairs[p][1]);
+    for (int k = 0; k < 3; ++k) labels_[5 * p + 2 + k] = list.shifts[p][k];
+  }
+  vesin_free(&list);
+
+  built_cutoff_ = cutoff;
+  built_ = structure;
+}
+
+void Pairs::select(const Structure& structure, double cutoff, bool full, SelectedPairs& out) const {
+  const std::size_t count = labels_.size() / 5;
+  out.labels.resize(5 * count);
+  out.vectors.resize(3 * count);
+  const double cutoff_squared = cutoff * cutoff;
+  const double* positions = structure.positions.data();
+  const auto& cell = structure.cell;
+  std::int32_t* out_label = out.labels.data();
+  double* out_vector = out.vectors.data();
+  double longest_squared = -1.0;
+  std::ptrdiff_t longest = 0;
+  for (std::size_t p = 0; p < count; ++p) {
+    const std::int32_t* label = &labels_[5 * p];
+    const double* from = positions + 3 * label[0];
+    const double* to = positions + 3 * label[1];
+    double vector[3];
+    double squared = 0.0;
+    for (int k = 0; k < 3; ++k) {
+      vector[k] =
+          to[k] - from[k] + label[2] * cell[k] + label[3] * cell[3 + k] + label[4] * cell[6 + k];
+      squared += vector[k] * vector[k];
+    }
+    if (squared > cutoff_squared || (!full && !in_half_list(label))) continue;
+    if (squared > longest_squared) {
+      longest_squared = squared;
+      longest = (out_vector - out.vectors.data()) / 3;
+    }
+    out_label = std::copy(label, label + 5, out_label);
+    out_vector = std::copy(vector, vector + 3, out_vector);
+  }
+  out.labels.resize(out_label - out.labels.data());
+  out.vectors.resize(out_vector - out.vectors.data());
+  // PET pads its neighbour arrays with the first pair, and in single precision the gradient of the
+  // padding does not quite cancel: an error of some meV/Å along that pair, growing with the number
+  // of atoms. The cutoff function takes it away from the longest pair, so that one comes first.
+  if (longest == 0) return;
+  std::swap_ranges(out.labels.begin(), out.labels.begin() + 5, out.labels.begin() + 5 * longest);
+  std::swap_ranges(out.vectors.begin(), out.vectors.begin() + 3, out.vectors.begin() + 3 * longest);
+}
+
+}  // namespace mdbridge

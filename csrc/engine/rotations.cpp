@@ -1,0 +1,223 @@
+#include "mdbridge/rotations.hpp"
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <cmath>
+#include <numbers>
+#include <numeric>
+
+#include "mdbridge/error.hpp"
+
+namespace mdbridge {
+
+namespace {
+
+using Quaternion = std::array<double, 4>;  // real part first
+
+const std::string with_inversion = "/inversion";
+
+/// Matrix of the rotation v -> q v q*, for a unit quaternion.
+Rotation to_matrix(const Quaternion& q) {
+  const auto [w, x, y, z] = q;
+  return {1 - 2 * (y * y + z * z), 2 * (x * y - w * z),     2 * (x * z + w * y),
+          2 * (x * y + w * z),     1 - 2 * (x * x + z * z), 2 * (y * z - w * x),
+          2 * (x * z - w * y),     2 * (y * z + w * x),     1 - 2 * (x * x + y * y)};
+}
+
+/// The 24 rotations of a cube: signed permutation matrices of determinant 1, and so without any
+/// rounding.
+std::vector<Rotation> octahedral_group() {
+  std::vector<Rotation> group;
+  std::array<int, 3> columns = {0, 1, 2};
+  do {
+    for (int signs = 0; signs < 8; ++signs) {
+      Rotation matrix{};
+      for (int row = 0; row < 3; ++row) {
+        matrix[3 * row + columns[row]] = (signs >> row & 1) != 0 ? -1.0 : 1.0;
+      }
+      if (matrix3::determinant(matrix) > 0.0) group.push_back(matrix);
+    }
+  } while (std::next_permutation(columns.begin(), columns.end()));
+  return group;
+}
+
+bool is_even(const std::array<int, 4>& permutation) {
+  int inversions = 0;
+  for (int i = 0; i < 4; ++i) {
+    for (int j = i + 1; j < 4; ++j) inversions += permutation[i] > permutation[j] ? 1 : 0;
+  }
+  return inversions % 2 == 0;
+}
+
+/// The 120 unit icosians: (1, 0, 0, 0) and (1, 1, 1, 1)/2 with all signs and places, and the even
+/// permutations of (phi, 1, 1/phi, 0)/2 with all signs (Conway & Smith, On Quaternions and
+/// Octonions, 2003). q and -q are one rotation of the icosahedron: 60 of them.
+std::vector<Rotation> icosahedral_group() {
+  const double phi = std::numbers::phi;
+  std::vector<Rotation> group;
+  const auto add_signed = [&](const Quaternion& magnitudes) {
+    for (int signs = 0; signs < 16; ++signs) {
+      Quaternion q = magnitudes;
+      bool once = true;  // a sign of zero is no other quaternion
+      for (int k = 0; k < 4; ++k) {
+        if ((signs >> k & 1) == 0) continue;
+        once = once && q[k] != 0.0;
+        q[k] = -q[k];
+      }
+      const double first = *std::find_if(q.begin(), q.end(), [](double x) { return x != 0.0; });
+      if (once && first > 0.0) group.push_back(to_matrix(q));
+    }
+  };
+  for (int place = 0; place < 4; ++place) {
+    Quaternion unit{};
+    unit[place] = 1.0;
+    add_signed(unit);
+  }
+  add_signed({0.5, 0.5, 0.5, 0.5});
+  std::array<int, 4> places = {0, 1, 2, 3};
+  do {
+    if (!is_even(places)) continue;
+    const Quaternion values = {0.5 * phi, 0.5, 0.5 / phi, 0.0};
+    Quaternion q{};
+    for (int k = 0; k < 4; ++k) q[places[k]] = values[k];
+    add_signed(q);
+  } while (std::next_permutation(places.begin(), places.end()));
+  return group;
+}
+
+std::vector<Rotation> doubled_by_inversion(std::vector<Rotation> group) {
+  const std::size_t count = group.size();
+  for (std::size_t n = 0; n < count; ++n) {
+    Rotation inverted = group[n];
+    for (double& entry : inverted) entry = -entry;
+    group.push_back(inverted);
+  }
+  return group;
+}
+
+/// Philox4x32-10, a counter-based generator: Salmon et al., SC'11, doi:10.1145/2063384.2063405.
+std::array<std::uint32_t, 4> philox(std::array<std::uint32_t, 4> counter,
+                                    std::array<std::uint32_t, 2> key) {
+  for (int round = 0; round < 10; ++round) {
+    const std::uint64_t first = std::uint64_t{0xD2511F53} * counter[0];
+    const std::uint64_t second = std::uint64_t{0xCD9E8D57} * counter[2];
+    const auto high = [](std::uint64_t product) {
+      return static_cast<std::uint32_t>(product >> 32);
+    };
+    const auto low = [](std::uint64_t product) { return static_cast<std::uint32_t>(product); };
+    counter = {high(second) ^ counter[1] ^ key[0], low(second), high(first) ^ counter[3] ^ key[1],
+               low(first)};
+    key[0] += 0x9E3779B9;
+    key[1] += 0xBB67AE85;
+  }
+  return counter;
+}
+
+/// SplitMix64: Steele, Lea & Flood, OOPSLA 2014, doi:10.1145/2660193.2660195.
+std::uint64_t mixed(std::uint64_t z) {
+  z += 0x9E3779B97F4A7C15;
+  z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9;
+  z = (z ^ (z >> 27)) * 0x94D049BB133111EB;
+  return z ^ (z >> 31);
+}
+
+void add(const std::vector<double>& values, std::vector<double>& sum) {
+  sum.resize(values.size(), 0.0);
+  for (std::size_t i = 0; i < values.size(); ++i) sum[i] += values[i];
+}
+
+/// For a copy with positions R r, a vector of the copy is that of the original times R from the
+/// left, so as a row v' = v R^T and v = v' R.
+void add_vectors(const std::vector<double>& vectors, const Rotation& rotation,
+                 std::vector<double>& sum) {
+  sum.resize(vectors.size(), 0.0);
+  for (std::size_t i = 0; i < vectors.size(); i += 3) {
+    const auto original = matrix3::apply(&vectors[i], rotation);
+    for (int k = 0; k < 3; ++k) sum[i + k] += original[k];
+  }
+}
+
+/// A tensor of the copy is R W R^T.
+void add_tensor(const std::array<double, 9>& tensor, const Rotation& rotation,
+                std::array<double, 9>& sum) {
+  const auto original =
+      matrix3::multiply(matrix3::transposed(rotation), matrix3::multiply(tensor, rotation));
+  for (int k = 0; k < 9; ++k) sum[k] += original[k];
+}
+
+}  // namespace
+
+const std::vector<std::string>& symmetrization_names() {
+  static const std::vector<std::string> names = {"none",
+                                                 "octahedral",
+                                                 "octahedral" + with_inversion,
+                                                 "icosahedral",
+                                                 "icosahedral" + with_inversion,
+                                                 "random"};
+  return names;
+}
+
+std::vector<Rotation> rotation_group(const std::string& name) {
+  if (name == "none" || name == "random") return {};
+  if (name == "octahedral") return octahedral_group();
+  if (name == "icosahedral") return icosahedral_group();
+  if (name == "octahedral" + with_inversion) return doubled_by_inversion(octahedral_group());
+  if (name == "icosahedral" + with_inversion) return doubled_by_inversion(icosahedral_group());
+  std::string known;
+  for (const auto& other : symmetrization_names()) known += (known.empty() ? "" : ", ") + other;
+  throw Error("symmetrize expects one of " + known + ", found '" + name + "'");
+}
+
+// Uniform unit quaternion from three uniform numbers: Shoemake, Graphics Gems III (1992), p. 124.
+Rotation random_rotation(std::uint64_t seed, std::uint64_t draw) {
+  const auto low = [](std::uint64_t x) { return static_cast<std::uint32_t>(x); };
+  const auto high = [](std::uint64_t x) { return static_cast<std::uint32_t>(x >> 32); };
+  const auto words = philox({low(draw), high(draw), 0, 0}, {low(seed), high(seed)});
+  const auto uniform = [&](int k) { return (words[k] + 0.5) / 4294967296.0; };
+  const double u = uniform(0);
+  const double a = 2.0 * std::numbers::pi * uniform(1);
+  const double b = 2.0 * std::numbers::pi * uniform(2);
+  Rotation rotation = to_matrix({std::sqrt(u) * std::cos(b), std::sqrt(1.0 - u) * std::sin(a),
+                                 std::sqrt(1.0 - u) * std::cos(a), std::sqrt(u) * std::sin(b)});
+  if ((words[3] & 1U) != 0) {
+    for (double& entry : rotation) entry = -entry;
+  }
+  return rotation;
+}
+
+std::uint64_t draw_from_positions(const Structure& structure) {
+  std::uint64_t hash = 0;
+  const auto include = [&](double length) {
+    hash = mixed(hash ^ std::bit_cast<std::uint64_t>(length + 0.0));  // -0 is 0
+  };
+  std::for_each(structure.positions.begin(), structure.positions.end(), include);
+  std::for_each(structure.cell.begin(), structure.cell.end(), include);
+  return hash;
+}
+
+void add_rotated_back(const Evaluation& of_copy, const Rotation& rotation, Evaluation& sum) {
+  sum.energy += of_copy.energy;
+  add_vectors(of_copy.conservative_forces, rotation, sum.conservative_forces);
+  add_vectors(of_copy.direct_forces, rotation, sum.direct_forces);
+  add_tensor(of_copy.conservative_virial, rotation, sum.conservative_virial);
+  add_tensor(of_copy.direct_virial, rotation, sum.direct_virial);
+  add(of_copy.atomic_energies, sum.atomic_energies);
+  add(of_copy.uncertainty, sum.uncertainty);
+}
+
+void divide(Evaluation& sum, std::size_t count) {
+  const auto number = static_cast<double>(count);
+  const auto all = [&](auto& values) {
+    for (double& value : values) value /= number;
+  };
+  sum.energy /= number;
+  all(sum.conservative_forces);
+  all(sum.direct_forces);
+  all(sum.conservative_virial);
+  all(sum.direct_virial);
+  all(sum.atomic_energies);
+  all(sum.uncertainty);
+}
+
+}  // namespace mdbridge

@@ -1,0 +1,227 @@
+#include "ipi/session.hpp"
+
+#include <algorithm>
+#include <charconv>
+#include <utility>
+
+#include "mdbridge/error.hpp"
+#include "mdbridge/matrix3.hpp"
+
+namespace mdbridge::ipi {
+
+namespace {
+
+bool can_give(const Engine& engine, const Wanted& wanted) {
+  try {
+    engine.require(wanted);
+  } catch (const ModelError&) {
+    return false;
+  }
+  return true;
+}
+
+bool same_frame(const Frame& a, const Frame& b) {
+  return a.positions == b.positions && a.cell == b.cell;
+}
+
+std::string json_string(const std::string& text) {
+  static const char* digits = "0123456789abcdef";
+  std::string json = "\"";
+  for (const unsigned char c : text) {
+    if (c == '"' || c == '\\') {
+      json += {'\\', static_cast<char>(c)};
+    } else if (c < 0x20) {
+      json += std::string("\\u00") + digits[c / 16] + digits[c % 16];
+    } else {
+      json += static_cast<char>(c);
+    }
+  }
+  return json + "\"";
+}
+
+/// The numbers, each times `factor`, in the shortest form that reads back as the same number.
+std::string json_array(const std::vector<double>& values, double factor) {
+  std::string json = "[";
+  char text[32];
+  for (const double value : values) {
+    if (json.size() > 1) json += ',';
+    json.append(text, std::to_chars(text, text + sizeof(text), factor * value).ptr);
+  }
+  return json + "]";
+}
+
+}  // namespace
+
+const char* name(ForceKind kind) {
+  return kind == ForceKind::conservative ? "conservative" : "direct";
+}
+
+ForceKind parse_force_kind(const std::string& name) {
+  if (name == "conservative") return ForceKind::conservative;
+  if (name == "direct") return ForceKind::direct;
+  throw Error("there are \"conservative\" and \"direct\" forces, got \"" + name + "\"");
+}
+
+Session::Session(std::shared_ptr<Engine> engine, std::vector<std::int32_t> types,
+                 std::array<bool, 3> periodic, SessionOptions options)
+    : engine_(std::move(engine)),
+      types_(std::move(types)),
+      periodic_(periodic),
+      options_(options),
+      replicas_(engine_, options_.skin, {}) {
+  if (types_.empty()) throw Error("the template has no atoms");
+  Pairs(options_.skin);  // throws if the skin makes no sense
+  engine_->require_types(types_);
+  Wanted wanted;
+  wanted.uncertainty = options_.uncertainty_extras;
+  engine_->require(wanted);
+  Wanted stress;
+  stress.direct_virial = true;
+  has_direct_stress_ = can_give(*engine_, stress);
+}
+
+void Session::serve(ForceKind kind) {
+  Wanted wanted;
+  wanted.conservative_forces = kind == ForceKind::conservative;
+  wanted.direct_forces = kind == ForceKind::direct;
+  engine_->require(wanted);
+  const std::lock_guard<std::mutex> lock(mutex_);
+  bool& served = kind == ForceKind::conservative ? serves_conservative_ : serves_direct_;
+  if (served) return;
+  served = true;
+  // what was evaluated for one forcefield does not have what the other one needs
+  replicas_ = Replicas(engine_, options_.skin, fused_options());
+}
+
+std::vector<Result> Session::evaluate(ForceKind kind, const std::vector<Frame>& frames) {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  if (frames.empty()) return {};
+  // i-PI fills an incomplete batch with copies of its last structure
+  std::size_t distinct = frames.size();
+  while (distinct > 1 && same_frame(frames[distinct - 1], frames[distinct - 2])) --distinct;
+  std::vector<Structure> structures;
+  for (std::size_t f = 0; f < distinct; ++f) structures.push_back(structure(frames[f]));
+  follow_periodicity(structures.front());
+  if (kind == ForceKind::direct) check_zero_virial(structures.front());
+  FusedForces& forces = replicas_.follow(kind, structures);
+  const std::vector<Evaluation>& evaluations =
+      kind == ForceKind::conservative ? forces.conservative(structures) : forces.direct(structures);
+  std::vector<Result> results;
+  for (const Evaluation& evaluation : evaluations) results.push_back(result(kind, evaluation));
+  while (results.size() < frames.size()) results.push_back(results.back());
+  return results;
+}
+
+FusedForces::Counts Session::counts() const {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  return replicas_.counts();
+}
+
+std::int64_t Session::learned_stride() const {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  return replicas_.learned_stride();
+}
+
+std::int64_t Session::pair_list_builds() const {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  return replicas_.pair_list_builds();
+}
+
+std::int64_t Session::replicas() const {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  return static_cast<std::int64_t>(replicas_.size());
+}
+
+FusedOptions Session::fused_options() const {
+  FusedOptions options;
+  options.fuse = serves_direct_;
+  options.energy_with_direct = true;
+  options.direct_virial = serves_direct_ && has_direct_stress_ && fully_periodic_ &&
+                          options_.direct_virial == DirectVirial::automatic;
+  options.uncertainty = options_.uncertainty_extras;
+  return options;
+}
+
+Structure Session::structure(const Frame& frame) const {
+  Structure structure;
+  structure.types = types_;
+  structure.positions.resize(frame.positions.size());
+  std::transform(frame.positions.begin(), frame.positions.end(), structure.positions.begin(),
+                 [](double x) { return x / angstrom; });
+  for (int a = 0; a < 3; ++a) {
+    for (int k = 0; k < 3; ++k) structure.cell[3 * a + k] = frame.cell[3 * k + a] / angstrom;
+    structure.periodic[a] = matrix3::row_norm(structure.cell, a) != 0.0;
+    if (periodic_[a] && !structure.periodic[a]) {
+      throw Error("the template is periodic along lattice vector " + std::to_string(a + 1) +
+                  ", but i-PI sent a cell in which this vector is zero; give i-PI the cell of the "
+                  "template (or a template without a cell for a molecule in vacuum)");
+    }
+  }
+  return structure;
+}
+
+/// The direct stress exists for fully periodic structures only.
+void Session::follow_periodicity(const Structure& structure) {
+  if (structure.is_fully_periodic() == fully_periodic_) return;
+  fully_periodic_ = structure.is_fully_periodic();
+  replicas_ = Replicas(engine_, options_.skin, fused_options());
+}
+
+/// Direct forces without a direct stress come with a virial of zero. That is right in a
+/// multiple-time-step run, where the outer step brings all of the conservative virial, and wherever
+/// nobody looks at it. i-PI does not tell us whether it will; but a barostat changes the cell.
+void Session::check_zero_virial(const Structure& structure) {
+  if (serves_conservative_ || !fully_periodic_) return;
+  if (options_.direct_virial == DirectVirial::automatic) {
+    if (has_direct_stress_) return;
+    throw ModelError(
+        "the model " + engine_->info().path +
+        " predicts no direct stress, so its direct forces come without a virial. If nothing in "
+        "this run depends on the pressure (NVE or NVT dynamics), say so with the option stress: "
+        "none; otherwise use conservative forces, or both kinds with multiple time stepping");
+  }
+  if (!first_cell_) first_cell_ = structure.cell;
+  if (structure.cell == *first_cell_) return;
+  throw Error(
+      "i-PI changed the cell, but this run was started with the option stress: none, which gives "
+      "a virial of zero with direct forces, and so a wrong pressure. For constant pressure leave "
+      "the option out if the model predicts a direct stress; otherwise use conservative forces, or "
+      "both kinds with multiple time stepping");
+}
+
+Result Session::result(ForceKind kind, const Evaluation& evaluation) const {
+  const bool conservative = kind == ForceKind::conservative;
+  Result result;
+  result.energy = electronvolt * evaluation.energy;
+  const std::vector<double>& forces =
+      conservative ? evaluation.conservative_forces : evaluation.direct_forces;
+  result.forces.resize(forces.size());
+  std::transform(forces.begin(), forces.end(), result.forces.begin(),
+                 [](double f) { return electronvolt_per_angstrom * f; });
+  const std::array<double, 9>& virial =
+      conservative ? evaluation.conservative_virial : evaluation.direct_virial;
+  std::transform(virial.begin(), virial.end(), result.virial.begin(),
+                 [](double w) { return electronvolt * w; });
+  result.extras = extras(kind, evaluation);
+  return result;
+}
+
+/// All beads must have the same extras (i-PI stops if not), so only what is always there is given:
+/// direct forces are known wherever conservative ones are, but not the other way round.
+std::string Session::extras(ForceKind kind, const Evaluation& evaluation) const {
+  std::string json = "{\"model\": " + json_string(engine_->info().name);
+  if (options_.uncertainty_extras) {
+    json += ", \"energy_uncertainty\": " + json_array(evaluation.uncertainty, electronvolt);
+  }
+  if (options_.force_extras && kind == ForceKind::conservative) {
+    json += ", \"conservative_forces\": " +
+            json_array(evaluation.conservative_forces, electronvolt_per_angstrom);
+    if (serves_direct_) {
+      json +=
+          ", \"direct_forces\": " + json_array(evaluation.direct_forces, electronvolt_per_angstrom);
+    }
+  }
+  return json + "}";
+}
+
+}  // namespace mdbridge::ipi

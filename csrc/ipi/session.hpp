@@ -1,0 +1,99 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "ipi/protocol.hpp"
+#include "ipi/replicas.hpp"
+#include "mdbridge/engine.hpp"
+#include "mdbridge/visibility.hpp"
+
+namespace mdbridge::ipi {
+
+/// i-PI's values of 1 Å in bohr, 1 eV in hartree and 1 eV/Å in hartree/bohr (ipi.utils.units), so
+/// that what it prints in Å and eV is what the engine computed.
+inline constexpr double angstrom = 1.8897261;
+inline constexpr double electronvolt = 0.036749326;
+inline constexpr double electronvolt_per_angstrom = 0.019446904;
+
+/// "conservative" or "direct".
+MDBRIDGE_API const char* name(ForceKind kind);
+/// The kind of this name; throws Error, naming both, if there is none.
+MDBRIDGE_API ForceKind parse_force_kind(const std::string& name);
+
+/// Where the virial that comes with direct forces is taken from.
+enum class DirectVirial {
+  /// The direct stress if the model has one. If not, zero in a multiple-time-step run (the
+  /// conservative virial of the outer step is the whole one), and an error in any other.
+  automatic,
+  /// Zero. Only for runs in which nothing depends on the pressure; an error once the cell changes.
+  none,
+};
+
+struct SessionOptions {
+  /// Skin of the pair lists, Å.
+  double skin = 1.0;
+  DirectVirial direct_virial = DirectVirial::automatic;
+  /// Hand both kinds of forces to i-PI as extras of the conservative forcefield.
+  bool force_extras = false;
+  /// Hand the uncertainty of the atomic energies to i-PI as extras.
+  bool uncertainty_extras = false;
+};
+
+/// One model that serves all forcefields of an i-PI simulation, whichever way they reach us.
+///
+/// Speaks atomic units and i-PI's conventions; keeps the pair lists of all beads; evaluates both
+/// kinds of forces at once where a multiple-time-step integrator will ask for both. May be used by
+/// several threads, one at a time.
+class MDBRIDGE_API Session {
+ public:
+  /// `types`: atomic number of each atom, in i-PI's order. `periodic`: along which lattice vectors
+  /// the template that they were read from is periodic; i-PI must then send one. Throws ModelError
+  /// if the model lacks an element.
+  Session(std::shared_ptr<Engine> engine, std::vector<std::int32_t> types,
+          std::array<bool, 3> periodic, SessionOptions options = {});
+
+  /// Announce a forcefield. Throws ModelError if the model does not have such forces.
+  void serve(ForceKind kind);
+  /// Forces at these structures, in one forward pass. Throws Error.
+  std::vector<Result> evaluate(ForceKind kind, const std::vector<Frame>& frames);
+
+  std::int64_t atoms() const { return static_cast<std::int64_t>(types_.size()); }
+  const Engine& engine() const { return *engine_; }
+  const SessionOptions& options() const { return options_; }
+  /// What was evaluated since all forcefields were announced.
+  FusedForces::Counts counts() const;
+  /// Inner steps per outer step, as far as the last bead has shown; 0 while unknown.
+  std::int64_t learned_stride() const;
+  std::int64_t pair_list_builds() const;
+  /// How many beads (or batches of beads) were told apart.
+  std::int64_t replicas() const;
+
+ private:
+  FusedOptions fused_options() const;
+  void follow_periodicity(const Structure& structure);
+  Structure structure(const Frame& frame) const;
+  Result result(ForceKind kind, const Evaluation& evaluation) const;
+  std::string extras(ForceKind kind, const Evaluation& evaluation) const;
+  void check_zero_virial(const Structure& structure);
+
+  std::shared_ptr<Engine> engine_;
+  std::vector<std::int32_t> types_;
+  std::array<bool, 3> periodic_;
+  SessionOptions options_;
+  bool has_direct_stress_;
+  bool serves_conservative_ = false;
+  bool serves_direct_ = false;
+  bool fully_periodic_ = true;
+  Replicas replicas_;
+  // the first cell that came without a virial: one that changes would need it
+  std::optional<std::array<double, 9>> first_cell_;
+  mutable std::mutex mutex_;
+};
+
+}  // namespace mdbridge::ipi

@@ -1,0 +1,1 @@
+"""Statistics and verdicts: arrays in, numbers out. No files, no hosts."""

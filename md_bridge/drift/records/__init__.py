@@ -1,0 +1,1 @@
+"""What a run is, and readers of what other programs leave."""

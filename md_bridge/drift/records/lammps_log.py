@@ -1,0 +1,286 @@
+"""H(t) and T(t) from a LAMMPS log."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from ase import units as ase_units
+from numpy.typing import NDArray
+
+from md_bridge.drift.records.explosions import tells_of_explosion
+from md_bridge.drift.records.lammps_table import ThermoRun, thermo_runs
+from md_bridge.drift.records.reading import (
+    EnergySeries,
+    ReadError,
+    ReadOptions,
+    kinetic_energy,
+    kinetic_temperature,
+    last_digit,
+    nearest,
+    sound_part,
+    strictly_later,
+)
+
+
+@dataclass(frozen=True)
+class _Units:
+    energy: float
+    """eV in the unit of energy."""
+    time_fs: float
+    """fs in the unit of time."""
+    timestep: float
+    """LAMMPS's default, in the unit of time."""
+
+
+_UNITS = {
+    "metal": _Units(1.0, 1000.0, 0.001),
+    "real": _Units(ase_units.kcal / ase_units.mol, 1.0, 1.0),
+    "electron": _Units(ase_units.Hartree, 1.0, 0.001),
+    "si": _Units(ase_units.J, 1e15, 1e-8),
+}
+
+# what a user writes in thermo_style -> what LAMMPS prints above the column
+_KEYWORDS = {
+    "etotal": "TotEng",
+    "econserve": "Econserve",
+    "pe": "PotEng",
+    "ke": "KinEng",
+    "temp": "Temp",
+    "time": "Time",
+    "step": "Step",
+}
+
+_THERMOSTATS = ("nvt", "npt", "nph", "langevin", "temp", "press", "gle", "gld", "ttm")
+_ADVICE = "Add it to `thermo_style custom` and run again, or name another column with --column"
+
+
+def read_lammps_log(log: str | Path, options: ReadOptions | None = None) -> EnergySeries:
+    """Read one run of a LAMMPS log.
+
+    H is the column ``Econserve`` if there is one, else ``TotEng``, else KinEng + PotEng; with
+    ``options.column`` any other, ``f_1`` or ``v_energy``, in the log's unit of energy. Time is the
+    column ``Time``, else step times time step. Units metal, real, electron and si are converted to
+    eV, ps and K.
+
+    :param log: ``log.lammps``, with thermo style one, custom, multi or yaml
+    :param options: what the log leaves open
+    :raises ReadError: several runs in the log and none chosen, a column or the units missing, a
+        thermostat without ``Econserve``
+    """
+    log = Path(log)
+    options = options or ReadOptions()
+    number, run = _chosen_run(log, thermo_runs(log), options.run)
+    if not run.rows:
+        raise ReadError(f"{log}: run {number} printed no line of thermodynamic output")
+    units = _units(log, run, options.units)
+    table = {
+        name: np.array([float(row[i]) for row in run.rows]) for i, name in enumerate(run.columns)
+    }
+    atom_count = _atom_count(log, run, table, options.atoms)
+    per_atom = atom_count if run.settings.per_atom else 1
+    name, energy, resolution = _conserved(log, run, table, options.column)
+    time, timestep = _times(log, run, table, units, options.timestep_fs)
+    temperature = _temperature(log, table, units.energy * per_atom, atom_count)
+    kinetic = (
+        table["KinEng"] * units.energy * per_atom
+        if "KinEng" in table
+        else kinetic_energy(temperature, atom_count)
+    )
+    potential = table["PotEng"] * units.energy * per_atom if "PotEng" in table else None
+    count, bad = sound_part(time, energy, temperature)
+    notes = [f"run {number} of the log: {run.describe()}; H is {name}"]
+    if run.error is not None:
+        notes.append(f"LAMMPS stopped in this run: {run.error}")
+    elif run.wall_s is None:
+        notes.append("the log ends in the middle of this run")
+    strictly_later(time[:count], log, "Is the step counter reset within the run?")
+    scale = units.energy * (1 if name.startswith("v_") else per_atom)  # variables are not divided
+    return EnergySeries(
+        label=_label(log, number, options.run),
+        source=log,
+        engine="lammps",
+        atom_count=atom_count,
+        time_ps=time[:count] - time[0],
+        conserved_energy=energy[:count] * scale,
+        temperature=temperature[:count],
+        resolution=resolution * scale,
+        timestep_fs=timestep,
+        wall_s=run.wall_s,
+        exploded=_explosion(run, table, count, bad),
+        kinetic_energy=kinetic[:count],
+        potential_energy=None if potential is None else potential[:count],
+        notes=tuple(notes),
+    )
+
+
+def _label(log: Path, number: int, asked: int | None) -> str:
+    return log.name if asked is None else f"{log.name} run {number}"
+
+
+def _chosen_run(log: Path, runs: list[ThermoRun], asked: int | None) -> tuple[int, ThermoRun]:
+    listing = "".join(f"\n  --run {i}: {run.describe()}" for i, run in enumerate(runs, 1))
+    if asked is not None:
+        if not 1 <= asked <= len(runs):
+            raise ReadError(
+                f"{log}: expected a run from 1 to {len(runs)}, found --run {asked}. "
+                f"The runs of this log:{listing}"
+            )
+        return asked, runs[asked - 1]
+    series = [(i, run) for i, run in enumerate(runs, 1) if run.is_dynamics]
+    if len(series) == 1:
+        return series[0]
+    if not series:
+        what = f"only:{listing}" if runs else "no table of thermodynamic output"
+        raise ReadError(
+            f"{log}: expected a run with thermodynamic output at several steps, found {what}. "
+            "Print some with `thermo 10`"
+        )
+    raise ReadError(
+        f"{log} has {len(series)} runs, which may differ in forces and settings: choose "
+        f"one{listing}"
+    )
+
+
+def _units(log: Path, run: ThermoRun, asked: str | None) -> _Units:
+    known = ", ".join(_UNITS)
+    found = run.settings.units
+    if asked is not None and found is not None and asked != found:
+        raise ReadError(f"{log} says `units {found}`, but --units says {asked}: leave --units out")
+    name = asked or found
+    if name is None:
+        raise ReadError(
+            f"{log}: expected a line `units ...` above the run, found none: give --units ({known})"
+        )
+    if name not in _UNITS:
+        raise ReadError(
+            f"{log}: `units {name}` cannot be converted to eV and ps; expected one of {known}"
+            + nearest(name, tuple(_UNITS))
+        )
+    return _UNITS[name]
+
+
+def _atom_count(
+    log: Path, run: ThermoRun, table: dict[str, NDArray[np.float64]], asked: int | None
+) -> int:
+    found = run.atom_count
+    if "Atoms" in table:
+        counts = sorted({int(count) for count in table["Atoms"] if np.isfinite(count)})
+        if len(counts) > 1:
+            raise ReadError(
+                f"{log}: the number of atoms changes from {counts[-1]} to {counts[0]}; energy is "
+                "not conserved in such a run"
+            )
+        found = counts[0] if counts else found
+    if found is not None and asked is not None and asked != found:
+        raise ReadError(f"{log} has {found} atoms, but --atoms says {asked}: leave --atoms out")
+    count = found or asked
+    if count is None:
+        raise ReadError(
+            f"{log}: the run did not reach its end, where LAMMPS prints the number of atoms: give "
+            "--atoms"
+        )
+    return count
+
+
+def _conserved(
+    log: Path, run: ThermoRun, table: dict[str, NDArray[np.float64]], asked: str | None
+) -> tuple[str, NDArray[np.float64], float]:
+    """Name of H, its values and the value of its last digit, in the log's unit."""
+
+    def digit(name: str) -> float:
+        return last_digit(row[run.columns.index(name)] for row in run.rows)
+
+    if asked is not None:
+        name = _KEYWORDS.get(asked.lower(), asked)
+        if name not in table:
+            raise ReadError(
+                f"{log}: there is no column {asked}{nearest(asked, run.columns)}; found "
+                f"{', '.join(run.columns)}"
+            )
+        return name, table[name], digit(name)
+    if "Econserve" in table:
+        _refuse_silent_thermostat(log, run)
+        return "Econserve", table["Econserve"], digit("Econserve")
+    _refuse_thermostat(log, run)
+    if "TotEng" in table:
+        return "TotEng", table["TotEng"], digit("TotEng")
+    if "KinEng" in table and "PotEng" in table:
+        total = table["KinEng"] + table["PotEng"]
+        return "KinEng + PotEng", total, max(digit("KinEng"), digit("PotEng"))
+    raise ReadError(
+        f"{log}: expected a column Econserve or TotEng, found {', '.join(run.columns)}. {_ADVICE}"
+    )
+
+
+def _refuse_thermostat(log: Path, run: ThermoRun) -> None:
+    """TotEng is not what such a run conserves; its drift would say nothing about the forces."""
+    for identifier, (style, *_) in run.settings.fixes.items():
+        if style.split("/")[0] in _THERMOSTATS:
+            raise ReadError(
+                f"{log}: fix {identifier} ({style}) exchanges energy with the atoms, so TotEng is "
+                "not conserved. Print `econserve` in `thermo_style custom` (fix langevin needs "
+                "`tally yes`), or judge TotEng nevertheless with --column TotEng"
+            )
+
+
+def _refuse_silent_thermostat(log: Path, run: ThermoRun) -> None:
+    """Fix langevin adds to ``econserve`` only where it is told to."""
+    for identifier, (style, *arguments) in run.settings.fixes.items():
+        tallies = "tally yes" in " ".join(arguments)
+        if style.split("/")[0] == "langevin" and not tallies:
+            raise ReadError(
+                f"{log}: fix {identifier} (langevin) runs without `tally yes`, so Econserve lacks "
+                "the energy that it exchanged: add `tally yes` and run again, or judge Econserve "
+                "nevertheless with --column Econserve"
+            )
+
+
+def _times(
+    log: Path,
+    run: ThermoRun,
+    table: dict[str, NDArray[np.float64]],
+    units: _Units,
+    asked_fs: float | None,
+) -> tuple[NDArray[np.float64], float]:
+    """Times (ps) and the time step (fs)."""
+    step = run.settings.timestep if run.settings.timestep is not None else units.timestep
+    timestep_fs = asked_fs if asked_fs is not None else step * units.time_fs
+    if asked_fs is None and "Time" in table:
+        return table["Time"] * units.time_fs / 1000.0, timestep_fs
+    if asked_fs is None and any(words[0] == "dt/reset" for words in run.settings.fixes.values()):
+        raise ReadError(f"{log}: fix dt/reset changes the time step: print `time` as a column too")
+    if "Step" not in table:
+        raise ReadError(
+            f"{log}: expected a column Step or Time, found {', '.join(run.columns)}. Add it to "
+            "`thermo_style custom`"
+        )
+    return table["Step"] * timestep_fs / 1000.0, timestep_fs
+
+
+def _temperature(
+    log: Path, table: dict[str, NDArray[np.float64]], energy_ev: float, atom_count: int
+) -> NDArray[np.float64]:
+    if "Temp" in table:
+        return table["Temp"]
+    if "KinEng" in table:
+        return kinetic_temperature(table["KinEng"] * energy_ev, atom_count)
+    if "TotEng" in table and "PotEng" in table:
+        kinetic = table["TotEng"] - table["PotEng"]
+        return kinetic_temperature(kinetic * energy_ev, atom_count)
+    raise ReadError(
+        f"{log}: expected a column Temp, found {', '.join(table)}. Add `temp` to `thermo_style "
+        "custom`"
+    )
+
+
+def _explosion(
+    run: ThermoRun, table: dict[str, NDArray[np.float64]], count: int, bad: str | None
+) -> str | None:
+    if bad is not None:
+        step = f"step {table['Step'][count]:.0f}" if "Step" in table else f"sample {count + 1}"
+        return f"{bad} at {step}"
+    if run.error is not None and tells_of_explosion(run.error):
+        return f"LAMMPS stopped: {run.error}"
+    return None

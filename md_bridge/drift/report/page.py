@@ -1,0 +1,130 @@
+"""The self-contained HTML page of a set of runs: works offline, on paper and on a phone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from markupsafe import Markup
+from plotly.offline import get_plotlyjs
+
+from md_bridge._templates import templates
+from md_bridge.drift.report.curves import as_json, curve_data
+from md_bridge.drift.report.plot import AVERAGE_PS
+from md_bridge.drift.report.wording import (
+    COLUMNS,
+    RUN_COLUMNS,
+    column_meanings,
+    element_columns,
+    element_row,
+    limit_sentences,
+    run_row,
+    table_row,
+    timing_sentences,
+    verdict_sentence,
+)
+from md_bridge.drift.runs.analysis import (
+    Analysis,
+    ForceDifference,
+    MethodResult,
+    RunResult,
+    RunSettings,
+)
+
+_LEAD = (
+    "The same start, driven by conservative forces, by direct forces, and by multiple time "
+    "stepping (MTS): direct forces in the inner loop, corrected by conservative ones every M steps."
+)
+_LEAD_READ = "The conserved quantity of runs that were read from files, whatever made them."
+
+
+def render_page(
+    analysis: Analysis,
+    settings: RunSettings,
+    difference: ForceDifference | None,
+    title: str = "Energy conservation with unconstrained forces",
+    failures: Mapping[str, str] | None = None,
+) -> str:
+    """The page as one string of HTML; curves and their program are embedded, nothing is fetched."""
+    with_elements = [result for result in analysis.results if len(result.elements) > 1]
+    foreign = all(result.method.forces == "unknown" for result in analysis.results)
+    several = any(len(result.runs) > 1 for result in analysis.results)
+    return (
+        templates("md_bridge.drift")
+        .get_template("report.html.j2")
+        .render(
+            title=title,
+            lead=_LEAD_READ if foreign else _LEAD,
+            columns=COLUMNS,
+            rows=[_row(result, table_row(result)) for result in analysis.results],
+            replica_columns=RUN_COLUMNS,
+            replica_rows=[
+                _row(run, run_row(run))
+                for result in analysis.results
+                for run in result.runs
+                if several
+            ],
+            element_columns=_element_columns(with_elements),
+            element_rows=[
+                _row(result, (result.label, *element_row(result))) for result in with_elements
+            ],
+            findings=[
+                *(verdict_sentence(result) for result in analysis.results),
+                *timing_sentences(analysis),
+            ],
+            failures=failures or {},
+            limits=[] if foreign else limit_sentences(analysis, difference),
+            meanings=column_meanings(analysis),
+            settings=[*_complete_rows(analysis, settings), *_settings_rows(settings)],
+            average_fs=f"{AVERAGE_PS * 1000:.0f}",
+            plotly=Markup(get_plotlyjs()),
+            series=Markup(as_json(curve_data(analysis))),
+        )
+    )
+
+
+def _row(result: MethodResult | RunResult, cells: tuple[str, ...]) -> dict[str, Any]:
+    return {"verdict": result.statistics.verdict.value, "cells": cells}
+
+
+def _element_columns(results: list[MethodResult]) -> list[tuple[str, str]]:
+    if not results:
+        return []
+    return [("run", ""), *element_columns(results[0])]
+
+
+def _settings_rows(settings: RunSettings) -> list[tuple[str, str]]:
+    if settings.files:
+        return [*settings.files.items(), *settings.versions.items()]
+    return [
+        ("model", settings.model),
+        ("system", settings.system),
+        ("inner step", f"{settings.timestep_fs:g} fs"),
+        ("length of each run", f"{settings.length_ps:g} ps"),
+        *_ensemble_rows(settings),
+        ("machine", settings.machine),
+        ("threads", str(settings.threads)),
+        ("load before the start", f"{settings.load:.1f} busy cores"),
+        *settings.versions.items(),
+    ]
+
+
+def _complete_rows(analysis: Analysis, settings: RunSettings) -> list[tuple[str, str]]:
+    if settings.planned_runs is None:
+        return []
+    complete = sum(len(result.runs) for result in analysis.results)
+    return [("complete runs", f"{complete} of {settings.planned_runs}")]
+
+
+def _ensemble_rows(settings: RunSettings) -> list[tuple[str, str]]:
+    if settings.temperature_k is None:
+        return [("ensemble", "NVE, all runs from the same positions and velocities")]
+    starts = f"{settings.replicas} start{'s' if settings.replicas > 1 else ''}"
+    made = f"{settings.equilibration_ps:g} ps of Langevin dynamics under conservative forces"
+    if not settings.equilibration_ps:
+        made = "new velocities for the positions given"
+    return [
+        ("ensemble", "NVE; every kind of forces from the same starts"),
+        ("starts", f"{starts} at {settings.temperature_k:g} K, each by {made}"),
+        ("seed", str(settings.seed)),
+    ]

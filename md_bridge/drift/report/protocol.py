@@ -1,0 +1,145 @@
+"""A protocol's result for people: table on the terminal, page, picture and ``summary.json``."""
+
+from __future__ import annotations
+
+import base64
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from rich.markup import escape
+from rich.table import Table
+
+from md_bridge._templates import templates
+from md_bridge.drift.protocols.base import Plot, ProtocolResult, Request, Row
+from md_bridge.drift.report.environment import describe_model, describe_system, surroundings
+from md_bridge.drift.report.plot import as_svg
+
+# Okabe and Ito's colours, told apart by colour-blind readers
+_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#000000", "#CC79A7", "#E69F00", "#56B4E9")
+_PANEL_INCHES = 3.2
+_COLUMNS = 2
+
+
+@dataclass(frozen=True)
+class ProtocolFiles:
+    """Where :func:`write_report` put what."""
+
+    page: Path
+    summary: Path
+
+
+def write_report(result: ProtocolResult, request: Request) -> ProtocolFiles:
+    """Write ``report.html`` and ``summary.json`` into the request's folder, made if missing."""
+    request.folder.mkdir(parents=True, exist_ok=True)
+    files = ProtocolFiles(request.folder / "report.html", request.folder / "summary.json")
+    content = json.dumps(as_data(result, request), indent=2, allow_nan=False)
+    files.summary.write_text(content + "\n", encoding="utf-8")
+    files.page.write_text(render_page(result, request), encoding="utf-8")
+    return files
+
+
+def as_data(result: ProtocolResult, request: Request) -> dict[str, Any]:
+    """The content of ``summary.json``."""
+    return {
+        "protocol": result.protocol,
+        "passed": result.passed,
+        **result.summary,
+        "sentences": list(result.sentences),
+        "settings": dict(settings_rows(request)),
+    }
+
+
+def settings_rows(request: Request) -> list[tuple[str, str]]:
+    """What was tested, and where."""
+    found = surroundings()
+    return [
+        ("model", describe_model(request.model, request.variant)),
+        ("system", _system(request)),
+        ("inner step", f"{request.timestep_fs:g} fs"),
+        ("length", f"{request.length_ps:g} ps"),
+        ("seed", str(request.seed)),
+        ("machine", found["machine"]),
+        ("threads", str(request.threads)),
+        *found["versions"].items(),
+    ]
+
+
+def terminal_table(result: ProtocolResult) -> Table:
+    """One line a row, the verdict in the last column."""
+    table = Table(box=None, padding=(0, 1), pad_edge=False, collapse_padding=True)
+    for number, (heading, unit) in enumerate(result.columns):
+        text = escape(heading) + (f"\n[dim]{escape(unit)}[/dim]" if unit else "")
+        table.add_column(text, justify="left" if number == 0 else "right", no_wrap=number == 0)
+    table.add_column("verdict")
+    for row in result.rows:
+        table.add_row(*(escape(cell) for cell in row.cells), _verdict(row))
+    return table
+
+
+def render_page(result: ProtocolResult, request: Request) -> str:
+    """The page as one string of HTML; nothing is fetched."""
+    picture = None
+    if result.plots:
+        svg = as_svg(draw(result.plots))
+        picture = "data:image/svg+xml;base64," + base64.b64encode(svg).decode("ascii")
+    template = templates("md_bridge.drift").get_template("protocol.html.j2")
+    return template.render(
+        title=result.title, result=result, picture=picture, settings=settings_rows(request)
+    )
+
+
+def draw(plots: tuple[Plot, ...]) -> Figure:
+    """All panels, two in a row."""
+    columns = min(_COLUMNS, len(plots))
+    rows = -(-len(plots) // columns)
+    figure = Figure(figsize=(4.6 * columns, _PANEL_INCHES * rows), layout="constrained")
+    FigureCanvasAgg(figure)
+    panels = figure.subplots(rows, columns, squeeze=False).ravel()
+    for axes, plot in zip(panels, plots, strict=False):
+        _draw_panel(axes, plot)
+    for axes in panels[len(plots) :]:
+        axes.set_visible(False)
+    return figure
+
+
+def _draw_panel(axes: Axes, plot: Plot) -> None:
+    for number, curve in enumerate(plot.curves):
+        axes.plot(
+            curve.x,
+            curve.y,
+            color=_COLOURS[number % len(_COLOURS)],
+            linewidth=1.1,
+            marker="o" if curve.markers else None,
+            markersize=4,
+            label=curve.label,
+        )
+    axes.set_title(plot.title, loc="left", fontsize=9, fontweight="bold")
+    axes.set_xlabel(plot.x_label, fontsize=9)
+    axes.set_ylabel(plot.y_label, fontsize=9)
+    if plot.logarithmic[0]:
+        axes.set_xscale("log")
+    if plot.logarithmic[1]:
+        axes.set_yscale("log")
+    axes.tick_params(labelsize=8)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(axis="y", color="#dddddd", linewidth=0.6)
+    axes.set_axisbelow(True)
+    axes.legend(fontsize=8, frameon=False)
+
+
+def _verdict(row: Row) -> str:
+    if row.observed:
+        return escape(row.verdict)
+    style = "yellow" if row.good is None else "green" if row.good else "red"
+    return f"[{style}]{escape(row.verdict)}[/{style}]"
+
+
+def _system(request: Request) -> str:
+    if request.start.cell.rank == 3:
+        return describe_system(request.start)
+    return f"{request.start.get_chemical_formula()}, {len(request.start)} atoms"

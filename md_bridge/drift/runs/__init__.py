@@ -1,0 +1,1 @@
+"""Starts, dynamics in a host, campaigns of runs."""

@@ -1,0 +1,304 @@
+"""NVE runs of several kinds of forces from several starts, in a folder that can be resumed.
+
+campaign.json              what was asked for, and of which model and start
+starts/replica-1.xyz       thermalised starts
+runs/<run>/                input and output of the engine
+series/<run>.csv           written when a run is complete: what is there is not run again
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import ase.io
+import numpy as np
+from ase import Atoms
+from ase.md.velocitydistribution import Stationary
+
+from md_bridge import __version__
+from md_bridge.drift.records.run import RunRecord, read_csv, write_csv
+from md_bridge.drift.runs.dynamics import NveRun, RunError
+from md_bridge.drift.runs.hosts import run_nve
+from md_bridge.drift.runs.plan import CampaignPlan, forces_text
+from md_bridge.drift.runs.starts import read_structure, thermalise, write_start
+from md_bridge.drift.runs.tasks import Task, TaskProgress, run_task
+
+SETTINGS = "campaign.json"
+SERIES = "series"
+
+# Names in campaign.json of what the runs of a folder must have in common. Kinds of forces and the
+# number of replicas may grow.
+_COMMON = (
+    "model_sha256",
+    "start_sha256",
+    "engine",
+    "timestep_fs",
+    "length_ps",
+    "temperature_K",
+    "equilibration_ps",
+    "seed",
+    "keep_velocities",
+    "variant",
+)
+
+
+class CampaignError(RuntimeError):
+    """A folder that cannot be used for a campaign; the message says why and what to do."""
+
+
+@dataclass
+class Outcome:
+    """What a campaign has so far; complete unless it was stopped or runs failed."""
+
+    records: list[RunRecord] = field(default_factory=list)
+    failures: dict[str, str] = field(default_factory=dict)
+    """Why, by the label of the run or of the thermalisation."""
+
+
+class Campaign:
+    """A plan and the folder that holds its runs.
+
+    :raises CampaignError: the folder belongs to other settings, or is in use, or cannot be made
+    :raises ValueError: the start cannot be used
+    """
+
+    def __init__(self, plan: CampaignPlan, folder: Path, from_scratch: bool = False) -> None:
+        self.plan = plan
+        self.folder = folder
+        self.structure = read_structure(plan.start)
+        if plan.keep_velocities and not np.any(self.structure.get_momenta()):
+            raise ValueError(
+                f"{plan.start} has no velocities to keep: leave --keep-velocities out, and a "
+                "thermostat makes some"
+            )
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise CampaignError(f"cannot make {folder}: {error.strerror}") from error
+        with self._alone():
+            if from_scratch:
+                self._clear()
+            self._claim()
+
+    def series_file(self, run: NveRun) -> Path:
+        """Where the series of a complete run is."""
+        return self.folder / SERIES / f"{run.name}.csv"
+
+    def start_file(self, replica: int) -> Path:
+        """Where the thermalised start of a replica is."""
+        return self.folder / "starts" / f"replica-{replica}.xyz"
+
+    def tasks(self) -> dict[Task, bool]:
+        """All that there is to do, in order, and whether it is done."""
+        runs = self.plan.runs()
+        tasks: dict[Task, bool] = {}
+        for replica in range(1, self.plan.replicas + 1):
+            of_replica = [run for run in runs if run.replica == replica]
+            done = [self.series_file(run).exists() for run in of_replica]
+            if self.plan.equilibration_steps:
+                thermal = self.start_file(replica).exists() or all(done)
+                tasks[self._thermal_task(replica)] = thermal
+            tasks |= {run_task(run): is_done for run, is_done in zip(of_replica, done, strict=True)}
+        return tasks
+
+    def records(self) -> list[RunRecord]:
+        """The complete runs of the plan, kinds of forces in the order of the plan.
+
+        :raises CampaignError: a damaged file
+        """
+        runs = sorted(self.plan.runs(), key=lambda run: self.plan.methods.index(run.method))
+        files = [self.series_file(run) for run in runs]
+        try:
+            return [read_csv(path) for path in files if path.exists()]
+        except ValueError as error:
+            raise CampaignError(f"{error}. Delete that file to run it again") from error
+
+    def perform(self, threads: int, progress: TaskProgress, outcome: Outcome) -> None:
+        """Do what is missing; a run that fails does not stop the next.
+
+        :param outcome: filled as results come, so that nothing is lost on Ctrl-C
+        :raises CampaignError: another process works in the folder
+        """
+        with self._alone():
+            try:
+                for replica in range(1, self.plan.replicas + 1):
+                    self._perform_replica(replica, threads, progress, outcome)
+            finally:
+                outcome.records[:] = self.records()
+
+    def _perform_replica(
+        self, replica: int, threads: int, progress: TaskProgress, outcome: Outcome
+    ) -> None:
+        runs = [run for run in self.plan.runs() if run.replica == replica]
+        missing = [run for run in runs if not self.series_file(run).exists()]
+        if not missing:
+            return
+        try:
+            start = self._start(replica, threads, progress)
+        except RunError as error:
+            outcome.failures[self._thermal_task(replica).label] = str(error)
+            return
+        for run in missing:
+            try:
+                self._run(run, start, threads, progress)
+            except RunError as error:
+                outcome.failures[run.label] = str(error)
+
+    def _run(self, run: NveRun, start: Atoms, threads: int, progress: TaskProgress) -> None:
+        folder = self.folder / "runs" / run.name
+        shutil.rmtree(folder, ignore_errors=True)  # of a run that was stopped
+        task = run_task(run)
+
+        def steps_done(steps: int) -> None:
+            progress(task, min(steps, run.outer_steps))
+
+        record = run_nve(start, self.plan.model.resolve(), run, folder, steps_done, threads)
+        self.series_file(run).parent.mkdir(exist_ok=True)
+        write_csv(record, self.series_file(run))
+        progress(task, run.outer_steps)
+
+    def _start(self, replica: int, threads: int, progress: TaskProgress) -> Atoms:
+        """The start as its file has it, made first if it is missing."""
+        path = self.start_file(replica)
+        if not path.exists():
+            path.parent.mkdir(exist_ok=True)
+            task = self._thermal_task(replica)
+            if self.plan.keep_velocities:
+                atoms = self.structure
+                # i-PI does so anyway, and both engines are to start alike
+                Stationary(atoms, preserve_temperature=False)
+            else:
+                atoms = self._thermalise(replica, threads, lambda steps: progress(task, steps))
+            write_start(atoms, path)
+            if task.steps:
+                progress(task, task.steps)
+        start = ase.io.read(path)
+        assert isinstance(start, Atoms)
+        return start
+
+    def _thermalise(self, replica: int, threads: int, progress: Callable[[int], None]) -> Atoms:
+        from md_bridge.ase import MDBridgeCalculator
+        from md_bridge.engine import EngineError, set_threads
+
+        plan = self.plan
+        try:
+            set_threads(threads)
+            return thermalise(
+                self.structure,
+                MDBridgeCalculator(plan.model, variant=plan.variant),
+                plan.temperature_k,
+                plan.timestep_fs,
+                plan.equilibration_steps,
+                plan.replica_seed(replica),
+                progress,
+            )
+        except EngineError as error:
+            raise RunError(str(error)) from error
+
+    def _thermal_task(self, replica: int) -> Task:
+        return Task(f"thermalise #{replica}", self.plan.equilibration_steps)
+
+    def _clear(self) -> None:
+        """Remove what a campaign left in the folder, and nothing that is not of a campaign."""
+        if not (self.folder / SETTINGS).exists():
+            return
+        for name in ("starts", "runs", SERIES):
+            shutil.rmtree(self.folder / name, ignore_errors=True)
+        (self.folder / SETTINGS).unlink(missing_ok=True)
+
+    def _claim(self) -> None:
+        """Write the settings into a new folder; compare them with those of an old one."""
+        path = self.folder / SETTINGS
+        wanted = _settings(self.plan)
+        if path.exists():
+            found = read_settings(self.folder)
+            differing = [key for key in _COMMON if found.get(key) != wanted[key]]
+            if differing:
+                changes = "; ".join(
+                    f"{key} is {_shown(found.get(key))} there and {_shown(wanted[key])} now"
+                    for key in differing
+                )
+                raise CampaignError(
+                    f"{self.folder} holds runs with other settings: {changes}. Give another "
+                    "folder with --out, or begin anew with --from-scratch"
+                )
+        elif (self.folder / SERIES).exists():
+            raise CampaignError(
+                f"{self.folder} holds series but no {SETTINGS}: they are of something else. Give "
+                "another folder with --out"
+            )
+        unfinished = path.with_name(f".{SETTINGS}.unfinished")
+        unfinished.write_text(json.dumps(wanted, indent=2) + "\n", encoding="utf-8")
+        os.replace(unfinished, path)
+
+    @contextlib.contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Keep a second process out of the folder."""
+        try:
+            lock = (self.folder / ".lock").open("w")
+        except OSError as error:
+            raise CampaignError(f"cannot write into {self.folder}: {error.strerror}") from error
+        with lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise CampaignError(
+                    f"another md-bridge drift works in {self.folder}: wait for it, or give "
+                    "another folder with --out"
+                ) from None
+            yield
+
+
+def read_settings(folder: Path) -> dict[str, Any]:
+    """The content of ``campaign.json``.
+
+    :raises CampaignError: it is missing or no JSON object
+    """
+    path = folder / SETTINGS
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise CampaignError(f"cannot read {path}: {error.strerror}") from error
+    except ValueError as error:
+        raise CampaignError(f"{path} is not JSON: {error}") from error
+    if not isinstance(content, dict):
+        raise CampaignError(f"{path}: expected a JSON object, found {type(content).__name__}")
+    return content
+
+
+def _settings(plan: CampaignPlan) -> dict[str, Any]:
+    return {
+        "md_bridge": __version__,
+        "model": str(plan.model.resolve()),
+        "model_sha256": _sha256(plan.model),
+        "start": str(plan.start.resolve()),
+        "start_sha256": _sha256(plan.start),
+        "engine": plan.engine,
+        "forces": forces_text(plan.forces),
+        "timestep_fs": plan.timestep_fs,
+        "length_ps": plan.length_ps,
+        "temperature_K": plan.temperature_k,
+        "replicas": plan.replicas,
+        "equilibration_ps": plan.equilibration_ps,
+        "seed": plan.seed,
+        "keep_velocities": plan.keep_velocities,
+        "variant": plan.variant,
+    }
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _shown(value: Any) -> str:
+    text = str(value)
+    return f"{text[:12]}…" if len(text) == 64 else text

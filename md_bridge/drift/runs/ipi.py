@@ -1,0 +1,202 @@
+"""NVE runs in i-PI, with the model in i-PI's own process (``ffdirect``)."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from xml.etree import ElementTree
+
+import numpy as np
+from ase import Atoms
+from ase.io import write
+from ase.units import fs, kB
+from ipi.utils.units import unit_to_internal
+from numpy.typing import NDArray
+
+from md_bridge._templates import templates
+from md_bridge.drift.records.explosions import Explosion, explosion_in, sound_rows, write_last_frame
+from md_bridge.drift.records.run import RunRecord, degrees_of_freedom
+from md_bridge.drift.runs.dynamics import (
+    LineCounter,
+    NveRun,
+    Progress,
+    RunError,
+    console_script,
+    standard_orientation,
+    watch,
+)
+from md_bridge.drift.runs.thermostats import Thermostat
+
+PROPERTIES = "run.properties"
+_CHECKPOINT = "run.last"
+
+_STEP_TIME = re.compile(r"Average timings at MD step\s+\d+\. t/step:\s+([0-9.eE+-]+)")
+# i-PI takes manual positions and velocities in atomic units, whatever unit is written beside them.
+# These are its own, rounded constants, those with which it reads the cell and the time step.
+_ANGSTROM = unit_to_internal("length", "angstrom", 1.0)
+_FEMTOSECOND = unit_to_internal("time", "femtosecond", 1.0)
+
+
+def run_ipi_nve(
+    start: Atoms,
+    model: Path,
+    run: NveRun,
+    folder: Path,
+    progress: Progress,
+    threads: int,
+    thermostat: Thermostat | None = None,
+) -> RunRecord:
+    """Run NVE in i-PI and return H(t) and T(t) at every outer step.
+
+    A run that explodes is a result: its record ends early and says why, and the last good frame is
+    in ``last-good.xyz``.
+
+    :param start: positions, velocities and cell; periodic
+    :param model: exported model
+    :param folder: gets the input and all output
+    :param thermostat: NVT instead; H(t) then has the energy of the bath
+    :raises RunError: if i-PI fails, or its output is incomplete
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    oriented = standard_orientation(start)
+    write(folder / "start.xyz", oriented, format="extxyz")
+    text = ipi_input(oriented, model, run, thermostat)
+    (folder / "input.xml").write_text(text, encoding="utf-8")
+    # else i-PI would keep the old files under other names
+    properties = folder / PROPERTIES
+    checkpoint = folder / _CHECKPOINT
+    for old in (properties, checkpoint):
+        old.unlink(missing_ok=True)
+    log = folder / "log.i-pi"
+    explosion = None
+    try:
+        watch(
+            [console_script("i-pi"), "input.xml"],
+            folder,
+            log,
+            {"OMP_NUM_THREADS": str(threads)},
+            LineCounter(properties, lambda line: not line.startswith(b"#")),
+            progress,
+        )
+    except RunError:
+        explosion = explosion_in(log)
+        if explosion is None:
+            raise
+        keep_last_frame(folder, start)
+    return read_properties(properties, log, run, start, explosion)
+
+
+def ipi_input(start: Atoms, model: Path, run: NveRun, thermostat: Thermostat | None = None) -> str:
+    """The input file, as a user would write it, with the start in it to full precision.
+
+    :param start: in standard orientation, see
+        :func:`md_bridge.drift.runs.dynamics.standard_orientation`
+    :raises RunError: if the path of the model has a character that i-PI takes for its own syntax
+    """
+    for character in ",{}":
+        if character in str(model):
+            raise RunError(
+                f"the path of the model, {model}, has a '{character}', which i-PI cannot read in "
+                "<parameters>: rename it"
+            )
+    from md_bridge.ipi import driver_path
+
+    return (
+        templates("md_bridge.drift")
+        .get_template("nve.xml.j2")
+        .render(
+            run=run,
+            thermostat=thermostat,
+            elements=sorted(set(start.get_chemical_symbols())),
+            driver=driver_path(),
+            model=model,
+            labels=_array(start.get_chemical_symbols()),
+            cell=_array(_numbers(start.cell.array.T)),
+            positions=_array(_numbers(start.get_positions() * _ANGSTROM)),
+            velocities=_array(_numbers(start.get_velocities() * fs * _ANGSTROM / _FEMTOSECOND)),
+            masses=_array(_numbers(start.get_masses())),
+        )
+    )
+
+
+def read_properties(
+    properties: Path, log: Path, run: NveRun, start: Atoms, explosion: Explosion | None = None
+) -> RunRecord:
+    """H(t), T(t) from i-PI's properties file and the time of each step from its log.
+
+    :param explosion: why the file ends early, if it does
+    :raises RunError: if either has another number of steps than expected
+    """
+    symbols = np.array(start.get_chemical_symbols())
+    elements = sorted(set(start.get_chemical_symbols()))
+    width = 3 + len(elements)
+    rows = _rows(properties, width)
+    text = log.read_text(encoding="utf-8", errors="replace")
+    step_times = [float(found) for found in _STEP_TIME.findall(text)]
+    complete = rows.shape == (run.outer_steps + 1, width) and len(step_times) == run.outer_steps
+    if not complete and explosion is None:
+        raise RunError(
+            f"expected {run.outer_steps + 1} lines of {width} numbers in {properties} and "
+            f"{run.outer_steps} step times in {log}, found shape {rows.shape} and "
+            f"{len(step_times)}"
+        )
+    numbered: NDArray[np.float64] = np.column_stack([np.arange(len(rows)), rows.reshape(-1, width)])
+    masses = start.get_masses()
+    # i-PI's own `temperature` counts the resting centre of mass as three degrees of freedom
+    kelvin = 2 / degrees_of_freedom(masses, np.full(len(start), True)) / kB
+    numbered, explosion = sound_rows(numbered, kelvin * numbered[:, 3], explosion)
+    _, time, conserved, kinetic, *by_element = numbered.T
+    return RunRecord(
+        *run.description,
+        len(start),
+        sum(step_times),
+        time,
+        conserved,
+        kelvin * kinetic,
+        element_temperatures={
+            element: 2 * energy / degrees_of_freedom(masses, symbols == element) / kB
+            for element, energy in zip(elements, by_element, strict=True)
+        },
+        replica=run.replica,
+        seed=run.seed,
+        exploded=explosion.sentence(run.outer_timestep_fs) if explosion else None,
+    )
+
+
+def _rows(properties: Path, width: int) -> NDArray[np.float64]:
+    """The numbers of a properties file, shape (lines, width); a torn last line is left out."""
+    if not properties.exists():
+        return np.empty((0, width))
+    lines = properties.read_text(encoding="utf-8").splitlines()
+    words = [line.split() for line in lines if not line.startswith("#")]
+    if words and len(words[-1]) != width:
+        words.pop()
+    return np.array(words, dtype=np.float64) if words else np.empty((0, width))
+
+
+def keep_last_frame(folder: Path, start: Atoms) -> None:
+    """Of a run that exploded in ``folder``, see :mod:`md_bridge.drift.records.explosions`."""
+    write_last_frame(_last_frame(folder / _CHECKPOINT, start), folder)
+
+
+def _last_frame(checkpoint: Path, start: Atoms) -> Atoms | None:
+    """The positions in i-PI's last checkpoint."""
+    if not checkpoint.exists():
+        return None
+    simulation = ElementTree.fromstring(checkpoint.read_text(encoding="utf-8"))
+    text = simulation.findtext(".//beads/q", "").strip(" []\n")
+    positions = np.array([float(number) for number in text.split(",") if text])
+    if positions.size != 3 * len(start) or not np.isfinite(positions).all():
+        return None
+    frame = standard_orientation(start)
+    frame.set_positions(positions.reshape(-1, 3) / _ANGSTROM)
+    frame.info["outer_step"] = int(simulation.findtext("step", "0"))
+    return frame
+
+
+def _numbers(values: np.ndarray) -> list[str]:
+    return [f"{value:.17g}" for value in np.ravel(values)]
+
+
+def _array(values: list[str]) -> str:
+    return f"[ {', '.join(values)} ]"

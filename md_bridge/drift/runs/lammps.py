@@ -1,0 +1,233 @@
+"""NVE runs in the stock LAMMPS with pair style ``mdbridge``."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import ase.io
+import numpy as np
+from ase import Atoms
+from ase.io.lammpsdata import write_lammps_data
+from numpy.typing import NDArray
+
+from md_bridge.drift.records.explosions import Explosion, explosion_in, sound_rows, write_last_frame
+from md_bridge.drift.records.run import RunRecord, degrees_of_freedom
+from md_bridge.drift.runs.dynamics import (
+    LineCounter,
+    NveRun,
+    Progress,
+    RunError,
+    console_script,
+    standard_orientation,
+    watch,
+)
+from md_bridge.drift.runs.thermostats import Thermostat
+
+LOG = "log.lammps"
+TRAJECTORY = "trajectory.lammpstrj"
+
+SCREEN = "screen.txt"
+_THERMO = ("step", "time", "etotal", "temp")
+_ROW = re.compile(r"^\s*\d+(\s+[-+]?([0-9.]+([eE][-+]?\d+)?|nan|inf)){3,}\s*$")
+_LOOP_TIME = re.compile(r"^Loop time of ([0-9.eE+-]+) on .* for (\d+) steps", re.MULTILINE)
+# outer steps between the frames of which the last is kept if the run explodes
+_LAST_INTERVAL = 20
+_LAST = "last.*.lammpstrj"
+
+
+def run_lammps_nve(
+    start: Atoms,
+    model: Path,
+    run: NveRun,
+    folder: Path,
+    progress: Progress,
+    threads: int,
+    frame_interval: int | None = None,
+    thermostat: Thermostat | None = None,
+) -> RunRecord:
+    """Run NVE in LAMMPS and return H(t) and T(t) at every outer step.
+
+    A run that explodes is a result: its record ends early and says why, and the last good frame is
+    in ``last-good.xyz``.
+
+    :param start: positions, velocities and cell
+    :param model: exported model
+    :param folder: gets the input, the data file and the log
+    :param frame_interval: outer steps between the frames of ``trajectory.lammpstrj``; None for none
+    :param thermostat: NVT instead; H(t) then lacks the energy of the bath
+    :raises RunError: if LAMMPS fails, or its log is incomplete
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    elements = sorted(set(start.get_chemical_symbols()))
+    write_start(start, folder / "start.data", elements)
+    text = lammps_input(model, run, start, frame_interval, thermostat)
+    (folder / "in.lammps").write_text(text, encoding="utf-8")
+    log = folder / LOG
+    for old in (log, *folder.glob(_LAST)):
+        old.unlink(missing_ok=True)
+    explosion = None
+    try:
+        watch(
+            [console_script("lmp"), "-in", "in.lammps", "-log", LOG],
+            folder,
+            folder / SCREEN,
+            {"OMP_NUM_THREADS": str(threads)},
+            LineCounter(log, lambda line: _ROW.match(line.decode(errors="replace")) is not None),
+            lambda lines: progress(lines * sample_interval(run)),
+        )
+    except RunError:
+        explosion = explosion_in(folder / SCREEN)
+        if explosion is None:
+            raise
+        keep_last_frame(folder, start)
+    return read_log(log, run, start, explosion)
+
+
+def sample_interval(run: NveRun) -> int:
+    """Outer steps between two samples.
+
+    Direct forces alone need no energy: with one at every step the run would not cost what the inner
+    steps of multiple time stepping cost, which the speed-up is judged by.
+    """
+    return 8 if run.forces == "direct" else 1
+
+
+def write_start(start: Atoms, path: Path, elements: list[str]) -> None:
+    """Write a LAMMPS data file in metal units, with masses and velocities (Å/ps)."""
+    oriented = standard_orientation(start)
+    with path.open("w", encoding="utf-8") as stream:
+        write_lammps_data(
+            stream, oriented, specorder=elements, masses=True, velocities=True, units="metal"
+        )
+
+
+def lammps_input(
+    model: Path,
+    run: NveRun,
+    start: Atoms,
+    frame_interval: int | None = None,
+    thermostat: Thermostat | None = None,
+) -> str:
+    """The input file, as a user would write it."""
+    elements = sorted(set(start.get_chemical_symbols()))
+    # LAMMPS asks every run for a pressure at its first step, and not every model has direct stress
+    keyword = " forces direct virial conservative" if run.forces == "direct" else ""
+    keyword += f" variant {run.variant}" if run.variant else ""
+    lines = [
+        f"# {thermostat.label if thermostat else 'NVE'}, {run.label}",
+        "units metal",
+        "atom_style atomic",
+        "read_data start.data",
+        "",
+        f"pair_style mdbridge {quoted(model)}{keyword}",
+        f"pair_coeff * * {' '.join(elements)}",
+        "",
+        f"timestep {run.outer_timestep_fs / 1000:.12g}",
+        "fix nve all nve",
+    ]
+    if thermostat is not None:
+        lines.append(thermostat.lammps_command())
+    if run.multiplicity is not None:
+        # the outer step is the time step; the two cutoffs are syntax only, pair style mdbridge
+        # does not use them
+        lines.append(f"run_style respa 2 {run.multiplicity} inner 1 3.0 4.0 outer 2")
+    lines += _element_temperatures(start, elements)
+    named = f"element {' '.join(elements)}"
+    if frame_interval is not None:
+        lines.append(f"dump frames all custom {frame_interval} {TRAJECTORY} id element xu yu zu")
+        lines.append(f"dump_modify frames sort id {named} format float %.15g")
+    lines += [
+        f"dump last all custom {_LAST_INTERVAL} {_LAST} id element xu yu zu vx vy vz",
+        f"dump_modify last sort id {named} maxfiles 2 format float %.10g",
+        f"thermo_style custom {' '.join(_THERMO)} {' '.join(_columns(elements))}",
+        "thermo_modify format float %.15g flush yes",
+        f"thermo {sample_interval(run)}",
+        f"run {run.outer_steps}",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def read_log(log: Path, run: NveRun, start: Atoms, explosion: Explosion | None = None) -> RunRecord:
+    """H(t), T(t) and the loop time from LAMMPS's log.
+
+    :param explosion: why the log ends early, if it does
+    :raises RunError: if the log lacks the loop time or has another number of samples than expected
+    """
+    elements = sorted(set(start.get_chemical_symbols()))
+    text = log.read_text(encoding="utf-8", errors="replace") if log.exists() else ""
+    loop = _LOOP_TIME.search(text)
+    width = len(_THERMO) + len(elements)
+    lines = [line.split() for line in text.splitlines() if _ROW.match(line)]
+    lines = [line for line in lines if len(line) == width]  # the last may be torn
+    expected = len(range(0, run.outer_steps, sample_interval(run))) + 1
+    if explosion is None and (loop is None or len(lines) != expected):
+        raise RunError(
+            f"{log}: expected {expected} lines of {' '.join(_THERMO)} and a loop time, "
+            f"found {len(lines)} lines and {'a' if loop else 'no'} loop time"
+        )
+    rows: NDArray[np.float64] = np.array(lines, dtype=np.float64).reshape(-1, width)
+    rows, explosion = sound_rows(rows, rows[:, _THERMO.index("temp")], explosion)
+    _, time, energy, temperature, *by_element = rows.T
+    return RunRecord(
+        *run.description,
+        len(start),
+        float(loop.group(1)) if loop else 0.0,
+        time,
+        energy,
+        temperature,
+        element_temperatures=dict(zip(elements, by_element, strict=True)),
+        replica=run.replica,
+        seed=run.seed,
+        exploded=explosion.sentence(run.outer_timestep_fs) if explosion else None,
+    )
+
+
+def _element_temperatures(start: Atoms, elements: list[str]) -> list[str]:
+    """Commands for the kinetic temperature of each element.
+
+    LAMMPS would take no degrees of freedom off for the centre of mass at rest, which belongs to
+    all elements.
+    """
+    symbols = np.array(start.get_chemical_symbols())
+    masses = start.get_masses()
+    lines = []
+    for number, element in enumerate(elements, 1):
+        chosen = symbols == element
+        taken = 3 * np.count_nonzero(chosen) - degrees_of_freedom(masses, chosen)
+        compute = f"temperature_{element}"
+        lines.append(f"group {element} type {number}")
+        lines.append(f"compute {compute} {element} temp")
+        lines.append(f"compute_modify {compute} extra/dof {taken:.12g}")
+    return lines
+
+
+def _columns(elements: list[str]) -> list[str]:
+    return [f"c_temperature_{element}" for element in elements]
+
+
+def keep_last_frame(folder: Path, start: Atoms) -> None:
+    """Of a run that exploded in ``folder``, see :mod:`md_bridge.drift.records.explosions`."""
+    write_last_frame(_last_frame(folder, start), folder)
+
+
+def _last_frame(folder: Path, start: Atoms) -> Atoms | None:
+    """The youngest dumped frame whose numbers are all finite."""
+    by_step = sorted(folder.glob(_LAST), key=lambda path: int(path.name.split(".")[1]))
+    for path in reversed(by_step):
+        try:
+            frame = ase.io.read(path, format="lammps-dump-text")
+        except (ValueError, IndexError):  # it was being written
+            continue
+        assert isinstance(frame, Atoms)
+        if len(frame) == len(start) and np.isfinite(frame.positions).all():
+            last = Atoms(start.numbers, frame.positions, cell=frame.cell, pbc=start.pbc)
+            last.info["outer_step"] = int(path.name.split(".")[1])
+            return last
+    return None
+
+
+def quoted(path: Path) -> str:
+    """A path as one LAMMPS word."""
+    text = str(path)
+    return f'"{text}"' if any(character in text for character in " \t#$&'") else text

@@ -1,0 +1,101 @@
+"""Independent starts at one temperature: the canonical ensemble under conservative forces.
+
+ASE does it, whatever engine runs NVE afterwards, so that campaigns in LAMMPS and i-PI have the same
+starts.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import ase.io
+import numpy as np
+from ase import Atoms, units
+from ase.calculators.calculator import Calculator
+from ase.md.langevin import Langevin
+from ase.md.velocitydistribution import MaxwellBoltzmannDistribution, Stationary
+
+from md_bridge.drift.runs.dynamics import Progress
+
+_RELAXATION_FS = 50.0
+"""Of the velocities under the thermostat: a tenth of a short equilibration, and longer than the
+periods of bonds to hydrogen."""
+_REPORT_STEPS = 10
+
+
+def thermalise(
+    structure: Atoms,
+    calculator: Calculator,
+    temperature_k: float,
+    timestep_fs: float,
+    steps: int,
+    seed: int,
+    progress: Progress,
+) -> Atoms:
+    """A copy of the structure with velocities (and positions) from the canonical ensemble.
+
+    Langevin dynamics (E. Vanden-Eijnden and G. Ciccotti, Chem. Phys. Lett. 429, 310 (2006), as in
+    ASE) from velocities of the Maxwell-Boltzmann distribution; in the end the centre of mass is
+    brought to rest. The kinetic temperature is not rescaled: replicas differ as the ensemble does.
+
+    :param structure: positions and cell; its velocities are replaced
+    :param steps: 0 draws new velocities only
+    :param progress: called with the number of steps done
+    """
+    atoms = structure.copy()
+    generator = np.random.default_rng(seed)
+    MaxwellBoltzmannDistribution(atoms, temperature_K=temperature_k, rng=generator)
+    if steps:
+        atoms.calc = calculator
+        dynamics = Langevin(
+            atoms,
+            timestep_fs * units.fs,
+            temperature_K=temperature_k,
+            friction=1 / (_RELAXATION_FS * units.fs),
+            fixcm=False,
+            rng=generator,
+        )
+        dynamics.attach(lambda: progress(dynamics.nsteps), interval=_REPORT_STEPS)
+        dynamics.run(steps)
+        atoms.calc = None
+    Stationary(atoms, preserve_temperature=False)
+    return atoms
+
+
+def write_start(atoms: Atoms, path: Path) -> None:
+    """Write a start as extended XYZ; the file appears whole or not at all."""
+    unfinished = path.with_name(f".{path.name}.unfinished")
+    ase.io.write(unfinished, atoms, format="extxyz")
+    os.replace(unfinished, path)
+
+
+def read_structure(path: Path) -> Atoms:
+    """The (last) structure of a file that ASE reads.
+
+    :raises ValueError: if it cannot be read, or is not periodic in all directions
+    """
+    try:
+        atoms = ase.io.read(path)
+    except Exception as error:  # whatever one of ASE's hundred readers raises
+        raise ValueError(f"cannot read a structure from {path}: {error}") from error
+    assert isinstance(atoms, Atoms)
+    if not atoms.pbc.all() or atoms.cell.rank < 3:
+        raise ValueError(
+            f"{path}: expected a structure that is periodic in three directions, found pbc "
+            f"{' '.join('T' if p else 'F' for p in atoms.pbc)} and a cell of rank "
+            f"{atoms.cell.rank}: put a molecule into a box wider than the model's range"
+        )
+    if len(atoms) < 2:
+        raise ValueError(f"{path}: expected at least two atoms, found {len(atoms)}")
+    if atoms.cell.handedness < 0:
+        raise ValueError(
+            f"{path}: the cell vectors are left-handed, which LAMMPS and i-PI do not take: "
+            "exchange two of them"
+        )
+    if atoms.constraints:
+        raise ValueError(
+            f"{path}: some atoms are frozen ({type(atoms.constraints[0]).__name__}), and in these "
+            "runs all atoms move: write the file without constraints"
+        )
+    return atoms

@@ -1,0 +1,40 @@
+"""Pieces of work whose progress a bar shows, weighed by what they cost."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from md_bridge.drift.judge.speed import speedup_bound
+from md_bridge.drift.runs.dynamics import NveRun
+
+USUAL_COST_RATIO = 2.7
+"""A conservative evaluation in direct ones, before anything is measured."""
+
+TaskProgress = Callable[["Task", int], None]
+"""Called with a task and the number of its steps that are done."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """A piece of work."""
+
+    label: str
+    """For people; no two tasks of one job share it."""
+    steps: int
+    cost: float = 1.0
+    """Of a step, in conservative evaluations."""
+
+
+def run_task(run: NveRun) -> Task:
+    """The task of one run."""
+    return Task(run.label, run.outer_steps, expected_cost(run))
+
+
+def expected_cost(run: NveRun, ratio: float = USUAL_COST_RATIO) -> float:
+    """Cost of an outer step in conservative evaluations: what a progress bar should count."""
+    if run.forces == "conservative":
+        return 1.0
+    if run.multiplicity is None:
+        return 1.0 / ratio
+    return run.multiplicity / speedup_bound(run.multiplicity, ratio)

@@ -1,0 +1,1 @@
+"""The search for the largest M that conserves energy."""

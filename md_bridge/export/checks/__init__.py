@@ -1,0 +1,1 @@
+"""Checks of an exported model: is it what it says it is?"""

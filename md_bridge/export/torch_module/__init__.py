@@ -1,0 +1,1 @@
+"""A plain torch module as an exported model."""

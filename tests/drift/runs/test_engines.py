@@ -1,0 +1,229 @@
+"""NVE in the real LAMMPS and i-PI with the bundled water model: one start, one trajectory."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from programs import programs_in, wait_until
+
+from md_bridge import demo as job
+from md_bridge.cli.demo import demo
+from md_bridge.drift.report.force_difference import force_difference
+from md_bridge.drift.runs.dynamics import NveRun, RunError
+from md_bridge.drift.runs.ipi import run_ipi_nve
+from md_bridge.drift.runs.lammps import TRAJECTORY, run_lammps_nve
+from md_bridge.drift.runs.tasks import expected_cost
+
+THREADS = 1
+
+
+def silent(steps):
+    pass
+
+
+@pytest.fixture(scope="module")
+def start():
+    return job.read_start()
+
+
+@pytest.fixture(scope="module")
+def mts_runs(start, tmp_path_factory):
+    """The same MTS run in both engines: (LAMMPS, i-PI)."""
+    folder = tmp_path_factory.mktemp("mts")
+    lammps = NveRun("lammps", "mts", 4, 0.5, 8)
+    ipi = NveRun("i-pi", "mts", 4, 0.5, 8)
+    return (
+        run_lammps_nve(start, job.MODEL, lammps, folder / "lammps", silent, THREADS),
+        run_ipi_nve(start, job.MODEL, ipi, folder / "i-pi", silent, THREADS),
+    )
+
+
+def test_both_engines_report_the_same_energy_and_temperature(mts_runs):
+    lammps, ipi = mts_runs
+    np.testing.assert_allclose(ipi.time_ps, lammps.time_ps, atol=1e-9)
+    np.testing.assert_allclose(ipi.time_ps, 0.002 * np.arange(9), atol=1e-9)
+    change = [r.conserved_energy - r.conserved_energy[0] for r in mts_runs]
+    # float32 and i-PI's nine digits of 4240 eV; the changes themselves are 100 times larger
+    np.testing.assert_allclose(change[1], change[0], atol=2e-4)
+    assert np.ptp(change[0]) > 2e-3
+    np.testing.assert_allclose(ipi.temperature, lammps.temperature, atol=0.02)
+
+
+def test_the_conserved_quantity_has_the_conservative_potential(start, mts_runs):
+    from md_bridge.engine import Engine, structure_from_ase
+
+    potential = Engine(job.MODEL).evaluate(structure_from_ase(start)).energy
+    for record in mts_runs:
+        expected = potential + start.get_kinetic_energy()
+        assert record.conserved_energy[0] == pytest.approx(expected, abs=1e-3)
+
+
+def test_progress_counts_outer_steps_and_frames_are_kept(start, tmp_path):
+    seen = []
+    run = NveRun("lammps", "conservative", None, 0.5, 10)
+    record = run_lammps_nve(start, job.MODEL, run, tmp_path, seen.append, THREADS, 5)
+    assert seen == sorted(seen)
+    assert record.wall_s > 0
+    frames = job.read_frames(tmp_path / TRAJECTORY, start)
+    assert len(frames) == 3
+    shift = frames[0].positions - start.positions
+    cells = np.linalg.solve(start.cell.array.T, shift.T)
+    np.testing.assert_allclose(cells, np.round(cells), atol=1e-7)
+    difference = force_difference(job.MODEL, frames, THREADS)
+    assert difference.configurations == 3
+    # the card of the model says 0.043 eV/Å on held-out frames, where forces are 1.5 eV/Å
+    assert 0.01 < difference.rms < 0.15
+    assert difference.largest > difference.rms
+    assert 0.5 < difference.conservative_rms < 3
+
+
+def test_a_model_that_lammps_cannot_read_is_reported(start, tmp_path):
+    broken = tmp_path / "broken.pt"
+    broken.write_bytes(b"not a model")
+    run = NveRun("lammps", "direct", None, 0.5, 10)
+    with pytest.raises(RunError, match=r"lmp failed with exit code[^$]*broken\.pt"):
+        run_lammps_nve(start, broken, run, tmp_path / "run", silent, THREADS)
+    run = NveRun("i-pi", "mts", 4, 0.5, 10)
+    with pytest.raises(RunError, match=r"i-pi failed[^$]*broken\.pt"):
+        run_ipi_nve(start, broken, run, tmp_path / "run", silent, THREADS)
+
+
+@pytest.fixture
+def short_runs(monkeypatch):
+    """The demo's runs, far shorter than a user may ask for."""
+
+    def shorten(length_ps):
+        return [
+            NveRun(run.engine, run.forces, run.multiplicity, run.timestep_fs, steps)
+            for run in PLANNED(0.15)
+            for steps in [16 // (run.multiplicity or 1)]
+        ]
+
+    monkeypatch.setattr(job, "planned_runs", shorten)
+    monkeypatch.setenv("OMP_NUM_THREADS", str(THREADS))
+
+
+PLANNED = job.planned_runs
+
+
+def test_the_demo_from_end_to_end(short_runs, tmp_path):
+    result = CliRunner().invoke(demo, ["--out", str(tmp_path), "--json"])
+    assert result.exit_code == 0, result.output
+    content = json.loads(result.stdout)
+    assert content == json.loads((tmp_path / "summary.json").read_text())
+    assert [(entry["engine"], entry["forces"], entry["M"]) for entry in content["runs"]] == [
+        ("lammps", "conservative", None),
+        ("lammps", "direct", None),
+        ("lammps", "mts", 2),
+        ("lammps", "mts", 4),
+        ("lammps", "mts", 8),
+        ("i-pi", "mts", 4),
+    ]
+    assert content["cost_ratio_F"] > 0
+    assert content["force_difference_eV_per_angstrom"]["rms"] > 0
+    assert content["settings"]["atom_count"] == 81
+    assert (tmp_path / "report.html").stat().st_size > 10_000
+    assert len(list((tmp_path / "series").glob("*.csv"))) == 6
+
+
+def test_a_run_that_fails_does_not_lose_the_others(short_runs, monkeypatch, tmp_path):
+    def fail(*_):
+        raise RunError("i-pi failed with exit code 1")
+
+    monkeypatch.setattr(job, "run_ipi_nve", fail)
+    keep = {"direct", None}
+    plan = job.planned_runs
+    monkeypatch.setattr(
+        job,
+        "planned_runs",
+        lambda ps: [r for r in plan(ps) if r.forces in keep or r.engine != "lammps"],
+    )
+    result = CliRunner().invoke(demo, ["--out", str(tmp_path)])
+    assert result.exit_code == 1
+    assert "i-PI MTS M=4 failed: i-pi failed with exit code 1" in result.stderr
+    assert "LAMMPS direct" in result.stdout
+    content = json.loads((tmp_path / "summary.json").read_text())
+    assert len(content["runs"]) == 1
+    failure = {"run": "i-PI MTS M=4", "error": "i-pi failed with exit code 1"}
+    assert content["failures"] == [failure]
+
+
+def test_ctrl_c_keeps_what_is_done(short_runs, monkeypatch, tmp_path):
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(job, "run_ipi_nve", interrupt)
+    plan = job.planned_runs
+    monkeypatch.setattr(
+        job, "planned_runs", lambda ps: [r for r in plan(ps) if r.multiplicity in (4, 8)]
+    )
+    result = CliRunner().invoke(demo, ["--out", str(tmp_path)])
+    assert result.exit_code == 130
+    assert "Interrupted: 2 of 3 runs are complete." in result.stderr
+    assert len(json.loads((tmp_path / "summary.json").read_text())["runs"]) == 2
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_leaves_no_engine_running(number, tmp_path):
+    program = [sys.executable, "-c", "from md_bridge.cli import main; main()"]
+    with (tmp_path / "screen.txt").open("wb") as screen:
+        process = subprocess.Popen(
+            [*program, "demo", "--out", str(tmp_path / "out")],
+            stdout=screen,
+            stderr=screen,
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+            start_new_session=True,
+        )
+    folder = tmp_path / "out" / "runs" / "lammps-conservative"
+    try:
+        log = folder / "log.lammps"
+        wait_until(lambda: log.exists() or process.poll() is not None, 120)
+        engines = programs_in(folder)
+        assert engines, (tmp_path / "screen.txt").read_text()
+        process.send_signal(number)
+        assert process.wait(60) == 128 + number
+        wait_until(lambda: not programs_in(folder), 10)
+        assert not programs_in(folder)
+    finally:
+        process.kill()
+        for engine in programs_in(folder):
+            os.kill(engine, signal.SIGKILL)
+
+
+def test_help_loads_nothing_heavy():
+    code = (
+        "import sys, md_bridge.cli.demo\n"
+        "print(sorted({'torch', 'scipy', 'matplotlib', 'ase'} & sys.modules.keys()))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert done.stdout == "[]\n"
+
+
+@pytest.mark.parametrize("length", ["0.05", "-1", "nan", "1e9"])
+def test_an_impossible_length_is_refused(length, tmp_path):
+    result = CliRunner().invoke(demo, ["--out", str(tmp_path / "none"), "--ps", length])
+    assert result.exit_code == 2
+    assert "each run must be 0.15 to 1000 ps long, found" in result.stderr
+    assert not (tmp_path / "none").exists()
+
+
+def test_a_folder_that_cannot_be_made_is_refused(tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    result = CliRunner().invoke(demo, ["--out", str(tmp_path / "file" / "out")])
+    assert result.exit_code == 2
+    assert "file/out: Not a directory" in " ".join(result.stderr.split())
+
+
+def test_planned_runs_are_of_one_length_and_multiplicity():
+    runs = job.planned_runs(0.5)
+    assert {run.outer_steps * run.outer_timestep_fs for run in runs} == {500.0}
+    assert {r.outer_steps * r.outer_timestep_fs for r in job.planned_runs(0.301)} == {300.0}
+    assert expected_cost(runs[0]) == 1.0
+    assert expected_cost(runs[1]) < 0.5
+    # an outer step of M = 8 costs less than eight conservative evaluations, more than one
+    assert 1.0 < expected_cost(runs[4]) < 8.0
