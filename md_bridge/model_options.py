@@ -23,7 +23,7 @@ class ModelOptions:
     uncertainty_variant: str = ""
     """The same for the uncertainty."""
     device: str = "auto"
-    """``auto`` (CUDA if both the machine and the model have it), ``cpu``, ``cuda`` or ``cuda:N``."""
+    """``auto`` (CUDA if the machine and the model have it), ``cpu``, ``cuda`` or ``cuda:N``."""
     extensions: str = ""
     """Folder of compiled TorchScript extensions; empty: none."""
     symmetrize: str = "none"
