@@ -19,7 +19,7 @@ using mdbridge::Error;
 
 ComputeMDBridgeAtom::ComputeMDBridgeAtom(LAMMPS_NS::LAMMPS* lmp, int count, char** words)
     : Compute(lmp, count, words), boundary_(lmp) {
-  boundary_.together(
+  boundary_.agree(
       [&] { parse(std::vector<std::string>(words + std::min(count, 3), words + count)); });
   peratom_flag = 1;
   int columns = 0;
@@ -64,7 +64,7 @@ void ComputeMDBridgeAtom::init() { find_pair(); }
 /// The pair style may be another one since the last run.
 void ComputeMDBridgeAtom::find_pair() {
   pair_ = dynamic_cast<PairMDBridge*>(force->pair_match("mdbridge", 1, 0));
-  boundary_.together([&] {
+  boundary_.agree([&] {
     if (pair_ == nullptr) {
       throw Error("compute mdbridge/atom needs pair_style mdbridge, once (alone or in a hybrid)");
     }
@@ -120,7 +120,7 @@ void ComputeMDBridgeAtom::fill() {
 /// Add the values of the sites to those of their atoms.
 void ComputeMDBridgeAtom::write(int column, const std::vector<double>& values, int width,
                                 double scale) {
-  const auto& atoms = pair_->folding().atoms();
+  const auto& atoms = pair_->follower().atoms();
   for (std::size_t n = 0; n < values.size(); ++n) {
     values_[atoms[n / width]][column + n % width] += scale * values[n];
   }

@@ -21,7 +21,7 @@ class ErrorBoundary : protected LAMMPS_NS::Pointers {
   /// fail on some ranks only must not come before a collective MPI call in the same work. The time
   /// spent on agreeing, most of it waiting for the slowest rank, is added to `waiting`.
   template <typename Work>
-  void together(Work&& work, double* waiting = nullptr) {
+  void agree(Work&& work, double* waiting = nullptr) {
     const std::string message = message_of(work);
     const double start = LAMMPS_NS::platform::walltime();
     stop_if_any(message);
@@ -31,7 +31,7 @@ class ErrorBoundary : protected LAMMPS_NS::Pointers {
   /// For work with collective MPI calls inside, which should not fail at all: a rank where it does
   /// aborts all others, and its message may be lost.
   template <typename Work>
-  void alone(Work&& work) {
+  void or_abort(Work&& work) {
     const std::string message = message_of(work);
     if (!message.empty()) stop(message);
   }

@@ -7,6 +7,7 @@
 #include <sstream>
 #include <utility>
 
+#include "mdbridge/elements.hpp"
 #include "mdbridge/error.hpp"
 #include "mdbridge/rotations.hpp"
 #include "words.hpp"
@@ -74,6 +75,7 @@ Keyword switch_keyword(const std::string& name, bool Settings::* member) {
           [member](const Settings& s) { return s.*member ? "yes" : "no"; }};
 }
 
+/// All keywords of the pair style. A new one is an entry here and a member of Settings.
 const std::vector<Keyword>& keywords() {
   static const std::vector<Keyword> all = {
       {"forces",
@@ -194,6 +196,36 @@ std::vector<std::string> Settings::arguments() const {
     all.push_back(value);
   }
   return all;
+}
+
+std::vector<std::int32_t> parse_elements(const std::vector<std::string>& names, int types,
+                                         bool hybrid, const mdbridge::ModelInfo& model) {
+  if (static_cast<int>(names.size()) != types) {
+    throw Error("pair_coeff expects one element for each of the " + std::to_string(types) +
+                " atom types (pair_coeff * * O H ...), found " + std::to_string(names.size()));
+  }
+  const auto& known = model.atomic_types;
+  std::vector<std::string> known_names;
+  for (const int number : known) known_names.push_back(mdbridge::chemical_symbol(number));
+  std::vector<std::int32_t> elements(types + 1, 0);
+  for (int type = 1; type <= types; ++type) {
+    const std::string& name = names[type - 1];
+    if (name == "NULL" && hybrid) continue;
+    const std::string where =
+        "pair_coeff: element '" + name + "' of atom type " + std::to_string(type);
+    if (name == "NULL") throw Error(where + " is allowed with pair_style hybrid only");
+    const int number = mdbridge::atomic_number(name);
+    if (number == 0) {
+      throw Error(where + " is not a chemical symbol; the model '" + model.path + "' knows " +
+                  join(known_names, ", "));
+    }
+    if (!std::binary_search(known.begin(), known.end(), number)) {
+      throw Error(where + " is not in the model '" + model.path + "', which knows " +
+                  join(known_names, ", "));
+    }
+    elements[type] = number;
+  }
+  return elements;
 }
 
 }  // namespace mdbridge_lammps

@@ -5,6 +5,8 @@
 #include <string>
 #include <vector>
 
+#include "mdbridge/model.hpp"
+
 namespace mdbridge_lammps {
 
 /// What the user wrote after `pair_style mdbridge`.
@@ -45,5 +47,12 @@ struct Settings {
   /// The arguments that parse() turns into these settings (for restart files).
   std::vector<std::string> arguments() const;
 };
+
+/// Atomic number by LAMMPS type (index 0 unused) from the elements after `pair_coeff * *`, one for
+/// each of the `types`; 0 for NULL, which is allowed in a `hybrid` only. Throws mdbridge::Error,
+/// with a sentence that names the element at fault, for any that is unknown to the model or to
+/// chemistry.
+std::vector<std::int32_t> parse_elements(const std::vector<std::string>& names, int types,
+                                         bool hybrid, const mdbridge::ModelInfo& model);
 
 }  // namespace mdbridge_lammps

@@ -3,6 +3,7 @@
 
 #include <array>
 #include <cstdint>
+#include <utility>
 #include <vector>
 
 #include "pointers.h"
@@ -39,7 +40,9 @@ class Folding : protected LAMMPS_NS::Pointers {
   /// its owner has it, inside the box. Models in single precision then see the same numbers
   /// whatever the number of ranks.
   const Shift& origin(std::size_t site) const { return origins_[site]; }
-  /// Candidate pairs, both i->j and j->i, as mdbridge::Pairs::provide wants them.
+  /// Candidate pairs, both i->j and j->i, as mdbridge::Pairs::provide wants them: 5 integers a
+  /// pair, two sites and the shift of the second one. To be taken once after each rebuild(); they
+  /// are handed over, not copied, and leave none behind.
   std::vector<std::int32_t> take_pairs() { return std::move(pairs_); }
 
  private:

@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "list_follower.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+#include "atom.h"
+#include "domain.h"
+#include "fmt/format.h"
+#include "force.h"
+#include "mdbridge/elements.hpp"
+#include "mdbridge/error.hpp"
+#include "neigh_list.h"
+#include "neighbor.h"
+#include "update.h"
+
+namespace mdbridge_lammps {
+
+using mdbridge::Error;
+using mdbridge::Structure;
+
+namespace {
+
+// Fast enough for hydrogen at several thousand kelvin.
+constexpr double fastest_atom = 0.1;  // Å/fs
+
+}  // namespace
+
+int message_passing_layers(const mdbridge::ModelInfo& info) {
+  if (!(info.cutoff > 0.0)) return 1;
+  return std::max(1, static_cast<int>(std::ceil(info.interaction_range / info.cutoff - 1e-6)));
+}
+
+double motion_margin(const LAMMPS_NS::LAMMPS& lammps, double length) {
+  const LAMMPS_NS::Update& update = *lammps.update;
+  if (!LAMMPS_NS::utils::strmatch(update.integrate_style, "^respa")) return 0.0;
+  const double outer_step = update.dt / lammps.force->femtosecond;
+  return 2.0 * outer_step * fastest_atom * length;
+}
+
+void ListFollower::begin(ListNeeds needs) {
+  needs_ = std::move(needs);
+  forget();
+}
+
+void ListFollower::forget() {
+  stale_ = true;
+  list_step_ = -1;
+}
+
+void ListFollower::follow(LAMMPS_NS::NeighList& list, mdbridge::Pairs& pairs) {
+  const bool taking = stale_ || list_is_new();
+  if (taking) take(list, pairs);
+  fill_structure();
+  if (taking) {
+    list_structure_ = structure();
+  } else {
+    require_valid_list();
+  }
+}
+
+bool ListFollower::list_is_new() const {
+  return neighbor->lastcall != list_step_ || neighbor->ncalls != list_builds_;
+}
+
+void ListFollower::take(LAMMPS_NS::NeighList& list, mdbridge::Pairs& pairs) {
+  if (list.occasional != 0) neighbor->build_one(&list);
+  folding_.rebuild(list, needs_.elements, needs_.layers);
+  const auto& sites = atoms();
+  Structure& structure = structures_.front();
+  structure.types.resize(sites.size());
+  structure.positions.resize(3 * sites.size());
+  structure.owned = folding_.owned();
+  ids_.resize(sites.size());
+  for (std::size_t s = 0; s < sites.size(); ++s) ids_[s] = atom->tag[sites[s]];
+  pairs.provide(folding_.take_pairs());
+  stale_ = false;
+  list_step_ = neighbor->lastcall;
+  list_builds_ = neighbor->ncalls;
+  list_local_ = atom->nlocal;
+  list_atoms_ = atom->natoms;
+}
+
+void ListFollower::fill_structure() {
+  fill_cell();
+  Structure& structure = structures_.front();
+  const double to_angstrom = 1.0 / needs_.length;
+  const auto& sites = atoms();
+  for (std::size_t s = 0; s < sites.size(); ++s) {
+    double* position = &structure.positions[3 * s];
+    for (int k = 0; k < 3; ++k) position[k] = atom->x[sites[s]][k] * to_angstrom;
+    structure.types[s] = needs_.elements[atom->type[sites[s]]];
+    if (s < owned()) continue;
+    const auto& origin = folding_.origin(s);
+    for (int a = 0; a < 3; ++a) {
+      for (int k = 0; k < 3; ++k) position[k] -= origin[a] * structure.cell[3 * a + k];
+    }
+  }
+}
+
+void ListFollower::fill_cell() {
+  Structure& structure = structures_.front();
+  const double to_angstrom = 1.0 / needs_.length;
+  const double* h = domain->h;  // Voigt order of LAMMPS: xx, yy, zz, yz, xz, xy
+  const double rows[3][3] = {{h[0], 0.0, 0.0}, {h[5], h[1], 0.0}, {h[4], h[3], h[2]}};
+  for (int a = 0; a < 3; ++a) {
+    structure.periodic[a] = domain->periodicity[a] != 0;
+    for (int k = 0; k < 3; ++k) {
+      structure.cell[3 * a + k] = structure.periodic[a] ? rows[a][k] * to_angstrom : 0.0;
+    }
+  }
+}
+
+void ListFollower::require_valid_list() const {
+  const double beyond = (neighbor->skin + needs_.margin) / needs_.length;
+  const double reach = mdbridge::list_reach(list_structure_, structure(), needs_.cutoff + beyond);
+  if (reach >= needs_.cutoff) return;
+  throw Error("in step " + std::to_string(update->ntimestep) +
+              " atoms (or the box) have moved so far since the neighbour list was built that pairs "
+              "beyond " +
+              fmt::format("{:.3g}", reach) + " Angstrom may be missing, but the cutoff is " +
+              fmt::format("{:.3g}", needs_.cutoff) +
+              " Angstrom: forces could be wrong. Use a larger skin (neighbor 3.0 bin), "
+              "neigh_modify every 1 delay 0 check yes, or a smaller (outer) timestep");
+}
+
+void ListFollower::require_atoms_of_list() const {
+  if (list_is_new() || (atom->nlocal == list_local_ && atom->natoms == list_atoms_)) return;
+  throw Error(
+      "atoms were added or deleted since the last run: use compute mdbridge/atom after the next "
+      "run (run 0 is enough)");
+}
+
+std::string ListFollower::name_of(std::size_t site) const {
+  const int type = atom->type[atoms()[site]];
+  return fmt::format("atom ID {} (element {}, type {})", ids_[site],
+                     mdbridge::chemical_symbol(needs_.elements[type]), type);
+}
+
+}  // namespace mdbridge_lammps

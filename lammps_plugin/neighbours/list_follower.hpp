@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "folding.hpp"
+#include "lmptype.h"
+#include "mdbridge/model.hpp"
+#include "mdbridge/pairs.hpp"
+#include "mdbridge/structure.hpp"
+#include "pointers.h"
+
+namespace LAMMPS_NS {
+class NeighList;
+}
+
+namespace mdbridge_lammps {
+
+/// What a model needs of the neighbour list, and how LAMMPS measures.
+struct ListNeeds {
+  /// Atomic number by LAMMPS type (index 0 unused); 0: a type that the model does not see.
+  std::vector<int> elements;
+  /// Of the model, in Å.
+  double cutoff = 0.0;
+  /// How many cutoffs far an atom feels others.
+  int layers = 1;
+  /// Beyond cutoff and skin, in LAMMPS units: see motion_margin().
+  double margin = 0.0;
+  /// LAMMPS's units of length in one Å.
+  double length = 1.0;
+
+  /// How far the list must reach without the skin, in LAMMPS units.
+  double list_range() const { return cutoff * length + margin; }
+  /// How far the ghosts must reach without the skin, in LAMMPS units: an atom feels others up to
+  /// the interaction range, which message passing makes longer than the cutoff of the pair list.
+  double ghost_range() const { return layers * (cutoff * length) + margin; }
+};
+
+/// How many cutoffs far an atom of this model feels others; at least one.
+int message_passing_layers(const mdbridge::ModelInfo& info);
+
+/// What rRESPA needs beyond the cutoff, in LAMMPS units, where an Å is `length` of them: it looks
+/// at its neighbour list once per outer step, before the inner ones move the atoms, and the list
+/// must hold what comes near during them. Zero for other integrators.
+double motion_margin(const LAMMPS_NS::LAMMPS& lammps, double length);
+
+/// Follows the atoms and the neighbour list of LAMMPS: one structure and its candidate pairs, which
+/// change their order only when LAMMPS has built a new list.
+///
+/// Sites are what Folding makes of the atoms of this rank. Nothing here is collective, and whatever
+/// goes wrong is thrown as mdbridge::Error.
+class ListFollower : protected LAMMPS_NS::Pointers {
+ public:
+  explicit ListFollower(LAMMPS_NS::LAMMPS* lmp) : Pointers(lmp), folding_(lmp) {}
+
+  /// A run begins with these needs. The list of the last one is forgotten.
+  void begin(ListNeeds needs);
+  /// There is no list any more, as before the first run: has_list() is false until follow().
+  void forget();
+  /// The next follow() takes the list anew, whatever LAMMPS's counters say of it.
+  void expire() { stale_ = true; }
+
+  /// Bring the structure up to date, and the pairs too if LAMMPS has built its list since the last
+  /// call. `pairs` must be the same object at each call, unless expire() or begin() came between.
+  ///
+  /// Throws mdbridge::Error if a pair within the cutoff may be missing, because atoms or box have
+  /// moved too far since the list was built.
+  void follow(LAMMPS_NS::NeighList& list, mdbridge::Pairs& pairs);
+
+  bool has_list() const { return list_step_ >= 0; }
+  /// Throws mdbridge::Error if the atoms are not those of the list, nor is there a newer list:
+  /// commands between runs (delete_atoms, create_atoms) change the atoms only.
+  void require_atoms_of_list() const;
+
+  const ListNeeds& needs() const { return needs_; }
+  /// The sites of this rank where they were at the last follow(), in Å, its owned atoms first.
+  const mdbridge::Structure& structure() const { return structures_.front(); }
+  /// The same, as a batch of one.
+  const std::vector<mdbridge::Structure>& structures() const { return structures_; }
+  /// LAMMPS index of each site.
+  const std::vector<int>& atoms() const { return folding_.atoms(); }
+  /// How many of the sites, the leading ones, are atoms that this rank owns.
+  std::size_t owned() const { return static_cast<std::size_t>(folding_.owned()); }
+  /// LAMMPS's ID of the atom at each site.
+  const std::vector<std::int64_t>& ids() const { return ids_; }
+  /// "atom ID 7 (element O, type 2)".
+  std::string name_of(std::size_t site) const;
+
+ private:
+  bool list_is_new() const;
+  void take(LAMMPS_NS::NeighList& list, mdbridge::Pairs& pairs);
+  void fill_structure();
+  void fill_cell();
+  void require_valid_list() const;
+
+  ListNeeds needs_;
+  Folding folding_;
+  std::vector<mdbridge::Structure> structures_{1};  // one, as FusedForces wants it
+  std::vector<std::int64_t> ids_;
+
+  // the list that the sites and the pairs were made from
+  bool stale_ = true;
+  LAMMPS_NS::bigint list_step_ = -1;    // Neighbor::lastcall; -1: no list
+  LAMMPS_NS::bigint list_builds_ = -1;  // Neighbor::ncalls: two builds may fall on one step
+  LAMMPS_NS::bigint list_atoms_ = -1;   // of all ranks
+  int list_local_ = -1;                 // of this rank
+  mdbridge::Structure list_structure_;  // where the atoms were
+};
+
+}  // namespace mdbridge_lammps

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "report.hpp"
+
+#include <cstdlib>
+#include <utility>
+
+#include "fmt/format.h"
+#include "mdbridge/threads.hpp"
+
+namespace mdbridge_lammps {
+
+namespace {
+
+double mean_over_ranks(MPI_Comm world, double mine) {
+  int ranks = 1;
+  MPI_Comm_size(world, &ranks);
+  double sum = 0.0;
+  MPI_Allreduce(&mine, &sum, 1, MPI_DOUBLE, MPI_SUM, world);
+  return sum / ranks;
+}
+
+/// What the forces are averaged over; empty: nothing.
+std::string symmetrization(const mdbridge::Engine& engine, const Settings& settings) {
+  if (settings.symmetrize == "none") return "";
+  if (settings.symmetrize == "random") return ", in a random orientation in each step";
+  return fmt::format(", averaged over {} orientations ({})", engine.copies(), settings.symmetrize);
+}
+
+}  // namespace
+
+std::string describe_model(const mdbridge::Engine& engine, const Settings& settings) {
+  const auto& info = engine.info();
+  const int threads = mdbridge::get_threads();
+  return fmt::format(
+      "Pair style mdbridge: model \"{}\" from {}\n"
+      "  cutoff {:.6g} Angstrom, interaction range {:.6g} Angstrom, {} on {}, {} "
+      "thread{} per rank, forces {}{}\n",
+      info.name, info.path, info.cutoff, info.interaction_range, info.dtype, info.device, threads,
+      threads == 1 ? "" : "s",
+      settings.forces == Settings::Forces::direct ? "direct" : "conservative",
+      symmetrization(engine, settings));
+}
+
+std::vector<std::string> warnings_of(const mdbridge::Engine& engine, const Settings& settings,
+                                     int partitions) {
+  std::vector<std::string> warnings;
+  if (settings.symmetrize == "random") {
+    warnings.push_back(
+        "symmetrize random takes another rotation in each step, so the forces are not conservative "
+        "and the energy is noisy and may drift: use a thermostat, or a fixed set such as "
+        "symmetrize octahedral");
+  }
+  if (partitions == 1) return warnings;
+  // what the other partitions use is not known here: they may be set up at any time
+  const int threads = mdbridge::get_threads();
+  if (threads > 1 && settings.threads == 0 && std::getenv("OMP_NUM_THREADS") == nullptr) {
+    warnings.push_back(
+        fmt::format("with -partition each partition takes all of its cores ({} threads per rank "
+                    "here), also those that other partitions use: give each its share with the "
+                    "keyword threads",
+                    threads));
+  }
+  if (settings.device == "cuda" || (settings.device == "auto" && engine.info().device != "cpu")) {
+    warnings.push_back(
+        "with -partition each partition counts the GPUs from the first on: give each its own with "
+        "the keyword device (device cuda:1)");
+  }
+  return warnings;
+}
+
+std::string timing_table(MPI_Comm world, const RunTime& time, const mdbridge::Timings& timings,
+                         const mdbridge::FusedForces::Counts& counts) {
+  const std::pair<const char*, double> rows[] = {
+      {"pairs", timings.pairs},
+      {"packing", timings.packing},
+      {"forward", timings.forward},
+      {"backward", timings.backward},
+      {"unpacking", timings.unpacking},
+      {"communication", time.communication},
+      {"ghosts and forces", time.total - timings.total() - time.communication},
+      {"total", time.total},
+  };
+  std::string table = "Pair style mdbridge: time in s (mean over ranks)\n";
+  const double total = mean_over_ranks(world, time.total);
+  for (const auto& [name, seconds] : rows) {
+    const double mean = mean_over_ranks(world, seconds);
+    table += fmt::format("  {:<18}{:>12.6f}{:>8.2f} %\n", name, mean,
+                         total > 0.0 ? 100.0 * mean / total : 0.0);
+  }
+  table += "  evaluations " + std::to_string(timings.evaluations);
+  if (counts.direct_only + counts.both + counts.conservative_only > 0) {
+    table += fmt::format(": direct only {}, both at once {}, conservative only {}",
+                         counts.direct_only, counts.both, counts.conservative_only);
+  }
+  return table + "\n";
+}
+
+}  // namespace mdbridge_lammps

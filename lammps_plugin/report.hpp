@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#pragma once
+
+#include <mpi.h>
+
+#include <string>
+#include <vector>
+
+#include "mdbridge/engine.hpp"
+#include "mdbridge/fused_forces.hpp"
+#include "settings.hpp"
+
+namespace mdbridge_lammps {
+
+// What the pair style says in the log: text, for rank 0 to print.
+
+/// Model, cutoff, device, threads and kind of forces: the lines before the first run.
+std::string describe_model(const mdbridge::Engine& engine, const Settings& settings);
+
+/// What is allowed but seldom meant, a sentence each. `partitions`: how many there are
+/// (-partition).
+std::vector<std::string> warnings_of(const mdbridge::Engine& engine, const Settings& settings,
+                                     int partitions);
+
+/// Seconds that this rank spent in the pair style during a run.
+struct RunTime {
+  double total = 0.0;
+  /// Of them, in MPI calls: most of it is waiting for the slowest rank.
+  double communication = 0.0;
+};
+
+/// The table of the keyword `timing`: means over the ranks. Collective.
+std::string timing_table(MPI_Comm world, const RunTime& time, const mdbridge::Timings& timings,
+                         const mdbridge::FusedForces::Counts& counts);
+
+}  // namespace mdbridge_lammps

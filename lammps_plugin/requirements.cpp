@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "requirements.hpp"
+
+#include <cmath>
+#include <string>
+
+#include "atom.h"
+#include "comm.h"
+#include "domain.h"
+#include "error.h"
+#include "force.h"
+#include "mdbridge/error.hpp"
+#include "neighbor.h"
+#include "update.h"
+
+namespace mdbridge_lammps {
+
+using LAMMPS_NS::LAMMPS;
+using LAMMPS_NS::Neighbor;
+using mdbridge::Engine;
+using mdbridge::Error;
+using mdbridge::Wanted;
+namespace utils = LAMMPS_NS::utils;
+
+namespace {
+
+void require_shareable(const LAMMPS& lammps, const mdbridge::ModelInfo& info, int layers) {
+  if (lammps.force->newton_pair == 0) {
+    throw Error("several MPI ranks need newton on, found newton off for pairs");
+  }
+  if (!std::isfinite(info.interaction_range)) {
+    throw Error("the model '" + info.path +
+                "' states an infinite interaction range (long-range interactions), which cannot be "
+                "shared out among MPI ranks: run it on one rank, with more threads");
+  }
+  const int style = lammps.neighbor->style;
+  if (layers > 1 && (style == Neighbor::MULTI || style == Neighbor::MULTI_OLD)) {
+    throw Error(
+        "on several MPI ranks a model with message passing needs the neighbours of ghosts, which "
+        "neighbor style multi cannot list: use neighbor style bin");
+  }
+}
+
+void require_minimizable(const Settings& settings) {
+  if (settings.forces == Settings::Forces::direct) {
+    throw Error(
+        "minimize needs forces that are the gradient of the energy: give pair_style "
+        "mdbridge without 'forces direct'");
+  }
+  if (settings.symmetrize == "random") {
+    throw Error(
+        "minimize needs one energy for all steps, but 'symmetrize random' takes another rotation "
+        "in each: use a fixed set such as 'symmetrize octahedral'");
+  }
+}
+
+}  // namespace
+
+void require_outputs(const Engine& engine, const Settings& settings) {
+  Wanted wanted;
+  wanted.conservative_forces = settings.forces == Settings::Forces::conservative;
+  wanted.direct_forces = settings.forces == Settings::Forces::direct;
+  wanted.uncertainty = settings.uncertainty_threshold > 0.0;
+  engine.require(wanted);
+}
+
+void require_supported_input(const LAMMPS& lammps, const mdbridge::ModelInfo& info,
+                             const Settings& settings, int layers) {
+  if (lammps.atom->tag_enable == 0) {
+    throw Error("expected atoms with IDs, found atom_modify id no");
+  }
+  if (lammps.domain->dimension != 3) {
+    throw Error("expected dimension 3, found dimension " +
+                std::to_string(lammps.domain->dimension));
+  }
+  if (lammps.comm->nprocs > 1) require_shareable(lammps, info, layers);
+  const bool minimizing = lammps.update->whichflag == 2;
+  if (minimizing) require_minimizable(settings);
+}
+
+void require_complete_pairs(const LAMMPS& lammps) {
+  const LAMMPS_NS::Atom& atom = *lammps.atom;
+  const LAMMPS_NS::Force& force = *lammps.force;
+  if (atom.molecular == LAMMPS_NS::Atom::ATOMIC || atom.nbonds == 0) return;
+  for (int k = 1; k <= 3; ++k) {
+    if (force.special_lj[k] != 0.0 || force.special_coul[k] != 0.0) continue;
+    const std::string message =
+        "special_bonds leave bonded neighbours out of the neighbour list, but the model needs all "
+        "pairs: use special_bonds lj/coul 1 1 1, or an atom_style without bonds";
+    if (!utils::strmatch(force.pair_style, "^hybrid")) throw Error(message);
+    if (lammps.comm->me == 0) lammps.error->warning(FLERR, "Pair style mdbridge: " + message);
+    return;
+  }
+}
+
+void require_both_forces(const Engine& engine, const Settings& settings) {
+  if (settings.forces == Settings::Forces::direct) {
+    throw Error(
+        "run_style respa with inner and outer levels uses direct forces in the inner level and "
+        "corrects them by conservative ones in the outer level: leave out 'forces direct' (or "
+        "use run_style verlet for direct forces alone)");
+  }
+  Wanted both;
+  both.conservative_forces = true;
+  both.direct_forces = true;
+  engine.require(both);
+}
+
+void require_direct_virial(const LAMMPS& lammps, const Engine& engine) {
+  const std::string remedy =
+      ". The pressure was asked for in step " + std::to_string(lammps.update->ntimestep) +
+      " (thermo output asks for it unless thermo_style custom leaves press out): leave it out, or "
+      "take it from the energy of the model, at the cost of a gradient, with the keyword 'virial "
+      "conservative'";
+  if (lammps.domain->nonperiodic != 0) {
+    throw Error("a direct stress is defined for a box that is periodic in x, y and z only" +
+                remedy);
+  }
+  if (lammps.comm->nprocs > 1) {
+    throw Error("a direct stress cannot be put together from several MPI ranks" + remedy);
+  }
+  Wanted wanted;
+  wanted.energy = false;
+  wanted.direct_virial = true;
+  try {
+    engine.require(wanted);
+  } catch (const mdbridge::ModelError& error) {
+    throw Error(error.what() + remedy);
+  }
+}
+
+void require_uncertainty(const Engine& engine) {
+  Wanted wanted;
+  wanted.uncertainty = true;
+  engine.require(wanted);
+}
+
+}  // namespace mdbridge_lammps

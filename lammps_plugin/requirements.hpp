@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#pragma once
+
+#include "mdbridge/engine.hpp"
+#include "settings.hpp"
+
+namespace LAMMPS_NS {
+class LAMMPS;
+}
+
+namespace mdbridge_lammps {
+
+// What the pair style requires of the model, the input and the run. All throw mdbridge::Error with
+// a sentence for the user. Something else to refuse goes here.
+
+/// At pair_style: the model has the outputs that the settings ask for.
+void require_outputs(const mdbridge::Engine& engine, const Settings& settings);
+
+/// Before a run: atoms, box, ranks, neighbour style and kind of run are such that the forces can be
+/// right. `layers`: of message passing.
+void require_supported_input(const LAMMPS_NS::LAMMPS& lammps, const mdbridge::ModelInfo& info,
+                             const Settings& settings, int layers);
+
+/// Before a run: bonded neighbours that LAMMPS leaves out of the list would be missing from the
+/// model's input. In a hybrid that may be meant: a warning on rank 0.
+void require_complete_pairs(const LAMMPS_NS::LAMMPS& lammps);
+
+/// Before a run with inner and outer levels: both kinds of forces are there.
+void require_both_forces(const mdbridge::Engine& engine, const Settings& settings);
+
+/// In a step in which the virial of the direct stress is asked for.
+void require_direct_virial(const LAMMPS_NS::LAMMPS& lammps, const mdbridge::Engine& engine);
+
+/// When `fix pair` asks for the uncertainty.
+void require_uncertainty(const mdbridge::Engine& engine);
+
+}  // namespace mdbridge_lammps
