@@ -1,0 +1,67 @@
+"""The classes behind the pair style, each alone: without the pair style and without a model."""
+
+import lammps_tools as tools
+import plugin_programs
+import pytest
+
+ATOMS = tools.argon(cells=(2, 2, 2), tilt=(1.0, 0.5, -0.5))
+
+
+@pytest.fixture(scope="module")
+def check_program(tmp_path_factory):
+    return plugin_programs.program(
+        tmp_path_factory.mktemp("check"),
+        "test_finite_difference_check",
+        "finite_difference_check.cpp",
+        "mpi/gather.cpp",
+    )
+
+
+@pytest.fixture(scope="module")
+def uncertainty_program(tmp_path_factory):
+    return plugin_programs.program(
+        tmp_path_factory.mktemp("uncertainty"), "test_uncertainty", "uncertainty.cpp"
+    )
+
+
+@pytest.fixture(scope="module")
+def neighbours_plugin(tmp_path_factory):
+    return plugin_programs.lammps_plugin(
+        tmp_path_factory.mktemp("neighbours"),
+        "test_neighbours",
+        "neighbours/folding.cpp",
+        "neighbours/list_follower.cpp",
+        "mpi/gather.cpp",
+    )
+
+
+@pytest.mark.parametrize("ranks", [1, 2])
+def test_finite_difference_check(check_program, ranks):
+    plugin_programs.run(check_program, ranks)
+
+
+@pytest.mark.parametrize("ranks", [1, 2])
+def test_uncertainty(uncertainty_program, ranks):
+    plugin_programs.run(uncertainty_program, ranks)
+
+
+@pytest.mark.parametrize(
+    ("ranks", "boundary", "layers"),
+    [(1, "p p p", 1), (1, "p p p", 2), (1, "p f p", 1), (2, "p p p", 1), (2, "p p p", 2)],
+)
+def test_folding_and_list_follower(neighbours_plugin, tmp_path, ranks, boundary, layers):
+    """The cutoff is more than half of the box: atoms see several images of each other."""
+    atoms = ATOMS if boundary == "p p p" else tools.argon(cells=(2, 2, 2))
+    box = tools.box_from_file(atoms, ["Ar"], tmp_path / "argon.data", boundary=boundary)
+    text = f"""
+        {box}
+        plugin load {neighbours_plugin}
+        pair_style test_neighbours 6.0 {layers}
+        pair_coeff * *
+        neighbor 1.0 bin
+        comm_modify cutoff {6.0 * layers + 1.0}
+        run 0
+        """
+    done = tools.run_input(text, tmp_path, ranks=ranks)
+    assert done.returncode == 0, done.stdout[-4000:]
+    assert "test_neighbours: all as expected" in done.stdout
