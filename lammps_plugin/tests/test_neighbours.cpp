@@ -115,6 +115,7 @@ class TestNeighbours : public LAMMPS_NS::Pair {
     test_a_list_that_is_taken_anew();
     test_added_atoms();
     test_names();
+    test_layers();
     int failed = expect_.failed();
     MPI_Allreduce(MPI_IN_PLACE, &failed, 1, MPI_INT, MPI_SUM, world);
     if (failed > 0) error->all(FLERR, "test_neighbours: {} failed", failed);
@@ -354,6 +355,19 @@ class TestNeighbours : public LAMMPS_NS::Pair {
     expect_.equal(follower.name_of(0),
                   "atom ID " + std::to_string(atom->tag[0]) + " (element Ar, type 1)",
                   "an atom in the user's words");
+  }
+
+  void test_layers() {
+    mdbridge::ModelInfo info;
+    expect_.equal(message_passing_layers(info), 1, "a model of single atoms");
+    info.cutoff = 4.0;
+    info.interaction_range = 4.0;
+    expect_.equal(message_passing_layers(info), 1, "no message passing");
+    info.interaction_range = 12.0;
+    expect_.equal(message_passing_layers(info), 3, "three layers");
+    info.interaction_range = 12.1;
+    expect_.equal(message_passing_layers(info), 4, "any more is another layer");
+    expect_.equal(motion_margin(*lmp, 1.0), 0.0, "no margin without multiple time stepping");
   }
 
   Expectations expect_;
