@@ -84,8 +84,6 @@ void PairMDBridge::compute(int eflag, int vflag) {
   warn_of_uncertainty(evaluation.uncertainty);
 }
 
-/// What a single evaluation must give in this step.
-///
 /// There is no virial of single atoms. An atom is known to the engine once, whatever images of it
 /// others see, and the gradient with respect to its position is the sum over all of them: it does
 /// not say which force acts over which distance, so the virial W = -dE/d(strain) of all atoms
@@ -154,7 +152,6 @@ void PairMDBridge::compute_outer(int eflag, int vflag) {
   warn_of_uncertainty(evaluation->uncertainty);
 }
 
-/// Before the first step of a run with inner and outer levels.
 void PairMDBridge::start_respa() {
   boundary_.agree([&] { require_both_forces(*engine_, settings_); });
   mdbridge::FusedOptions options;
@@ -209,7 +206,6 @@ Evaluation PairMDBridge::inspect(const Wanted& wanted) {
   return evaluation;
 }
 
-/// The keyword `check`, at the first force call.
 void PairMDBridge::check_once() {
   if (!settings_.check || checked_) return;
   Wanted wanted;
@@ -228,7 +224,6 @@ void PairMDBridge::check_once() {
   checked_ = true;
 }
 
-/// Of all ranks' atoms, in eV.
 double PairMDBridge::energy_of(const Structure& structure) {
   Wanted wanted;
   wanted.atomic_energies = true;  // their sum is in double precision

@@ -71,10 +71,13 @@ class PairMDBridge : public LAMMPS_NS::Pair {
   void load(const Settings& settings);
   /// From the names after `pair_coeff * *`. Collective.
   void use_elements(const std::vector<std::string>& names);
+  /// LAMMPS's arrays by pair of types.
   void allocate();
+  /// Tell LAMMPS which neighbour list to build.
   void request_list();
   /// A run begins, or another model: there is no neighbour list and nothing is evaluated yet.
   void forget_list();
+  /// Once for each model.
   void log_model();
 
   /// Work that may fail on one rank only: all ranks know of it before any of them goes on. The time
@@ -94,16 +97,25 @@ class PairMDBridge : public LAMMPS_NS::Pair {
   std::string describe(const mdbridge::NonFiniteError& error) const;
   /// Bring structure and pairs up to date with LAMMPS.
   void update_structure();
+  /// What a single evaluation must give in this step; refuses what no model can give.
   mdbridge::Wanted wanted() const;
+  /// Before the first step of a run with inner and outer levels. Collective.
   void start_respa();
+  /// The keyword `check`, at the first force call. Collective.
   void check_once();
+  /// Of all ranks' atoms, in eV. Collective.
   double energy_of(const mdbridge::Structure& structure);
 
+  // from the engine's units and sites to LAMMPS's units and atoms; `factor` scales
   void add_forces(const std::vector<double>& forces, double factor);
+  /// Without their net force. Collective.
   void add_direct_forces(std::vector<double> forces, double factor);
+  /// Take the net force (and torque, of molecules) of all ranks off. Collective.
   void remove_net_over_ranks(std::vector<double>& forces);
+  /// Energy and virial (eV, 3x3) of the step.
   void tally(const mdbridge::Evaluation& evaluation, const std::array<double, 9>& virial_ev);
   void tally_atoms(const std::vector<double>& energies);
+  /// Collective.
   void warn_of_uncertainty(const std::vector<double>& uncertainty);
 
   ErrorBoundary boundary_;

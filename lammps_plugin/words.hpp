@@ -6,6 +6,7 @@
 
 namespace mdbridge_lammps {
 
+/// The words in one text, with `separator` between them.
 std::string join(const std::vector<std::string>& words, const std::string& separator);
 
 /// The candidate that is the fewest edits (insert, delete, replace, swap neighbours) away from

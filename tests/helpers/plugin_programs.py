@@ -29,7 +29,15 @@ def _compile(output: Path, sources: list[Path], *options: str) -> Path:
         f"{_installed('mpich', 'include/mpi.h').parent}",
     ]
     command = [os.environ.get("CXX", "c++"), "-std=c++20", "-O1", "-Wall", "-Wextra", "-fPIC"]
-    command += ["-DLAMMPS_SMALLBIG", *include, *map(str, sources), *options, "-o", str(output)]
+    command += [
+        "-DLAMMPS_SMALLBIG",
+        "-D_GLIBCXX_ASSERTIONS",
+        *include,
+        *map(str, sources),
+        *options,
+        "-o",
+        str(output),
+    ]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-4000:]
     return output
