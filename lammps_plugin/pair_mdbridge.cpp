@@ -172,7 +172,7 @@ void PairMDBridge::start_respa() {
 void PairMDBridge::update_structure() {
   follower_.follow(*list, fused_->pairs());
   // all ranks, all levels of rRESPA and a restarted run agree on the step
-  engine_->set_draw(static_cast<std::uint64_t>(update->ntimestep));
+  engine_->set_rotation_counter(static_cast<std::uint64_t>(update->ntimestep));
 }
 
 std::string PairMDBridge::describe(const mdbridge::NonFiniteError& error) const {
