@@ -52,6 +52,7 @@ def check(
     from md_bridge.export.checks.checks import iterate_checks
     from md_bridge.export.errors import ExportError
     from md_bridge.export.structures import read_structures, spread
+    from md_bridge.model_options import ModelOptions
 
     warnings.filterwarnings("ignore", category=DeprecationWarning)
     console = Console(stderr=as_json)
@@ -62,7 +63,7 @@ def check(
                 iterate_checks(
                     model,
                     chosen,
-                    variant=variant,
+                    model_options=ModelOptions(variant=variant or ""),
                     progress=lambda name: status.update(f"checking: {name}"),
                 )
             )

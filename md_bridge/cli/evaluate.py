@@ -96,7 +96,6 @@ def evaluate(
             engine,
             structures,
             labels,
-            variant=variant,
             batch_size=batch_size,
             group_key=group_key,
             source=f"'{labelled}'",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import sys
+from dataclasses import fields
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -107,10 +108,13 @@ def ipi_client(
     from md_bridge.engine import EngineError
     from md_bridge.ipi.client import Client
     from md_bridge.ipi.session import SessionOptions, open_session, summary, summary_line
+    from md_bridge.model_options import ModelOptions
 
     before = signal.signal(signal.SIGTERM, _terminate)
     try:
-        session = open_session(SessionOptions(template, model, **options), threads)
+        names = {field.name for field in fields(ModelOptions)} & set(options)
+        model_options = ModelOptions(threads=threads, **{name: options.pop(name) for name in names})
+        session = open_session(SessionOptions(template, model, model_options, **options))
         client = Client(
             session,
             services,

@@ -17,7 +17,7 @@ from metatomic_ase import MetatomicCalculator
 from pet_models import pet_checkpoint, uncertain_pet_checkpoint
 
 from md_bridge.export import ExportError, export_file
-from md_bridge.export.checks.checks import check_locality
+from md_bridge.export.checks.locality import check_locality
 from md_bridge.export.checks.runner import Runner
 from md_bridge.export.description import describe
 
@@ -293,7 +293,7 @@ def test_a_damaged_pickle_is_not_said_to_need_trust(tmp_path, checkpoint):
             data = old.read(entry)
             new.writestr(entry.filename, data[:200] if entry.filename.endswith(".pkl") else data)
     for trust in (False, True):
-        with pytest.raises(ExportError, match=r"can not be read: .*Is it complete"):
+        with pytest.raises(ExportError, match=r"cannot be read: .*Is it complete"):
             export_file(tmp_path / "bad.ckpt", tmp_path / "out.pt", trust=trust)
 
 
@@ -357,3 +357,12 @@ def test_kinds_of_pet(tmp_path):
         reference = atoms.copy()
         reference.calc = MetatomicCalculator(path, uncertainty_threshold=None)
         np.testing.assert_allclose(result.conservative_forces, reference.get_forces(), atol=1e-5)
+
+
+def test_extra_files_may_hold_anything(tmp_path):
+    """TorchScript files can carry pictures and weights of others as well."""
+    path = models.lennard_jones().export(tmp_path / "m.pt")
+    before = describe(path)
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("m/extra/picture", b"\x89PNG\xff\xfe")
+    assert {**describe(path), "bytes": 0} == {**before, "bytes": 0}
