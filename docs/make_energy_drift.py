@@ -130,8 +130,8 @@ def _parse(text: str) -> tuple[str, Path]:
 
 def _run(engine: str, folder: Path, ps: float, replicas: int) -> None:
     """Do what is missing; exit status 3 (something drifts) is what direct forces are here for."""
-    command = [sys.executable, "-c", "from md_bridge.cli import main; main()", "drift"]
-    command += [str(DATA / "water.pt"), str(DATA / "water-start.xyz"), "--engine", engine]
+    command = [sys.executable, "-m", "md_bridge", "drift"]
+    command += [str(DATA / "water.pt"), str(DATA / "water-start.xyz"), "--host", engine]
     command += ["--forces", FORCES, "--ps", f"{ps:g}"]
     command += ["--keep-velocities"] if replicas == 1 else ["--replicas", str(replicas)]
     done = subprocess.run([*command, "--out", str(folder)])

@@ -449,7 +449,7 @@ def test_bad_options_are_refused(model, start, tmp_path, options, message):
 def test_sigterm_stops_the_engine_and_the_same_command_goes_on(model, start, tmp_path):
     """The real LAMMPS; the second run goes on for hours."""
     out = tmp_path / "out"
-    program = [sys.executable, "-c", "from md_bridge.cli import main; main()", "drift"]
+    program = [sys.executable, "-m", "md_bridge", "drift"]
     options = ["--forces", "conservative", "--replicas", "1", "--equilibrate", "0"]
     with (tmp_path / "screen.txt").open("wb") as screen:
         process = subprocess.Popen(

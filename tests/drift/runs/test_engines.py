@@ -170,7 +170,7 @@ def test_ctrl_c_keeps_what_is_done(short_runs, monkeypatch, tmp_path):
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_leaves_no_engine_running(number, tmp_path):
-    program = [sys.executable, "-c", "from md_bridge.cli import main; main()"]
+    program = [sys.executable, "-m", "md_bridge"]
     with (tmp_path / "screen.txt").open("wb") as screen:
         process = subprocess.Popen(
             [*program, "demo", "--out", str(tmp_path / "out")],

@@ -1,4 +1,4 @@
-"""Checks as a table for the terminal and as plain data."""
+"""What commands print at their end: checks as a table, errors as a table, the files written."""
 
 from __future__ import annotations
 
@@ -6,21 +6,15 @@ import math
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.markup import escape
+from rich.measure import Measurement
 from rich.table import Table
 
-from md_bridge.export.checks.result import Check
-
-CHECKS_FAILED = 3
-"""Exit code of a command whose checks failed under --strict."""
-
-
-def failed(checks: Sequence[Check]) -> list[Check]:
-    """Those that did not pass; what was only measured can not fail."""
-    return [check for check in checks if check.passed is False]
+if TYPE_CHECKING:
+    from md_bridge.export.checks.result import Check
 
 
 def print_checks(console: Console, checks: Sequence[Check]) -> None:
@@ -73,3 +67,50 @@ def as_data(checks: Sequence[Check]) -> list[dict[str, Any]]:
         {**asdict(check), "value": check.value if math.isfinite(check.value) else None}
         for check in checks
     ]
+
+
+def print_errors(console: Console, rows: Sequence[dict[str, Any]]) -> None:
+    """The rows of an error table; names of groups are folded to the width, numbers never cut."""
+    titles = ("quantity", "of", "MAE", "RMSE", "unit", "label spread", "values")
+    lines = []
+    previous = ""
+    for row in rows:
+        lines.append(
+            (
+                row["quantity"] if row["quantity"] != previous else "",
+                row["of"],
+                f"{row['mae']:.3g}",
+                f"{row['rmse']:.3g}",
+                row["unit"],
+                f"{row['label_spread']:.3g}",
+                f"{row['count']}",
+            )
+        )
+        previous = row["quantity"]
+    table = Table(box=None, pad_edge=False)
+    for title, *cells in zip(titles, *lines, strict=True):
+        left = title in ("quantity", "of", "unit")
+        folds = title == "of"
+        table.add_column(
+            title,
+            justify="left" if left else "right",
+            no_wrap=not folds,
+            overflow="fold",
+            min_width=8 if folds else max(len(text) for text in (title, *cells)),
+        )
+    for line in lines:
+        table.add_row(*map(escape, line))
+    # on a terminal that is too narrow for the numbers, lines run over instead
+    needed = Measurement.get(console, console.options.update(max_width=10_000), table).minimum
+    console.width = max(console.width, needed)
+    console.print(table, highlight=False)
+
+
+def tell_files(console: Console, *files: tuple[str, Path]) -> None:
+    """One line for each file that was written, which a path of any length leaves in one piece.
+
+    :param files: what each is ("Page", "Numbers"), and where
+    """
+    console.print()
+    for what, path in files:
+        console.print(f"{what:9} {path}", highlight=False, markup=False, soft_wrap=True)

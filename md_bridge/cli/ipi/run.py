@@ -7,131 +7,135 @@ import json
 import os
 import sys
 import tempfile
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from md_bridge.cli.interruptions import INTERRUPTED, signals_as_exceptions
-from md_bridge.cli.ipi_options import given, simulation_options
+from md_bridge.cli.command import Command, epilog
+from md_bridge.cli.ipi.options import NAMES, given, plan_arguments, simulation_options
+from md_bridge.cli.options import as_arguments, model_options, option, with_seed
+from md_bridge.cli.progress import ProgressBar
+from md_bridge.cli.signals import INTERRUPTED, signals_as_exceptions
+from md_bridge.model_options import ModelOptions
 
 if TYPE_CHECKING:
     from md_bridge.ipi.reader import SimulationFile
 
-EPILOG = """\b
-Examples:
-  md-bridge ipi-run input.xml
-  md-bridge ipi-run RESTART
-  md-bridge ipi-run sockets.xml -m model.pt --clients 2
-  md-bridge ipi-run start.xyz -m model.pt --forces mts:4 --ensemble nvt --steps 5000
-
-Exit status: 0 at the end, 1 after an error, 130 when interrupted (143 terminated, 129 hung up).
-"""
+_STATUS = {
+    0: "all steps are done",
+    130: "interrupted (143 terminated, 129 hung up): RESTART goes on",
+}
+_OF_THE_MODEL = tuple(field.name for field in fields(ModelOptions))
+_OF_CLIENTS = ("model", "template", "served", "clients", *_OF_THE_MODEL)
 
 
-@click.command("ipi-run", epilog=EPILOG)
+@click.command(
+    "ipi-run",
+    cls=Command,
+    epilog=epilog(
+        """
+        md-bridge ipi-run input.xml
+        md-bridge ipi-run RESTART
+        md-bridge ipi-run sockets.xml -m model.pt --clients 2
+        md-bridge ipi-run start.xyz -m model.pt --forces mts:4 --ensemble nvt --steps 5000
+        """,
+        _STATUS,
+    ),
+)
 @click.argument("input_file", metavar="INPUT", type=click.Path(path_type=Path))
-@click.option(
+@option(
     "-m",
     "--model",
     type=click.Path(path_type=Path),
     help="Exported model, for clients or for an input that is written.",
 )
-@click.option(
+@option(
     "-s",
     "--serve",
     "served",
     multiple=True,
     metavar="NAME=FORCES",
-    help="Which forces a client gives the <ffsocket> NAME: conservative or direct. Not needed for "
-    "forcefields that are named so, or for a single one with conservative forces.",
+    help="Forces that a client gives the <ffsocket> NAME: conservative or direct. Not needed where "
+    "the name says it, or for a single one with conservative forces.",
 )
-@click.option(
+@option(
     "-t",
     "--template",
     type=click.Path(path_type=Path),
-    help="Structure file for the clients.  [default: what the input starts from]",
+    show_default="what the input starts from",
+    help="Structure file for the clients.",
 )
-@click.option("--device", default="auto", show_default=True, help="Of the clients.")
-@click.option(
-    "--threads",
-    default=0,
-    type=click.IntRange(min=0),
-    help="Of each client; default OMP_NUM_THREADS, or the cores divided by the clients.",
-)
-@click.option(
-    "-o", "--out", type=click.Path(dir_okay=False, path_type=Path), help="Input to write."
-)
-@click.option("--overwrite", is_flag=True, help="Write it even if it exists.")
-@click.option("--json", "as_json", is_flag=True, help="Print a summary as JSON at the end.")
-@simulation_options
+@option("-o", "--out", type=click.Path(dir_okay=False, path_type=Path), help="Input to write.")
+@option("--overwrite", is_flag=True, help="Write it even if it exists.")
+@option("--json", "as_json", is_flag=True, help="Print a summary as JSON at the end.")
+@simulation_options(visible=("clients",))
+@model_options()
+@click.pass_context
 def ipi_run(
+    context: click.Context,
     input_file: Path,
     model: Path | None,
     served: tuple[str, ...],
     template: Path | None,
-    device: str,
-    threads: int,
     out: Path | None,
     overwrite: bool,
     as_json: bool,
+    model_options: ModelOptions,
     **options: Any,
 ) -> None:
     """Run i-PI, and the clients that it needs, with a progress bar.
 
     INPUT is an input file of i-PI, the file RESTART that an earlier run has left, or a structure:
-    then an input is written first (see `md-bridge ipi-input`), with the options from --forces on.
-    Everything happens in the current folder, as with `i-pi INPUT`.
+    then an input is written first, with all the options of `md-bridge ipi-input` (--forces,
+    --ensemble, --steps, …). Everything happens in the current folder, as with `i-pi INPUT`.
 
     Ctrl-C stops i-PI; its file RESTART goes on after the last step that was completed.
     """
-    from md_bridge.engine import EngineError
     from md_bridge.ipi.reader import is_simulation, read_simulation
 
     with contextlib.ExitStack() as stack:
         stack.enter_context(signals_as_exceptions())
-        try:
-            is_start = not is_simulation(input_file)
-            if is_start:
-                input_file = _write(input_file, model, out, overwrite, options)
-            elif set(given(options)) - {"clients", "variant"} or out:
-                raise click.UsageError(
-                    f"{input_file} is an input already: options from --forces on, and --out, are "
-                    "for a start such as start.xyz"
-                )
-            simulation = read_simulation(input_file)
-            if not simulation.sockets:
-                for_clients = {"--template": template, "--serve": served, "--threads": threads}
-                for_clients |= {"--clients": options["clients"]}
-                for_clients |= {"--device": device != "auto"}
-                for_clients |= (
-                    {} if is_start else {"--model": model, "--variant": options["variant"]}
-                )
-                _refuse_for_clients(simulation, for_clients)
-            folder = stack.enter_context(tempfile.TemporaryDirectory())
-            commands = _client_commands(
-                simulation, model, served, template, device, options["clients"] or 1, Path(folder)
+        is_start = not is_simulation(input_file)
+        if is_start:
+            plan = plan_arguments(options, model_options)
+            input_file = _write(input_file, model, out, overwrite, plan)
+        elif set(given(context)) - {"clients"} or out:
+            raise click.UsageError(
+                f"{input_file} is an input already: options of a simulation such as --forces, and "
+                "--out, are for a start such as start.xyz"
             )
-            if options["variant"]:
-                commands = [[*command, "--variant", options["variant"]] for command in commands]
-            threads_each = _threads(threads, len(commands))
-            _run(simulation, commands, threads_each, as_json)
-        except EngineError as error:
-            raise click.ClickException(str(error)) from None
-
-
-def _refuse_for_clients(simulation: SimulationFile, options: dict[str, Any]) -> None:
-    """An option without effect would be taken for one with."""
-    given_ones = [name for name, value in options.items() if value]
-    if given_ones:
-        raise click.UsageError(
-            f"{simulation.path} has no <ffsocket>, so there is no client for {given_ones[0]}: the "
-            "model is the one that the input names, and OMP_NUM_THREADS are its threads"
+        simulation = read_simulation(input_file)
+        if not simulation.sockets:
+            meant = {"model", *_OF_THE_MODEL, *NAMES} if is_start else set()
+            _refuse_for_clients(simulation, set(given(context, _OF_CLIENTS)) - meant, context)
+        folder = stack.enter_context(tempfile.TemporaryDirectory())
+        commands = _client_commands(
+            simulation, model, served, template, options["clients"], Path(folder)
         )
+        told = with_seed(model_options, options["seed"])
+        commands = [[*command, *as_arguments(replace(told, threads=0))] for command in commands]
+        threads_each = _threads(model_options.threads, len(commands))
+        if not commands and model_options.threads:
+            os.environ |= threads_each  # i-PI evaluates the model itself
+        _run(simulation, commands, threads_each, as_json)
+
+
+def _refuse_for_clients(
+    simulation: SimulationFile, options: set[str], context: click.Context
+) -> None:
+    """An option without effect would be taken for one with."""
+    for name, typed in given(context, _OF_CLIENTS).items():
+        if name in options:
+            raise click.UsageError(
+                f"{simulation.path} has no <ffsocket>, so there is no client for {typed}: the "
+                "model is the one that the input names, and OMP_NUM_THREADS are its threads"
+            )
 
 
 def _write(
-    start: Path, model: Path | None, out: Path | None, overwrite: bool, options: dict[str, Any]
+    start: Path, model: Path | None, out: Path | None, overwrite: bool, plan: dict[str, Any]
 ) -> Path:
     """The input for this start."""
     from md_bridge.ipi.input import write_input
@@ -144,7 +148,7 @@ def _write(
             f"--out {out}: i-PI runs in the current folder, so the input must be written there"
         )
     written = write_input(
-        out or Path("input.xml"), start, model, make_plan(**given(options)), overwrite=overwrite
+        out or Path("input.xml"), start, model, make_plan(**plan), overwrite=overwrite
     )
     for note in written.notes:
         click.echo(f"note: {note}", err=True)
@@ -157,7 +161,6 @@ def _client_commands(
     model: Path | None,
     served: tuple[str, ...],
     template: Path | None,
-    device: str,
     clients: int,
     folder: Path,
 ) -> list[list[str]]:
@@ -170,7 +173,7 @@ def _client_commands(
     for text in served:
         name, equals, kind = text.partition("=")
         if not equals:
-            raise click.BadParameter(f"expected NAME=FORCES, got {text}", param_hint="--serve")
+            raise click.BadParameter(f"expected NAME=FORCES, found {text}", param_hint="--serve")
         asked[name] = kind
     wanted = services(simulation, asked)
     if not wanted:
@@ -184,8 +187,8 @@ def _client_commands(
     if not isinstance(atoms, Path):
         ase.io.write(folder / "template.xyz", atoms)
         atoms = folder / "template.xyz"
-    command = [sys.executable, "-c", "from md_bridge.cli import main; main()", "ipi-client"]
-    command += [str(model), "--template", str(atoms), "--device", device, "-v"]
+    command = [sys.executable, "-m", "md_bridge", "ipi-client"]
+    command += [str(model), "--template", str(atoms), "-v"]
     command += ["--sockets-prefix", simulation.sockets_prefix]
     for service in wanted:
         command += ["--serve", service]
@@ -204,40 +207,23 @@ def _run(
     simulation: SimulationFile, commands: list[list[str]], variables: dict[str, str], as_json: bool
 ) -> None:
     from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
-    )
 
-    from md_bridge.engine import EngineError
+    from md_bridge.errors import MDBridgeError
     from md_bridge.ipi.runner import RESTART, SERVER_LOG, restart_stamp, run
 
-    columns = (
-        TextColumn("i-PI step"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-    )
     before = restart_stamp()
+    console = Console(stderr=True)
+    total = simulation.total_steps
     try:
-        console = Console(stderr=True)
-        with Progress(
-            *columns, console=console, transient=True, disable=not console.is_terminal
-        ) as bar:
-            task = bar.add_task("", total=simulation.total_steps, completed=simulation.first_step)
+        with ProgressBar(console, simulation.first_step / total if total else 0.0) as bar:
             outcome = run(
                 simulation,
                 commands,
-                lambda steps: bar.update(task, completed=steps),
+                lambda steps: bar.update("i-PI", steps / total, f"step {steps} of {total}"),
                 stopping=lambda: console.print("stopping i-PI (Ctrl-C again kills it)"),
                 environment=variables,
             )
-    except EngineError:
+    except MDBridgeError:
         _say_how_to_go_on(before)
         raise
     except (KeyboardInterrupt, SystemExit) as stop:

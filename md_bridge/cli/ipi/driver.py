@@ -2,8 +2,10 @@
 
 import click
 
+from md_bridge.cli.command import Command, epilog
 
-@click.command("ipi-driver")
+
+@click.command("ipi-driver", cls=Command, epilog=epilog("md-bridge ipi-driver"))
 def ipi_driver() -> None:
     """Print what to write for <pes_path> in i-PI's <ffdirect>.
 

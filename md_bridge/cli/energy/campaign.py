@@ -1,4 +1,4 @@
-"""The NVE campaign of ``md-bridge drift`` on the terminal: bar, table, exit status."""
+"""The campaign of ``md-bridge drift`` on the terminal: bar, table, exit status."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 import click
 from rich.console import Console
 
-from md_bridge.cli.drift_options import NOT_CONSERVED
-from md_bridge.cli.interruptions import INTERRUPTED, signals_as_exceptions
-from md_bridge.cli.task_bar import TaskBar
+from md_bridge.cli.energy.options import NOT_CONSERVED
+from md_bridge.cli.progress import TaskBar
+from md_bridge.cli.signals import INTERRUPTED, signals_as_exceptions
+from md_bridge.cli.tables import tell_files
 
 if TYPE_CHECKING:
     from md_bridge.drift.runs.analysis import RunSettings
@@ -25,7 +26,7 @@ def run_campaign(campaign: Campaign, tolerance: float, as_json: bool) -> None:
     :raises SystemExit: unless every kind of forces, direct ones left out, conserves energy
     """
     from md_bridge.drift.report.campaign import describe_campaign
-    from md_bridge.drift.runs.campaign import CampaignError, Outcome
+    from md_bridge.drift.runs.campaign import Outcome
 
     outcome = Outcome()
     screen = Console(stderr=True)
@@ -34,8 +35,6 @@ def run_campaign(campaign: Campaign, tolerance: float, as_json: bool) -> None:
         stopped = _perform(campaign, outcome, screen)
         _tell(campaign, outcome, stopped is not None, screen)
         conserves = _report(campaign, outcome, settings, tolerance, as_json, screen)
-    except CampaignError as error:
-        raise click.UsageError(str(error)) from None
     except OSError as error:
         raise click.ClickException(f"cannot write {error.filename}: {error.strerror}") from None
     if stopped is not None:
@@ -105,6 +104,5 @@ def _report(
         if elements is not None:
             console.print()
             console.print(elements)
-        lines = f"\nPage      {files.page}\nNumbers   {files.summary}"
-        console.print(lines, highlight=False, markup=False, soft_wrap=True)
+        tell_files(console, ("Page", files.page), ("Numbers", files.summary))
     return campaign_conserves(campaign, analysis)

@@ -1,4 +1,4 @@
-"""Ctrl-C, SIGTERM and SIGHUP while an engine runs."""
+"""Ctrl-C, SIGTERM and SIGHUP while programs or clients run."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ import signal
 from collections.abc import Iterator
 from types import FrameType
 
-INTERRUPTED = 130
+INTERRUPTED = 128 + signal.SIGINT
 """Exit status after Ctrl-C."""
 
 
 @contextlib.contextmanager
 def signals_as_exceptions() -> Iterator[None]:
-    """SIGTERM and SIGHUP leave by SystemExit, which stops the running engine on its way.
+    """SIGTERM and SIGHUP leave by SystemExit, which stops the running program on its way.
 
     By default they would end this process only, and `lmp` or `i-pi` would go on without it.
     """

@@ -12,26 +12,20 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-EPILOG = """\b
-Example:
-  md-bridge info model.pt
-"""
+from md_bridge.cli.command import Command, epilog
+from md_bridge.cli.options import option
 
 
-@click.command(epilog=EPILOG)
+@click.command(cls=Command, epilog=epilog("md-bridge info model.pt"))
 @click.argument("model", type=click.Path(path_type=Path))
-@click.option("--all", "everything", is_flag=True, help="Also outputs that no engine uses.")
-@click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
+@option("--all", "everything", is_flag=True, help="Outputs that no host uses, too.")
+@option("--json", "as_json", is_flag=True, help="Print it as JSON.")
 def info(model: Path, everything: bool, as_json: bool) -> None:
     """Say what MODEL is: elements, cutoff, range, outputs and units, precision, size, citation."""
     from md_bridge.export.description import describe
-    from md_bridge.export.errors import ExportError
 
     warnings.filterwarnings("ignore", category=DeprecationWarning)
-    try:
-        facts = describe(model)
-    except ExportError as error:
-        raise click.ClickException(str(error)) from None
+    facts = describe(model)
     if as_json:
         click.echo(json.dumps(facts, allow_nan=False))
     else:

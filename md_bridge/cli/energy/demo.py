@@ -10,8 +10,12 @@ from typing import TYPE_CHECKING
 import click
 from rich.console import Console
 
-from md_bridge.cli.interruptions import INTERRUPTED, signals_as_exceptions
-from md_bridge.cli.task_bar import TaskBar
+from md_bridge.cli.command import DEFAULT_SECTION, Command, epilog
+from md_bridge.cli.energy.options import STOPPED, length_option, out_option
+from md_bridge.cli.options import json_option, threads_option
+from md_bridge.cli.progress import TaskBar
+from md_bridge.cli.signals import INTERRUPTED, signals_as_exceptions
+from md_bridge.cli.tables import tell_files
 
 if TYPE_CHECKING:
     from md_bridge import demo as job
@@ -23,36 +27,25 @@ _BUSY = 0.5
 """Share of the cores that others may use before wall times suffer."""
 
 
-@click.command()
-@click.option(
-    "--out",
-    type=click.Path(file_okay=False, path_type=Path),
-    default="md-bridge-demo",
-    show_default=True,
-    help="Folder for everything the demo writes.",
+@click.command(
+    cls=Command,
+    epilog=epilog(
+        "md-bridge demo --out my-demo --ps 1",
+        {0: "all runs are finished", 1: "a run failed", **STOPPED},
+    ),
 )
-@click.option(
-    "--ps",
-    "length_ps",
-    type=float,
-    default=_DEFAULT_LENGTH_PS,
-    show_default=True,
-    help="Length of each run in ps. Longer runs have smaller error bars.",
+@out_option("md-bridge-demo", "Folder for everything that the demo writes.")
+@length_option(
+    what="Length of each run; longer runs have smaller error bars", default=_DEFAULT_LENGTH_PS
 )
-@click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON, and no table.")
-def demo(out: Path, length_ps: float, as_json: bool) -> None:
+@threads_option(DEFAULT_SECTION)
+@json_option("the summary")
+def demo(out: Path, length_ps: float, threads: int, as_json: bool) -> None:
     """Run the bundled water model in LAMMPS and i-PI and see what conserves energy.
 
     From one start, NVE with conservative forces, with direct forces, and with multiple time
     stepping (M = 2, 4 and 8 in LAMMPS, M = 4 in i-PI). Ends with a table, a picture and a page.
     Ctrl-C keeps the runs that are done.
-
-    \b
-    Example:
-      md-bridge demo --out my-demo --ps 1
-
-    Exit codes: 0 all runs finished, 1 a run failed, 2 bad options, 130 interrupted,
-    143 terminated (129 by a hang-up).
     """
     from md_bridge import demo as job
     from md_bridge.engine import choose_threads
@@ -68,7 +61,7 @@ def demo(out: Path, length_ps: float, as_json: bool) -> None:
             f"cannot make {out}: {error.strerror}", param_hint="--out"
         ) from error
     screen = Console(stderr=True)
-    threads = choose_threads(0, 1)
+    threads = choose_threads(threads, 1)
     settings = job.describe_settings(runs, threads)
     if settings.load > _BUSY * len(os.sched_getaffinity(0)):
         advice = " OMP_NUM_THREADS=1 may be faster now." if threads > 1 else ""
@@ -130,4 +123,4 @@ def _report(
         screen.print(sentence, highlight=False)
     console = Console()
     console.print(terminal_table(analysis, console.width))
-    console.print(f"\nPage      {files.page}\nPicture   {files.png}\nNumbers   {files.summary}")
+    tell_files(console, ("Page", files.page), ("Picture", files.png), ("Numbers", files.summary))

@@ -1,0 +1,173 @@
+"""Options that several commands have: one decorator each, with the default of the library."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterable
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from md_bridge.cli.command import Option
+from md_bridge.model_options import ModelOptions
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+EXISTING_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+MODEL_SECTION = "Model"
+_MODEL = "md_bridge.model_options:ModelOptions"
+
+
+class Numbers(click.ParamType):
+    """Numbers with commas between them.
+
+    :param what: they are, for the message
+    """
+
+    name = "numbers"
+
+    def __init__(self, what: str) -> None:
+        self.what = what
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[float, ...]:
+        """A tuple of them."""
+        if not isinstance(value, str):
+            return tuple(value)
+        try:
+            return tuple(float(word) for word in value.split(","))
+        except ValueError:
+            self.fail(f"expected {self.what} with commas between them, found {value!r}", param, ctx)
+
+
+def option(*names: str, **attributes: Any) -> Callable[[Function], Function]:
+    """``click.option`` with :class:`~md_bridge.cli.command.Option`."""
+    return click.option(*names, cls=Option, **attributes)
+
+
+def json_option(what: str) -> Callable[[Function], Function]:
+    """``--json``.
+
+    :param what: is printed: "the summary"
+    """
+    return option("--json", "as_json", is_flag=True, help=f"Print {what} as JSON, and no table.")
+
+
+def threads_option(section: str = MODEL_SECTION) -> Callable[[Function], Function]:
+    """``--threads``."""
+    return option(
+        "--threads",
+        of=_MODEL,
+        type=click.IntRange(min=0),
+        section=section,
+        show_default=False,
+        help="Threads; 0: OMP_NUM_THREADS, or the free cores.",
+    )
+
+
+def variant_option() -> Callable[[Function], Function]:
+    """``--variant``."""
+    return option(
+        "-V",
+        "--variant",
+        of=_MODEL,
+        metavar="NAME",
+        section=MODEL_SECTION,
+        help="Variant of the outputs: pbe for energy/pbe.",
+    )
+
+
+def model_options(*more: str) -> Callable[[Function], Function]:
+    """What a user may say of a model besides its file, gathered in a parameter ``model_options``.
+
+    :param more: ``seed`` for commands that draw no other random numbers, ``uncertainty_variant``
+        for those that hand uncertainties on
+    """
+    decorators = {
+        "variant": variant_option(),
+        "direct_variant": option(
+            "--direct-variant",
+            of=_MODEL,
+            metavar="NAME",
+            section=MODEL_SECTION,
+            help="Variant of the direct forces, if another one.",
+        ),
+        "uncertainty_variant": option(
+            "--uncertainty-variant",
+            of=_MODEL,
+            metavar="NAME",
+            section=MODEL_SECTION,
+            help="Variant of the uncertainty, if another one.",
+        ),
+        "device": option(
+            "--device", of=_MODEL, section=MODEL_SECTION, help="Device: cpu, cuda or cuda:N."
+        ),
+        "extensions": option(
+            "--extensions",
+            of=_MODEL,
+            metavar="FOLDER",
+            section=MODEL_SECTION,
+            help="Folder of compiled TorchScript extensions.",
+        ),
+        "symmetrize": option(
+            "--symmetrize",
+            of=_MODEL,
+            metavar="GROUP",
+            section=MODEL_SECTION,
+            show_default=False,
+            help="Rotated copies to average over: octahedral, icosahedral (also "
+            "/inversion), random.",
+        ),
+        "seed": option(
+            "--seed",
+            of=_MODEL,
+            type=click.IntRange(min=0),
+            section=MODEL_SECTION,
+            help="Seed of --symmetrize random.",
+        ),
+        "threads": threads_option(),
+    }
+    for name in ("seed", "uncertainty_variant"):
+        if name not in more:
+            del decorators[name]
+
+    def decorate(function: Function) -> Function:
+        @functools.wraps(function)
+        def gathered(**values: Any) -> Any:
+            chosen = {name: values.pop(name) for name in decorators}
+            return function(model_options=ModelOptions(**chosen), **values)
+
+        return chain(decorators.values())(gathered)
+
+    return decorate
+
+
+def with_seed(options: ModelOptions, seed: int) -> ModelOptions:
+    """The options of a model in a command whose ``--seed`` is that of all random numbers."""
+    return replace(options, seed=seed) if options.symmetrize == "random" else options
+
+
+def as_arguments(options: ModelOptions) -> list[str]:
+    """What to type for these options; nothing for those that are the default."""
+    words = []
+    for field in fields(options):
+        value = getattr(options, field.name)
+        if value != field.default:
+            words += [f"--{field.name.replace('_', '-')}", str(value)]
+    return words
+
+
+def chain(
+    decorators: Iterable[Callable[[Any], Any]],
+) -> Callable[[Any], Any]:
+    """Several decorators in one, the first of them on top."""
+
+    def decorate(function: Any) -> Any:
+        for decorator in reversed(list(decorators)):
+            function = decorator(function)
+        return function
+
+    return decorate
