@@ -23,7 +23,11 @@ def errors_as_sentences(ctx: click.Context) -> Iterator[None]:
     """
     try:
         yield
-    except MDBridgeError as error:
+    except Exception as error:
+        if not isinstance(error, MDBridgeError) and not type(error).__module__.startswith(
+            "md_bridge"
+        ):
+            raise
         raise _in_words_of(ctx, error) from error
 
 

@@ -68,73 +68,44 @@ def threads_option(section: str = MODEL_SECTION) -> Callable[[Function], Functio
     )
 
 
-def variant_option() -> Callable[[Function], Function]:
-    """``--variant``."""
-    return option(
-        "-V",
-        "--variant",
-        of=_MODEL,
-        metavar="NAME",
-        section=MODEL_SECTION,
-        help="Variant of the outputs: pbe for energy/pbe.",
-    )
-
-
-def model_options(*more: str) -> Callable[[Function], Function]:
+def model_options(
+    *, symmetrize: bool = True, seed: bool = False, uncertainty: bool = False
+) -> Callable[[Any], Any]:
     """What a user may say of a model besides its file, gathered in a parameter ``model_options``.
 
-    :param more: ``seed`` for commands that draw no other random numbers, ``uncertainty_variant``
-        for those that hand uncertainties on
+    :param symmetrize: whether the model is evaluated by the engine, which can average over copies
+    :param seed: with ``--seed``, for commands that draw no other random numbers
+    :param uncertainty: with ``--uncertainty-variant``, for commands that hand uncertainties on
     """
     decorators = {
-        "variant": variant_option(),
-        "direct_variant": option(
-            "--direct-variant",
-            of=_MODEL,
-            metavar="NAME",
-            section=MODEL_SECTION,
-            help="Variant of the direct forces, if another one.",
+        "variant": _of_model(
+            "--variant", "Variant of the outputs: pbe for energy/pbe.", "-V", metavar="NAME"
         ),
-        "uncertainty_variant": option(
-            "--uncertainty-variant",
-            of=_MODEL,
-            metavar="NAME",
-            section=MODEL_SECTION,
-            help="Variant of the uncertainty, if another one.",
+        "direct_variant": _of_model(
+            "--direct-variant", "Variant of the direct forces, if another one.", metavar="NAME"
         ),
-        "device": option(
-            "--device", of=_MODEL, section=MODEL_SECTION, help="Device: cpu, cuda or cuda:N."
+        "uncertainty_variant": _of_model(
+            "--uncertainty-variant", "Variant of the uncertainty, if another one.", metavar="NAME"
         ),
-        "extensions": option(
-            "--extensions",
-            of=_MODEL,
-            metavar="FOLDER",
-            section=MODEL_SECTION,
-            help="Folder of compiled TorchScript extensions.",
+        "device": _of_model("--device", "Device: cpu, cuda or cuda:N."),
+        "extensions": _of_model(
+            "--extensions", "Folder of compiled TorchScript extensions.", metavar="FOLDER"
         ),
-        "symmetrize": option(
+        "symmetrize": _of_model(
             "--symmetrize",
-            of=_MODEL,
+            "Rotated copies to average over: octahedral, icosahedral (also /inversion), random.",
             metavar="GROUP",
-            section=MODEL_SECTION,
             show_default=False,
-            help="Rotated copies to average over: octahedral, icosahedral (also "
-            "/inversion), random.",
         ),
-        "seed": option(
-            "--seed",
-            of=_MODEL,
-            type=click.IntRange(min=0),
-            section=MODEL_SECTION,
-            help="Seed of --symmetrize random.",
-        ),
+        "seed": _of_model("--seed", "Seed of --symmetrize random.", type=click.IntRange(min=0)),
         "threads": threads_option(),
     }
-    for name in ("seed", "uncertainty_variant"):
-        if name not in more:
+    left_out = {"symmetrize": symmetrize, "seed": seed, "uncertainty_variant": uncertainty}
+    for name, wanted in left_out.items():
+        if not wanted:
             del decorators[name]
 
-    def decorate(function: Function) -> Function:
+    def decorate(function: Any) -> Any:
         @functools.wraps(function)
         def gathered(**values: Any) -> Any:
             chosen = {name: values.pop(name) for name in decorators}
@@ -143,6 +114,10 @@ def model_options(*more: str) -> Callable[[Function], Function]:
         return chain(decorators.values())(gathered)
 
     return decorate
+
+
+def _of_model(name: str, help: str, *more: str, **attributes: Any) -> Callable[[Any], Any]:
+    return option(name, *more, of=_MODEL, section=MODEL_SECTION, help=help, **attributes)
 
 
 def with_seed(options: ModelOptions, seed: int) -> ModelOptions:

@@ -15,6 +15,7 @@ from rich.table import Table
 
 if TYPE_CHECKING:
     from md_bridge.export.checks.result import Check
+    from md_bridge.model_options import ModelOptions
 
 
 def print_checks(console: Console, checks: Sequence[Check]) -> None:
@@ -38,14 +39,18 @@ def print_checks(console: Console, checks: Sequence[Check]) -> None:
             console.print(f"[bold]{escape(check.name)}[/]: {escape(check.detail)}", highlight=False)
 
 
-def print_variants(console: Console, path: Path, variant: str | None) -> None:
-    """Which variant was checked, if the model has several."""
+def print_variants(console: Console, path: Path, options: ModelOptions) -> None:
+    """Which variant was checked, if the model has several.
+
+    :param path: of the model
+    :param options: with which it was checked
+    """
     from md_bridge.export.checks.runner import energy_variants
     from md_bridge.export.model_file import load_exported
 
-    variants = energy_variants(load_exported(path).capabilities().outputs)
+    variants = energy_variants(load_exported(path, options.extensions).capabilities().outputs)
     if len(variants) > 1:
-        checked = variant or variants[0]
+        checked = options.variant or variants[0]
         others = [name or "the unnamed one" for name in variants if name != checked]
         console.print(
             f"checked: the variant {checked or 'without a name'} of the outputs; not checked: "

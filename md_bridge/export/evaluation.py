@@ -10,7 +10,7 @@ import ase
 import numpy as np
 from ase.data import chemical_symbols
 
-from md_bridge.engine import Engine, NonFiniteError, structure_from_ase
+from md_bridge.engine import Engine, ModelError, NonFiniteError, Wanted, structure_from_ase
 from md_bridge.export.errors import ExportError
 from md_bridge.export.structures import require_elements
 
@@ -109,22 +109,20 @@ def evaluate_structures(
     structures: Sequence[ase.Atoms],
     labels: Sequence[Labels],
     *,
-    variant: str = "",
     batch_size: int = 8,
     group_key: str = "config_type",
     source: str = "the file",
 ) -> Iterator[list[Sample]]:
     """Predictions next to labels; one list of samples for each structure, as they are done.
 
-    :param variant: of the outputs, as the engine was told
     :param batch_size: structures in one forward pass
     :param group_key: of ``atoms.info``; errors are told apart by its value
     :param source: where the structures are from, for the messages
     :raises ExportError: an element that the model does not know, a prediction that is not finite
     """
     require_elements(structures, engine.info.atomic_types, source)
-    has_direct_force = bool(engine.model.find_output("non_conservative_force", variant))
-    has_direct_stress = bool(engine.model.find_output("non_conservative_stress", variant))
+    has_direct_force = _can_give(engine, Wanted(direct_forces=True))
+    has_direct_stress = _can_give(engine, Wanted(direct_virial=True))
     for start, stop in _batches(structures, batch_size):
         batch = structures[start:stop]
         periodic = bool(batch[0].pbc.all())
@@ -144,6 +142,14 @@ def evaluate_structures(
             atoms = structures[index]
             group = str(atoms.info.get(group_key, ""))
             yield list(_samples(atoms, labels[index], result, group, periodic))
+
+
+def _can_give(engine: Engine, wanted: Wanted) -> bool:
+    try:
+        engine.require(wanted)
+    except ModelError:
+        return False
+    return True
 
 
 def _which_is_not_finite(

@@ -75,13 +75,15 @@ def require_exported(path: str | os.PathLike[str]) -> None:
         )
 
 
-def load_exported(path: str | os.PathLike[str]) -> AtomisticModel:
-    """Load an exported model.
+def load_exported(path: str | os.PathLike[str], extensions: str = "") -> AtomisticModel:
+    """Load an exported model, onto the CPU.
 
-    :raises ExportError: it is not one, or can not be read
+    :param path: of the exported model
+    :param extensions: folder of compiled TorchScript extensions; empty: none
+    :raises ExportError: it is not one, or cannot be read
     """
     require_exported(path)
     try:
-        return load_atomistic_model(path)
+        return load_atomistic_model(path, extensions_directory=extensions or None)
     except (RuntimeError, ValueError) as error:
         raise ExportError(f"the exported model '{path}' can not be loaded: {error}") from error

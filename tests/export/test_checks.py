@@ -25,8 +25,10 @@ from md_bridge.export.checks.checks import (
 from md_bridge.export.checks.runner import Runner
 from md_bridge.export.checks.smoothness import check_smoothness_of_bulk, check_smoothness_of_dimers
 from md_bridge.export.checks.structures import cluster, lattice
+from md_bridge.export.errors import ExportError
 from md_bridge.export.options import ModuleOptions
 from md_bridge.export.torch_module.module import build_module_model
+from md_bridge.model_options import ModelOptions
 
 CUTOFF = 4.0
 ARGON = [18]
@@ -322,3 +324,18 @@ def test_run_checks_on_a_single_precision_pet(tmp_path):
     assert [result.name for result in results if result.passed is False] == []
     assert len(results) == len(seen) == 11
     assert next(r for r in results if r.name == "forces = -dE/dx").tolerance == 1e-4
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (ModelOptions(device="gpu"), "unknown device 'gpu': expected auto, cpu, cuda or cuda:N"),
+        (ModelOptions(device="cuda"), "was not exported for cuda: it supports cpu"),
+        (ModelOptions(symmetrize="octahedral"), "expected symmetrize 'none', found 'octahedral'"),
+        (ModelOptions(variant="pbe"), "no energy of variant 'pbe'"),
+    ],
+)
+def test_model_options_that_cannot_be_checked(tmp_path, options, message):
+    path = models.curl().export(tmp_path / "m.pt", devices=["cpu"])
+    with pytest.raises(ExportError, match=message):
+        run_checks(path, model_options=options)

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 from ipi_tools import I_PI, environment, start_client, wait_for
+from md_bridge.cli.ipi_input import ipi_input
+from md_bridge.cli.ipi_options import given
 
 import md_bridge.ipi
 from md_bridge._paths import DATA
 from md_bridge.cli import main
-from md_bridge.cli.ipi_input import ipi_input
-from md_bridge.cli.ipi_options import given
 from md_bridge.ipi.input import render
 from md_bridge.ipi.plan import make_plan
 from md_bridge.ipi.start import read_start

@@ -72,7 +72,7 @@ _STATUS = {
 @option("--sockets-prefix", of=_CLIENT, help="Prefix of i-PI's unix sockets (its option -S).")
 @option("-v", "--verbose", is_flag=True, help="Say what happens.")
 @option("--json", "as_json", is_flag=True, help="Print a summary as JSON at the end.")
-@model_options("uncertainty_variant", "seed")
+@model_options(seed=True, uncertainty=True)
 def ipi_client(
     model: Path,
     template: Path,

@@ -11,9 +11,10 @@ from rich.console import Console
 
 from md_bridge.cli.command import Command, epilog
 from md_bridge.cli.models.options import leave_if_failed, lenient_option
-from md_bridge.cli.options import json_option, option, threads_option, variant_option
+from md_bridge.cli.options import json_option, model_options, option
 from md_bridge.cli.progress import ProgressBar
 from md_bridge.cli.tables import as_data, print_checks, print_variants
+from md_bridge.model_options import ModelOptions
 
 _STATUS = {0: "every check is passed, or --lenient", 3: "a check failed"}
 
@@ -36,37 +37,33 @@ _STATUS = {0: "every check is passed, or --lenient", 3: "a check failed"}
     type=click.IntRange(min=1),
     help="Number of structures to check on, spread evenly over the file.",
 )
-@lenient_option("Exit status 0 also where a check fails.")
+@lenient_option
 @json_option("the checks")
-@variant_option()
-@threads_option()
+@model_options(symmetrize=False)
 def check(
     model: Path,
     structures: Path | None,
     most: int,
     lenient: bool,
     as_json: bool,
-    variant: str,
-    threads: int,
+    model_options: ModelOptions,
 ) -> None:
     """Check MODEL: forces and stress against finite differences, invariances, range, smoothness.
 
     STRUCTURES is any file that ASE reads; without it, structures are made up from the elements that
     the model knows. With it, direct and conservative forces are compared too.
     """
-    from md_bridge.engine import choose_threads, set_threads
     from md_bridge.export.checks.checks import iterate_checks
     from md_bridge.export.structures import read_structures, spread
 
     warnings.filterwarnings("ignore", category=DeprecationWarning)
-    set_threads(choose_threads(threads, 1))
     chosen = None if structures is None else spread(read_structures(structures), most)
     with ProgressBar(Console(stderr=True)) as bar:
         bar.update("loading the model")
         found = iterate_checks(
             model,
             chosen,
-            variant=variant or None,
+            model_options=model_options,
             progress=lambda name: bar.update(f"checking: {name}"),
         )
         checks = list(found)
@@ -75,6 +72,6 @@ def check(
         click.echo(json.dumps({"path": str(model), "checks": as_data(checks)}, allow_nan=False))
     else:
         print_checks(console, checks)
-        print_variants(console, model, variant or None)
+        print_variants(console, model, model_options)
     if not lenient:
         leave_if_failed(checks)

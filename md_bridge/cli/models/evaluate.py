@@ -57,7 +57,7 @@ _EVALUATE = "md_bridge.export.evaluation:evaluate_structures"
     help="Structures in one forward pass.",
 )
 @json_option("the errors")
-@model_options("seed")
+@model_options(seed=True)
 def evaluate(
     model: Path,
     labelled: Path,
@@ -94,7 +94,6 @@ def evaluate(
         engine,
         structures,
         labels,
-        variant=model_options.variant,
         batch_size=batch_size,
         group_key=group_key,
         source=f"'{labelled}'",

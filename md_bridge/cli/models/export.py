@@ -14,14 +14,16 @@ import click
 from rich.console import Console
 
 from md_bridge.cli.command import DEFAULT_SECTION, Command, epilog
-from md_bridge.cli.models.options import failed, leave_if_failed, lenient_option
+from md_bridge.cli.models.options import leave_if_failed, lenient_option
 from md_bridge.cli.options import json_option, option, threads_option
 from md_bridge.cli.progress import ProgressBar
 from md_bridge.cli.tables import as_data, print_checks, print_variants
+from md_bridge.model_options import ModelOptions
 
 _STATUS = {
-    0: "the file is written",
-    3: "a check failed, and nothing is written (but with --lenient)",
+    0: "the file is written, and every check is passed (or --lenient)",
+    1: "an error; a sentence says which, and nothing is written",
+    3: "the file is written, but a check failed: look before you run it",
 }
 _PYTHON = "Torch modules (SOURCE python:…)"
 
@@ -35,7 +37,7 @@ _PYTHON = "Torch modules (SOURCE python:…)"
         md-bridge export old.pt -o new.pt --keep energy/pbe --metadata about.json
         md-bridge export short.pt -o right.pt --interaction-range 12
         md-bridge export python:lennard_jones:argon -o lj.pt --elements Ar \
-            --cutoff 8.5 --layers 1 --dtype float64
+            --cutoff 8.5 --layers 1 --dtype float64 --lenient
         """,
         _STATUS,
     ),
@@ -87,7 +89,7 @@ _PYTHON = "Torch modules (SOURCE python:…)"
     show_default="made up",
     help="Structures to check on (any file that ASE reads), and to guess M from.",
 )
-@lenient_option("Write the file also where a check fails.")
+@lenient_option
 @threads_option(DEFAULT_SECTION)
 @json_option("the checks")
 @option(
@@ -117,7 +119,6 @@ def export(
     or fewer outputs), upet:NAME[@VERSION] (a published model) or python:package.module:factory (a
     function that returns a torch module).
     """
-    from md_bridge.engine import choose_threads, set_threads
     from md_bridge.export.checks.checks import iterate_checks
     from md_bridge.export.files import check_destination, errors_of_writing, save_atomically
     from md_bridge.export.sources import build_model
@@ -132,7 +133,6 @@ def export(
         if value not in (None, ()) and value is not False
     }
     check_destination(out)
-    set_threads(choose_threads(threads, 1))
     with contextlib.ExitStack() as stack:
         bar = stack.enter_context(ProgressBar(Console(stderr=True)))
         bar.update("building the model")
@@ -146,24 +146,22 @@ def export(
             written,
             chosen,
             eager=None if Path(source).suffix == ".pt" else model,
+            model_options=ModelOptions(threads=threads),
             progress=lambda name: bar.update(f"checking: {name}"),
         )
         checks = list(found)
-        keep = lenient or not failed(checks)
-        if keep:
-            with errors_of_writing(out):
-                os.replace(written, out)
+        with errors_of_writing(out):
+            os.replace(written, out)
     console = Console()
     if as_json:
-        report = {"path": str(out) if keep else None, "checks": as_data(checks)}
+        report = {"path": str(out), "checks": as_data(checks)}
         click.echo(json.dumps(report, allow_nan=False))
     else:
         print_checks(console, checks)
-    if not keep:
-        leave_if_failed(checks, f"; {out} is not written: --lenient writes it all the same")
-    if not as_json:
-        print_variants(console, out, None)
+        print_variants(console, out, ModelOptions())
         console.print(f"wrote {out}", highlight=False, markup=False, soft_wrap=True)
+    if not lenient:
+        leave_if_failed(checks)
 
 
 def read_metadata(path: Path | None) -> dict[str, Any] | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -16,26 +16,20 @@ CHECKS_FAILED = 3
 """Exit status where a check failed."""
 
 
-def lenient_option(what: str) -> Callable[[Any], Any]:
-    """``--lenient``.
-
-    :param what: it does
-    """
-    return option("--lenient", is_flag=True, help=what)
+def lenient_option(function: Any) -> Any:
+    """``--lenient``."""
+    lenient = option("--lenient", is_flag=True, help="Exit status 0 also where a check fails.")
+    return lenient(function)
 
 
-def failed(checks: Sequence[Check]) -> list[Check]:
-    """Those that did not pass; what was only measured cannot fail."""
-    return [check for check in checks if check.passed is False]
-
-
-def leave_if_failed(checks: Sequence[Check], consequence: str = "") -> None:
+def leave_if_failed(checks: Sequence[Check]) -> None:
     """Say which checks failed, and leave with the exit status of that.
 
-    :param consequence: what follows from it, for the message
+    What was only measured cannot fail.
+
     :raises SystemExit: unless all are passed
     """
-    names = ", ".join(check.name for check in failed(checks))
-    if names:
-        click.echo(f"Error: {len(failed(checks))} check(s) failed ({names}){consequence}", err=True)
+    failed = [check.name for check in checks if check.passed is False]
+    if failed:
+        click.echo(f"Error: {len(failed)} check(s) failed: {', '.join(failed)}", err=True)
         raise SystemExit(CHECKS_FAILED)

@@ -14,6 +14,7 @@ from typing import Any
 
 import ase
 import numpy as np
+import torch
 from scipy.spatial.transform import Rotation
 
 from md_bridge.export.checks import structures as check_structures
@@ -23,6 +24,7 @@ from md_bridge.export.checks.runner import Prediction, Runner
 from md_bridge.export.checks.smoothness import check_smoothness_of_bulk, check_smoothness_of_dimers
 from md_bridge.export.errors import ExportError
 from md_bridge.export.structures import require_elements
+from md_bridge.model_options import ModelOptions
 
 
 def _rms(values: np.ndarray) -> float:
@@ -367,15 +369,23 @@ def check_agreement(runner: Runner, structures: Sequence[ase.Atoms]) -> Check | 
 
 
 def double_precision(
-    path: str | os.PathLike[str], structures: Sequence[ase.Atoms], variant: str | None = None
+    path: str | os.PathLike[str],
+    structures: Sequence[ase.Atoms],
+    model_options: ModelOptions = ModelOptions(),
 ) -> Runner:
-    """The model in double precision, if that works and gives the same energies; else as it is."""
-    single = Runner(path, variant=variant)
+    """The model in double precision, if that works and gives the same energies; else as it is.
+
+    :param path: of an exported model
+    :param structures: to compare the energies on
+    :param model_options: variants, device and extensions
+    :raises ExportError: as :class:`Runner`
+    """
+    single = Runner(path, model_options)
     if single.is_double:
         return single
     try:
         expected = [single.energy(atoms) for atoms in structures]
-        double = Runner(path, double=True, variant=variant)
+        double = Runner(path, model_options, double=True)
         found = [double.energy(atoms) for atoms in structures]
     except Exception:  # whatever a model that insists on single precision does; each check says it
         return single
@@ -387,7 +397,7 @@ def run_checks(
     structures: Sequence[ase.Atoms] | None = None,
     *,
     eager: Any = None,
-    variant: str | None = None,
+    model_options: ModelOptions = ModelOptions(),
     progress: Callable[[str], None] | None = None,
 ) -> list[Check]:
     """All checks of the exported model at ``path``.
@@ -395,10 +405,18 @@ def run_checks(
     :param structures: to check on; None: made for the elements of the model, which is enough for
         everything but the agreement of direct and conservative forces
     :param eager: the model before it was compiled (:py:class:`metatomic.torch.AtomisticModel`)
-    :param variant: of the outputs to check, where the model has several
+    :param model_options: variants, device, extensions and threads; without a variant, the unnamed
+        one or the first if there is none
     :param progress: called with the name of each check before it starts
+    :returns: what each check found, in the order in which they were made
+    :raises ExportError: the file is no exported model, cannot do what ``model_options`` say, or
+        does not know an element of ``structures``
     """
-    return list(iterate_checks(path, structures, eager=eager, variant=variant, progress=progress))
+    return list(
+        iterate_checks(
+            path, structures, eager=eager, model_options=model_options, progress=progress
+        )
+    )
 
 
 def iterate_checks(
@@ -406,11 +424,13 @@ def iterate_checks(
     structures: Sequence[ase.Atoms] | None = None,
     *,
     eager: Any = None,
-    variant: str | None = None,
+    model_options: ModelOptions = ModelOptions(),
     progress: Callable[[str], None] | None = None,
 ) -> Iterator[Check]:
-    """The checks of :func:`run_checks`, one after the other as they end."""
-    own = Runner(path, variant=variant)
+    """The checks of :func:`run_checks`, one after the other as they end; with its arguments."""
+    if model_options.threads:
+        torch.set_num_threads(model_options.threads)
+    own = Runner(path, model_options)
     known = own.capabilities.atomic_types
     made = structures is None
     if structures is None:
@@ -420,11 +440,11 @@ def iterate_checks(
         require_elements(structures, known, "the structures")
         used = {int(number) for atoms in structures for number in atoms.numbers}
         elements = check_structures.choose_elements(sorted(used) or known)
-    runner = double_precision(path, structures, variant)
+    runner = double_precision(path, structures, model_options)
 
     steps: list[tuple[str, Callable[[], Check | None]]] = []
     if eager is not None:
-        python = Runner(eager, variant=variant)
+        python = Runner(eager, model_options)
         steps.append(("scripted = eager", lambda: check_scripted(python, own, structures)))
     steps += [
         ("forces = -dE/dx", lambda: check_forces(runner, structures)),

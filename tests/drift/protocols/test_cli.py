@@ -10,9 +10,9 @@ from ase import Atoms
 from ase.io import write
 from click.testing import CliRunner
 from drift_models import einstein_crystal, einstein_start
+from md_bridge.cli.drift import drift
 from models import lennard_jones
 
-from md_bridge.cli.drift import drift
 from md_bridge.drift.protocols import PROTOCOLS, base, runner
 from md_bridge.drift.report.protocol import draw, terminal_table
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from ase.units import kB
 from click.testing import CliRunner
-
 from md_bridge.cli.drift import drift
+
 from md_bridge.drift.records.run import RunRecord, write_csv
 
 ATOMS = 81

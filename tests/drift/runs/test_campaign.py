@@ -16,9 +16,9 @@ from ase.build import bulk
 from ase.calculators.calculator import Calculator
 from ase.md.velocitydistribution import Stationary
 from click.testing import CliRunner
+from md_bridge.cli.drift import drift
 from programs import programs_in, wait_until
 
-from md_bridge.cli.drift import drift
 from md_bridge.drift.records.run import RunRecord, read_csv
 from md_bridge.drift.runs import campaign as campaign_module
 from md_bridge.drift.runs.campaign import Campaign, CampaignError, Outcome

@@ -9,10 +9,10 @@ import sys
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from md_bridge.cli.demo import demo
 from programs import programs_in, wait_until
 
 from md_bridge import demo as job
-from md_bridge.cli.demo import demo
 from md_bridge.drift.report.force_difference import force_difference
 from md_bridge.drift.runs.dynamics import NveRun, RunError
 from md_bridge.drift.runs.ipi import run_ipi_nve
