@@ -28,8 +28,9 @@ def help_of(*command):
 
 
 def options_of(text):
-    """The lines between the descriptions and the examples."""
-    return re.search(r"^Options:\n(.*?)^ +Examples?:", text, re.M | re.S).group(1).splitlines()
+    """The lines between the description and the examples, without titles."""
+    lines = re.search(r"^Options:\n(.*?)^ +Examples?:", text, re.M | re.S).group(1).splitlines()
+    return [line for line in lines if line.startswith("  ")]
 
 
 def loaded(command):

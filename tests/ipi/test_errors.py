@@ -20,7 +20,8 @@ from ipi_tools import (
     start_client,
     wait_for,
 )
-from md_bridge.cli.ipi_client import ipi_client
+
+from md_bridge.cli.ipi.client import ipi_client
 
 FORCES = '<force forcefield="one"/>'
 

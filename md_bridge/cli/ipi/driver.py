@@ -13,7 +13,9 @@ def ipi_driver() -> None:
       <ffdirect name="conservative">
         <pes> custom </pes>
         <pes_path> (what this command prints) </pes_path>
-        <parameters> { model: model.pt, template: start.xyz, forces: conservative } </parameters>
+        <parameters>
+          { model: model.pt, template: start.xyz, forces: conservative }
+        </parameters>
       </ffdirect>
     """
     from md_bridge.ipi import driver_path

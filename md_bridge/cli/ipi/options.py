@@ -25,25 +25,27 @@ _THERMOSTATS = ("auto", "svr", "langevin", "pile_g", "pile_l")
 # help and type of each, by the name of the argument
 _OPTIONS: dict[str, tuple[str, dict[str, Any]]] = {
     "forces": ("Forces: conservative, direct or mts:M (M inner steps).", {"metavar": "KIND"}),
-    "ensemble": ("Ensemble.", {"type": click.Choice(["nve", "nvt", "npt"])}),
+    "ensemble": (
+        "Ensemble: nve, nvt or npt.",
+        {"type": click.Choice(["nve", "nvt", "npt"]), "metavar": "NAME"},
+    ),
     "steps": ("Number of (outer) steps.", {"type": int}),
     "timestep": ("Inner time step (fs).", {"type": float}),
-    "temperature": ("Temperature of ensemble and start (K).", {"type": float}),
+    "temperature": ("Temperature, also of the start (K).", {"type": float}),
     "pressure": ("Pressure, for npt (bar).", {"type": float, "show_default": "0"}),
-    "beads": ("Number of beads.", {"type": int}),
+    "beads": ("Number of beads of a path integral.", {"type": int}),
     "thermostat": (
-        "Thermostat: svr, langevin, pile_g or pile_l; auto is a global one, with direct forces "
-        "alone a local one.",
+        "Thermostat: auto, svr, langevin, pile_g or pile_l.",
         {"type": click.Choice(_THERMOSTATS), "metavar": "NAME"},
     ),
-    "thermostat_tau": ("Time constant of the thermostat (fs).", {"type": float}),
+    "thermostat_tau": ("Time constant of it (fs).", {"type": float}),
     "barostat": (
-        "Barostat: isotropic, flexible or anisotropic.",
+        "Barostat, for npt: isotropic, flexible or anisotropic.",
         {"type": click.Choice(_BAROSTATS), "metavar": "NAME", "show_default": "isotropic"},
     ),
-    "barostat_tau": ("Time constant of the barostat (fs).", {"type": float}),
+    "barostat_tau": ("Time constant of it (fs).", {"type": float}),
     "transport": (
-        "Way to the model: ffdirect is in i-PI's own process, clients answer unix, shm and inet.",
+        "Way to the model: ffdirect (in i-PI's own process), or sockets: unix, shm, inet.",
         {"type": click.Choice(_TRANSPORTS), "metavar": "NAME"},
     ),
     "address": (

@@ -16,9 +16,9 @@ from ase.build import bulk
 from ase.calculators.calculator import Calculator
 from ase.md.velocitydistribution import Stationary
 from click.testing import CliRunner
-from md_bridge.cli.drift import drift
 from programs import programs_in, wait_until
 
+from md_bridge.cli.energy.drift import drift
 from md_bridge.drift.records.run import RunRecord, read_csv
 from md_bridge.drift.runs import campaign as campaign_module
 from md_bridge.drift.runs.campaign import Campaign, CampaignError, Outcome
@@ -228,7 +228,7 @@ def test_both_engines_run_from_the_same_starts(model, start, tmp_path):
     options = ["--replicas", "1", "--forces", "mts:2", "--ps", "0.4", "--equilibrate", "0.02"]
     records = []
     for engine in ("lammps", "ipi"):
-        result = command(model, start, tmp_path / engine, *options, "--engine", engine)
+        result = command(model, start, tmp_path / engine, *options, "--host", engine)
         assert result.exit_code in (0, 3), result.output  # 51 samples need not be enough to judge
         (path,) = (tmp_path / engine / "series").iterdir()
         records.append(read_csv(path))
@@ -476,7 +476,7 @@ def test_sigterm_stops_the_engine_and_the_same_command_goes_on(model, start, tmp
 
 def test_help_loads_nothing_heavy():
     code = (
-        "import sys, md_bridge.cli.drift\n"
+        "import sys, md_bridge.cli.energy.drift\n"
         "print(sorted({'torch', 'scipy', 'matplotlib', 'ase', 'plotly'} & sys.modules.keys()))"
     )
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)

@@ -9,10 +9,10 @@ import sys
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from md_bridge.cli.demo import demo
 from programs import programs_in, wait_until
 
 from md_bridge import demo as job
+from md_bridge.cli.energy.demo import demo
 from md_bridge.drift.report.force_difference import force_difference
 from md_bridge.drift.runs.dynamics import NveRun, RunError
 from md_bridge.drift.runs.ipi import run_ipi_nve
@@ -197,7 +197,7 @@ def test_a_signal_leaves_no_engine_running(number, tmp_path):
 
 def test_help_loads_nothing_heavy():
     code = (
-        "import sys, md_bridge.cli.demo\n"
+        "import sys, md_bridge.cli.energy.demo\n"
         "print(sorted({'torch', 'scipy', 'matplotlib', 'ase'} & sys.modules.keys()))"
     )
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)

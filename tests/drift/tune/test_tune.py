@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from ase import Atoms, units
 from click.testing import CliRunner
-from md_bridge.cli.tune import tune
 
+from md_bridge.cli.energy.tune import tune
 from md_bridge.drift.runs.dynamics import console_script
 from md_bridge.drift.tune.bisection import largest_multiplicity
 from md_bridge.drift.tune.search import TuneRequest
