@@ -60,6 +60,8 @@ class Option(click.Option):
         default = self.show_default
         if default is True:
             default = self.get_default(ctx, call=False)
+        if hasattr(self.type, "shown"):
+            default = self.type.shown(default)
         if isinstance(default, str | float):
             extra["default"] = f"{default:g}" if isinstance(default, float) else default
         if not extra.get("default"):
@@ -81,6 +83,14 @@ class Command(click.Command):
         for title, records in sections.items():
             with formatter.section(title):
                 formatter.write_dl(records)
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Read the command line.
+
+        :raises click.UsageError: for an error of the library, too
+        """
+        with errors_as_sentences(ctx):
+            return super().parse_args(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command.

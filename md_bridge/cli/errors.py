@@ -8,10 +8,10 @@ from collections.abc import Iterator
 
 import click
 
-from md_bridge.errors import MDBridgeError
+from md_bridge.errors import ArgumentError, MDBridgeError
 
-_ABOUT_A_FOLDER = ("CampaignError",)
-"""Classes of errors that another --out mends: as with any bad option, the status is 2."""
+_BAD_OPTIONS = ("CampaignError", "StructureError")
+"""Classes of errors about a folder or file that was named: another one mends them."""
 
 
 @contextlib.contextmanager
@@ -32,13 +32,15 @@ def errors_as_sentences(ctx: click.Context) -> Iterator[None]:
 
 
 def _in_words_of(ctx: click.Context, error: MDBridgeError) -> click.ClickException:
+    options = _options(ctx)
     argument = getattr(error, "argument", None)
     message = str(error)
-    for name, option in _options(ctx).items():
-        # a name such as "forces" is an English word too, unless the error is about it
-        if name == argument or "_" in name:
+    if isinstance(error, ArgumentError):
+        message = f"{options.get(error.argument, error.argument)} {error.problem}"
+    for name, option in options.items():
+        if "_" in name:  # others are English words, too
             message = re.sub(rf"\b{name}\b", option, message)
-    if argument is not None or type(error).__name__ in _ABOUT_A_FOLDER:
+    if argument is not None or type(error).__name__ in _BAD_OPTIONS:
         return click.UsageError(message, ctx)
     return click.ClickException(message)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterable
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -123,16 +123,6 @@ def _of_model(name: str, help: str, *more: str, **attributes: Any) -> Callable[[
 def with_seed(options: ModelOptions, seed: int) -> ModelOptions:
     """The options of a model in a command whose ``--seed`` is that of all random numbers."""
     return replace(options, seed=seed) if options.symmetrize == "random" else options
-
-
-def as_arguments(options: ModelOptions) -> list[str]:
-    """What to type for these options; nothing for those that are the default."""
-    words = []
-    for field in fields(options):
-        value = getattr(options, field.name)
-        if value != field.default:
-            words += [f"--{field.name.replace('_', '-')}", str(value)]
-    return words
 
 
 def chain(

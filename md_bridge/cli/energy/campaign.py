@@ -14,25 +14,25 @@ from md_bridge.cli.signals import INTERRUPTED, signals_as_exceptions
 from md_bridge.cli.tables import tell_files
 
 if TYPE_CHECKING:
-    from md_bridge.drift.runs.analysis import RunSettings
-    from md_bridge.drift.runs.campaign import Campaign, Outcome
+    from md_bridge.drift.report.environment import RunSettings
+    from md_bridge.drift.runs.campaign import Campaign, CampaignOutcome
 
 RUN_FAILED = 1
 
 
-def run_campaign(campaign: Campaign, tolerance: float, as_json: bool) -> None:
+def run_campaign(campaign: Campaign, threads: int, tolerance: float, as_json: bool) -> None:
     """Do what is missing, report it, and leave with the exit status that `--help` tells.
 
     :raises SystemExit: unless every kind of forces, direct ones left out, conserves energy
     """
     from md_bridge.drift.report.campaign import describe_campaign
-    from md_bridge.drift.runs.campaign import Outcome
+    from md_bridge.drift.runs.campaign import CampaignOutcome
 
-    outcome = Outcome()
+    outcome = CampaignOutcome()
     screen = Console(stderr=True)
     settings = describe_campaign(campaign)
     try:
-        stopped = _perform(campaign, outcome, screen)
+        stopped = _perform(campaign, threads, outcome, screen)
         _tell(campaign, outcome, stopped is not None, screen)
         conserves = _report(campaign, outcome, settings, tolerance, as_json, screen)
     except OSError as error:
@@ -45,13 +45,15 @@ def run_campaign(campaign: Campaign, tolerance: float, as_json: bool) -> None:
         raise SystemExit(NOT_CONSERVED)
 
 
-def _perform(campaign: Campaign, outcome: Outcome, screen: Console) -> int | None:
+def _perform(
+    campaign: Campaign, threads: int, outcome: CampaignOutcome, screen: Console
+) -> int | None:
     """Do the runs behind a progress bar; the exit status if a signal stopped them."""
     from md_bridge.engine import choose_threads
 
     with signals_as_exceptions(), TaskBar(campaign.tasks(), screen) as bar:
         try:
-            campaign.perform(choose_threads(0, 1), bar.steps_done, outcome)
+            campaign.perform(choose_threads(threads, 1), bar.steps_done, outcome)
         except KeyboardInterrupt:
             return INTERRUPTED
         except SystemExit as stop:
@@ -59,7 +61,7 @@ def _perform(campaign: Campaign, outcome: Outcome, screen: Console) -> int | Non
     return None
 
 
-def _tell(campaign: Campaign, outcome: Outcome, stopped: bool, screen: Console) -> None:
+def _tell(campaign: Campaign, outcome: CampaignOutcome, stopped: bool, screen: Console) -> None:
     from md_bridge.drift.records.explosions import LAST_FRAME
 
     for label, reason in outcome.failures.items():
@@ -80,7 +82,7 @@ def _tell(campaign: Campaign, outcome: Outcome, stopped: bool, screen: Console) 
 
 def _report(
     campaign: Campaign,
-    outcome: Outcome,
+    outcome: CampaignOutcome,
     settings: RunSettings,
     tolerance: float,
     as_json: bool,
@@ -88,18 +90,19 @@ def _report(
 ) -> bool:
     """Write the report of what there is; True if all that must conserve energy does."""
     from md_bridge.drift.report.campaign import campaign_conserves, write_campaign_report
-    from md_bridge.drift.report.table import element_table, terminal_table
-    from md_bridge.drift.report.wording import timing_sentences
-    from md_bridge.drift.runs.analysis import summary
+    from md_bridge.drift.report.sentences import timing_sentences
+    from md_bridge.drift.report.summary import summary_content
+    from md_bridge.drift.report.table import element_table, runs_table
 
     analysis, files = write_campaign_report(outcome, settings, campaign.folder, tolerance)
     if as_json:
-        click.echo(json.dumps(summary(analysis, settings, None, outcome.failures), allow_nan=False))
+        content = summary_content(analysis, settings, None, outcome.failures)
+        click.echo(json.dumps(content, allow_nan=False))
     elif files is not None:
         for sentence in timing_sentences(analysis):
             screen.print(sentence, highlight=False)
         console = Console()
-        console.print(terminal_table(analysis, console.width))
+        console.print(runs_table(analysis, console.width))
         elements = element_table(analysis)
         if elements is not None:
             console.print()

@@ -46,7 +46,7 @@ _STATUS = {
 )
 @model_and_start
 @host_option()
-@forces_option("conservative,direct,mts:2,mts:4,mts:8")
+@forces_option()
 @timestep_option()
 @length_option()
 @start_options(replicas="Independent starts; each kind of forces runs from every one.")
@@ -62,7 +62,6 @@ _STATUS = {
 def drift(
     model: Path,
     start: Path,
-    forces: str,
     tolerance: float,
     out: Path,
     from_scratch: bool,
@@ -86,15 +85,13 @@ def drift(
         plan |= {"replicas": 1, "equilibration_ps": 0.0}
     from md_bridge.cli.energy.campaign import run_campaign
     from md_bridge.drift.runs.campaign import Campaign
-    from md_bridge.drift.runs.plan import CampaignPlan, parse_forces
+    from md_bridge.drift.runs.plan import CampaignPlan
 
-    kinds = parse_forces(forces)
     options = with_seed(model_options, plan["seed"])
-    campaign_plan = CampaignPlan(
-        model=model, start=start, forces=kinds, model_options=options, **plan
-    )
-    require_forces(model, (kind for kind, _ in kinds), options)
-    run_campaign(Campaign(campaign_plan, out, from_scratch), tolerance, as_json)
+    campaign_plan = CampaignPlan(model=model, start=start, model_options=options, **plan)
+    require_forces(model, (kind for kind, _ in campaign_plan.forces), options)
+    campaign = Campaign(campaign_plan, out, from_scratch)
+    run_campaign(campaign, model_options.threads, tolerance, as_json)
 
 
 def _refuse_thermostat_options(context: click.Context) -> None:

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import click
 
 from md_bridge.cli.options import EXISTING_FILE, chain, option
+from md_bridge.forces import Kind, forces_text, parse_kinds
 from md_bridge.model_options import ModelOptions
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -94,13 +95,37 @@ def length_option(of: str = PLAN, what: str = "Length of each run", **default: A
     return option("--ps", "length_ps", type=float, help=f"{what} (ps).", **source, **default)
 
 
-def forces_option(default: str) -> Decorator:
-    """``--forces``."""
+class Kinds(click.ParamType):
+    """Kinds of forces with commas between them."""
+
+    name = "kinds"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[Kind, ...]:
+        """As the library has them.
+
+        :raises ArgumentError: an unknown kind, or one that is given twice
+        """
+        return parse_kinds(value) if isinstance(value, str) else value
+
+    def shown(self, value: Any) -> str:
+        """As a user types them."""
+        return value if isinstance(value, str) else forces_text(value)
+
+
+def forces_option(default: str | None = None) -> Decorator:
+    """``--forces``.
+
+    :param default: None: that of a campaign
+    """
+    source = {"of": PLAN} if default is None else {"default": default}
     return option(
         "--forces",
-        default=default,
+        type=Kinds(),
         metavar="KINDS",
-        help="Kinds of forces: conservative, direct, mts:M with M inner steps in an outer step.",
+        help="Kinds of forces: conservative, direct, mts:M (M inner steps in an outer step).",
+        **source,
     )
 
 

@@ -89,7 +89,9 @@ def _add(name: str) -> None:
         ]
     else:
         options.append(seed_option())
-    options += [out_option("md-bridge-drift"), json_option("the result"), model_options()]
+    options += [out_option("md-bridge-drift"), json_option("the result")]
+    # the Jacobian is that of the model itself
+    options.append(model_options(symmetrize=name != "jacobian"))
     what = "a periodic structure, whose velocities are replaced" if dynamics else "a structure"
 
     def perform(**values: Any) -> None:
@@ -134,7 +136,8 @@ def _request(
 ) -> tuple[ProtocolRequest, float]:
     """What to test, and how long to equilibrate the start (ps)."""
     from md_bridge.drift.protocols.base import ProtocolRequest
-    from md_bridge.drift.runs.plan import CampaignPlan, parse_forces
+    from md_bridge.drift.runs.plan import CampaignPlan
+    from md_bridge.engine import choose_threads
 
     start = Path(values.pop("start"))
     chosen = with_seed(options, values["seed"])
@@ -142,21 +145,19 @@ def _request(
         "model": model,
         "folder": out / name,
         "seed": values["seed"],
+        "threads": choose_threads(options.threads, 1),
         "model_options": chosen,
     }
     if name not in _DYNAMICS:
         return ProtocolRequest(start=_read(start, periodic=False), **common), 0.0
-    forces = parse_forces(values.pop("forces"))
-    plan = CampaignPlan(
-        model=model, start=start, forces=forces, replicas=1, model_options=chosen, **values
-    )
+    plan = CampaignPlan(model=model, start=start, replicas=1, model_options=chosen, **values)
     request = ProtocolRequest(
         start=_read(start, periodic=True),
         host=plan.host,
         forces=plan.forces,
         timestep_fs=plan.timestep_fs,
         length_ps=plan.length_ps,
-        temperature_k=plan.temperature_k,
+        temperature=plan.temperature_k,
         **common,
     )
     return request, plan.equilibration_ps
@@ -194,10 +195,10 @@ def _cannot_write(request: ProtocolRequest, error: OSError) -> str:
 
 
 def _read(path: Path, periodic: bool) -> Atoms:
-    from md_bridge.drift.runs.starts import read_structure
-    from md_bridge.export.structures import read_structures
+    from md_bridge.drift.runs.starts import read_periodic_structure
+    from md_bridge.structures import read_structure
 
-    return read_structure(path) if periodic else read_structures(path)[-1]
+    return read_periodic_structure(path) if periodic else read_structure(path)
 
 
 def _thermalised(request: ProtocolRequest, equilibration_ps: float, report: Progress) -> Atoms:
@@ -206,12 +207,12 @@ def _thermalised(request: ProtocolRequest, equilibration_ps: float, report: Prog
     from md_bridge.drift.runs.starts import thermalise, write_start
     from md_bridge.engine import set_threads
 
-    set_threads(request.model_options.threads)
+    set_threads(request.threads)
     steps = round(1000 * equilibration_ps / request.timestep_fs)
     start = thermalise(
         request.start,
         MDBridgeCalculator(request.model, **request.model_options.engine_keywords()),
-        request.temperature_k,
+        request.temperature,
         request.timestep_fs,
         steps,
         request.seed,
@@ -222,7 +223,7 @@ def _thermalised(request: ProtocolRequest, equilibration_ps: float, report: Prog
 
 
 def _tell(result: ProtocolResult, request: ProtocolRequest, as_json: bool) -> None:
-    from md_bridge.drift.report.protocol import as_data, terminal_table, write_report
+    from md_bridge.drift.report.protocol import as_data, protocol_table, write_protocol_report
 
     # first to the screen: a full disk must not take the result of a long run with it
     console = Console()
@@ -230,12 +231,12 @@ def _tell(result: ProtocolResult, request: ProtocolRequest, as_json: bool) -> No
         content: dict[str, Any] = as_data(result, request)
         click.echo(json.dumps(content, allow_nan=False))
     else:
-        console.print(terminal_table(result))
+        console.print(protocol_table(result))
         console.print()
         for sentence in result.sentences:
             console.print(sentence, markup=False, highlight=False)
     try:
-        files = write_report(result, request)
+        files = write_protocol_report(result, request)
     except OSError as error:
         raise click.ClickException(_cannot_write(request, error)) from None
     if not as_json:

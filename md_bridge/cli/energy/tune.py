@@ -33,9 +33,9 @@ from md_bridge.model_options import ModelOptions
 if TYPE_CHECKING:
     from md_bridge.drift.runs.campaign import Campaign
     from md_bridge.drift.runs.tasks import TaskProgress
-    from md_bridge.drift.tune.search import TuneRequest, Tuning
+    from md_bridge.drift.tuning.search import TuneRequest, Tuning
 
-_REQUEST = "md_bridge.drift.tune.search:TuneRequest"
+_REQUEST = "md_bridge.drift.tuning.search:TuneRequest"
 _STATUS = {
     0: "an M of 2 or more conserves energy",
     1: "a run failed",
@@ -103,18 +103,18 @@ def tune(
     tell. START is a periodic structure. Ends with a table, and with inputs for LAMMPS and i-PI that
     use what was found (OUT/inputs).
     """
-    from md_bridge.drift.runs.starts import read_structure
-    from md_bridge.drift.tune.search import TuneRequest
+    from md_bridge.drift.runs.starts import read_periodic_structure
+    from md_bridge.drift.tuning.search import TuneRequest
 
     screen = Console(stderr=True)
     options = with_seed(model_options, values["seed"])
     request = TuneRequest(model=model, start=start, model_options=options, **values)
-    read_structure(start)
+    read_periodic_structure(start)
     require_forces(model, ["conservative", "mts"], options)
     if from_scratch:
         _clear(out)
     try:
-        tuning = _perform(request, out, screen)
+        tuning = _perform(request, out, model_options.threads, screen)
     except KeyboardInterrupt:
         screen.print("Interrupted: the same command goes on with the runs that are missing.")
         raise SystemExit(INTERRUPTED) from None
@@ -123,8 +123,9 @@ def tune(
         raise SystemExit(NOT_CONSERVED)
 
 
-def _perform(request: TuneRequest, out: Path, screen: Console) -> Tuning:
-    from md_bridge.drift.tune.search import tune as search
+def _perform(request: TuneRequest, out: Path, threads: int, screen: Console) -> Tuning:
+    from md_bridge.drift.tuning.search import search
+    from md_bridge.engine import choose_threads
 
     @contextlib.contextmanager
     def show(campaign: Campaign, why: str) -> Iterator[TaskProgress]:
@@ -133,7 +134,7 @@ def _perform(request: TuneRequest, out: Path, screen: Console) -> Tuning:
             yield bar.steps_done
 
     with signals_as_exceptions():
-        return search(request, out, show)
+        return search(request, out, choose_threads(threads, 1), show)
 
 
 def _clear(out: Path) -> None:
@@ -143,9 +144,9 @@ def _clear(out: Path) -> None:
 
 
 def _report(tuning: Tuning, out: Path, as_json: bool, screen: Console) -> None:
+    from md_bridge.drift.report.summary import write_summary
     from md_bridge.drift.report.tune import tuning_sentences, tuning_summary, tuning_table
-    from md_bridge.drift.runs.analysis import write_summary
-    from md_bridge.drift.tune.inputs import write_inputs
+    from md_bridge.drift.tuning.inputs import write_inputs
     from md_bridge.engine import EngineError
 
     try:

@@ -9,7 +9,7 @@ import click
 
 from md_bridge.cli.command import Command, epilog
 from md_bridge.cli.ipi.options import plan_arguments, simulation_options
-from md_bridge.cli.options import as_arguments, model_options, option
+from md_bridge.cli.options import model_options, option
 from md_bridge.model_options import ModelOptions
 
 
@@ -51,6 +51,7 @@ def ipi_input(
     START is a structure file with one structure (any format of ASE).
     """
     from md_bridge.ipi.input import relative, service, write_input
+    from md_bridge.ipi.parameters import client_arguments
     from md_bridge.ipi.plan import make_plan
 
     plan = make_plan(**plan_arguments(options, model_options))
@@ -65,7 +66,7 @@ def ipi_input(
         return
     services = " ".join(f"--serve {service(plan, kind)}" for kind in plan.kinds)
     model_there, start_there = relative(model, out), relative(written.start, out)
-    more = "".join(f" {word}" for word in as_arguments(plan.model_options))
+    more = "".join(f" {word}" for word in client_arguments(plan.model_options))
     click.echo(f"  md-bridge ipi-run {out.name} --model {model_there}{more}")
     click.echo(
         f"  i-pi {out.name} & md-bridge ipi-client {model_there} --template {start_there} "

@@ -15,7 +15,7 @@ import click
 
 from md_bridge.cli.command import Command, epilog
 from md_bridge.cli.ipi.options import NAMES, given, plan_arguments, simulation_options
-from md_bridge.cli.options import as_arguments, model_options, option, with_seed
+from md_bridge.cli.options import model_options, option, with_seed
 from md_bridge.cli.progress import ProgressBar
 from md_bridge.cli.signals import INTERRUPTED, signals_as_exceptions
 from md_bridge.model_options import ModelOptions
@@ -93,6 +93,7 @@ def ipi_run(
 
     Ctrl-C stops i-PI; its file RESTART goes on after the last step that was completed.
     """
+    from md_bridge.ipi.parameters import client_arguments
     from md_bridge.ipi.reader import is_simulation, read_simulation
 
     with contextlib.ExitStack() as stack:
@@ -115,7 +116,7 @@ def ipi_run(
             simulation, model, served, template, options["clients"], Path(folder)
         )
         told = with_seed(model_options, options["seed"])
-        commands = [[*command, *as_arguments(replace(told, threads=0))] for command in commands]
+        commands = [[*command, *client_arguments(replace(told, threads=0))] for command in commands]
         threads_each = _threads(model_options.threads, len(commands))
         if not commands and model_options.threads:
             os.environ |= threads_each  # i-PI evaluates the model itself

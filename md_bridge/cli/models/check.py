@@ -54,7 +54,7 @@ def check(
     the model knows. With it, direct and conservative forces are compared too.
     """
     from md_bridge.export.checks.checks import iterate_checks
-    from md_bridge.export.structures import read_structures, spread
+    from md_bridge.structures import read_structures, spread
 
     warnings.filterwarnings("ignore", category=DeprecationWarning)
     chosen = None if structures is None else spread(read_structures(structures), most)

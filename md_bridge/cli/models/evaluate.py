@@ -81,7 +81,7 @@ def evaluate(
     from md_bridge.export.errors import ExportError
     from md_bridge.export.evaluation import error_table, evaluate_structures
     from md_bridge.export.model_file import require_exported
-    from md_bridge.export.structures import read_structures
+    from md_bridge.structures import read_structures
 
     if plot is not None:
         check_plot(plot)
