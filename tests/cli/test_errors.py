@@ -1,4 +1,4 @@
-"""Errors of the library become sentences about what was typed, with the exit status of a command."""
+"""Errors of the library become sentences about what was typed, and an exit status."""
 
 import click
 import pytest

@@ -55,7 +55,7 @@ _STATUS = {
     is_flag=True,
     help="Run from START as it is, with its velocities: one replica, no thermostat.",
 )
-@tolerance_option("md_bridge.drift.judge.statistics:drift_statistics")
+@tolerance_option("md_bridge.drift.judging.verdict:drift_statistics")
 @campaign_folder_options("md-bridge-drift")
 @json_option("the summary")
 @model_options()
