@@ -99,10 +99,21 @@ def make_plan(
     """Choose what was left open and refuse what does not go together.
 
     :param forces: "conservative", "direct" or "mts:M"
+    :param ensemble: one of :data:`ENSEMBLES`
+    :param steps: of i-PI; outer steps with mts
+    :param timestep: inner step, fs
+    :param temperature: K
     :param pressure: bar; None is 0 with npt
+    :param beads: of the ring polymers; 1: classical
     :param thermostat: "auto": see :func:`_choose_thermostat`
+    :param thermostat_tau: fs
     :param barostat: None: isotropic with npt
+    :param barostat_tau: fs
+    :param transport: one of :data:`TRANSPORTS`
     :param address: empty: "mdbridge", or localhost:31415 with inet
+    :param clients: processes that evaluate the model; more than one needs sockets
+    :param stride: steps between two lines of properties
+    :param seed: of all random numbers
     :param model_options: how the model is loaded and evaluated
     :raises ArgumentError: a value out of its range, or two settings that contradict each other
     """

@@ -50,6 +50,7 @@ def run(
     Whatever ends this function (an exception of a signal handler, say) stops all of them: i-PI
     writes its RESTART first.
 
+    :param simulation: what :func:`md_bridge.ipi.reader.read_simulation` found
     :param clients: command lines
     :param progress: called with the steps done so far
     :param stopping: called when i-PI is told to stop, which may take some seconds

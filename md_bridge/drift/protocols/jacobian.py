@@ -130,8 +130,10 @@ def resolve(
 ) -> tuple[list[Part], list[Part]]:
     """λ by distance, and by pair of elements.
 
+    :param blocks: of the Jacobian, see :class:`Blocks`
     :param distances: between all atoms, shape (N, N), Å
     :param symbols: element of each atom
+    :param width: of the bins of the distance (Å)
     :returns: parts by distance, the first for the blocks of an atom with itself; parts by elements
     """
     chosen = np.asarray(distances, dtype=np.float64)[:, blocks.atoms]
@@ -190,7 +192,13 @@ def random_signs(count: int, size: int, seed: int) -> Array:
 
 
 def probe_blocks(forces: DifferentiableForces, count: int, seed: int, progress: Progress) -> Blocks:
-    """Blocks of some random atoms' columns, from one vector of random signs on each."""
+    """Blocks of some random atoms' columns, from one vector of random signs on each.
+
+    :param forces: whose Jacobian is probed
+    :param count: of atoms, chosen at random
+    :param seed: of the choice and of the signs
+    :param progress: called as the atoms are done
+    """
     random = np.random.default_rng(seed)
     n = forces.size // 3
     atoms = np.sort(random.choice(n, size=min(count, n), replace=False))

@@ -144,6 +144,7 @@ def expected_round_off(
     lose 2⁻⁵³ of the size of the box in each step, at worst all in one direction.
 
     :param force_noise: rms error of a force component (eV/Å)
+    :param masses: shape (N,), u
     :param timestep_fs: between two force evaluations
     :param steps: n each way
     :param size: largest coordinate (Å)
@@ -156,7 +157,13 @@ def expected_round_off(
 
 
 def force_noise(engine: Engine, atoms: Atoms, direct: bool, seed: int = 1) -> float:
-    """Rms round-off of a force component (eV/Å): how much it changes when all atoms are shifted."""
+    """Rms round-off of a force component (eV/Å): how much it changes when all atoms are shifted.
+
+    :param engine: with the model
+    :param atoms: the structure
+    :param direct: whether of direct or of conservative forces
+    :param seed: of the shifts
+    """
     from md_bridge.engine import structure_from_ase
 
     random = np.random.default_rng(seed)

@@ -114,6 +114,9 @@ def run(
 ) -> ProtocolResult:
     """Every kind of forces under every thermostat.
 
+    :param request: what to run
+    :param progress: called with what is done and its share
+    :param relaxation_fs: of the thermostats (fs)
     :param kinds: of thermostats, see :class:`md_bridge.drift.runs.thermostats.Thermostat`
     :raises RunError: a run fails
     """

@@ -54,6 +54,7 @@ def record_of_file(
 
     :param source: the file
     :param host: one of :data:`md_bridge.drift.records.method.HOSTS`
+    :param atom_count: of the whole system
     :param time_ps: shape (n,), ps
     :param conserved_energy: H of the whole system, shape (n,), eV
     :param temperature: kinetic temperature, shape (n,), K
@@ -61,8 +62,8 @@ def record_of_file(
     :param timestep_fs: MD step (fs); None: the distance of two samples
     :param wall_s: wall time of the time stepping (s), where the file tells
     :param further: other fields of :class:`~md_bridge.drift.records.run.RunRecord`
-    :raises ReadError: columns of different lengths, or fewer than two samples of a run that did
-        not explode
+    :raises ReadError: columns of different lengths, or fewer than two samples of a run that did not
+        explode
     """
     if atom_count < 1:
         raise ReadError(

@@ -43,6 +43,11 @@ def write_campaign_report(
     """Analyse the runs that are complete and write the report into the campaign's folder.
 
     Without any there is nothing to write: no files, and an analysis without results.
+
+    :param outcome: what the campaign has so far
+    :param settings: see :func:`describe_campaign`
+    :param folder: of the campaign
+    :param tolerance: drift that counts as conserved (meV/atom/ps)
     """
     if not outcome.records:
         return analyse([], tolerance), None

@@ -23,6 +23,8 @@ def summary_content(
 ) -> dict[str, Any]:
     """The content of ``summary.json``; numbers that do not exist or are not finite are None.
 
+    :param analysis: the methods and their runs
+    :param settings: what all runs share
     :param difference: of the model's two kinds of forces, if it was looked at
     :param failures: why a run failed, by its label
     """

@@ -42,6 +42,7 @@ def write_report(
 
     :param records: at least one
     :param settings: what the page says of model, system and machine
+    :param folder: made if missing
     :param difference: of the model's two kinds of forces, if it was looked at
     :param tolerance: drift that counts as conserved (meV/atom/ps)
     :param failures: why a run failed, by its label; for runs that are not in ``records``

@@ -96,7 +96,10 @@ def ipi_input_text(
     """The input file, as a user would write it, with the start in it to full precision.
 
     :param start: in standard orientation, see
-        :func:`md_bridge.structures.standard_orientation`
+    :param model: exported model; a relative path is one from the folder of the run
+    :param run: method, number of steps and options of the model
+    :param thermostat: NVT in place of NVE
+    :func:`md_bridge.structures.standard_orientation`
     :raises RunError: if the path of the model has a character that i-PI takes for its own syntax
     """
     for what, path in (("model", str(model)), ("extensions", run.model_options.extensions)):
@@ -130,6 +133,10 @@ def read_properties(
 ) -> RunRecord:
     """H(t), T(t) from i-PI's properties file and the time of each step from its log.
 
+    :param properties: i-PI's file of properties
+    :param log: i-PI's output
+    :param run: what was asked for
+    :param start: gives the elements and masses
     :param explosion: why the file ends early, if it does
     :raises RunError: if either has another number of steps than expected
     """

@@ -168,6 +168,9 @@ def lammps_input_text(
 def read_log(log: Path, run: Run, start: Atoms, explosion: Explosion | None = None) -> RunRecord:
     """H(t), T(t) and the loop time from LAMMPS's log.
 
+    :param log: ``log.lammps``
+    :param run: what was asked for
+    :param start: gives the elements
     :param explosion: why the log ends early, if it does
     :raises RunError: if the log lacks the loop time or has another number of samples than expected
     """

@@ -42,7 +42,11 @@ def thermalise(
     brought to rest. The kinetic temperature is not rescaled: replicas differ as the ensemble does.
 
     :param structure: positions and cell; its velocities are replaced
+    :param calculator: of conservative forces
+    :param temperature_k: of the thermostat (K)
+    :param timestep_fs: of the dynamics (fs)
     :param steps: 0 draws new velocities only
+    :param seed: of velocities and thermostat
     :param progress: called with the number of steps done
     """
     atoms = structure.copy()

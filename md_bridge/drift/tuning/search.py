@@ -98,7 +98,13 @@ class TuneRequest:
         forces: tuple[Kind, ...],
         replicas: int,
     ) -> CampaignPlan:
-        """The campaign of some of the runs."""
+        """The campaign of some of the runs.
+
+        :param timestep_fs: inner step (fs)
+        :param length_ps: of each run (ps)
+        :param forces: kinds of forces with their M
+        :param replicas: number of starts
+        """
         return CampaignPlan(
             self.model,
             self.start,
@@ -198,6 +204,9 @@ def search(request: TuneRequest, folder: Path, threads: int, show: ShowCampaign)
     Each inner step and length of run is a campaign of its own (``0.5fs-2ps/``), so whatever is
     there is not run again.
 
+    :param request: what to look for
+    :param folder: gets a folder for each campaign
+    :param threads: of torch
     :param show: shows the progress of one campaign
     :raises TuneError: a run failed
     :raises CampaignError: the folder holds other runs
