@@ -23,8 +23,8 @@ from metatomic_ase import MetatomicCalculator
 from pet_models import pet_checkpoint, uncertain_pet_checkpoint
 
 from md_bridge.cli.energy.drift import drift
-from md_bridge.cli.models.info import info
 from md_bridge.cli.ipi.run import ipi_run
+from md_bridge.cli.models.info import info
 from md_bridge.drift.records.csv import read_csv
 from md_bridge.export import export_file
 from md_bridge.export.checks.checks import (
