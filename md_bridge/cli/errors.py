@@ -23,11 +23,7 @@ def errors_as_sentences(ctx: click.Context) -> Iterator[None]:
     """
     try:
         yield
-    except Exception as error:
-        if not isinstance(error, MDBridgeError) and not type(error).__module__.startswith(
-            "md_bridge"
-        ):
-            raise
+    except MDBridgeError as error:
         raise _in_words_of(ctx, error) from error
 
 

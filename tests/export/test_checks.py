@@ -9,19 +9,10 @@ import torch
 from pet_models import pet_checkpoint
 
 from md_bridge.export import export_file, export_module, pair_vectors, run_checks
-from md_bridge.export.checks.checks import (
-    check_agreement,
-    check_batches,
-    check_corner_cases,
-    check_forces,
-    check_isolated_atoms,
-    check_locality,
-    check_permutation,
-    check_rotation,
-    check_scripted,
-    check_stress,
-    check_translation,
-)
+from md_bridge.export.checks.checks import check_agreement, check_corner_cases
+from md_bridge.export.checks.derivatives import check_forces, check_stress
+from md_bridge.export.checks.invariances import check_invariance, check_rotation, check_scripted
+from md_bridge.export.checks.locality import check_isolated_atoms, check_locality
 from md_bridge.export.checks.runner import Runner
 from md_bridge.export.checks.smoothness import check_smoothness_of_bulk, check_smoothness_of_dimers
 from md_bridge.export.checks.structures import cluster, lattice
@@ -159,9 +150,9 @@ def two(runner):
 CHECKS = {
     "forces": lambda r: check_forces(r, two(r)),
     "stress": lambda r: check_stress(r, two(r)),
-    "translation": lambda r: check_translation(r, two(r)),
-    "permutation": lambda r: check_permutation(r, two(r)),
-    "batches": lambda r: check_batches(r, two(r)),
+    "translation": lambda r: check_invariance("translation", r, two(r)),
+    "permutation": lambda r: check_invariance("permutation", r, two(r)),
+    "batches": lambda r: check_invariance("batches", r, two(r)),
     "locality": lambda r: check_locality(r, ARGON),
     "dimers": lambda r: check_smoothness_of_dimers(r, ARGON),
     "bulk": lambda r: check_smoothness_of_bulk(r, lattice(ARGON)),

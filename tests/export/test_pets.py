@@ -27,14 +27,10 @@ from md_bridge.cli.ipi.run import ipi_run
 from md_bridge.cli.models.info import info
 from md_bridge.drift.records.csv import read_csv
 from md_bridge.export import export_file
-from md_bridge.export.checks.checks import (
-    check_batches,
-    check_corner_cases,
-    check_forces,
-    check_locality,
-    check_permutation,
-    check_stress,
-)
+from md_bridge.export.checks.checks import check_corner_cases
+from md_bridge.export.checks.derivatives import check_forces, check_stress
+from md_bridge.export.checks.invariances import check_invariance
+from md_bridge.export.checks.locality import check_locality
 from md_bridge.export.checks.runner import Runner
 from md_bridge.export.checks.structures import cluster, lattice
 from md_bridge.export.errors import ExportError
@@ -124,14 +120,16 @@ def test_checks(pet):
     kind, path = pet
     if kind is KINDS["published size"]:
         runner = Runner(path)  # 5 times cheaper than in double precision
-        assert check_batches(runner, [water(), water()[:6]]).passed
-        assert check_permutation(runner, [water()]).passed
+        assert check_invariance("batches", runner, [water(), water()[:6]]).passed
+        assert check_invariance("permutation", runner, [water()]).passed
         assert check_corner_cases(runner, [8, 1]).passed
         return
     runner = Runner(path, ModelOptions(variant=kind.variant), double=True)
     structures = [lattice([8, 1], side=2), cluster([8, 1])]
-    for check in (check_forces, check_stress, check_permutation, check_batches):
+    for check in (check_forces, check_stress):
         assert check(runner, structures).passed, check.__name__
+    for invariance in ("permutation", "batches"):
+        assert check_invariance(invariance, runner, structures).passed, invariance
     assert check_locality(runner, [8, 1]).passed
     assert check_corner_cases(runner, [8, 1]).passed
 

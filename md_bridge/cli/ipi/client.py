@@ -94,8 +94,7 @@ def ipi_client(
 
     try:
         with signals_as_exceptions():
-            chosen = {**model_options.engine_keywords(), **options}
-            session = open_session(SessionOptions(template, model, **chosen), model_options.threads)
+            session = open_session(SessionOptions(template, model, model_options, **options))
             client = Client(
                 session,
                 services,

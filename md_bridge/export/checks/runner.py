@@ -226,7 +226,10 @@ class Runner:
 
 
 def energy_variants(outputs: Iterable[str]) -> list[str]:
-    """The variants that a model has an energy for, sorted; the unnamed one is ``""``."""
+    """The variants that a model has an energy for, sorted; the unnamed one is ``""``.
+
+    :param outputs: names of the outputs of a model
+    """
     bases = [name.partition("/") for name in outputs]
     return sorted(variant for base, _, variant in bases if base == "energy")
 
