@@ -35,6 +35,8 @@ __all__ = [
     "structure_from_ase",
 ]
 
+from md_bridge._paths import cmake_prefix_path as cmake_prefix_path
+
 __version__ = "0.1.0"
 
 _HOMES = {

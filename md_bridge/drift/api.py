@@ -218,7 +218,7 @@ def _start_file(atoms: Atoms | str | Path, folder: Path) -> Path:
 def _threads(options: ModelOptions | None) -> int:
     from md_bridge.engine import choose_threads
 
-    return choose_threads(options.threads if options is not None else 0, 1)
+    return choose_threads(options.threads if options is not None else 0)
 
 
 def _task_progress(progress: Progress | None, before: str = "") -> TaskProgress:

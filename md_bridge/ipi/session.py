@@ -73,7 +73,7 @@ def open_session(options: SessionOptions) -> Session:
     :returns: a session that answers both kinds of forces
     :raises EngineError: if one of them cannot be used, or the model lacks an element
     """
-    set_threads(choose_threads(options.model_options.threads, 1))
+    set_threads(choose_threads(options.model_options.threads))
     template = read_template(options.template)
     engine = Engine(
         options.model,

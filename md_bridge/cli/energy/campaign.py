@@ -53,7 +53,7 @@ def _perform(
 
     with signals_as_exceptions(), TaskBar(campaign.tasks(), screen) as bar:
         try:
-            campaign.perform(choose_threads(threads, 1), bar.steps_done, outcome)
+            campaign.perform(choose_threads(threads), bar.steps_done, outcome)
         except KeyboardInterrupt:
             return INTERRUPTED
         except SystemExit as stop:

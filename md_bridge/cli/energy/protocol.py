@@ -145,7 +145,7 @@ def _request(
         "model": model,
         "folder": out / name,
         "seed": values["seed"],
-        "threads": choose_threads(options.threads, 1),
+        "threads": choose_threads(options.threads),
         "model_options": chosen,
     }
     if name not in _DYNAMICS:

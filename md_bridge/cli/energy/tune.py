@@ -134,7 +134,7 @@ def _perform(request: TuneRequest, out: Path, threads: int, screen: Console) -> 
             yield bar.steps_done
 
     with signals_as_exceptions():
-        return search(request, out, choose_threads(threads, 1), show)
+        return search(request, out, choose_threads(threads), show)
 
 
 def _clear(out: Path) -> None:

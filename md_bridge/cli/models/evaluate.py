@@ -88,7 +88,7 @@ def evaluate(
     require_exported(model)
     structures = read_structures(labelled)
     labels = _labels(structures, labelled, energy_key, force_key, stress_key)
-    set_threads(choose_threads(model_options.threads, 1))
+    set_threads(choose_threads(model_options.threads))
     engine = Engine(model, **model_options.engine_keywords())
     steps = evaluate_structures(
         engine,
