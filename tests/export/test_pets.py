@@ -22,10 +22,10 @@ from ipi.utils.units import unit_to_internal
 from metatomic_ase import MetatomicCalculator
 from pet_models import pet_checkpoint, uncertain_pet_checkpoint
 
-from md_bridge.cli.drift import drift
-from md_bridge.cli.info import info
-from md_bridge.cli.ipi_run import ipi_run
-from md_bridge.drift.records.run import read_csv
+from md_bridge.cli.energy.drift import drift
+from md_bridge.cli.ipi.run import ipi_run
+from md_bridge.cli.models.info import info
+from md_bridge.drift.records.csv import read_csv
 from md_bridge.export import export_file
 from md_bridge.export.checks.checks import check_corner_cases
 from md_bridge.export.checks.derivatives import check_forces, check_stress
@@ -240,7 +240,7 @@ def moving_water(path):
 def test_drift_of_a_variant(variants, tmp_path, engine):
     kinetic = moving_water(tmp_path / "start.xyz")
     options = ["--forces", "conservative,direct,mts:2", "--ps", "0.004", "--timestep", "0.2"]
-    options += ["--keep-velocities", "--engine", engine, "--out", str(tmp_path / "out")]
+    options += ["--keep-velocities", "--host", engine, "--out", str(tmp_path / "out")]
     command = [str(variants[1]), str(tmp_path / "start.xyz"), *options]
     missing = CliRunner().invoke(drift, command)
     assert missing.exit_code == 1
