@@ -28,7 +28,8 @@ from matplotlib.figure import Figure
 from md_bridge._paths import DATA
 from md_bridge.drift.judge.speed import speedup_bound
 from md_bridge.drift.records.run import RunRecord, read_csv
-from md_bridge.drift.report.plot import energy_change, run_colours
+from md_bridge.drift.report.palette import run_colours
+from md_bridge.drift.report.quantities import energy_change
 from md_bridge.drift.report.wording import verdict_sentence, with_error
 from md_bridge.drift.runs.analysis import Analysis, MethodResult, analyse
 from md_bridge.drift.runs.campaign import CampaignError, read_settings

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from importlib.resources import files
 from typing import Any
 
 from markupsafe import Markup
-from plotly.offline import get_plotlyjs
 
 from md_bridge._templates import templates
-from md_bridge.drift.report.curves import as_json, curve_data
-from md_bridge.drift.report.plot import AVERAGE_PS
+from md_bridge.drift.report.curves import curve_text
+from md_bridge.drift.report.quantities import ENERGY, TEMPERATURE
 from md_bridge.drift.report.wording import (
     COLUMNS,
     RUN_COLUMNS,
@@ -76,11 +76,21 @@ def render_page(
             limits=[] if foreign else limit_sentences(analysis, difference),
             meanings=column_meanings(analysis),
             settings=[*_complete_rows(analysis, settings), *_settings_rows(settings)],
-            average_fs=f"{AVERAGE_PS * 1000:.0f}",
-            plotly=Markup(get_plotlyjs()),
-            series=Markup(as_json(curve_data(analysis))),
+            energy=ENERGY,
+            temperature=TEMPERATURE,
+            uplot=_uplot(),
+            series=Markup(curve_text(analysis)),
         )
     )
+
+
+def _uplot() -> dict[str, Markup]:
+    """The plotter of the curves, to be embedded: its licence, program and style."""
+    folder = files("md_bridge.drift") / "templates" / "uplot"
+    names = {"licence": "LICENSE", "program": "uPlot.iife.min.js", "style": "uPlot.min.css"}
+    return {
+        part: Markup((folder / name).read_text(encoding="utf-8")) for part, name in names.items()
+    }
 
 
 def _row(result: MethodResult | RunResult, cells: tuple[str, ...]) -> dict[str, Any]:

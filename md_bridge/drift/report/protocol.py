@@ -17,10 +17,9 @@ from rich.table import Table
 from md_bridge._templates import templates
 from md_bridge.drift.protocols.base import Plot, ProtocolResult, Request, Row
 from md_bridge.drift.report.environment import describe_model, describe_system, surroundings
+from md_bridge.drift.report.palette import OKABE_ITO
 from md_bridge.drift.report.plot import as_svg
 
-# Okabe and Ito's colours, told apart by colour-blind readers
-_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#000000", "#CC79A7", "#E69F00", "#56B4E9")
 _PANEL_INCHES = 3.2
 _COLUMNS = 2
 
@@ -112,7 +111,7 @@ def _draw_panel(axes: Axes, plot: Plot) -> None:
         axes.plot(
             curve.x,
             curve.y,
-            color=_COLOURS[number % len(_COLOURS)],
+            color=OKABE_ITO[number % len(OKABE_ITO)],
             linewidth=1.1,
             marker="o" if curve.markers else None,
             markersize=4,

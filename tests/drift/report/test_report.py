@@ -11,7 +11,9 @@ from rich.console import Console
 
 from md_bridge.drift.judge.statistics import Verdict
 from md_bridge.drift.records.run import RunRecord, read_csv
-from md_bridge.drift.report.plot import draw, run_colours, running_mean
+from md_bridge.drift.report.palette import run_colours
+from md_bridge.drift.report.plot import draw
+from md_bridge.drift.report.quantities import running_mean
 from md_bridge.drift.report.table import element_table, terminal_table
 from md_bridge.drift.report.wording import (
     column_meanings,
