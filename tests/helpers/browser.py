@@ -16,6 +16,11 @@ CHROMIUM = next(
 )
 _KEYS = {"ArrowLeft": 37, "ArrowUp": 38, "ArrowRight": 39, "ArrowDown": 40, "Escape": 27}
 
+_REMEMBER_ERRORS = (
+    "window.errorsOfThePage = [];"
+    "addEventListener('error', (event) => errorsOfThePage.push(event.message));"
+)
+
 
 class Browser:
     """One page without a network, as a context manager.
@@ -48,6 +53,7 @@ class Browser:
         attached = self.send("Target.attachToTarget", targetId=target, flatten=True)
         self._session = attached["sessionId"]
         self.send("Page.enable")
+        self.send("Page.addScriptToEvaluateOnNewDocument", source=_REMEMBER_ERRORS)
         self.resize(width, height)
 
     def __enter__(self) -> Browser:
@@ -82,16 +88,22 @@ class Browser:
             deviceScaleFactor=1,
             mobile=mobile,
         )
+        self.settle()
 
     def prefer(self, scheme: str) -> None:
         """Ask the page for its ``light`` or ``dark`` colours."""
         features = [{"name": "prefers-color-scheme", "value": scheme}]
         self.send("Emulation.setEmulatedMedia", features=features)
+        self.settle()
 
     def open(self, path: Path) -> None:
         """Load a file and wait until its scripts have run."""
         self.send("Page.navigate", url=path.as_uri())
         self.wait(f"location.href === {path.as_uri()!r} && document.readyState === 'complete'")
+
+    def errors(self) -> list[str]:
+        """What scripts of the page threw since it was opened."""
+        return self.evaluate("errorsOfThePage")
 
     def evaluate(self, expression: str) -> Any:
         """The value of an expression of JavaScript; promises are awaited."""
@@ -101,6 +113,11 @@ class Browser:
         if "exceptionDetails" in answer:
             raise RuntimeError(answer["exceptionDetails"]["exception"]["description"])
         return answer["result"].get("value")
+
+    def settle(self) -> None:
+        """Let the page answer to what has changed, and draw."""
+        frame = "new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(drawn)))"
+        self.evaluate(f"{frame}.then(() => true)")
 
     def wait(self, condition: str, seconds: float = 60.0) -> None:
         """Wait until an expression is true."""

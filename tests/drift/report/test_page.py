@@ -65,7 +65,8 @@ def browser(chromium, page, tmp_path):
     chromium.prefer("light")
     (tmp_path / "report.html").write_text(page, encoding="utf-8")
     chromium.open(tmp_path / "report.html")
-    return chromium
+    yield chromium
+    assert chromium.errors() == []
 
 
 def point(browser, plot, across, down):
@@ -134,9 +135,11 @@ def pressed(browser, selector):
 @in_browser
 def test_the_page_works_offline_in_a_browser(browser, records):
     data = curve_data(analyse(records))
-    fifth = data["runs"][0]["energy"]["values"][5]
+    energy = data["runs"][0]["energy"]
+    number = next(i for i, value in enumerate(energy["values"]) if value < 0)
+    value, time = energy["values"][number], energy["time"][number]
     assert browser.evaluate('performance.getEntriesByType("resource").length') == 0
-    for scale, first in ((None, fifth), ("log", abs(fifth)), ("linear", fifth)):
+    for scale, shown in ((None, value), ("log", -value), ("linear", value)):
         if scale:
             browser.click(f"#scale-{scale}")
         assert pressed(browser, f"#scale-{scale or 'linear'}")
@@ -147,10 +150,9 @@ def test_the_page_works_offline_in_a_browser(browser, records):
         assert browser.evaluate('document.querySelectorAll("#legend button").length') == 2
         browser.move(5, 5)
         browser.evaluate('document.querySelector("#energy-plot").focus()')
-        for _ in range(6):
+        for _ in range(number + 1):
             browser.press("ArrowRight")
-        time = data["runs"][0]["energy"]["time"][5]
-        assert shown_values(browser)[0] == [text_of(first, time), "LAMMPS conservative #1"]
+        assert shown_values(browser)[0] == [text_of(shown, time), "LAMMPS conservative #1"]
         assert browser.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
 
 
@@ -253,10 +255,12 @@ def test_dragging_zooms_and_a_double_click_shows_everything_again(browser):
 def test_curves_fit_the_window_and_the_colours_of_the_page(browser):
     for width in (380, 1200):
         browser.resize(width, 900)
-        browser.wait(
-            "document.querySelector('#energy-plot canvas').clientWidth"
-            " === document.querySelector('#energy-plot').clientWidth"
-        )
+        for plot in ("energy", "temperature"):
+            drawn, wanted = browser.evaluate(
+                f"[...document.querySelectorAll('#{plot}-plot canvas, #{plot}-plot')]"
+                ".map((element) => element.clientWidth)"
+            )
+            assert drawn == wanted
         assert browser.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
         values_at(browser, 0.5, 0.5)
         box = browser.evaluate('document.querySelector(".values").getBoundingClientRect().toJSON()')
@@ -264,7 +268,6 @@ def test_curves_fit_the_window_and_the_colours_of_the_page(browser):
         assert box["right"] <= width
     assert pixels(browser, "energy", MTS_BLUE) > 100
     browser.prefer("dark")
-    browser.wait("matchMedia('(prefers-color-scheme: dark)').matches")
     assert pixels(browser, "energy", MTS_BLUE) == 0
     assert pixels(browser, "energy", [0x4D, 0xA3, 0xDC]) > 100
 
@@ -301,6 +304,29 @@ def test_values_have_the_digits_that_they_had_with_plotly(browser, page, records
     for text in PLOTLY.values():
         browser.press("ArrowRight")
         assert shown_values(browser)[0][0] == text
+
+
+def constant(replica, samples):
+    return RunRecord(
+        *("lammps", "conservative", None, 0.5, 81, 20.0),
+        *(np.arange(samples) * 0.0005, np.full(samples, -100.0), np.full(samples, 300.0)),
+        replica=replica,
+        exploded=None if samples > 1 else "the energy is nan at the first step",
+    )
+
+
+@in_browser
+@pytest.mark.parametrize("samples", [1, 2001])
+def test_runs_without_a_curve_or_without_a_change_are_no_error(browser, tmp_path, samples):
+    analysis = analyse([constant(1, samples)])
+    path = tmp_path / "constant.html"
+    path.write_text(render_page(analysis, SETTINGS, None), encoding="utf-8")
+    browser.open(path)
+    for scale in ("log", "linear"):
+        browser.click(f"#scale-{scale}")
+        assert pressed(browser, f"#scale-{scale}")
+        found = values_at(browser, 0.5, 0.5)
+        assert (found == []) if samples == 1 or scale == "log" else found[0][0].startswith("0.000 ")
 
 
 def test_a_page_stays_small(records):
