@@ -51,7 +51,7 @@ def check(
     )
     from md_bridge.export.checks.checks import iterate_checks
     from md_bridge.export.errors import ExportError
-    from md_bridge.export.structures import read_structures, spread
+    from md_bridge.structures import read_structures, spread
 
     warnings.filterwarnings("ignore", category=DeprecationWarning)
     console = Console(stderr=as_json)

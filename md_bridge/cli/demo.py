@@ -15,7 +15,7 @@ from md_bridge.cli.task_bar import TaskBar
 
 if TYPE_CHECKING:
     from md_bridge import demo as job
-    from md_bridge.drift.runs.dynamics import NveRun
+    from md_bridge.drift.runs.plan import Run
 
 _DEFAULT_LENGTH_PS = 0.5
 """Six runs of this length take three to four minutes on two cores."""
@@ -76,7 +76,7 @@ def demo(out: Path, length_ps: float, as_json: bool) -> None:
             f"This machine is busy (load {settings.load:.1f}): drifts are not affected, but wall "
             f"times and speed-ups will be off.{advice}"
         )
-    outcome = job.Outcome()
+    outcome = job.DemoOutcome()
     interrupted = _perform(runs, out, threads, outcome, screen)
     for label, reason in outcome.failures.items():
         screen.print(f"{label} failed: {reason}", style="red", markup=False, highlight=False)
@@ -91,7 +91,7 @@ def demo(out: Path, length_ps: float, as_json: bool) -> None:
 
 
 def _perform(
-    runs: list[NveRun], out: Path, threads: int, outcome: job.Outcome, screen: Console
+    runs: list[Run], out: Path, threads: int, outcome: job.DemoOutcome, screen: Console
 ) -> bool:
     """Do the runs behind a progress bar; True if the user stopped them."""
     from md_bridge import demo as job
@@ -113,21 +113,21 @@ def _perform(
 
 
 def _report(
-    outcome: job.Outcome, settings: job.RunSettings, out: Path, as_json: bool, screen: Console
+    outcome: job.DemoOutcome, settings: job.RunSettings, out: Path, as_json: bool, screen: Console
 ) -> None:
-    from md_bridge.drift.report.table import terminal_table
-    from md_bridge.drift.report.wording import timing_sentences
+    from md_bridge.drift.report.sentences import timing_sentences
+    from md_bridge.drift.report.summary import summary_content
+    from md_bridge.drift.report.table import runs_table
     from md_bridge.drift.report.write import write_report
-    from md_bridge.drift.runs.analysis import summary
 
     difference, failures = outcome.difference, outcome.failures
     analysis, files = write_report(outcome.records, settings, out, difference, failures=failures)
     if as_json:
-        content = summary(analysis, settings, difference, failures)
+        content = summary_content(analysis, settings, difference, failures)
         click.echo(json.dumps(content, allow_nan=False))
         return
     for sentence in timing_sentences(analysis):
         screen.print(sentence, highlight=False)
     console = Console()
-    console.print(terminal_table(analysis, console.width))
+    console.print(runs_table(analysis, console.width))
     console.print(f"\nPage      {files.page}\nPicture   {files.png}\nNumbers   {files.summary}")

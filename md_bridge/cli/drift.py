@@ -9,7 +9,7 @@ import click
 from click.core import ParameterSource
 
 from md_bridge.cli import drift_files, drift_protocol
-from md_bridge.cli.drift_options import ENGINES, EXISTING_FILE, require_forces
+from md_bridge.cli.drift_options import ENGINES, EXISTING_FILE, in_options, require_forces
 
 EPILOG = """\b
 Examples:
@@ -137,13 +137,17 @@ def drift(
         return
     from md_bridge.cli.drift_campaign import run_campaign
     from md_bridge.drift.runs.campaign import Campaign, CampaignError
-    from md_bridge.drift.runs.plan import CampaignPlan, parse_forces
+    from md_bridge.drift.runs.plan import CampaignPlan
     from md_bridge.engine import EngineError
+    from md_bridge.forces import parse_kinds
+    from md_bridge.model_options import ModelOptions
 
     try:
-        kinds = parse_forces(forces)
+        kinds = parse_kinds(forces)
     except ValueError as error:
-        raise click.BadParameter(str(error), param_hint="--forces") from None
+        raise click.BadParameter(
+            str(error).removeprefix("forces "), param_hint="--forces"
+        ) from None
     if keep_velocities:
         _refuse_thermostat_options(context)
         replicas, equilibrate = 1, 0.0
@@ -160,12 +164,12 @@ def drift(
             equilibrate,
             seed,
             keep_velocities,
-            variant,
+            ModelOptions(variant=variant),
         )
         require_forces(model, (kind for kind, _ in kinds), variant)
         campaign = Campaign(plan, out, from_scratch)
     except (ValueError, CampaignError) as error:
-        raise click.UsageError(str(error)) from None
+        raise click.UsageError(in_options(error)) from None
     except EngineError as error:
         raise click.ClickException(str(error)) from None
     run_campaign(campaign, tolerance, as_json)

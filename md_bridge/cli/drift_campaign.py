@@ -13,8 +13,8 @@ from md_bridge.cli.interruptions import INTERRUPTED, signals_as_exceptions
 from md_bridge.cli.task_bar import TaskBar
 
 if TYPE_CHECKING:
-    from md_bridge.drift.runs.analysis import RunSettings
-    from md_bridge.drift.runs.campaign import Campaign, Outcome
+    from md_bridge.drift.report.environment import RunSettings
+    from md_bridge.drift.runs.campaign import Campaign, CampaignOutcome
 
 RUN_FAILED = 1
 
@@ -25,9 +25,9 @@ def run_campaign(campaign: Campaign, tolerance: float, as_json: bool) -> None:
     :raises SystemExit: unless every kind of forces, direct ones left out, conserves energy
     """
     from md_bridge.drift.report.campaign import describe_campaign
-    from md_bridge.drift.runs.campaign import CampaignError, Outcome
+    from md_bridge.drift.runs.campaign import CampaignError, CampaignOutcome
 
-    outcome = Outcome()
+    outcome = CampaignOutcome()
     screen = Console(stderr=True)
     settings = describe_campaign(campaign)
     try:
@@ -46,7 +46,7 @@ def run_campaign(campaign: Campaign, tolerance: float, as_json: bool) -> None:
         raise SystemExit(NOT_CONSERVED)
 
 
-def _perform(campaign: Campaign, outcome: Outcome, screen: Console) -> int | None:
+def _perform(campaign: Campaign, outcome: CampaignOutcome, screen: Console) -> int | None:
     """Do the runs behind a progress bar; the exit status if a signal stopped them."""
     from md_bridge.engine import choose_threads
 
@@ -60,7 +60,7 @@ def _perform(campaign: Campaign, outcome: Outcome, screen: Console) -> int | Non
     return None
 
 
-def _tell(campaign: Campaign, outcome: Outcome, stopped: bool, screen: Console) -> None:
+def _tell(campaign: Campaign, outcome: CampaignOutcome, stopped: bool, screen: Console) -> None:
     from md_bridge.drift.records.explosions import LAST_FRAME
 
     for label, reason in outcome.failures.items():
@@ -81,7 +81,7 @@ def _tell(campaign: Campaign, outcome: Outcome, stopped: bool, screen: Console) 
 
 def _report(
     campaign: Campaign,
-    outcome: Outcome,
+    outcome: CampaignOutcome,
     settings: RunSettings,
     tolerance: float,
     as_json: bool,
@@ -89,18 +89,20 @@ def _report(
 ) -> bool:
     """Write the report of what there is; True if all that must conserve energy does."""
     from md_bridge.drift.report.campaign import campaign_conserves, write_campaign_report
-    from md_bridge.drift.report.table import element_table, terminal_table
-    from md_bridge.drift.report.wording import timing_sentences
-    from md_bridge.drift.runs.analysis import summary
+    from md_bridge.drift.report.sentences import timing_sentences
+    from md_bridge.drift.report.summary import summary_content
+    from md_bridge.drift.report.table import element_table, runs_table
 
     analysis, files = write_campaign_report(outcome, settings, campaign.folder, tolerance)
     if as_json:
-        click.echo(json.dumps(summary(analysis, settings, None, outcome.failures), allow_nan=False))
+        click.echo(
+            json.dumps(summary_content(analysis, settings, None, outcome.failures), allow_nan=False)
+        )
     elif files is not None:
         for sentence in timing_sentences(analysis):
             screen.print(sentence, highlight=False)
         console = Console()
-        console.print(terminal_table(analysis, console.width))
+        console.print(runs_table(analysis, console.width))
         elements = element_table(analysis)
         if elements is not None:
             console.print()

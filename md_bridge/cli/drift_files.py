@@ -13,7 +13,7 @@ from rich.console import Console
 from md_bridge.cli.drift_options import NOT_CONSERVED
 
 if TYPE_CHECKING:
-    from md_bridge.drift.judge.ensemble import Check
+    from md_bridge.drift.judging.ensemble import EnsembleCheck
     from md_bridge.drift.report.files import FileRuns
 
 FOLDER = Path("md-bridge-drift-from")
@@ -98,7 +98,7 @@ def judge_files(ctx: click.Context) -> None:
 
     :raises SystemExit: unless every file conserves energy
     """
-    from md_bridge.drift.judge.ensemble import ValidationError
+    from md_bridge.drift.judging.ensemble import ValidationError
     from md_bridge.drift.records.readers import ReadError, ReadOptions
     from md_bridge.drift.report.files import check_thermostats, read_files
 
@@ -163,11 +163,11 @@ def _temperatures(text: str) -> list[float]:
 
 
 def _report(
-    runs: FileRuns, checks: list[Check], folder: Path, tolerance: float, as_json: bool
+    runs: FileRuns, checks: list[EnsembleCheck], folder: Path, tolerance: float, as_json: bool
 ) -> bool:
     from md_bridge.drift.report.files import all_conserve, report_files
-    from md_bridge.drift.report.table import terminal_table
-    from md_bridge.drift.runs.analysis import summary
+    from md_bridge.drift.report.summary import summary_content
+    from md_bridge.drift.report.table import runs_table
 
     try:
         analysis, files, settings = report_files(runs, folder, tolerance)
@@ -176,7 +176,7 @@ def _report(
             f"cannot write into {folder}: {error.strerror}", param_hint="--out"
         ) from error
     if as_json:
-        content = summary(analysis, settings)
+        content = summary_content(analysis, settings)
         content["ensemble"] = [check.as_dict() for check in checks]
         click.echo(json.dumps(content, allow_nan=False))
         return all_conserve(analysis)
@@ -184,7 +184,7 @@ def _report(
     for name, note in runs.notes.items():
         console.print(f"{name}: {note}", highlight=False, markup=False, soft_wrap=True)
     console.print()
-    console.print(terminal_table(analysis, console.width))
+    console.print(runs_table(analysis, console.width))
     if checks:
         console.print()
     for check in checks:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -26,3 +27,26 @@ def require_forces(model: Path, kinds: Iterable[str], variant: str) -> None:
     direct = any(kind != "conservative" for kind in kinds)
     engine = Engine(model, variant=variant)
     engine.require(Wanted(conservative_forces=True, direct_forces=direct))
+
+
+_OPTIONS = {
+    "timestep_fs": "--timestep",
+    "timesteps_fs": "--timesteps",
+    "length_ps": "--ps",
+    "longest_ps": "--longest-ps",
+    "temperature_k": "--temperature",
+    "equilibration_ps": "--equilibrate",
+    "keep_velocities": "--keep-velocities",
+    "most": "--max-m",
+}
+
+
+def in_options(error: Exception) -> str:
+    """The message of an error that speaks of arguments, in the words of the command line."""
+    argument = getattr(error, "argument", "")
+    names = {**_OPTIONS, argument: _OPTIONS.get(argument, f"--{argument.replace('_', '-')}")}
+    message = str(error)
+    for name, option in names.items():
+        if name and (name == argument or "_" in name):
+            message = re.sub(rf"\b{name}\b", option, message)
+    return message

@@ -11,7 +11,7 @@ from click.core import ParameterSource
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from md_bridge.cli.drift_options import NOT_CONSERVED, require_forces
+from md_bridge.cli.drift_options import NOT_CONSERVED, in_options, require_forces
 from md_bridge.cli.interruptions import INTERRUPTED, signals_as_exceptions
 from md_bridge.drift.protocols import PROTOCOLS, runner
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ase import Atoms
 
     from md_bridge.drift.protocols.base import Progress as Report
-    from md_bridge.drift.protocols.base import ProtocolResult, Request
+    from md_bridge.drift.protocols.base import ProtocolRequest, ProtocolResult
 
 # What --ps and --forces are where they are not given; the others run no dynamics.
 _DYNAMICS = {
@@ -89,20 +89,21 @@ def perform(context: click.Context, engine: str) -> None:
 
 
 def _run(
-    protocol: str, request: Request, equilibration_ps: float, report: Report
+    protocol: str, request: ProtocolRequest, equilibration_ps: float, report: Report
 ) -> ProtocolResult:
     from dataclasses import replace
 
-    from md_bridge.drift.runs.dynamics import RunError
     from md_bridge.engine import EngineError
     from md_bridge.export.errors import ExportError
+    from md_bridge.processes import RunError
 
     try:
         request.folder.mkdir(parents=True, exist_ok=True)
         if protocol not in _DYNAMICS:
             result: ProtocolResult = runner(protocol)(request, report)
             return result
-        require_forces(request.model, (kind for kind, _ in request.forces), request.variant)
+        kinds = (kind for kind, _ in request.forces)
+        require_forces(request.model, kinds, request.model_options.variant)
         start = _thermalised(
             request, equilibration_ps, lambda what, share: report(what, _START_SHARE * share)
         )
@@ -117,21 +118,23 @@ def _run(
         raise click.ClickException(_cannot_write(request, error)) from None
 
 
-def _cannot_write(request: Request, error: OSError) -> str:
+def _cannot_write(request: ProtocolRequest, error: OSError) -> str:
     return (
         f"cannot write into {request.folder}: {error.strerror or error}; choose another folder "
         "with --out"
     )
 
 
-def _request(context: click.Context, engine: str) -> tuple[Request, float]:
+def _request(context: click.Context, engine: str) -> tuple[ProtocolRequest, float]:
     """What to test, and how long to equilibrate the start (ps).
 
     :raises click.UsageError: an option that cannot be
     """
-    from md_bridge.drift.protocols.base import Request
-    from md_bridge.drift.runs.plan import CampaignPlan, parse_forces
+    from md_bridge.drift.protocols.base import ProtocolRequest
+    from md_bridge.drift.runs.plan import CampaignPlan
     from md_bridge.engine import choose_threads
+    from md_bridge.forces import parse_kinds
+    from md_bridge.model_options import ModelOptions
 
     options = context.params
     protocol = options["protocol"]
@@ -144,7 +147,7 @@ def _request(context: click.Context, engine: str) -> tuple[Request, float]:
         forces = default_forces
     model, start = Path(options["model"]), Path(options["start"])
     try:
-        kinds = parse_forces(forces)
+        kinds = parse_kinds(forces)
         plan = CampaignPlan(
             model,
             start,
@@ -159,19 +162,19 @@ def _request(context: click.Context, engine: str) -> tuple[Request, float]:
         )
         atoms = _read(start, periodic=protocol in _DYNAMICS)
     except ValueError as error:
-        raise click.UsageError(str(error)) from None
-    request = Request(
+        raise click.UsageError(in_options(error)) from None
+    request = ProtocolRequest(
         model=model,
         start=atoms,
         folder=Path(options["out"]) / protocol,
-        engine=engine,
+        host=engine,
         forces=plan.forces,
         timestep_fs=plan.timestep_fs,
         length_ps=plan.length_ps,
         temperature=plan.temperature_k,
         seed=plan.seed,
         threads=choose_threads(0, 1),
-        variant=str(options["variant"]),
+        model_options=ModelOptions(variant=str(options["variant"])),
     )
     return request, plan.equilibration_ps
 
@@ -185,19 +188,13 @@ def _refuse_meaningless(context: click.Context, protocol: str) -> None:
 
 
 def _read(path: Path, periodic: bool) -> Atoms:
-    from md_bridge.drift.runs.starts import read_structure
-    from md_bridge.export.errors import ExportError
-    from md_bridge.export.structures import read_structures
+    from md_bridge.drift.runs.starts import read_periodic_structure
+    from md_bridge.structures import read_structure
 
-    if periodic:
-        return read_structure(path)
-    try:
-        return read_structures(path)[-1]
-    except ExportError as error:
-        raise ValueError(str(error)) from None
+    return read_periodic_structure(path) if periodic else read_structure(path)
 
 
-def _thermalised(request: Request, equilibration_ps: float, report: Report) -> Atoms:
+def _thermalised(request: ProtocolRequest, equilibration_ps: float, report: Report) -> Atoms:
     """The start with velocities of its own, as every replica of a campaign has them."""
     from md_bridge.ase import MDBridgeCalculator
     from md_bridge.drift.runs.starts import thermalise, write_start
@@ -207,7 +204,7 @@ def _thermalised(request: Request, equilibration_ps: float, report: Report) -> A
     steps = round(1000 * equilibration_ps / request.timestep_fs)
     start = thermalise(
         request.start,
-        MDBridgeCalculator(request.model, variant=request.variant),
+        MDBridgeCalculator(request.model, **request.model_options.engine_keywords()),
         request.temperature,
         request.timestep_fs,
         steps,
@@ -218,8 +215,8 @@ def _thermalised(request: Request, equilibration_ps: float, report: Report) -> A
     return start
 
 
-def _tell(result: ProtocolResult, request: Request, as_json: bool) -> None:
-    from md_bridge.drift.report.protocol import as_data, terminal_table, write_report
+def _tell(result: ProtocolResult, request: ProtocolRequest, as_json: bool) -> None:
+    from md_bridge.drift.report.protocol import as_data, protocol_table, write_protocol_report
 
     # first to the screen: a full disk must not take the result of a long run with it
     console = Console()
@@ -227,12 +224,12 @@ def _tell(result: ProtocolResult, request: Request, as_json: bool) -> None:
         content: dict[str, Any] = as_data(result, request)
         click.echo(json.dumps(content, allow_nan=False))
     else:
-        console.print(terminal_table(result))
+        console.print(protocol_table(result))
         console.print()
         for sentence in result.sentences:
             console.print(sentence, markup=False, highlight=False)
     try:
-        files = write_report(result, request)
+        files = write_protocol_report(result, request)
     except OSError as error:
         raise click.ClickException(_cannot_write(request, error)) from None
     if not as_json:

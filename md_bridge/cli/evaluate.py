@@ -71,7 +71,7 @@ def evaluate(
     from md_bridge.export.errors import ExportError
     from md_bridge.export.evaluation import error_table, evaluate_structures, read_labels
     from md_bridge.export.model_file import require_exported
-    from md_bridge.export.structures import read_structures
+    from md_bridge.structures import read_structures
 
     console = Console(stderr=as_json)
     try:

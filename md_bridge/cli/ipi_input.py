@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from md_bridge.cli.ipi_options import given, simulation_options
+from md_bridge.cli.ipi_options import for_plan, simulation_options
 
 EPILOG = """\b
 Examples:
@@ -40,13 +40,15 @@ def ipi_input(start: Path, model: Path, out: Path, overwrite: bool, **options: A
     START is a structure file with one structure (any format of ASE).
     """
     from md_bridge.engine import EngineError
+    from md_bridge.errors import MDBridgeError
     from md_bridge.ipi.input import relative, service, write_input
+    from md_bridge.ipi.parameters import client_arguments
     from md_bridge.ipi.plan import make_plan
 
     try:
-        plan = make_plan(**given(options))
+        plan = make_plan(**for_plan(options))
         written = write_input(out, start, model, plan, overwrite=overwrite)
-    except EngineError as error:
+    except (EngineError, MDBridgeError) as error:
         raise click.ClickException(str(error)) from None
     for note in written.notes:
         click.echo(f"note: {note}", err=True)
@@ -58,7 +60,7 @@ def ipi_input(start: Path, model: Path, out: Path, overwrite: bool, **options: A
         return
     services = " ".join(f"--serve {service(plan, kind)}" for kind in plan.kinds)
     model_there, start_there = relative(model, out), relative(written.start, out)
-    variant = f" --variant {plan.variant}" if plan.variant else ""
+    variant = "".join(f" {word}" for word in client_arguments(plan.model_options))
     click.echo(f"  md-bridge ipi-run {out.name} --model {model_there}{variant}")
     click.echo(
         f"  i-pi {out.name} & md-bridge ipi-client {model_there} --template {start_there} "

@@ -103,3 +103,11 @@ def simulation_options(command: Command) -> Command:
 def given(options: Mapping[str, Any]) -> dict[str, Any]:
     """Those of the options that the user gave."""
     return {name: options[name] for name in NAMES if options[name] is not None}
+
+
+def for_plan(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Those that the user gave, as :func:`md_bridge.ipi.plan.make_plan` takes them."""
+    from md_bridge.model_options import ModelOptions
+
+    values = given(options)
+    return {**values, "model_options": ModelOptions(variant=values.pop("variant", ""))}

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from md_bridge.cli.interruptions import INTERRUPTED, signals_as_exceptions
-from md_bridge.cli.ipi_options import given, simulation_options
+from md_bridge.cli.ipi_options import for_plan, given, simulation_options
 
 if TYPE_CHECKING:
     from md_bridge.ipi.reader import SimulationFile
@@ -86,6 +86,7 @@ def ipi_run(
     Ctrl-C stops i-PI; its file RESTART goes on after the last step that was completed.
     """
     from md_bridge.engine import EngineError
+    from md_bridge.errors import MDBridgeError
     from md_bridge.ipi.reader import is_simulation, read_simulation
 
     with contextlib.ExitStack() as stack:
@@ -116,7 +117,7 @@ def ipi_run(
                 commands = [[*command, "--variant", options["variant"]] for command in commands]
             threads_each = _threads(threads, len(commands))
             _run(simulation, commands, threads_each, as_json)
-        except EngineError as error:
+        except (EngineError, MDBridgeError) as error:
             raise click.ClickException(str(error)) from None
 
 
@@ -144,7 +145,7 @@ def _write(
             f"--out {out}: i-PI runs in the current folder, so the input must be written there"
         )
     written = write_input(
-        out or Path("input.xml"), start, model, make_plan(**given(options)), overwrite=overwrite
+        out or Path("input.xml"), start, model, make_plan(**for_plan(options)), overwrite=overwrite
     )
     for note in written.notes:
         click.echo(f"note: {note}", err=True)
@@ -214,6 +215,7 @@ def _run(
     )
 
     from md_bridge.engine import EngineError
+    from md_bridge.errors import MDBridgeError
     from md_bridge.ipi.runner import RESTART, SERVER_LOG, restart_stamp, run
 
     columns = (
@@ -237,7 +239,7 @@ def _run(
                 stopping=lambda: console.print("stopping i-PI (Ctrl-C again kills it)"),
                 environment=variables,
             )
-    except EngineError:
+    except (EngineError, MDBridgeError):
         _say_how_to_go_on(before)
         raise
     except (KeyboardInterrupt, SystemExit) as stop:

@@ -16,6 +16,7 @@ from md_bridge.cli.drift_options import (
     ENGINES,
     EXISTING_FILE,
     NOT_CONSERVED,
+    in_options,
     require_forces,
 )
 from md_bridge.cli.interruptions import INTERRUPTED, signals_as_exceptions
@@ -24,7 +25,7 @@ from md_bridge.cli.task_bar import TaskBar
 if TYPE_CHECKING:
     from md_bridge.drift.runs.campaign import Campaign
     from md_bridge.drift.runs.tasks import TaskProgress
-    from md_bridge.drift.tune.search import TuneRequest, Tuning
+    from md_bridge.drift.tuning.search import TuneRequest, Tuning
 
 EPILOG = """\b
 Examples:
@@ -121,7 +122,7 @@ def tune(
     use what was found (OUT/inputs).
     """
     from md_bridge.drift.runs.campaign import CampaignError
-    from md_bridge.drift.tune.search import TuneError
+    from md_bridge.drift.tuning.search import TuneError
 
     screen = Console(stderr=True)
     request = _request(model, start, timesteps, engine, options)
@@ -130,7 +131,7 @@ def tune(
     try:
         tuning = _perform(request, out, screen)
     except CampaignError as error:
-        raise click.UsageError(str(error)) from None
+        raise click.UsageError(in_options(error)) from None
     except TuneError as error:
         raise click.ClickException(str(error)) from None
     except KeyboardInterrupt:
@@ -144,9 +145,10 @@ def tune(
 def _request(
     model: Path, start: Path, timesteps: str, engine: str, options: dict[str, Any]
 ) -> TuneRequest:
-    from md_bridge.drift.runs.starts import read_structure
-    from md_bridge.drift.tune.search import TuneRequest
+    from md_bridge.drift.runs.starts import read_periodic_structure
+    from md_bridge.drift.tuning.search import TuneRequest
     from md_bridge.engine import EngineError
+    from md_bridge.model_options import ModelOptions
 
     try:
         steps = tuple(float(word) for word in timesteps.split(","))
@@ -159,7 +161,7 @@ def _request(
         request = TuneRequest(
             model=model,
             start=start,
-            engine=ENGINES[engine],
+            host=ENGINES[engine],
             timesteps_fs=steps,
             most=options["most"],
             tolerance=options["tolerance"],
@@ -170,14 +172,14 @@ def _request(
             equilibration_ps=options["equilibrate"],
             seed=options["seed"],
             worth=options["worth"],
-            variant=options["variant"],
+            model_options=ModelOptions(variant=options["variant"]),
         )
     except ValueError as error:
-        raise click.UsageError(str(error)) from None
+        raise click.UsageError(in_options(error)) from None
     try:
-        read_structure(start)
+        read_periodic_structure(start)
     except ValueError as error:
-        raise click.UsageError(str(error)) from None
+        raise click.UsageError(in_options(error)) from None
     try:
         require_forces(model, ["conservative", "mts"], options["variant"])
     except EngineError as error:
@@ -186,7 +188,7 @@ def _request(
 
 
 def _perform(request: TuneRequest, out: Path, screen: Console) -> Tuning:
-    from md_bridge.drift.tune.search import tune as search
+    from md_bridge.drift.tuning.search import search
     from md_bridge.engine import choose_threads
 
     @contextlib.contextmanager
@@ -199,7 +201,7 @@ def _perform(request: TuneRequest, out: Path, screen: Console) -> Tuning:
         with signals_as_exceptions():
             return search(request, out, choose_threads(0, 1), show)
     except ValueError as error:  # of the start
-        raise click.UsageError(str(error)) from None
+        raise click.UsageError(in_options(error)) from None
 
 
 def _clear(out: Path) -> None:
@@ -209,9 +211,9 @@ def _clear(out: Path) -> None:
 
 
 def _report(tuning: Tuning, out: Path, as_json: bool, screen: Console) -> None:
+    from md_bridge.drift.report.summary import write_summary
     from md_bridge.drift.report.tune import tuning_sentences, tuning_summary, tuning_table
-    from md_bridge.drift.runs.analysis import write_summary
-    from md_bridge.drift.tune.inputs import write_inputs
+    from md_bridge.drift.tuning.inputs import write_inputs
     from md_bridge.engine import EngineError
 
     try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import ase.io
@@ -11,6 +11,7 @@ import ase.io
 from md_bridge._templates import templates
 from md_bridge.engine import Engine, EngineError
 from md_bridge.ipi import driver_path
+from md_bridge.ipi.parameters import changed_options
 from md_bridge.ipi.plan import Plan
 from md_bridge.ipi.start import Start, read_start
 
@@ -93,11 +94,16 @@ def render(
     """
     stress_none, reach = check_model(model, start, plan)
     names = {"model": relative(model, path), "template": relative(template, path)}
+    options = plan.model_options
+    if options.extensions:
+        names["extensions"] = relative(Path(options.extensions), path)
+        options = replace(options, extensions=names["extensions"])
     _check_names({**names, "input": path.name}, plan)
     environment = templates("md_bridge.ipi", keep_trailing_newline=True)
     environment.filters["number"] = lambda value: f"{value:.10g}"
     return environment.get_template("simulation.xml.j2").render(
         plan=plan,
+        model_options=changed_options(options),
         name=path.name,
         prefix=path.stem,
         title=_title(start, plan),
@@ -131,7 +137,8 @@ def check_model(model: Path, start: Start, plan: Plan) -> tuple[bool, float]:
             f"{start.path} is not periodic and has no pressure: use the ensemble nvt, or write the "
             'cell and pbc="T T T" into the file'
         )
-    engine = Engine(model, "cpu", variant=plan.variant)
+    # only a look: on a machine that need not be the one of the simulation
+    engine = Engine(model, **{**plan.model_options.engine_keywords(), "device": "cpu"})
     engine.require_types(start.atoms.numbers.tolist())
     engine.require(
         _core.Wanted(

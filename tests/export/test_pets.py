@@ -25,7 +25,7 @@ from pet_models import pet_checkpoint, uncertain_pet_checkpoint
 from md_bridge.cli.drift import drift
 from md_bridge.cli.info import info
 from md_bridge.cli.ipi_run import ipi_run
-from md_bridge.drift.records.run import read_csv
+from md_bridge.drift.records.csv import read_csv
 from md_bridge.export import export_file
 from md_bridge.export.checks.checks import (
     check_batches,

@@ -9,27 +9,25 @@ from typing import Any
 from markupsafe import Markup
 
 from md_bridge._templates import templates
-from md_bridge.drift.report.curves import curve_text
-from md_bridge.drift.report.quantities import ENERGY, TEMPERATURE
-from md_bridge.drift.report.wording import (
+from md_bridge.drift.report.cells import (
     COLUMNS,
     RUN_COLUMNS,
     column_meanings,
     element_columns,
     element_row,
-    limit_sentences,
     run_row,
     table_row,
+)
+from md_bridge.drift.report.curves import curve_text
+from md_bridge.drift.report.environment import RunSettings
+from md_bridge.drift.report.quantities import ENERGY, TEMPERATURE
+from md_bridge.drift.report.sentences import (
+    limit_sentences,
     timing_sentences,
     verdict_sentence,
 )
-from md_bridge.drift.runs.analysis import (
-    Analysis,
-    ForceDifference,
-    MethodResult,
-    RunResult,
-    RunSettings,
-)
+from md_bridge.drift.runs.analysis import Analysis, MethodResult, RunResult
+from md_bridge.drift.runs.force_difference import ForceDifference
 
 _LEAD = (
     "The same start, driven by conservative forces, by direct forces, and by multiple time "
@@ -45,43 +43,52 @@ def render_page(
     title: str = "Energy conservation with unconstrained forces",
     failures: Mapping[str, str] | None = None,
 ) -> str:
-    """The page as one string of HTML; curves and their program are embedded, nothing is fetched."""
-    with_elements = [result for result in analysis.results if len(result.elements) > 1]
+    """The page as one string of HTML; curves and their program are embedded, nothing is fetched.
+
+    :param analysis: of all runs that ended
+    :param settings: what was run, and where
+    :param difference: between the forces of the model; None if not measured
+    :param title: heading of the page
+    :param failures: why a run failed, by its label
+    :returns: less than half a megabyte, however many and long the runs are
+    """
+    template = templates("md_bridge.drift").get_template("report.html.j2")
     foreign = all(result.method.forces == "unknown" for result in analysis.results)
-    several = any(len(result.runs) > 1 for result in analysis.results)
-    return (
-        templates("md_bridge.drift")
-        .get_template("report.html.j2")
-        .render(
-            title=title,
-            lead=_LEAD_READ if foreign else _LEAD,
-            columns=COLUMNS,
-            rows=[_row(result, table_row(result)) for result in analysis.results],
-            replica_columns=RUN_COLUMNS,
-            replica_rows=[
-                _row(run, run_row(run))
-                for result in analysis.results
-                for run in result.runs
-                if several
-            ],
-            element_columns=_element_columns(with_elements),
-            element_rows=[
-                _row(result, (result.label, *element_row(result))) for result in with_elements
-            ],
-            findings=[
-                *(verdict_sentence(result) for result in analysis.results),
-                *timing_sentences(analysis),
-            ],
-            failures=failures or {},
-            limits=[] if foreign else limit_sentences(analysis, difference),
-            meanings=column_meanings(analysis),
-            settings=[*_complete_rows(analysis, settings), *_settings_rows(settings)],
-            energy=ENERGY,
-            temperature=TEMPERATURE,
-            uplot=_uplot(),
-            series=Markup(curve_text(analysis)),
-        )
+    return template.render(
+        title=title,
+        lead=_LEAD_READ if foreign else _LEAD,
+        findings=[
+            *(verdict_sentence(result) for result in analysis.results),
+            *timing_sentences(analysis),
+        ],
+        failures=failures or {},
+        limits=[] if foreign else limit_sentences(analysis, difference),
+        meanings=column_meanings(analysis),
+        settings=[*_complete_rows(analysis, settings), *_settings_rows(settings)],
+        energy=ENERGY,
+        temperature=TEMPERATURE,
+        uplot=_uplot(),
+        series=Markup(curve_text(analysis)),
+        **_tables(analysis),
     )
+
+
+def _tables(analysis: Analysis) -> dict[str, Any]:
+    """Columns and rows: of the methods, of every run if there are replicas, of the elements."""
+    results = analysis.results
+    with_elements = [result for result in results if len(result.elements) > 1]
+    several = any(len(result.runs) > 1 for result in results)
+    every_run = [run for result in results for run in result.runs] if several else []
+    return {
+        "columns": COLUMNS,
+        "rows": [_row(result, table_row(result)) for result in results],
+        "replica_columns": RUN_COLUMNS,
+        "replica_rows": [_row(run, run_row(run)) for run in every_run],
+        "element_columns": _element_columns(with_elements),
+        "element_rows": [
+            _row(result, (result.label, *element_row(result))) for result in with_elements
+        ],
+    }
 
 
 def _uplot() -> dict[str, Markup]:

@@ -14,7 +14,7 @@ from models import lennard_jones
 
 from md_bridge.cli.drift import drift
 from md_bridge.drift.protocols import PROTOCOLS, base, runner
-from md_bridge.drift.report.protocol import draw, terminal_table
+from md_bridge.drift.report.protocol import draw, protocol_table
 
 
 @pytest.fixture(scope="module")
@@ -143,7 +143,7 @@ def test_table_and_plots_are_complete():
     assert [axes.get_title(loc="left") for axes in figure.axes[:3]] == [p.title for p in plots]
     assert [axes.get_visible() for axes in figure.axes] == [True, True, True, False]
     result = base.ProtocolResult("loop", "", "", (("a", "[eV]"),), (row(True),), (), {}, plots)
-    table = terminal_table(result)
+    table = protocol_table(result)
     assert table.row_count == 1
     assert len(table.columns) == 2
 
@@ -152,7 +152,7 @@ def test_a_full_disk_does_not_take_the_result_with_it(files, tmp_path, monkeypat
     def full(*_):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr("md_bridge.drift.report.protocol.write_report", full)
+    monkeypatch.setattr("md_bridge.drift.report.protocol.write_protocol_report", full)
     result = invoke(files, tmp_path / "out", "--protocol", "loop")
     assert result.exit_code == 1
     message = " ".join(result.output.split())

@@ -10,7 +10,9 @@ from ase.units import kB
 from click.testing import CliRunner
 
 from md_bridge.cli.drift import drift
-from md_bridge.drift.records.run import RunRecord, write_csv
+from md_bridge.drift.records.csv import write_csv
+from md_bridge.drift.records.method import Method
+from md_bridge.drift.records.run import RunRecord
 
 ATOMS = 81
 
@@ -21,7 +23,7 @@ def record(slope: float, seed: int = 0) -> RunRecord:
     time = np.arange(2001) * 0.005
     energy = -4243.0 + 1e-3 * ATOMS * (slope * time + 0.02 * rng.standard_normal(len(time)))
     temperature = 300.0 + rng.standard_normal(len(time))
-    return RunRecord("lammps", "mts", 4, 0.5, ATOMS, 12.0, time, energy, temperature)
+    return RunRecord(Method("lammps", "mts", 4, 0.5), ATOMS, 12.0, time, energy, temperature)
 
 
 def lammps_log(path, slope: float, digits: int = 10):

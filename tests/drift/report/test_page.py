@@ -9,10 +9,12 @@ import numpy as np
 import pytest
 from browser import CHROMIUM, Browser
 
+from md_bridge.drift.records.method import Method
 from md_bridge.drift.records.run import RunRecord
 from md_bridge.drift.report.curves import as_json, curve_data, curve_text, thinned
+from md_bridge.drift.report.environment import RunSettings
 from md_bridge.drift.report.page import render_page
-from md_bridge.drift.runs.analysis import RunSettings, analyse
+from md_bridge.drift.runs.analysis import analyse
 
 SETTINGS = RunSettings("water", "27 H2O", 81, 0.5, 1.0, 1, "2 cores", 0.1, replicas=2)
 CONSERVATIVE, MTS = "#legend button:nth-child(1)", "#legend button:nth-child(2)"
@@ -26,10 +28,7 @@ def record(forces, multiplicity, drift, replica, length_ps=1.0):
     rng = np.random.default_rng(replica)
     per_atom = drift * time + 0.02 * rng.normal(size=len(time))
     return RunRecord(
-        "lammps",
-        forces,
-        multiplicity,
-        0.5,
+        Method("lammps", forces, multiplicity, 0.5),
         81,
         20.0,
         time,
@@ -308,8 +307,12 @@ def test_values_have_the_digits_that_they_had_with_plotly(browser, page, records
 
 def constant(replica, samples):
     return RunRecord(
-        *("lammps", "conservative", None, 0.5, 81, 20.0),
-        *(np.arange(samples) * 0.0005, np.full(samples, -100.0), np.full(samples, 300.0)),
+        Method("lammps", "conservative", None, 0.5),
+        81,
+        20.0,
+        np.arange(samples) * 0.0005,
+        np.full(samples, -100.0),
+        np.full(samples, 300.0),
         replica=replica,
         exploded=None if samples > 1 else "the energy is nan at the first step",
     )

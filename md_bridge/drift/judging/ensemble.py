@@ -35,7 +35,7 @@ from numpy.typing import ArrayLike, NDArray
 if TYPE_CHECKING:
     from physical_validation.data import SimulationData
 
-SIGNIFICANCE = 3.0
+ALARM_DEVIATIONS = 3.0
 """A deviation of this many standard errors is one; the chance of a false alarm is 0.3 %."""
 
 FEWEST_SAMPLES = 50
@@ -64,7 +64,7 @@ class Deviation:
 
 
 @dataclass(frozen=True)
-class Check:
+class EnsembleCheck:
     """The outcome of one check."""
 
     title: str
@@ -101,7 +101,7 @@ class Check:
 
 def check_kinetic_energy(
     kinetic_energy: ArrayLike, temperature: float, degrees_of_freedom: float
-) -> Check:
+) -> EnsembleCheck:
     """Compare mean and width of a kinetic energy with those of the Maxwell-Boltzmann distribution.
 
     K is Gamma-distributed with mean n kT/2 and variance n (kT)²/2 for n degrees of freedom. For
@@ -110,7 +110,8 @@ def check_kinetic_energy(
     :param kinetic_energy: of all atoms, or of a group of them; shape (samples,), eV
     :param temperature: of the thermostat, K
     :param degrees_of_freedom: n, those that the momentum conservation of the whole takes left out
-        (3N - 3 for all atoms; :func:`md_bridge.drift.records.run.degrees_of_freedom` for a group)
+        (3N - 3 for all atoms; for a group see
+        :func:`md_bridge.drift.judging.equipartition.degrees_of_freedom`)
     :raises ValidationError: values that are not finite or not positive, or too few samples
     :raises ImportError: without the package physical_validation
     """
@@ -138,7 +139,7 @@ def check_equipartition(
     kinetic_energies: Mapping[str, ArrayLike],
     temperature: float,
     degrees_of_freedom: Mapping[str, float],
-) -> Check:
+) -> EnsembleCheck:
     """Compare the kinetic energy of each group of atoms with its Maxwell-Boltzmann distribution.
 
     The mean says which group runs hot, the width whether it fluctuates as it should. With g groups
@@ -173,7 +174,7 @@ def check_molecules(
     molecules: Sequence[Sequence[int]],
     temperature: float,
     box: ArrayLike,
-) -> Check:
+) -> EnsembleCheck:
     """Equipartition between translation, rotation and internal motion of molecules.
 
     A resonance of multiple time stepping heats the internal vibrations first; a thermostat that
@@ -233,7 +234,9 @@ def check_molecules(
     return _judged("equipartition in molecules", tuple(comparisons), len(frames))
 
 
-def check_ensemble(potential_energies: Sequence[ArrayLike], temperatures: Sequence[float]) -> Check:
+def check_ensemble(
+    potential_energies: Sequence[ArrayLike], temperatures: Sequence[float]
+) -> EnsembleCheck:
     """Compare two canonical runs at two temperatures: the ratio of their distributions is known.
 
     ln(P2(U)/P1(U)) = (1/kT1 - 1/kT2) U + constant, whatever the potential. The check fits the slope
@@ -291,7 +294,7 @@ def suggested_temperature_step(potential_energy: ArrayLike, temperature: float) 
 
 def check_step_convergence(
     timesteps_fs: Sequence[float], conserved_energies: Sequence[ArrayLike], limit: float = 0.5
-) -> Check:
+) -> EnsembleCheck:
     """Compare how the fluctuation of H falls with the time step with the δt² of a symplectic one.
 
     For every two runs, rms(H1)/rms(H2) over (δt1/δt2)² is to be one. A potential that is not smooth
@@ -323,7 +326,7 @@ def check_step_convergence(
     comparison = Deviation("the ratio of fluctuations over that of steps squared", largest)
     samples = min(len(energies) for energies in series)
     passed = None if samples < FEWEST_SAMPLES else largest <= limit
-    return Check("convergence with the time step", (comparison,), samples, passed)
+    return EnsembleCheck("convergence with the time step", (comparison,), samples, passed)
 
 
 def independent_samples(values: ArrayLike) -> NDArray[np.float64]:
@@ -346,14 +349,14 @@ def _independent(series: NDArray[np.float64]) -> NDArray[np.intp]:
     return int(start) + np.asarray(kept, dtype=np.intp)
 
 
-def _judged(title: str, comparisons: tuple[Deviation, ...], samples: int) -> Check:
+def _judged(title: str, comparisons: tuple[Deviation, ...], samples: int) -> EnsembleCheck:
     """Bonferroni: with n comparisons each may be off by chance in 1/n of the cases only."""
-    from scipy import stats
+    from scipy import special
 
-    alarm = 2 * stats.norm.sf(SIGNIFICANCE) / len(comparisons)
-    limit = float(stats.norm.isf(alarm / 2))
+    alarm = 2 * float(special.ndtr(-ALARM_DEVIATIONS)) / len(comparisons)
+    limit = -float(special.ndtri(alarm / 2))
     passed: bool | None = all(entry.deviations <= limit for entry in comparisons)
-    return Check(title, comparisons, samples, None if samples < FEWEST_SAMPLES else passed)
+    return EnsembleCheck(title, comparisons, samples, None if samples < FEWEST_SAMPLES else passed)
 
 
 def _values(entry: Deviation) -> tuple[float, float | None, float | None, str]:

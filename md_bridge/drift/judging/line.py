@@ -1,27 +1,20 @@
-"""Does a run conserve energy? Drift rates with honest errors, and a verdict.
+"""Lines and means of correlated series, with honest errors.
 
 A molecular-dynamics run is a single, correlated sample: the residuals of the line through H(t)
 remember each other, and under multiple time stepping they oscillate. The textbook error of a
 least-squares slope assumes independent residuals and is then several times too small. This module
 takes the slope from all samples and its error from block averages (H. Flyvbjerg and H. G. Petersen,
 J. Chem. Phys. 91, 461 (1989)), see :func:`fit_line`.
-
-Everything here is a pure function of numpy arrays; nothing knows which engine made them.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from enum import Enum
 
 import numpy as np
-from ase import units
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
-
-DEFAULT_TOLERANCE = 0.1
-"""Drift that still counts as conserved (meV/atom/ps)."""
+from scipy import special
 
 SIGNIFICANCE = 3.0
 """A slope within this many standard errors of zero is zero within its error."""
@@ -37,15 +30,6 @@ _BLOCKS = 32
 _LARGEST_BLOCK_CORRELATION = 0.8
 # Above this, neighbouring blocks cannot be told from steps of a random walk.
 _WANDERING_BLOCK_CORRELATION = 0.6
-_TREND_BLOCKS = 8
-
-
-class Verdict(str, Enum):
-    """What a run says about energy conservation."""
-
-    CONSERVES = "conserves"
-    DRIFTS = "drifts"
-    INCONCLUSIVE = "inconclusive"
 
 
 @dataclass(frozen=True)
@@ -88,23 +72,6 @@ class LineFit:
         return abs(self.slope) <= SIGNIFICANCE * self.stderr
 
 
-@dataclass(frozen=True)
-class DriftStatistics:
-    """Energy conservation of one run. Energies per atom in meV, times in ps, temperatures in K."""
-
-    energy: LineFit
-    """Line through H/N: slope in meV/atom/ps, rms in meV/atom."""
-    temperature: LineFit
-    """Line through T: slope in K/ps, rms in K."""
-    largest_excursion: float
-    """max |H(t) - H(0)| / N (meV/atom)."""
-    mean_temperature: float
-    """Mean kinetic temperature (K)."""
-    tolerance: float
-    """Drift that counts as conserved (meV/atom/ps)."""
-    verdict: Verdict
-
-
 def fit_line(time: ArrayLike, values: ArrayLike) -> LineFit:
     """Least-squares line with a standard error of the slope that allows for autocorrelation.
 
@@ -138,7 +105,7 @@ def fit_line(time: ArrayLike, values: ArrayLike) -> LineFit:
     :raises ValueError: shapes differ, fewer than two samples, a value that is not finite, or times
         that do not increase.
     """
-    t, y = _checked_series(time, values)
+    t, y = checked_series(time, values)
     slope, intercept, residuals = _least_squares(t, y)
     stderr, degrees_of_freedom = _slope_error(t, y)
     rms = float(np.sqrt(np.mean(residuals**2)))
@@ -161,7 +128,7 @@ def mean_estimate(values: ArrayLike) -> Estimate:
         raise ValueError(f"expected a series of finite numbers, found shape {y.shape}")
     if len(y) < _BLOCKS:
         return Estimate(float(y.mean()), math.inf, 0.0)
-    residuals = _block_means(y, _BLOCKS) - y.mean()
+    residuals = block_means(y, _BLOCKS) - y.mean()
     correlation = _unbiased_correlation(residuals, removed=(1.0, 3.0))
     correlation = min(max(correlation, 0.0), _LARGEST_BLOCK_CORRELATION)
     inflation = (1 + correlation) / (1 - correlation)
@@ -171,96 +138,19 @@ def mean_estimate(values: ArrayLike) -> Estimate:
     )
 
 
-def drift_statistics(
-    time_ps: ArrayLike,
-    conserved_energy: ArrayLike,
-    temperature: ArrayLike,
-    atom_count: int,
-    tolerance: float = DEFAULT_TOLERANCE,
-) -> DriftStatistics:
-    """Assess one run from its conserved quantity H(t) and temperature T(t) at outer steps.
-
-    The verdict is that of :func:`judge`. A run whose line says nothing, but whose H has been
-    further from its start than the thermal energy of the atoms (3/2 kT at its start, at least at
-    300 K), has run away: *drifts*.
-
-    :param time_ps: shape (n,), ps.
-    :param conserved_energy: H of the whole system, shape (n,), eV.
-    :param temperature: shape (n,), K.
-    :param atom_count: number of atoms N.
-    :param tolerance: largest drift of H/N that counts as conserved (meV/atom/ps).
-    :raises ValueError: as :func:`fit_line`, or if ``atom_count`` or ``tolerance`` is not positive.
-    """
-    if atom_count < 1:
-        raise ValueError(f"atom_count must be at least 1, found {atom_count}")
-    if not tolerance > 0:
-        raise ValueError(f"tolerance must be positive (meV/atom/ps), found {tolerance}")
-    time, conserved = _checked_series(time_ps, conserved_energy)
-    # Relative to the start before scaling: H is thousands of eV, its fluctuations are
-    # micro-electronvolts per atom.
-    per_atom = (conserved - conserved[0]) * 1000.0 / atom_count
-    energy = fit_line(time, per_atom)
-    temperatures = np.asarray(temperature, dtype=float)
-    excursion = float(np.max(np.abs(per_atom)))
-    verdict = judge(energy, tolerance, monotone=changes_steadily(per_atom))
-    if verdict is Verdict.INCONCLUSIVE and excursion > _thermal_energy(temperatures[0]):
-        verdict = Verdict.DRIFTS
-    return DriftStatistics(
-        energy=energy,
-        temperature=fit_line(time, temperatures),
-        largest_excursion=excursion,
-        mean_temperature=float(np.mean(temperatures)),
-        tolerance=tolerance,
-        verdict=verdict,
-    )
-
-
-def judge(energy: LineFit, tolerance: float, monotone: bool = False) -> Verdict:
-    """Turn a drift rate and its error into a verdict.
-
-    - *conserves*: the whole 95 % interval of the slope lies within +-tolerance.
-    - *drifts*: the whole interval lies outside +-tolerance and the slope is more than three
-      standard errors from zero; or the slope exceeds the tolerance and the series changes steadily
-      one way (``monotone``): a run-away is not a line, so its error about a line is meaningless.
-    - *inconclusive* otherwise: run longer.
-    """
-    size = abs(energy.slope)
-    if size + energy.half_width <= tolerance:
-        return Verdict.CONSERVES
-    if size > tolerance and monotone:
-        return Verdict.DRIFTS
-    if size - energy.half_width > tolerance and not energy.is_zero_within_error:
-        return Verdict.DRIFTS
-    return Verdict.INCONCLUSIVE
-
-
-def changes_steadily(values: ArrayLike) -> bool:
-    """Whether eight consecutive block means strictly rise, or strictly fall.
-
-    For a series without trend whose blocks are independent the chance is 2/8!, one in twenty
-    thousand.
-    """
-    y = np.asarray(values, dtype=float)
-    if len(y) < 2 * _TREND_BLOCKS:
-        return False
-    steps = np.diff(_block_means(y, _TREND_BLOCKS))
-    return bool(np.all(steps > 0) or np.all(steps < 0))
-
-
-def _thermal_energy(temperature: float) -> float:
-    """Mean kinetic energy of an atom at this temperature, or at 300 K if that is higher (meV)."""
-    return 1500.0 * units.kB * max(temperature, 300.0)
-
-
 def _half_width(stderr: float, degrees_of_freedom: float) -> float:
     if not math.isfinite(stderr):
         return math.inf
-    return float(stats.t.ppf(0.5 + CONFIDENCE / 2, degrees_of_freedom) * stderr)
+    return float(special.stdtrit(degrees_of_freedom, 0.5 + CONFIDENCE / 2) * stderr)
 
 
-def _checked_series(
+def checked_series(
     time: ArrayLike, values: ArrayLike
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Both as arrays of one shape (n,), finite, the times increasing.
+
+    :raises ValueError: as :func:`fit_line`
+    """
     t = np.asarray(time, dtype=np.float64)
     y = np.asarray(values, dtype=np.float64)
     if t.ndim != 1 or t.shape != y.shape:
@@ -300,7 +190,7 @@ def _slope_error(t: NDArray[np.float64], y: NDArray[np.float64]) -> tuple[float,
     short."""
     if len(t) < _BLOCKS:
         return math.inf, 0.0
-    times, values = _block_means(t, _BLOCKS), _block_means(y, _BLOCKS)
+    times, values = block_means(t, _BLOCKS), block_means(y, _BLOCKS)
     _, _, residuals = _least_squares(times, values)
     correlation = max(_unbiased_correlation(residuals), 0.0)
     errors = [_correlated_slope_error(times, residuals, correlation)]
@@ -329,7 +219,7 @@ def _random_walk_slope_error(
     return math.sqrt(1.2 * variance / (_BLOCKS * block)), 0.9 * (_BLOCKS - 1)
 
 
-def _block_means(values: NDArray[np.float64], count: int) -> NDArray[np.float64]:
+def block_means(values: NDArray[np.float64], count: int) -> NDArray[np.float64]:
     """Means of ``count`` consecutive blocks whose lengths differ by at most one sample."""
     edges = np.round(np.linspace(0, len(values), count + 1)).astype(int)
     return np.add.reduceat(values, edges[:-1]) / np.diff(edges)

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 from scipy import special
 
-from md_bridge.drift.judge.statistics import DriftStatistics, Estimate, LineFit, Verdict, judge
+from md_bridge.drift.judging.line import Estimate, LineFit
+from md_bridge.drift.judging.verdict import DriftStatistics, Verdict, verdict_of
 
 
 def combine_estimates(estimates: Sequence[Estimate]) -> Estimate:
@@ -72,7 +73,7 @@ def combine_statistics(
     :param replicas: those that did not explode; all of them if all did
     """
     energy = combine_lines([replica.energy for replica in replicas])
-    verdict = judge(energy, tolerance)
+    verdict = verdict_of(energy, tolerance)
     if exploded or any(replica.verdict is Verdict.DRIFTS for replica in replicas):
         verdict = Verdict.DRIFTS
     return DriftStatistics(

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import ase.io
 from ase import Atoms
 
 from md_bridge._templates import templates
-from md_bridge.drift.report.wording import with_error
-from md_bridge.drift.runs.lammps import quoted, write_start
-from md_bridge.drift.tune.search import Trial, Tuning
+from md_bridge.drift.runs.lammps import write_data_file
+from md_bridge.drift.tuning.search import Trial, Tuning
+from md_bridge.lammps.keywords import pair_style_keywords, quoted
+from md_bridge.model_options import ModelOptions
+from md_bridge.text import with_error
 
 _LENGTH_PS = 10.0
 _STRIDE_PS = 0.01
@@ -37,7 +40,8 @@ def write_inputs(tuning: Tuning, folder: Path) -> list[Path]:
 
 def _write_lammps(tuning: Tuning, trial: Trial, start: Atoms, folder: Path) -> Path:
     elements = sorted(set(start.get_chemical_symbols()))
-    write_start(start, folder / "start.data", elements)
+    options = _options_for(tuning, folder)
+    write_data_file(start, folder / "start.data", elements)
     # not HTML
     environment = templates("md_bridge.drift", autoescape=False, keep_trailing_newline=True)
     energy = trial.statistics.energy
@@ -48,7 +52,7 @@ def _write_lammps(tuning: Tuning, trial: Trial, start: Atoms, folder: Path) -> P
         name=path.name,
         data="start.data",
         model=quoted(Path(os.path.relpath(tuning.request.model, folder))),
-        variant=tuning.request.variant,
+        keywords=pair_style_keywords(options),
         elements=" ".join(elements),
         multiplicity=trial.multiplicity,
         outer_ps=trial.outer_timestep_fs / 1000,
@@ -73,11 +77,19 @@ def _write_ipi(tuning: Tuning, trial: Trial, folder: Path) -> Path:
         steps=_steps(_LENGTH_PS, trial),
         stride=_steps(_STRIDE_PS, trial),
         seed=tuning.request.seed,
-        variant=tuning.request.variant,
+        model_options=_options_for(tuning, folder),
     )
     path = folder / "input.xml"
     write_input(path, folder / "start.xyz", tuning.request.model, plan, overwrite=True)
     return path
+
+
+def _options_for(tuning: Tuning, folder: Path) -> ModelOptions:
+    """As the inputs in a folder must name them."""
+    options = tuning.request.model_options
+    if not options.extensions:
+        return options
+    return replace(options, extensions=os.path.relpath(options.extensions, folder))
 
 
 def _steps(time_ps: float, trial: Trial) -> int:

@@ -7,16 +7,21 @@ import shutil
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
-from md_bridge.drift.judge.speed import cost_ratio, speedup_bound
-from md_bridge.drift.judge.statistics import DEFAULT_TOLERANCE, DriftStatistics, Verdict
+from md_bridge.drift.judging.speed import cost_ratio, speedup_bound
+from md_bridge.drift.judging.verdict import DEFAULT_TOLERANCE, DriftStatistics, Verdict
 from md_bridge.drift.records.run import RunRecord
 from md_bridge.drift.runs.analysis import MethodResult, analyse
-from md_bridge.drift.runs.campaign import Campaign, Outcome
+from md_bridge.drift.runs.campaign import Campaign, CampaignOutcome
 from md_bridge.drift.runs.plan import CampaignPlan
 from md_bridge.drift.runs.tasks import USUAL_COST_RATIO, TaskProgress
-from md_bridge.drift.tune.bisection import WORTH, largest_multiplicity
+from md_bridge.drift.tuning.bisection import WORTH, largest_multiplicity
+from md_bridge.errors import ArgumentError, MDBridgeError
+from md_bridge.forces import Kind
+from md_bridge.model_options import ModelOptions
+from md_bridge.text import replace_atomically
 
 LENGTH_FACTOR = 4
 """Runs that cannot be judged are repeated this much longer."""
@@ -25,7 +30,7 @@ ShowCampaign = Callable[[Campaign, str], AbstractContextManager[TaskProgress]]
 """Shows the progress of a campaign, with a word on why it runs."""
 
 
-class TuneError(RuntimeError):
+class TuneError(MDBridgeError, RuntimeError):
     """A run failed; the message says which and why."""
 
 
@@ -33,13 +38,13 @@ class TuneError(RuntimeError):
 class TuneRequest:
     """What to look for.
 
-    :raises ValueError: a number out of its range; the message names the option
+    :raises ArgumentError: a number out of its range
     """
 
     model: Path
     start: Path
     """Structure file; its velocities are replaced."""
-    engine: str = "lammps"
+    host: str = "lammps"
     """``lammps`` or ``i-pi``."""
     timesteps_fs: tuple[float, ...] = (0.5,)
     """Inner steps to try (fs)."""
@@ -57,23 +62,22 @@ class TuneRequest:
     seed: int = 1
     worth: float = WORTH
     """Gain in speed that a larger M must promise to be tried."""
-    variant: str = ""
-    """Of the model's outputs."""
+    model_options: ModelOptions = field(default_factory=ModelOptions)
 
     def __post_init__(self) -> None:
         if not self.timesteps_fs or len(set(self.timesteps_fs)) < len(self.timesteps_fs):
             given = ",".join(f"{step:g}" for step in self.timesteps_fs) or "none"
-            raise ValueError(f"--timesteps: expected different steps, found {given}")
+            raise ArgumentError("timesteps_fs", f"must be different steps, found {given}")
         if self.most < 2:
-            raise ValueError(f"--max-m must be at least 2, found {self.most}")
+            raise ArgumentError("most", f"must be at least 2, found {self.most}")
         if not 0 < self.tolerance < float("inf"):
-            raise ValueError(f"--tolerance must be positive, found {self.tolerance:g}")
+            raise ArgumentError("tolerance", f"must be positive, found {self.tolerance:g}")
         if self.longest_ps < self.length_ps:
-            raise ValueError(
-                f"--longest-ps {self.longest_ps:g} is shorter than --ps {self.length_ps:g}"
+            raise ArgumentError(
+                "longest_ps", f"{self.longest_ps:g} is shorter than length_ps {self.length_ps:g}"
             )
         if not 1 <= self.worth < float("inf"):
-            raise ValueError(f"--worth must be 1 or more, found {self.worth:g}")
+            raise ArgumentError("worth", f"must be 1 or more, found {self.worth:g}")
         for step in self.timesteps_fs:
             self.plan(step, self.length_ps, (("mts", self.most),), self.replicas)
 
@@ -91,14 +95,20 @@ class TuneRequest:
         self,
         timestep_fs: float,
         length_ps: float,
-        forces: tuple[tuple[str, int | None], ...],
+        forces: tuple[Kind, ...],
         replicas: int,
     ) -> CampaignPlan:
-        """The campaign of some of the runs."""
+        """The campaign of some of the runs.
+
+        :param timestep_fs: inner step (fs)
+        :param length_ps: of each run (ps)
+        :param forces: kinds of forces with their M
+        :param replicas: number of starts
+        """
         return CampaignPlan(
             self.model,
             self.start,
-            self.engine,
+            self.host,
             forces,
             timestep_fs,
             length_ps,
@@ -106,7 +116,7 @@ class TuneRequest:
             replicas,
             self.equilibration_ps,
             self.seed,
-            variant=self.variant,
+            model_options=self.model_options,
         )
 
 
@@ -188,12 +198,15 @@ class Tuning:
         return min(conserving, key=lambda step: step.cost_s_per_ps, default=None)
 
 
-def tune(request: TuneRequest, folder: Path, threads: int, show: ShowCampaign) -> Tuning:
+def search(request: TuneRequest, folder: Path, threads: int, show: ShowCampaign) -> Tuning:
     """Search for every inner step, in a folder that the same request can resume.
 
     Each inner step and length of run is a campaign of its own (``0.5fs-2ps/``), so whatever is
     there is not run again.
 
+    :param request: what to look for
+    :param folder: gets a folder for each campaign
+    :param threads: of torch
     :param show: shows the progress of one campaign
     :raises TuneError: a run failed
     :raises CampaignError: the folder holds other runs
@@ -249,7 +262,7 @@ class _Searcher:
     def _trial(
         self,
         timestep_fs: float,
-        kind: tuple[str, int | None],
+        kind: Kind,
         conservative: Trial | None = None,
         ratio: float | None = None,
     ) -> Trial:
@@ -278,9 +291,7 @@ class _Searcher:
             None if ratio is None else speedup_bound(multiplicity, ratio),
         )
 
-    def _judged(
-        self, timestep_fs: float, length_ps: float, kind: tuple[str, int | None]
-    ) -> tuple[MethodResult, int]:
+    def _judged(self, timestep_fs: float, length_ps: float, kind: Kind) -> tuple[MethodResult, int]:
         """One replica after the other: when the first drifts, the others need not run."""
         for replicas in range(1, self._request.replicas + 1):
             result = self._result(timestep_fs, length_ps, kind, replicas)
@@ -289,11 +300,11 @@ class _Searcher:
         return result, replicas
 
     def _result(
-        self, timestep_fs: float, length_ps: float, kind: tuple[str, int | None], replicas: int
+        self, timestep_fs: float, length_ps: float, kind: Kind, replicas: int
     ) -> MethodResult:
         """Runs of one kind of forces, those that are there already read from their files."""
         campaign = self.campaign(timestep_fs, length_ps, kind, replicas)
-        outcome = Outcome()
+        outcome = CampaignOutcome()
         if all(campaign.tasks().values()):
             outcome.records[:] = campaign.records()
         else:
@@ -304,9 +315,7 @@ class _Searcher:
         (result,) = analyse(outcome.records, self._request.tolerance).results
         return result
 
-    def campaign(
-        self, timestep_fs: float, length_ps: float, kind: tuple[str, int | None], replicas: int
-    ) -> Campaign:
+    def campaign(self, timestep_fs: float, length_ps: float, kind: Kind, replicas: int) -> Campaign:
         """The campaign of these runs; all campaigns share the starts that the first one makes."""
         request = self._request
         campaign = Campaign(
@@ -319,9 +328,9 @@ class _Searcher:
             made = first / path.relative_to(campaign.folder)
             if made.exists() and not path.exists():
                 path.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(made, path)
+                replace_atomically(path, partial(shutil.copyfile, made))
         return campaign
 
 
-def _words(kind: tuple[str, int | None]) -> str:
+def _words(kind: Kind) -> str:
     return kind[0] if kind[1] is None else f"M = {kind[1]}"

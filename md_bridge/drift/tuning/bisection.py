@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from md_bridge.drift.judge.speed import speedup_bound
+from md_bridge.drift.judging.speed import speedup_bound
 
 WORTH = 1.03
 """A larger M that can gain less than this factor is not tried."""

@@ -3,12 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from ase import Atoms
 
-from md_bridge.drift.runs.analysis import ForceDifference
+
+@dataclass(frozen=True)
+class ForceDifference:
+    """Direct minus conservative forces of the model on configurations of the run (eV/Å)."""
+
+    rms: float
+    """Root mean square over Cartesian components."""
+    largest: float
+    """Largest absolute Cartesian component."""
+    conservative_rms: float
+    """Root mean square of the conservative forces, the scale of the other two."""
+    configurations: int
 
 
 def force_difference(model: Path, configurations: Sequence[Atoms], threads: int) -> ForceDifference:
@@ -16,6 +28,8 @@ def force_difference(model: Path, configurations: Sequence[Atoms], threads: int)
 
     :param model: exported model with direct forces
     :param configurations: at least one
+    :param threads: of torch
+    :raises EngineError: the model cannot be loaded or lacks a kind of forces
     """
     from md_bridge.engine import Engine, set_threads, structure_from_ase
 
