@@ -25,7 +25,7 @@ _DIGITS = 5
 
 
 def curve_data(analysis: Analysis, bins: int = _BINS) -> dict[str, Any]:
-    """What ``templates/report.js`` draws: every run with times (ps), H (meV/atom) and T (K).
+    """What ``templates/curves`` draws: every run with times (ps), H (meV/atom) and T (K).
 
     :param bins: stretches of a run of which the smallest and the largest value are kept
     :returns: ``runs``, ``quantities`` (their titles and units), ``time_axis``, ``several`` (methods

@@ -9,11 +9,14 @@ import numpy as np
 import pytest
 from browser import CHROMIUM, Browser
 
+from md_bridge.drift.protocols.base import Curve, Plot
 from md_bridge.drift.records.method import Method
 from md_bridge.drift.records.run import RunRecord
 from md_bridge.drift.report.curves import as_json, curve_data, curve_text, thinned
 from md_bridge.drift.report.environment import RunSettings
 from md_bridge.drift.report.page import render_page
+from md_bridge.drift.report.plot import as_svg
+from md_bridge.drift.report.protocol import draw
 from md_bridge.drift.runs.analysis import analyse
 
 SETTINGS = RunSettings("water", "27 H2O", 81, 0.5, 1.0, 1, "2 cores", 0.1, replicas=2)
@@ -343,6 +346,14 @@ def test_a_page_stays_small(records):
     assert len(run["energy"]["values"]) == len(
         curve_data(analyse(usual))["runs"][0]["energy"]["values"]
     )
+
+
+def test_the_picture_of_a_protocol_stays_small():
+    rng = np.random.default_rng(0)
+    time = np.arange(20_000) * 0.0005
+    curves = tuple(Curve(name, time, rng.normal(size=len(time))) for name in "abc")
+    svg = as_svg(draw(tuple(Plot(f"panel {number}", "x", "y", curves) for number in range(4))))
+    assert len(svg) < 300_000
 
 
 def test_steps_give_the_times_of_the_curves(records):
