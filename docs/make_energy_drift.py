@@ -29,7 +29,8 @@ from md_bridge._paths import DATA
 from md_bridge.drift.judging.speed import speedup_bound
 from md_bridge.drift.records.csv import read_csv
 from md_bridge.drift.records.run import RunRecord
-from md_bridge.drift.report.plot import energy_change, run_colours
+from md_bridge.drift.report.palette import run_colours
+from md_bridge.drift.report.quantities import energy_change
 from md_bridge.drift.report.sentences import verdict_sentence
 from md_bridge.drift.runs.analysis import Analysis, MethodResult, analyse
 from md_bridge.drift.runs.campaign import CampaignError, read_settings

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from importlib.resources import files
 from typing import Any
 
 from markupsafe import Markup
-from plotly.offline import get_plotlyjs
 
 from md_bridge._templates import templates
 from md_bridge.drift.report.cells import (
@@ -18,9 +18,9 @@ from md_bridge.drift.report.cells import (
     run_row,
     table_row,
 )
-from md_bridge.drift.report.curves import as_json, curve_data
+from md_bridge.drift.report.curves import curve_text
 from md_bridge.drift.report.environment import RunSettings
-from md_bridge.drift.report.plot import AVERAGE_PS
+from md_bridge.drift.report.quantities import ENERGY, TEMPERATURE
 from md_bridge.drift.report.sentences import (
     limit_sentences,
     timing_sentences,
@@ -43,42 +43,61 @@ def render_page(
     title: str = "Energy conservation with unconstrained forces",
     failures: Mapping[str, str] | None = None,
 ) -> str:
-    """The page as one string of HTML; curves and their program are embedded, nothing is fetched."""
-    with_elements = [result for result in analysis.results if len(result.elements) > 1]
+    """The page as one string of HTML; curves and their program are embedded, nothing is fetched.
+
+    :param analysis: of all runs that ended
+    :param settings: what was run, and where
+    :param difference: between the forces of the model; None if not measured
+    :param title: heading of the page
+    :param failures: why a run failed, by its label
+    :returns: less than half a megabyte, however many and long the runs are
+    """
+    template = templates("md_bridge.drift").get_template("report.html.j2")
     foreign = all(result.method.forces == "unknown" for result in analysis.results)
-    several = any(len(result.runs) > 1 for result in analysis.results)
-    return (
-        templates("md_bridge.drift")
-        .get_template("report.html.j2")
-        .render(
-            title=title,
-            lead=_LEAD_READ if foreign else _LEAD,
-            columns=COLUMNS,
-            rows=[_row(result, table_row(result)) for result in analysis.results],
-            replica_columns=RUN_COLUMNS,
-            replica_rows=[
-                _row(run, run_row(run))
-                for result in analysis.results
-                for run in result.runs
-                if several
-            ],
-            element_columns=_element_columns(with_elements),
-            element_rows=[
-                _row(result, (result.label, *element_row(result))) for result in with_elements
-            ],
-            findings=[
-                *(verdict_sentence(result) for result in analysis.results),
-                *timing_sentences(analysis),
-            ],
-            failures=failures or {},
-            limits=[] if foreign else limit_sentences(analysis, difference),
-            meanings=column_meanings(analysis),
-            settings=[*_complete_rows(analysis, settings), *_settings_rows(settings)],
-            average_fs=f"{AVERAGE_PS * 1000:.0f}",
-            plotly=Markup(get_plotlyjs()),
-            series=Markup(as_json(curve_data(analysis))),
-        )
+    return template.render(
+        title=title,
+        lead=_LEAD_READ if foreign else _LEAD,
+        findings=[
+            *(verdict_sentence(result) for result in analysis.results),
+            *timing_sentences(analysis),
+        ],
+        failures=failures or {},
+        limits=[] if foreign else limit_sentences(analysis, difference),
+        meanings=column_meanings(analysis),
+        settings=[*_complete_rows(analysis, settings), *_settings_rows(settings)],
+        energy=ENERGY,
+        temperature=TEMPERATURE,
+        uplot=_uplot(),
+        series=Markup(curve_text(analysis)),
+        **_tables(analysis),
     )
+
+
+def _tables(analysis: Analysis) -> dict[str, Any]:
+    """Columns and rows: of the methods, of every run if there are replicas, of the elements."""
+    results = analysis.results
+    with_elements = [result for result in results if len(result.elements) > 1]
+    several = any(len(result.runs) > 1 for result in results)
+    every_run = [run for result in results for run in result.runs] if several else []
+    return {
+        "columns": COLUMNS,
+        "rows": [_row(result, table_row(result)) for result in results],
+        "replica_columns": RUN_COLUMNS,
+        "replica_rows": [_row(run, run_row(run)) for run in every_run],
+        "element_columns": _element_columns(with_elements),
+        "element_rows": [
+            _row(result, (result.label, *element_row(result))) for result in with_elements
+        ],
+    }
+
+
+def _uplot() -> dict[str, Markup]:
+    """The plotter of the curves, to be embedded: its licence, program and style."""
+    folder = files("md_bridge.drift") / "templates" / "uplot"
+    names = {"licence": "LICENSE", "program": "uPlot.iife.min.js", "style": "uPlot.min.css"}
+    return {
+        part: Markup((folder / name).read_text(encoding="utf-8")) for part, name in names.items()
+    }
 
 
 def _row(result: MethodResult | RunResult, cells: tuple[str, ...]) -> dict[str, Any]:

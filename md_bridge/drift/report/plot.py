@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import matplotlib
@@ -14,28 +14,14 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from md_bridge.drift.records.run import RunRecord
+from md_bridge.drift.report.palette import run_colours
+from md_bridge.drift.report.quantities import ENERGY, TEMPERATURE, TIME_AXIS, Quantity
 from md_bridge.drift.runs.analysis import Analysis, MethodResult
-
-# Okabe and Ito's colours, told apart by colour-blind readers; one run keeps its colour everywhere.
-_COLOURS = {
-    "lammps-conservative": "#000000",
-    "lammps-direct": "#D55E00",
-    "lammps-mts-2": "#009E73",
-    "lammps-mts-4": "#0072B2",
-    "lammps-mts-8": "#E69F00",
-    "i-pi-mts-4": "#CC79A7",
-}
-_OTHER_COLOURS = (
-    *("#56B4E9", "#8C6D00", "#7F7F7F", "#882255", "#332288"),
-    *("#44AA99", "#AA4499", "#999933", "#117733", "#CC6677"),
-)
 
 # A run this many times further off than the quietest one leaves the magnified panel.
 _OUTLIER = 4.0
 _HEADROOM = 1.25
 _LABEL_SPACING = 0.068  # of the panel's height
-# The kinetic temperature of a small box swings with every O-H vibration.
-AVERAGE_PS = 0.05
 
 
 def draw(analysis: Analysis) -> Figure:
@@ -44,32 +30,24 @@ def draw(analysis: Analysis) -> Figure:
     FigureCanvasAgg(figure)
     full, zoom, temperature = figure.subplots(3, 1, sharex=True)
     colours = run_colours(analysis.results)
-    energies = _lines(analysis, energy_change)
-
-    _draw_lines(full, energies, colours)
-    full.set_title("Conserved quantity, every run", loc="left", fontsize=11, fontweight="bold")
-    full.set_ylabel("[H(t) − H(0)] / N  (meV/atom)")
+    energies = _lines(analysis, ENERGY)
     limit = _quiet_limit(energies)
     loud = {line.method.name for line in energies if np.max(np.abs(line.values)) > limit}
+
+    _draw_lines(full, energies, colours)
+    _name_panel(full, "Conserved quantity, every run", ENERGY)
     _label_lines(full, _merge_quiet(_labels(energies), loud), colours)
 
     _draw_lines(zoom, energies, colours)
     zoom.set_ylim(-limit, limit)
-    zoom.set_title("The same, magnified", loc="left", fontsize=11, fontweight="bold")
-    zoom.set_ylabel("[H(t) − H(0)] / N  (meV/atom)")
+    _name_panel(zoom, "The same, magnified", ENERGY)
     _label_lines(zoom, _labels(energies), colours, limit)
 
-    temperatures = _lines(analysis, running_mean)
+    temperatures = _lines(analysis, TEMPERATURE)
     _draw_lines(temperature, temperatures, colours)
-    temperature.set_title(
-        f"Kinetic temperature, averaged over {AVERAGE_PS * 1000:.0f} fs",
-        loc="left",
-        fontsize=11,
-        fontweight="bold",
-    )
-    temperature.set_ylabel("T  (K)")
-    temperature.set_xlabel("time  (ps)")
+    _name_panel(temperature, TEMPERATURE.title, TEMPERATURE)
     _label_lines(temperature, _labels(temperatures), colours)
+    temperature.set_xlabel(TIME_AXIS)
     for axes in (full, zoom, temperature):
         _plain_frame(axes)
     return figure
@@ -85,32 +63,6 @@ def as_png(figure: Figure) -> bytes:
     return _render(figure, "png")
 
 
-def energy_change(record: RunRecord) -> NDArray[np.float64]:
-    """[H(t) - H(0)] / N, shape (n,), meV/atom."""
-    return (record.conserved_energy - record.conserved_energy[0]) * 1000.0 / record.atom_count
-
-
-def running_mean(record: RunRecord) -> NDArray[np.float64]:
-    """T(t) averaged over a window around each sample, cut at the ends; shape (n,), K."""
-    if len(record.time_ps) < 2:
-        return record.temperature
-    half = int(AVERAGE_PS / (record.time_ps[1] - record.time_ps[0]) / 2)
-    sums = np.concatenate([[0.0], np.cumsum(record.temperature)])
-    sample = np.arange(len(record.temperature))
-    first = np.maximum(sample - half, 0)
-    after = np.minimum(sample + half + 1, len(sample))
-    return (sums[after] - sums[first]) / (after - first)
-
-
-def run_colours(results: Sequence[MethodResult]) -> dict[str, str]:
-    """Colour of each method by its name: fixed for the usual ones, the next free one for others."""
-    free = iter(_OTHER_COLOURS * (len(results) // len(_OTHER_COLOURS) + 1))
-    return {
-        result.name: _COLOURS[result.name] if result.name in _COLOURS else next(free)
-        for result in results
-    }
-
-
 class _Line(NamedTuple):
     method: MethodResult
     record: RunRecord
@@ -122,14 +74,19 @@ _Labels = list[tuple[str, str, float]]
 """(text, name of the method, height) of each label."""
 
 
-def _lines(analysis: Analysis, series: Callable[[RunRecord], NDArray[np.float64]]) -> list[_Line]:
+def _lines(analysis: Analysis, quantity: Quantity) -> list[_Line]:
     """One line a run."""
     return [
-        _Line(result, run.record, series(run.record))
+        _Line(result, run.record, quantity.series(run.record))
         for result in analysis.results
         for run in result.runs
         if len(run.record.time_ps) >= 2
     ]
+
+
+def _name_panel(axes: Axes, title: str, quantity: Quantity) -> None:
+    axes.set_title(title, loc="left", fontsize=11, fontweight="bold")
+    axes.set_ylabel(quantity.axis)
 
 
 def _draw_lines(axes: Axes, lines: _Lines, colours: dict[str, str]) -> None:

@@ -16,13 +16,14 @@ from rich.table import Table
 
 from md_bridge._templates import templates
 from md_bridge.drift.protocols.base import Plot, ProtocolRequest, ProtocolResult, Row
+from md_bridge.drift.report.curves import thinned
 from md_bridge.drift.report.environment import describe_model, describe_system, surroundings
+from md_bridge.drift.report.palette import OKABE_ITO
 from md_bridge.drift.report.plot import as_svg
 
-# Okabe and Ito's colours, told apart by colour-blind readers
-_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#000000", "#CC79A7", "#E69F00", "#56B4E9")
 _PANEL_INCHES = 3.2
 _COLUMNS = 2
+_BINS = 200  # of the 330 points that a panel is wide
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,11 @@ class ProtocolFiles:
 
 
 def write_protocol_report(result: ProtocolResult, request: ProtocolRequest) -> ProtocolFiles:
-    """Write ``report.html`` and ``summary.json`` into the request's folder, made if missing."""
+    """Write ``report.html`` and ``summary.json`` into the request's folder, made if missing.
+
+    :raises OSError: they cannot be written
+    :raises ValueError: a number of the summary is no number
+    """
     request.folder.mkdir(parents=True, exist_ok=True)
     files = ProtocolFiles(request.folder / "report.html", request.folder / "summary.json")
     content = json.dumps(as_data(result, request), indent=2, allow_nan=False)
@@ -44,7 +49,7 @@ def write_protocol_report(result: ProtocolResult, request: ProtocolRequest) -> P
 
 
 def as_data(result: ProtocolResult, request: ProtocolRequest) -> dict[str, Any]:
-    """The content of ``summary.json``."""
+    """The content of ``summary.json``: the protocol's own numbers, and what every one has."""
     return {
         "protocol": result.protocol,
         "passed": result.passed,
@@ -55,7 +60,7 @@ def as_data(result: ProtocolResult, request: ProtocolRequest) -> dict[str, Any]:
 
 
 def settings_rows(request: ProtocolRequest) -> list[tuple[str, str]]:
-    """What was tested, and where."""
+    """What was tested, and where: pairs of a name and a text with its unit."""
     found = surroundings()
     return [
         ("model", describe_model(request.model, request.model_options)),
@@ -82,7 +87,7 @@ def protocol_table(result: ProtocolResult) -> Table:
 
 
 def render_page(result: ProtocolResult, request: ProtocolRequest) -> str:
-    """The page as one string of HTML; nothing is fetched."""
+    """The page as one string of HTML; the picture is embedded as SVG, nothing is fetched."""
     picture = None
     if result.plots:
         svg = as_svg(draw(result.plots))
@@ -94,7 +99,10 @@ def render_page(result: ProtocolResult, request: ProtocolRequest) -> str:
 
 
 def draw(plots: tuple[Plot, ...]) -> Figure:
-    """All panels, two in a row."""
+    """All panels, two in a row; of long lines their envelope, which looks the same.
+
+    :param plots: at least one
+    """
     columns = min(_COLUMNS, len(plots))
     rows = -(-len(plots) // columns)
     figure = Figure(figsize=(4.6 * columns, _PANEL_INCHES * rows), layout="constrained")
@@ -109,10 +117,11 @@ def draw(plots: tuple[Plot, ...]) -> Figure:
 
 def _draw_panel(axes: Axes, plot: Plot) -> None:
     for number, curve in enumerate(plot.curves):
+        kept = slice(None) if curve.markers else thinned(curve.y, _BINS)
         axes.plot(
-            curve.x,
-            curve.y,
-            color=_COLOURS[number % len(_COLOURS)],
+            curve.x[kept],
+            curve.y[kept],
+            color=OKABE_ITO[number % len(OKABE_ITO)],
             linewidth=1.1,
             marker="o" if curve.markers else None,
             markersize=4,

@@ -15,7 +15,9 @@ from md_bridge.drift.records.method import Method
 from md_bridge.drift.records.run import RunRecord
 from md_bridge.drift.report.cells import column_meanings, table_row
 from md_bridge.drift.report.environment import RunSettings
-from md_bridge.drift.report.plot import draw, run_colours, running_mean
+from md_bridge.drift.report.palette import run_colours
+from md_bridge.drift.report.plot import draw
+from md_bridge.drift.report.quantities import running_mean
 from md_bridge.drift.report.sentences import limit_sentences, timing_sentences, verdict_sentence
 from md_bridge.drift.report.summary import summary_content
 from md_bridge.drift.report.table import element_table, runs_table
