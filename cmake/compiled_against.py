@@ -6,6 +6,7 @@ pyproject.toml); python_packages.py hands them to CMake, which writes them into 
 
 from __future__ import annotations
 
+import contextlib
 import importlib.metadata
 from collections.abc import Mapping
 from typing import Any
@@ -36,7 +37,7 @@ def version(package: str, parts: int) -> str:
 
 
 def build_state(state: str) -> None:
-    """Hear from scikit-build-core what it makes; a source distribution was compiled against nothing.
+    """Hear from scikit-build-core what it makes: a source distribution is not compiled.
 
     :param state: "sdist", "wheel", "editable", "metadata_wheel" or "metadata_editable"
     """
@@ -60,11 +61,9 @@ def dynamic_metadata(settings: Mapping[str, Any], project: Mapping[str, Any]) ->
         return {"dependencies": [], "optional-dependencies": {}}
     pins = [f"{name}=={number}{_rest(number)}" for name, number in compiled_against().items()]
     extras = {}
-    try:
-        # LAMMPS has no stable layout of its classes: the plugin runs in one release only
+    # LAMMPS has no stable layout of its classes: the plugin runs in one release only
+    with contextlib.suppress(importlib.metadata.PackageNotFoundError):
         extras["lammps"] = [f"lammps=={version('lammps', 3)}.*"]
-    except importlib.metadata.PackageNotFoundError:
-        pass
     return {"dependencies": pins, "optional-dependencies": extras}
 
 
