@@ -31,6 +31,7 @@ from md_bridge.drift.runs.hosts import run_nve
 from md_bridge.drift.runs.plan import CampaignPlan, forces_text
 from md_bridge.drift.runs.starts import read_structure, thermalise, write_start
 from md_bridge.drift.runs.tasks import Task, TaskProgress, run_task
+from md_bridge.extras import HOSTS, require
 
 SETTINGS = "campaign.json"
 SERIES = "series"
@@ -69,6 +70,7 @@ class Campaign:
 
     :raises CampaignError: the folder belongs to other settings, or is in use, or cannot be made
     :raises ValueError: the start cannot be used
+    :raises MissingExtraError: the host is not installed
     """
 
     def __init__(self, plan: CampaignPlan, folder: Path, from_scratch: bool = False) -> None:
@@ -80,6 +82,7 @@ class Campaign:
                 f"{plan.start} has no velocities to keep: leave --keep-velocities out, and a "
                 "thermostat makes some"
             )
+        require(HOSTS[plan.engine], wanted_by=f"a run in {plan.engine}")
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
