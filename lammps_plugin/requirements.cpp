@@ -34,7 +34,8 @@ void require_shareable(const LAMMPS& lammps, const mdbridge::ModelInfo& info, in
                 "shared out among MPI ranks: run it on one rank, with more threads");
   }
   const int style = lammps.neighbor->style;
-  if (layers > 1 && (style == Neighbor::MULTI || style == Neighbor::MULTI_OLD)) {
+  // multi, and multi/old, which not every release has
+  if (layers > 1 && style != Neighbor::NSQ && style != Neighbor::BIN) {
     throw Error(
         "on several MPI ranks a model with message passing needs the neighbours of ghosts, which "
         "neighbor style multi cannot list: use neighbor style bin");

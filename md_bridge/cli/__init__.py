@@ -8,11 +8,11 @@
 from __future__ import annotations
 
 import importlib
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import click
 
-from md_bridge import __version__, _versions
+from md_bridge import __version__, _versions, extras
 from md_bridge.cli.command import Group
 from md_bridge.cli.old_spellings import modernise
 
@@ -74,6 +74,17 @@ class LazyGroup(Group):
         """All subcommands, in the order of the help."""
         return list(SUBCOMMANDS)
 
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the subcommand.
+
+        :raises click.ClickException: it needs a package of an extra that is not installed
+        """
+        try:
+            with extras.missing_as_sentence("this command"):
+                return super().invoke(ctx)
+        except extras.MissingExtraError as error:
+            raise click.ClickException(str(error)) from None
+
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import the subcommand.
 
@@ -94,8 +105,14 @@ class LazyGroup(Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find the subcommand; old spellings are read as what they are now."""
-        return super().resolve_command(ctx, modernise(args))
+        """Find the subcommand; old spellings are read as what they are now.
+
+        :raises MissingExtraError: it needs an extra that is not installed
+        """
+        args = modernise(args)
+        if args[0] in extras.COMMANDS and not set(args) & set(ctx.help_option_names):
+            extras.require(*extras.COMMANDS[args[0]], wanted_by=f"md-bridge {args[0]}")
+        return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the groups; nothing is imported."""
