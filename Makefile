@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 
 CPP := $(shell find csrc lammps_plugin examples/cpp -name "*.?pp" 2>/dev/null)
 
-.PHONY: demo test lint format stubs bench setup clean
+.PHONY: demo test lint docs format stubs bench setup clean
 .DELETE_ON_ERROR:
 
 setup: $(READY)
@@ -42,6 +42,9 @@ format: $(READY)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 	$(BIN)/clang-format -i $(CPP)
+
+docs: $(READY)
+	$(BIN)/sphinx-build -W --keep-going -q -b html docs build/docs
 
 stubs: $(READY)
 	$(BIN)/python scripts/make_stubs.py
