@@ -30,6 +30,7 @@ exclude_patterns = ["images"]
 templates_path: list[str] = []
 default_role = "code"
 highlight_language = "none"
+smartquotes = False  # options are written --so
 
 myst_enable_extensions = ["colon_fence", "deflist"]
 myst_heading_anchors = 3
