@@ -11,10 +11,12 @@ import pytest
 from md_bridge.cli import main
 
 ROOT = Path(__file__).parents[2]
-PAGES = sorted(
-    [ROOT / "README.md", ROOT / "CONTRIBUTING.md"]
-    + [*ROOT.glob("docs/*.md"), *ROOT.glob("examples/*/README.md")]
-)
+PAGES = [
+    ROOT / "README.md",
+    ROOT / "CONTRIBUTING.md",
+    *sorted(ROOT.glob("docs/*.md")),
+    *sorted(ROOT.glob("examples/*/README.md")),
+]
 # blocks of other languages have no commands
 BLOCK = re.compile(r"^ *```(?:bash)?\n(.*?)^ *```$|^((?: {4}md-bridge .*\n)+)", re.M | re.S)
 INLINE = re.compile(r"`(md-bridge [^`]+)`")
