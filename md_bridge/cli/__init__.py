@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import difflib
 import importlib
+from typing import Any
 
 import click
 
-from md_bridge import __version__, _versions
+from md_bridge import __version__, _versions, extras
 
 SUBCOMMANDS = {
     "check": ("md_bridge.cli.check", "check"),
@@ -32,6 +33,17 @@ class LazyGroup(click.Group):
         """All subcommands, by name."""
         return sorted(SUBCOMMANDS)
 
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the subcommand.
+
+        :raises click.ClickException: it needs a package of an extra that is not installed
+        """
+        try:
+            with extras.missing_as_sentence("this command"):
+                return super().invoke(ctx)
+        except extras.MissingExtraError as error:
+            raise click.ClickException(str(error)) from None
+
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import the subcommand."""
         if cmd_name not in SUBCOMMANDS:
@@ -49,6 +61,8 @@ class LazyGroup(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Name the nearest subcommand if there is none of this name."""
+        if args[0] in extras.COMMANDS and not set(args) & set(ctx.help_option_names):
+            extras.require(*extras.COMMANDS[args[0]], wanted_by=f"md-bridge {args[0]}")
         try:
             return super().resolve_command(ctx, args)
         except click.UsageError as error:

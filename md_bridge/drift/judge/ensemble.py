@@ -32,6 +32,8 @@ import numpy as np
 from ase import units
 from numpy.typing import ArrayLike, NDArray
 
+from md_bridge.extras import missing_as_sentence
+
 if TYPE_CHECKING:
     from physical_validation.data import SimulationData
 
@@ -41,7 +43,6 @@ SIGNIFICANCE = 3.0
 FEWEST_SAMPLES = 50
 """Independent samples below which there is no verdict."""
 
-_INSTALL = "this check needs the package physical_validation: pip install physical_validation"
 _SEED = 20_180_905
 _ANGSTROM_PER_PS = units.Angstrom / (1000.0 * units.fs)
 
@@ -389,10 +390,8 @@ def _package() -> Iterator[Any]:
         warnings.catch_warnings(),
     ):
         warnings.simplefilter("ignore")
-        try:
+        with missing_as_sentence("this check"):
             import physical_validation
-        except ImportError as error:
-            raise ImportError(_INSTALL) from error
         yield physical_validation
 
 
