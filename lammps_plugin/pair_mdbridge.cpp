@@ -264,7 +264,7 @@ void PairMDBridge::update_structure(bool respa) {
   }
   fill_structure();
   // all ranks, all levels of rRESPA and a restarted run agree on the step
-  engine_->set_draw(static_cast<std::uint64_t>(update->ntimestep));
+  engine_->set_rotation_counter(static_cast<std::uint64_t>(update->ntimestep));
   if (list_is_new_) {
     list_structure_ = structures_.front();
     list_is_new_ = false;

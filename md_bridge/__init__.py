@@ -7,6 +7,8 @@ import os
 import shutil
 import sys
 
+from md_bridge._paths import cmake_prefix_path as cmake_prefix_path
+
 __version__ = "0.1.0"
 
 # An editable install compiles changed C++ sources when it is imported, with the cmake next to this

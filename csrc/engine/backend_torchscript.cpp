@@ -1,20 +1,24 @@
 #include "backend_torchscript.hpp"
 
+#include <caffe2/serialize/inline_container.h>
+#include <torch/csrc/autograd/autograd.h>
 #include <torch/csrc/jit/runtime/graph_executor.h>
+#include <torch/torch.h>
 
 #include <algorithm>
 #include <utility>
 
 #include "mdbridge/error.hpp"
+#include "mdbridge/stopwatch.hpp"
 
 namespace mdbridge {
 
 namespace mta = metatomic_torch;
-namespace mts = metatensor_torch;
+namespace mtt = metatensor_torch;
 
 namespace {
 
-metatensor_torch::Module load_module(const std::string& path, const std::string& extensions) {
+mtt::Module load_module(const std::string& path, const std::string& extensions) {
   try {
     return mta::load_atomistic_model(
         path, extensions.empty() ? c10::nullopt : c10::optional<std::string>(extensions));
@@ -37,14 +41,14 @@ std::vector<std::string> pair_label_names() {
   return {"first_atom", "second_atom", "cell_shift_a", "cell_shift_b", "cell_shift_c"};
 }
 
-mts::TensorBlock only_block(const c10::impl::GenericDict& outputs, const std::string& name) {
-  return mts::TensorMapHolder::block_by_id(outputs.at(name).toCustomClass<mts::TensorMapHolder>(),
+mtt::TensorBlock only_block(const c10::impl::GenericDict& outputs, const std::string& name) {
+  return mtt::TensorMapHolder::block_by_id(outputs.at(name).toCustomClass<mtt::TensorMapHolder>(),
                                            0);
 }
 
 /// Spread per-atom rows, which come in the order of the block's samples, over all atoms of all
 /// structures; atoms without a row get zero.
-torch::Tensor per_atom(const mts::TensorBlock& block, const std::vector<std::int64_t>& offsets,
+torch::Tensor per_atom(const mtt::TensorBlock& block, const std::vector<std::int64_t>& offsets,
                        std::int64_t width) {
   const auto values = block->values().reshape({-1, width});
   const auto samples = block->samples()->values().to(torch::kInt64);
@@ -58,7 +62,7 @@ torch::Tensor per_atom(const mts::TensorBlock& block, const std::vector<std::int
 }
 
 /// Order the per-structure values by structure.
-torch::Tensor per_structure(const mts::TensorBlock& block, std::int64_t count) {
+torch::Tensor per_structure(const mtt::TensorBlock& block, std::int64_t count) {
   auto values = block->values();
   if (values.size(0) != count) {
     throw ModelError("the model returned " + std::to_string(values.size(0)) + " values for " +
@@ -69,33 +73,83 @@ torch::Tensor per_structure(const mts::TensorBlock& block, std::int64_t count) {
   return values.index_select(0, torch::argsort(systems));
 }
 
+/// What gradients are taken with respect to, a structure each.
+struct Leaves {
+  std::vector<torch::Tensor> positions;  // [N, 3]
+  std::vector<torch::Tensor> strains;    // [3, 3]
+};
+
+/// Put the leaves of the gradients that are wanted under these tensors.
+Leaves grow_leaves(std::vector<SystemTensors>& systems, const BackendRequest& request) {
+  Leaves leaves;
+  for (SystemTensors& system : systems) {
+    if (request.position_gradient) {
+      // the same memory, but a tensor of our own: the caller's stays out of the graph
+      system.positions = system.positions.detach().requires_grad_(true);
+      leaves.positions.push_back(system.positions);
+    }
+    if (request.strain_gradient) {
+      const auto strain = torch::eye(3, system.cell.options()).requires_grad_(true);
+      system.positions = system.positions.matmul(strain);
+      system.cell = system.cell.matmul(strain);
+      leaves.strains.push_back(strain);
+    }
+  }
+  return leaves;
+}
+
+/// Gradients of the sum of `energy`, into the result.
+void differentiate(const torch::Tensor& energy, const Leaves& leaves, BackendResult& result) {
+  std::vector<torch::Tensor> all = leaves.positions;
+  all.insert(all.end(), leaves.strains.begin(), leaves.strains.end());
+  std::vector<torch::Tensor> gradients(all.size());
+  // structures without pairs have a constant energy, which is in no graph at all
+  if (energy.requires_grad()) {
+    gradients = torch::autograd::grad({energy.sum()}, all, /*grad_outputs=*/{},
+                                      /*retain_graph=*/false, /*create_graph=*/false,
+                                      /*allow_unused=*/true);
+  }
+  for (std::size_t k = 0; k < all.size(); ++k) {
+    if (!gradients[k].defined()) gradients[k] = torch::zeros_like(all[k]);
+    auto& kind = k < leaves.positions.size() ? result.position_gradients : result.strain_gradients;
+    kind.push_back(gradients[k].detach());
+  }
+}
+
 }  // namespace
 
-TorchScriptBackend::TorchScriptBackend(const std::string& path, const std::string& extensions)
-    : path_(path), module_(load_module(path, extensions)) {
+bool TorchScriptBackend::reads(const std::string& path) {
+  try {
+    // torch's other archives (checkpoints, compiled packages) have no such record
+    return caffe2::serialize::PyTorchStreamReader(path).hasRecord("constants.pkl");
+  } catch (const std::exception&) {
+    return false;
+  }
+}
+
+TorchScriptBackend::TorchScriptBackend(const std::string& path, const ModelOptions& options)
+    : module_(load_module(path, options.extensions)) {
   module_.eval();
   // the weights are constants here: leave them out of every gradient graph
   for (auto parameter : module_.parameters()) parameter.set_requires_grad(false);
   capabilities_ = module_.run_method("capabilities").toCustomClass<mta::ModelCapabilitiesHolder>();
   dtype_ = capabilities_->dtype() == "float32" ? torch::kFloat32 : torch::kFloat64;
   for (const auto& entry : module_.run_method("requested_neighbor_lists").toList()) {
-    auto options = entry.get().toCustomClass<mta::NeighborListOptionsHolder>();
-    neighbor_options_.push_back(options);
-    pair_requests_.push_back({options->engine_cutoff("angstrom"), options->full_list()});
+    auto list = entry.get().toCustomClass<mta::NeighborListOptionsHolder>();
+    neighbor_options_.push_back(list);
+    pair_requests_.push_back({list->engine_cutoff("angstrom"), list->full_list()});
   }
-  to(torch::kCPU);
+  info_ = read_info(path);
+  device_ = choose_device(options, info_);
+  info_.device = device_.str();
+  module_.to(device_);
+  vector_component_ = mtt::LabelsHolder::create({"xyz"}, {{0}, {1}, {2}})->to(device_);
+  vector_property_ = mtt::LabelsHolder::create({"distance"}, {{0}})->to(device_);
 }
 
-void TorchScriptBackend::to(torch::Device device) {
-  module_.to(device);
-  device_ = device;
-  vector_component_ = mts::LabelsHolder::create({"xyz"}, {{0}, {1}, {2}})->to(device);
-  vector_property_ = mts::LabelsHolder::create({"distance"}, {{0}})->to(device);
-}
-
-ModelInfo TorchScriptBackend::info() {
+ModelInfo TorchScriptBackend::read_info(const std::string& path) {
   ModelInfo info;
-  info.path = path_;
+  info.path = path;
   const auto metadata = module_.run_method("metadata").toCustomClass<mta::ModelMetadataHolder>();
   info.name = metadata->name;
   info.description = metadata->description;
@@ -120,15 +174,15 @@ bool TorchScriptBackend::has_per_atom(const std::string& output) const {
   return outputs.contains(output) && outputs.at(output)->sample_kind() == "atom";
 }
 
-mta::System TorchScriptBackend::make_system(const BackendStructure& structure) const {
-  auto system = torch::make_intrusive<mta::SystemHolder>(structure.types, structure.positions,
-                                                         structure.cell, structure.periodic);
+mta::System TorchScriptBackend::make_system(const SystemTensors& tensors) const {
+  auto system = torch::make_intrusive<mta::SystemHolder>(tensors.types, tensors.positions,
+                                                         tensors.cell, tensors.periodic);
   for (std::size_t n = 0; n < neighbor_options_.size(); ++n) {
-    const auto& pairs = structure.pairs[n];
-    auto samples = torch::make_intrusive<mts::LabelsHolder>(pair_label_names(), pairs.labels,
+    const auto& pairs = tensors.pairs[n];
+    auto samples = torch::make_intrusive<mtt::LabelsHolder>(pair_label_names(), pairs.labels,
                                                             metatensor::assume_unique{});
-    auto block = torch::make_intrusive<mts::TensorBlockHolder>(
-        pairs.vectors.reshape({-1, 3, 1}), samples, std::vector<mts::Labels>{vector_component_},
+    auto block = torch::make_intrusive<mtt::TensorBlockHolder>(
+        pairs.vectors.reshape({-1, 3, 1}), samples, std::vector<mtt::Labels>{vector_component_},
         vector_property_);
     mta::register_autograd_neighbors(system, block, /*check_consistency=*/false);
     system->add_neighbor_list(neighbor_options_[n], block);
@@ -137,7 +191,7 @@ mta::System TorchScriptBackend::make_system(const BackendStructure& structure) c
 }
 
 mta::ModelEvaluationOptions TorchScriptBackend::make_options(
-    const std::vector<BackendStructure>& structures, const BackendRequest& request) const {
+    const std::vector<SystemTensors>& systems, const BackendRequest& request) const {
   auto options = torch::make_intrusive<mta::ModelEvaluationOptionsHolder>();
   options->set_length_unit("angstrom");
   const auto want = [&](const std::string& name, const char* unit, const char* sample_kind) {
@@ -150,37 +204,55 @@ mta::ModelEvaluationOptions TorchScriptBackend::make_options(
 
   bool all_owned = true;
   std::vector<std::int32_t> selected;
-  for (std::size_t s = 0; s < structures.size(); ++s) {
-    all_owned = all_owned && structures[s].owned == structures[s].types.size(0);
-    for (std::int64_t i = 0; i < structures[s].owned; ++i) {
+  for (std::size_t s = 0; s < systems.size(); ++s) {
+    all_owned = all_owned && systems[s].owned == systems[s].types.size(0);
+    for (std::int64_t i = 0; i < systems[s].owned; ++i) {
       selected.push_back(static_cast<std::int32_t>(s));
       selected.push_back(static_cast<std::int32_t>(i));
     }
   }
   if (!all_owned) {
     const auto values = torch::tensor(selected, torch::kInt32).reshape({-1, 2}).to(device_);
-    options->set_selected_atoms(torch::make_intrusive<mts::LabelsHolder>(
+    options->set_selected_atoms(torch::make_intrusive<mtt::LabelsHolder>(
         std::vector<std::string>{"system", "atom"}, values, metatensor::assume_unique{}));
   }
   return options;
 }
 
-BackendResult TorchScriptBackend::forward(const std::vector<BackendStructure>& structures,
+BackendResult TorchScriptBackend::forward(const std::vector<SystemTensors>& systems,
                                           const BackendRequest& request) {
+  const bool gradient = request.position_gradient || request.strain_gradient;
+  const torch::AutoGradMode grad_mode(gradient);
+  std::vector<SystemTensors> inputs = systems;
+  const Leaves leaves = grow_leaves(inputs, request);
+  BackendResult result = run_module(inputs, request);
+  if (gradient) {
+    const Stopwatch watch(result.gradient_seconds);
+    differentiate(result.energy, leaves, result);
+  }
+  for (torch::Tensor* tensor :
+       {&result.energy, &result.direct_forces, &result.direct_stress, &result.uncertainty}) {
+    if (tensor->defined()) *tensor = tensor->detach();
+  }
+  return result;
+}
+
+BackendResult TorchScriptBackend::run_module(const std::vector<SystemTensors>& systems,
+                                             const BackendRequest& request) {
   // The default executor re-specialises whenever the number of pairs changes, which stalls the
   // first steps for seconds and is slower afterwards too.
   const torch::jit::GraphOptimizerEnabledGuard no_profiling(false);
-  std::vector<mta::System> systems;
+  std::vector<mta::System> inputs;
   std::vector<std::int64_t> offsets = {0};
-  for (const auto& structure : structures) {
-    systems.push_back(make_system(structure));
-    offsets.push_back(offsets.back() + structure.types.size(0));
+  for (const auto& system : systems) {
+    inputs.push_back(make_system(system));
+    offsets.push_back(offsets.back() + system.types.size(0));
   }
-  const auto options = make_options(structures, request);
+  const auto options = make_options(systems, request);
   const auto outputs =
-      module_.forward({systems, options, request.check_consistency}).toGenericDict();
+      module_.forward({inputs, options, request.check_consistency}).toGenericDict();
 
-  const auto count = static_cast<std::int64_t>(structures.size());
+  const auto count = static_cast<std::int64_t>(systems.size());
   BackendResult result;
   if (!request.energy.empty()) {
     const auto block = only_block(outputs, request.energy);

@@ -5,38 +5,40 @@
 #include <vector>
 
 #include "backend.hpp"
-#include "mdbridge/model.hpp"
 
 namespace mdbridge {
 
-/// Runs an exported TorchScript model in the metatomic format.
+/// Runs an exported TorchScript model in the metatomic format. Gradients by autograd.
 class TorchScriptBackend final : public Backend {
  public:
-  /// Load the file, onto the CPU. Throws ModelError if it is not an exported model.
-  TorchScriptBackend(const std::string& path, const std::string& extensions);
+  /// Whether this is a TorchScript archive: a whole zip archive with code in it. Never throws.
+  static bool reads(const std::string& path);
 
-  /// Move the model to a device.
-  void to(torch::Device device);
-  /// What the file says of itself; the device is not filled in.
-  ModelInfo info();
+  /// Load the file onto the device that `options` choose. Throws ModelError if it is not an
+  /// exported model, or the device is not there or not supported.
+  TorchScriptBackend(const std::string& path, const ModelOptions& options);
 
-  BackendResult forward(const std::vector<BackendStructure>& structures,
+  BackendResult forward(const std::vector<SystemTensors>& systems,
                         const BackendRequest& request) override;
+  ModelInfo info() const override { return info_; }
   bool has_per_atom(const std::string& output) const override;
   const std::vector<PairRequest>& pair_requests() const override { return pair_requests_; }
   torch::Device device() const override { return device_; }
   torch::Dtype dtype() const override { return dtype_; }
 
  private:
-  metatomic_torch::System make_system(const BackendStructure& structure) const;
-  metatomic_torch::ModelEvaluationOptions make_options(
-      const std::vector<BackendStructure>& structures, const BackendRequest& request) const;
+  ModelInfo read_info(const std::string& path);
+  metatomic_torch::System make_system(const SystemTensors& tensors) const;
+  metatomic_torch::ModelEvaluationOptions make_options(const std::vector<SystemTensors>& systems,
+                                                       const BackendRequest& request) const;
+  BackendResult run_module(const std::vector<SystemTensors>& systems,
+                           const BackendRequest& request);
 
-  std::string path_;
   metatensor_torch::Module module_;
   metatomic_torch::ModelCapabilities capabilities_;
   std::vector<metatomic_torch::NeighborListOptions> neighbor_options_;
   std::vector<PairRequest> pair_requests_;
+  ModelInfo info_;
   torch::Device device_ = torch::kCPU;
   torch::Dtype dtype_ = torch::kFloat64;
   // constant metadata of every pair list, kept on the device

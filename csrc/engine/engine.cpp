@@ -1,67 +1,26 @@
 #include "mdbridge/engine.hpp"
 
-#include <torch/torch.h>
-
 #include <algorithm>
-#include <chrono>
-#include <cmath>
+#include <new>
 #include <utility>
 
 #include "backend.hpp"
 #include "mdbridge/elements.hpp"
 #include "mdbridge/error.hpp"
 #include "mdbridge/net_force.hpp"
+#include "mdbridge/stopwatch.hpp"
 #include "packing.hpp"
+#include "quantities.hpp"
+#include "text.hpp"
 
 namespace mdbridge {
 
 namespace {
 
-/// Adds the time until its end to a sum.
-class Stopwatch {
- public:
-  explicit Stopwatch(double& sum) : sum_(sum), start_(std::chrono::steady_clock::now()) {}
-  ~Stopwatch() {
-    sum_ += std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
-  }
-  Stopwatch(const Stopwatch&) = delete;
-  Stopwatch& operator=(const Stopwatch&) = delete;
-
- private:
-  double& sum_;
-  std::chrono::steady_clock::time_point start_;
-};
-
-void check_forces(const std::vector<double>& forces, const char* kind, const Structure& structure) {
-  for (std::size_t i = 0; i < forces.size(); ++i) {
-    if (std::isfinite(forces[i])) continue;
-    const auto atom = static_cast<std::int64_t>(i / 3);
-    throw NonFiniteError("the model returned a " + std::string(kind) +
-                             " force that is not finite on atom " + std::to_string(atom) +
-                             " (counted from 0, element " + chemical_symbol(structure.types[atom]) +
-                             ")",
-                         atom);
-  }
-}
-
-void check_numbers(const double* values, std::size_t count, const char* what) {
-  for (std::size_t i = 0; i < count; ++i) {
-    if (!std::isfinite(values[i])) {
-      throw NonFiniteError("the model returned " + std::string(what) + " that is not finite", -1);
-    }
-  }
-}
-
-void check_finite(const Evaluation& evaluation, const Structure& structure) {
-  check_forces(evaluation.conservative_forces, "conservative", structure);
-  check_forces(evaluation.direct_forces, "direct", structure);
-  check_numbers(&evaluation.energy, 1, "an energy");
-  check_numbers(evaluation.conservative_virial.data(), 9, "a stress");
-  check_numbers(evaluation.direct_virial.data(), 9, "a direct stress");
-  check_numbers(evaluation.atomic_energies.data(), evaluation.atomic_energies.size(),
-                "an atomic energy");
-  check_numbers(evaluation.uncertainty.data(), evaluation.uncertainty.size(), "an uncertainty");
-}
+// How many atoms pay in one forward pass. Two cores of a CPU are busy with 256; more only take them
+// out of the cache. A GPU needs some thousand to be busy at all; many more may not fit its memory.
+constexpr std::int64_t atoms_that_pay_on_cpu = 256;
+constexpr std::int64_t atoms_that_pay_on_gpu = 2048;
 
 /// Do `work` for structure `s` of a batch of `count`; its errors say which structure they are
 /// about.
@@ -91,20 +50,6 @@ void remove_net(const Structure& structure, std::vector<double>& forces) {
   }
 }
 
-/// How many of these copies, from the first on, go through the model together: all that are not
-/// rotated, and of the rotated ones as many as the limit allows, but at least one.
-std::size_t count_together(const std::vector<Configuration>& batch, const auto& copies,
-                           std::int64_t atoms_per_forward) {
-  std::size_t count = 0;
-  std::int64_t atoms = 0;
-  for (const auto& copy : copies) {
-    atoms += batch[copy.original].structure->size();
-    if (copy.rotation && count > 0 && atoms > atoms_per_forward) break;
-    ++count;
-  }
-  return count;
-}
-
 /// The sentence for an exception of torch. Out of memory has a type of its own on CUDA only, and
 /// not if TorchScript has wrapped it in a trace of the model's code.
 std::string describe_failure(const ModelInfo& info, const std::string& what) {
@@ -116,10 +61,25 @@ std::string describe_failure(const ModelInfo& info, const std::string& what) {
     // the memory of the host can run out, too, where the model is on a GPU
     const std::string device = words[0] == 'c' ? "cpu" : info.device;
     return "out of memory on " + device + " while evaluating the model '" + info.path +
-           "': use a smaller system, more memory or more MPI ranks (" +
+           "': use a smaller system, more memory or more processes (" +
            line.substr(0, line.find('\n')) + ")";
   }
   return "the model '" + info.path + "' failed: " + what;
+}
+
+/// Do `work`; what the model's runtime throws becomes a sentence.
+auto run_in_words(const ModelInfo& info, const auto& work) {
+  try {
+    return work();
+  } catch (const Error&) {
+    throw;
+  } catch (const c10::Error& error) {
+    throw Error(describe_failure(info, error.what_without_backtrace()));
+  } catch (const std::bad_alloc&) {
+    throw Error(describe_failure(info, "can't allocate memory"));
+  } catch (const std::exception& error) {
+    throw Error(describe_failure(info, error.what()));
+  }
 }
 
 /// Own variant of an output: `own` if given ("-" stands for the default one), else the common one.
@@ -150,16 +110,43 @@ BackendRequest make_request(Model& model, const EngineOptions& options, const Wa
   request.energy_per_atom =
       !request.energy.empty() &&
       (wanted.atomic_energies || model.backend().has_per_atom(request.energy));
+  request.position_gradient = wanted.conservative_forces;
+  request.strain_gradient = wanted.conservative_virial;
   request.check_consistency = options.check_consistency;
   return request;
 }
 
 }  // namespace
 
-/// One structure of the batch, as it is or rotated.
-struct Engine::Copy {
-  std::size_t original;
-  std::optional<Rotation> rotation;
+/// One evaluation of a batch of structures, each with at least one atom.
+class Engine::Run {
+ public:
+  Run(Engine& engine, const std::vector<StructureAndPairs>& batch, const Wanted& wanted)
+      : engine_(engine),
+        batch_(batch),
+        wanted_(wanted),
+        request_(make_request(*engine.model_, engine.options_, wanted)) {}
+
+  /// What the model says: not checked, net forces in.
+  std::vector<Evaluation> evaluate();
+
+ private:
+  /// One structure of the batch, as it is or rotated.
+  struct Copy {
+    std::size_t original;
+    std::optional<Rotation> rotation;
+  };
+
+  std::vector<SystemTensors> prepare();
+  std::vector<Copy> make_copies() const;
+  std::size_t count_together(std::span<const Copy> copies) const;
+  std::vector<Evaluation> forward(const std::vector<SystemTensors>& originals,
+                                  std::span<const Copy> copies);
+
+  Engine& engine_;
+  const std::vector<StructureAndPairs>& batch_;
+  const Wanted& wanted_;
+  BackendRequest request_;
 };
 
 Engine::Engine(std::shared_ptr<Model> model, EngineOptions options)
@@ -171,11 +158,12 @@ Engine::Engine(std::shared_ptr<Model> model, EngineOptions options)
                 options_.symmetrize + ": leave the seed out");
   }
   if (options_.atoms_per_forward < 0) {
-    throw Error("atoms_per_forward must be a number of atoms, or 0 (choose), got " +
+    throw Error("atoms_per_forward must be a number of atoms, or 0 (choose), found " +
                 std::to_string(options_.atoms_per_forward));
   }
   if (options_.atoms_per_forward == 0) {
-    options_.atoms_per_forward = model_->backend().device().is_cpu() ? 256 : 2048;
+    options_.atoms_per_forward =
+        model_->backend().device().is_cpu() ? atoms_that_pay_on_cpu : atoms_that_pay_on_gpu;
   }
 }
 
@@ -185,13 +173,12 @@ void Engine::require_types(const std::vector<std::int32_t>& types) const {
   const auto& known = info().atomic_types;
   for (std::size_t i = 0; i < types.size(); ++i) {
     if (std::binary_search(known.begin(), known.end(), types[i])) continue;
-    std::string elements;
-    for (const auto type : known) {
-      elements += (elements.empty() ? "" : ", ") + chemical_symbol(type);
-    }
+    std::vector<std::string> elements;
+    for (const auto type : known) elements.push_back(chemical_symbol(type));
     throw ModelError("the model '" + info().path + "' does not know the element " +
                      chemical_symbol(types[i]) + " (atomic number " + std::to_string(types[i]) +
-                     ") of atom " + std::to_string(i) + " (counted from 0); it knows " + elements);
+                     ") of atom " + std::to_string(i) + " (counted from 0); it knows " +
+                     join(elements));
   }
 }
 
@@ -199,11 +186,11 @@ Evaluation Engine::evaluate(const Structure& structure, Pairs& pairs, const Want
   return std::move(evaluate({{&structure, &pairs}}, wanted).front());
 }
 
-std::vector<Evaluation> Engine::evaluate(const std::vector<Configuration>& batch,
+std::vector<Evaluation> Engine::evaluate(const std::vector<StructureAndPairs>& batch,
                                          const Wanted& wanted) {
   require(wanted);
   // a batch may hold structures without atoms (a process that owns none): nothing to ask the model
-  std::vector<Configuration> occupied;
+  std::vector<StructureAndPairs> occupied;
   std::vector<std::size_t> places;
   for (std::size_t s = 0; s < batch.size(); ++s) {
     const Structure& structure = *batch[s].structure;
@@ -219,8 +206,9 @@ std::vector<Evaluation> Engine::evaluate(const std::vector<Configuration>& batch
     places.push_back(s);
   }
   std::vector<Evaluation> evaluations(batch.size());
+  for (Evaluation& evaluation : evaluations) evaluation.has = wanted;
   if (occupied.empty()) return evaluations;
-  auto found = evaluate_occupied(occupied, wanted);
+  auto found = run_in_words(info(), [&] { return Run(*this, occupied, wanted).evaluate(); });
   const Stopwatch watch(timings_.unpacking);
   for (std::size_t i = 0; i < found.size(); ++i) {
     const std::size_t s = places[i];
@@ -233,31 +221,15 @@ std::vector<Evaluation> Engine::evaluate(const std::vector<Configuration>& batch
   return evaluations;
 }
 
-std::vector<Evaluation> Engine::evaluate_occupied(const std::vector<Configuration>& batch,
-                                                  const Wanted& wanted) {
-  try {
-    return run_model(batch, wanted);
-  } catch (const Error&) {
-    throw;
-  } catch (const c10::Error& error) {
-    throw Error(describe_failure(info(), error.what_without_backtrace()));
-  } catch (const std::bad_alloc&) {
-    throw Error(describe_failure(info(), "can't allocate memory"));
-  } catch (const std::exception& error) {
-    throw Error(describe_failure(info(), error.what()));
-  }
-}
-
-std::vector<Evaluation> Engine::run_model(const std::vector<Configuration>& batch,
-                                          const Wanted& wanted) {
-  const auto originals = prepare(batch);
-  const auto copies = make_copies(batch);
-  std::vector<Evaluation> evaluations(batch.size());
+std::vector<Evaluation> Engine::Run::evaluate() {
+  const auto originals = prepare();
+  const auto copies = make_copies();
+  std::vector<Evaluation> evaluations(batch_.size());
   for (std::span<const Copy> left = copies; !left.empty();) {
-    const auto together = left.first(count_together(batch, left, options_.atoms_per_forward));
+    const auto together = left.first(count_together(left));
     left = left.subspan(together.size());
-    auto found = forward(batch, originals, together, wanted);
-    const Stopwatch watch(timings_.unpacking);
+    auto found = forward(originals, together);
+    const Stopwatch watch(engine_.timings_.unpacking);
     for (std::size_t c = 0; c < found.size(); ++c) {
       Evaluation& sum = evaluations[together[c].original];
       if (together[c].rotation) {
@@ -267,81 +239,91 @@ std::vector<Evaluation> Engine::run_model(const std::vector<Configuration>& batc
       }
     }
   }
-  ++timings_.evaluations;
-  if (!group_.empty()) {
-    const Stopwatch watch(timings_.unpacking);
-    for (Evaluation& evaluation : evaluations) divide(evaluation, group_.size());
+  ++engine_.timings_.evaluations;
+  if (!engine_.group_.empty()) {
+    const Stopwatch watch(engine_.timings_.unpacking);
+    for (Evaluation& evaluation : evaluations) divide(evaluation, engine_.group_.size());
   }
   return evaluations;
 }
 
 /// Bring the pair lists up to date and hand everything to the device.
-std::vector<BackendStructure> Engine::prepare(const std::vector<Configuration>& batch) {
-  Backend& backend = model_->backend();
+std::vector<SystemTensors> Engine::Run::prepare() {
+  Backend& backend = engine_.model_->backend();
   const auto& requests = backend.pair_requests();
-  std::vector<BackendStructure> originals;
-  selected_.resize(batch.size());
-  for (std::size_t s = 0; s < batch.size(); ++s) {
-    const Structure& structure = *batch[s].structure;
+  auto& all_selected = engine_.selected_;
+  std::vector<SystemTensors> originals;
+  all_selected.resize(batch_.size());
+  for (std::size_t s = 0; s < batch_.size(); ++s) {
+    const Structure& structure = *batch_[s].structure;
     {
-      const Stopwatch watch(timings_.pairs);
-      batch[s].pairs->update(structure, info().cutoff);
+      const Stopwatch watch(engine_.timings_.pairs);
+      batch_[s].pairs->update(structure, engine_.info().cutoff);
     }
-    const Stopwatch watch(timings_.packing);
-    selected_[s].resize(requests.size());
+    const Stopwatch watch(engine_.timings_.packing);
+    auto& selected = all_selected[s];
+    selected.resize(requests.size());
     for (std::size_t n = 0; n < requests.size(); ++n) {
-      batch[s].pairs->select(structure, requests[n].cutoff, requests[n].full, selected_[s][n]);
+      batch_[s].pairs->select(structure, requests[n].cutoff, requests[n].full, selected[n]);
     }
-    originals.push_back(to_tensors(structure, selected_[s], backend));
+    originals.push_back(to_tensors(structure, selected, backend));
   }
   return originals;
 }
 
-std::vector<Engine::Copy> Engine::make_copies(const std::vector<Configuration>& batch) const {
+std::vector<Engine::Run::Copy> Engine::Run::make_copies() const {
+  const EngineOptions& options = engine_.options_;
   std::vector<Copy> copies;
-  for (std::size_t s = 0; s < batch.size(); ++s) {
-    if (options_.symmetrize == "none") {
+  for (std::size_t s = 0; s < batch_.size(); ++s) {
+    if (options.symmetrize == "none") {
       copies.push_back({s, std::nullopt});
-    } else if (options_.symmetrize == "random") {
-      const auto draw = draw_ ? *draw_ : draw_from_positions(*batch[s].structure);
-      copies.push_back({s, random_rotation(options_.seed.value_or(0), draw)});
+    } else if (options.symmetrize == "random") {
+      const auto counter = engine_.rotation_counter_ ? *engine_.rotation_counter_
+                                                     : counter_from_positions(*batch_[s].structure);
+      copies.push_back({s, random_rotation(options.seed.value_or(0), counter)});
     } else {
-      for (const Rotation& rotation : group_) copies.push_back({s, rotation});
+      for (const Rotation& rotation : engine_.group_) copies.push_back({s, rotation});
     }
   }
   return copies;
 }
 
+/// How many of these copies, from the first on, go through the model together: all that are not
+/// rotated, and of the rotated ones as many as the limit allows, but at least one.
+std::size_t Engine::Run::count_together(std::span<const Copy> copies) const {
+  std::size_t count = 0;
+  std::int64_t atoms = 0;
+  for (const Copy& copy : copies) {
+    atoms += batch_[copy.original].structure->size();
+    if (copy.rotation && count > 0 && atoms > engine_.options_.atoms_per_forward) break;
+    ++count;
+  }
+  return count;
+}
+
 /// One forward pass, and the way back if a gradient is wanted.
-std::vector<Evaluation> Engine::forward(const std::vector<Configuration>& batch,
-                                        const std::vector<BackendStructure>& originals,
-                                        std::span<const Copy> copies, const Wanted& wanted) {
-  Backend& backend = model_->backend();
-  const torch::AutoGradMode grad_mode(wanted.gradient());
-  std::vector<Packed> packed;
-  std::vector<BackendStructure> structures;
+std::vector<Evaluation> Engine::Run::forward(const std::vector<SystemTensors>& originals,
+                                             std::span<const Copy> copies) {
+  Backend& backend = engine_.model_->backend();
+  Timings& timings = engine_.timings_;
+  std::vector<SystemTensors> systems;
   std::vector<double> volumes;
   {
-    const Stopwatch watch(timings_.packing);
+    const Stopwatch watch(timings.packing);
     for (const Copy& copy : copies) {
-      packed.push_back(pack(originals[copy.original], copy.rotation, backend.dtype(), wanted));
-      structures.push_back(packed.back().structure);
-      volumes.push_back(batch[copy.original].structure->volume());
+      systems.push_back(pack(originals[copy.original], copy.rotation, backend.dtype()));
+      volumes.push_back(batch_[copy.original].structure->volume());
     }
   }
-  const auto request = make_request(*model_, options_, wanted);
   BackendResult result;
   {
-    const Stopwatch watch(timings_.forward);
-    result = backend.forward(structures, request);
+    const Stopwatch watch(timings.forward);
+    result = backend.forward(systems, request_);
   }
-  Gradients gradients;
-  {
-    const Stopwatch watch(timings_.backward);
-    gradients = differentiate(result.energy, packed, wanted);
-  }
-  const Stopwatch watch(timings_.unpacking);
-  return unpack(packed, volumes, request, result, gradients, wanted);
+  timings.forward -= result.gradient_seconds;
+  timings.backward += result.gradient_seconds;
+  const Stopwatch watch(timings.unpacking);
+  return unpack(systems, volumes, request_, result, wanted_);
 }
 
 }  // namespace mdbridge

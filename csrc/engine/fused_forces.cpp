@@ -15,11 +15,6 @@ void StrideLearner::outer() {
   since_outer_ = 0;
 }
 
-void StrideLearner::restart() {
-  since_outer_ = 0;
-  started_ = false;
-}
-
 FusedForces::FusedForces(std::shared_ptr<Engine> engine, double skin, FusedOptions options)
     : engine_(std::move(engine)), skin_(skin), options_(options) {}
 
@@ -59,6 +54,8 @@ const std::vector<Evaluation>& FusedForces::conservative(const std::vector<Struc
   for (std::size_t s = 0; s < last_.size(); ++s) {
     last_[s].direct_forces = std::move(before[s].direct_forces);
     last_[s].direct_virial = before[s].direct_virial;
+    last_[s].has.direct_forces = before[s].has.direct_forces;
+    last_[s].has.direct_virial = before[s].has.direct_virial;
   }
   has_direct_ = true;
   return last_;
@@ -70,14 +67,6 @@ void FusedForces::want_conservative(Wanted& wanted) const {
   wanted.conservative_virial = true;
   wanted.atomic_energies = options_.conservative_atomic_energies;
   wanted.uncertainty = options_.uncertainty || options_.conservative_uncertainty;
-}
-
-void FusedForces::restart() {
-  learner_.restart();
-  // between runs a host may change what the positions do not show: exclusions, the model's pairs
-  last_structures_.clear();
-  has_direct_ = false;
-  has_conservative_ = false;
 }
 
 Pairs& FusedForces::pairs(std::size_t index) {
@@ -93,7 +82,8 @@ std::int64_t FusedForces::pair_list_builds() const {
 
 bool FusedForces::at_last_positions(const std::vector<Structure>& structures) const {
   // what another random rotation gave is no answer here
-  if (structures.size() != last_structures_.size() || engine_->draw() != last_draw_) return false;
+  if (structures.size() != last_structures_.size() || engine_->rotation_counter() != last_counter_)
+    return false;
   for (std::size_t s = 0; s < structures.size(); ++s) {
     const Structure& now = structures[s];
     const Structure& last = last_structures_[s];
@@ -111,11 +101,11 @@ void FusedForces::evaluate(const std::vector<Structure>& structures, const Wante
   has_direct_ = false;
   has_conservative_ = false;
   if (!structures.empty()) pairs(structures.size() - 1);
-  std::vector<Configuration> batch;
+  std::vector<StructureAndPairs> batch;
   for (std::size_t s = 0; s < structures.size(); ++s) batch.push_back({&structures[s], &pairs_[s]});
   last_ = engine_->evaluate(batch, wanted);
   last_structures_ = structures;
-  last_draw_ = engine_->draw();
+  last_counter_ = engine_->rotation_counter();
   has_direct_ = wanted.direct_forces;
   has_conservative_ = wanted.conservative_forces;
   if (has_direct_ && has_conservative_) {

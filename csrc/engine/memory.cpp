@@ -11,7 +11,10 @@ namespace mdbridge {
 
 void keep_freed_memory() {
 #ifdef __GLIBC__
+  // blocks up to this size come from the heap, and as much of it stays when it is free: more than
+  // any tensor of an evaluation, and the largest number that mallopt takes is not far
   constexpr int large = 1 << 30;
+  // once per process, whatever is loaded: the settings are the process's
   static const bool done = [] {
     for (const char* name : {"MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_", "MALLOC_TOP_PAD_",
                              "GLIBC_TUNABLES"}) {

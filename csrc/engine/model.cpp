@@ -1,8 +1,5 @@
 #include "mdbridge/model.hpp"
 
-#include <torch/cuda.h>
-
-#include <algorithm>
 #include <filesystem>
 #include <map>
 #include <mutex>
@@ -10,21 +7,15 @@
 #include <utility>
 
 #include "backend.hpp"
-#include "backend_torchscript.hpp"
 #include "mdbridge/error.hpp"
 #include "memory.hpp"
+#include "text.hpp"
 
 namespace mdbridge {
 
 namespace fs = std::filesystem;
 
 namespace {
-
-std::string join(const std::vector<std::string>& words) {
-  std::string all;
-  for (const auto& word : words) all += (all.empty() ? "" : ", ") + word;
-  return all;
-}
 
 void check_file(const std::string& path) {
   std::error_code status;
@@ -39,45 +30,6 @@ void check_file(const std::string& path) {
     throw ModelError("'" + path +
                      "' is a training checkpoint: export it first, with `md-bridge export " + path +
                      " -o model.pt`");
-  }
-}
-
-torch::Device cuda_of_rank(int rank) {
-  const int index = rank % std::max(1, static_cast<int>(torch::cuda::device_count()));
-  return index == 0 ? torch::Device("cuda") : torch::Device("cuda:" + std::to_string(index));
-}
-
-torch::Device choose_device(const ModelOptions& options, const ModelInfo& info) {
-  const std::string& wanted = options.device;
-  const auto& supported = info.supported_devices;
-  const auto supports = [&](const std::string& type) {
-    return std::find(supported.begin(), supported.end(), type) != supported.end();
-  };
-  const bool cuda_here = torch::cuda::is_available();
-  if (wanted == "auto" || wanted.empty()) {
-    return supports("cuda") && cuda_here ? cuda_of_rank(options.device_rank) : torch::Device("cpu");
-  }
-  const std::string type = wanted.substr(0, wanted.find(':'));
-  if (type != "cpu" && type != "cuda") {
-    throw ModelError("unknown device '" + wanted + "': expected auto, cpu, cuda or cuda:N");
-  }
-  if (!supports(type)) {
-    throw ModelError("the model '" + info.path + "' was not exported for " + type +
-                     ": it supports " + join(supported));
-  }
-  if (type == "cuda" && !cuda_here) {
-    throw ModelError("device '" + wanted + "' was asked for, but torch finds no CUDA device here");
-  }
-  if (wanted == "cuda") return cuda_of_rank(options.device_rank);
-  try {
-    const torch::Device device(wanted);
-    if (device.is_cuda() && device.has_index() && device.index() >= torch::cuda::device_count()) {
-      throw ModelError("device '" + wanted + "' was asked for, but there are only " +
-                       std::to_string(torch::cuda::device_count()) + " CUDA devices here");
-    }
-    return device;
-  } catch (const c10::Error&) {
-    throw ModelError("unknown device '" + wanted + "': expected auto, cpu, cuda or cuda:N");
   }
 }
 
@@ -99,19 +51,14 @@ std::shared_ptr<Model> Model::load(const std::string& path, const ModelOptions& 
     // the same device may be asked for under several names: auto, cuda, cuda:0
     if (choose_device(options, model->info()).str() == model->info().device) return model;
   }
-  auto backend = std::make_unique<TorchScriptBackend>(path, options.extensions);
-  ModelInfo info = backend->info();
-  const torch::Device device = choose_device(options, info);
-  if (device.is_cpu()) keep_freed_memory();
-  backend->to(device);
-  info.device = device.str();
-  auto model = std::make_shared<Model>(std::move(backend), std::move(info));
+  auto model = std::make_shared<Model>(load_backend(path, options));
+  if (model->backend().device().is_cpu()) keep_freed_memory();
   copies.push_back(model);
   return model;
 }
 
-Model::Model(std::unique_ptr<Backend> backend, ModelInfo info)
-    : backend_(std::move(backend)), info_(std::move(info)) {}
+Model::Model(std::unique_ptr<Backend> backend)
+    : backend_(std::move(backend)), info_(backend_->info()) {}
 
 Model::~Model() = default;
 

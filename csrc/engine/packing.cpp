@@ -1,7 +1,10 @@
 #include "packing.hpp"
 
+#include <torch/torch.h>
+
 #include <algorithm>
 #include <array>
+#include <cstdint>
 #include <utility>
 
 #include "mdbridge/matrix3.hpp"
@@ -25,8 +28,9 @@ torch::Tensor rotated(const torch::Tensor& rows, const std::optional<Rotation>& 
   return rows.matmul(matrix.t()).to(dtype);
 }
 
+/// Whatever the type, shape and device: the numbers times `factor`, row by row.
 std::vector<double> to_host(const torch::Tensor& tensor, double factor = 1.0) {
-  const auto host = tensor.detach().to(torch::kCPU, torch::kFloat64).contiguous();
+  const auto host = tensor.to(torch::kCPU, torch::kFloat64).contiguous();
   const double* data = host.data_ptr<double>();
   std::vector<double> values(data, data + host.numel());
   if (factor != 1.0) {
@@ -35,6 +39,7 @@ std::vector<double> to_host(const torch::Tensor& tensor, double factor = 1.0) {
   return values;
 }
 
+/// The symmetric part of a 3x3 matrix, times `factor`.
 std::array<double, 9> to_symmetric(const torch::Tensor& tensor, double factor) {
   const auto values = to_host(tensor, factor);
   std::array<double, 9> matrix{};
@@ -44,11 +49,13 @@ std::array<double, 9> to_symmetric(const torch::Tensor& tensor, double factor) {
 
 }  // namespace
 
-BackendStructure to_tensors(const Structure& structure, const std::vector<SelectedPairs>& selected,
-                            const Backend& backend) {
+SystemTensors to_tensors(const Structure& structure, const std::vector<SelectedPairs>& selected,
+                         const Backend& backend) {
   const auto device = backend.device();
   const std::int64_t count = structure.size();
-  BackendStructure out;
+  SystemTensors out;
+  // Integers reach the model as they are, and it may keep them (a cache, say) when the host's
+  // arrays are long gone: hence the clones. pack() copies all floating-point tensors.
   out.types = on_device(structure.types.data(), {count}, torch::kInt32, device).clone();
   out.periodic = on_device(structure.periodic.data(), {3}, torch::kBool, device).clone();
   out.owned = structure.owned_size();
@@ -62,75 +69,37 @@ BackendStructure to_tensors(const Structure& structure, const std::vector<Select
   return out;
 }
 
-Packed pack(const BackendStructure& original, const std::optional<Rotation>& rotation,
-            torch::Dtype dtype, const Wanted& wanted) {
-  Packed packed;
-  packed.structure = original;
-  auto& out = packed.structure;
-  packed.positions = rotated(original.positions, rotation, dtype);
-  out.positions = packed.positions;
+SystemTensors pack(const SystemTensors& original, const std::optional<Rotation>& rotation,
+                   torch::Dtype dtype) {
+  SystemTensors out = original;
+  out.positions = rotated(original.positions, rotation, dtype);
   out.cell = rotated(original.cell, rotation, dtype);
   for (auto& pairs : out.pairs) pairs.vectors = rotated(pairs.vectors, rotation, dtype);
-  if (wanted.gradient()) packed.positions.requires_grad_(true);
-  if (wanted.conservative_virial) {
-    packed.strain = torch::eye(3, out.cell.options());
-    packed.strain.requires_grad_(true);
-    out.positions = packed.positions.matmul(packed.strain);
-    out.cell = out.cell.matmul(packed.strain);
-  }
-  return packed;
+  return out;
 }
 
-Gradients differentiate(const torch::Tensor& energy, const std::vector<Packed>& packed,
-                        const Wanted& wanted) {
-  Gradients gradients;
-  if (!wanted.gradient()) return gradients;
-  const auto count = packed.size();
-  // a structure without pairs has a constant energy, which is in no graph at all
-  if (!energy.requires_grad()) {
-    for (const auto& one : packed) {
-      gradients.positions.push_back(torch::zeros_like(one.positions));
-      if (wanted.conservative_virial) gradients.strains.push_back(torch::zeros_like(one.strain));
-    }
-    return gradients;
-  }
-  std::vector<torch::Tensor> leaves;
-  for (const auto& one : packed) leaves.push_back(one.positions);
-  if (wanted.conservative_virial) {
-    for (const auto& one : packed) leaves.push_back(one.strain);
-  }
-  auto all = torch::autograd::grad({energy.sum()}, leaves, /*grad_outputs=*/{},
-                                   /*retain_graph=*/false, /*create_graph=*/false,
-                                   /*allow_unused=*/true);
-  for (std::size_t k = 0; k < all.size(); ++k) {
-    if (!all[k].defined()) all[k] = torch::zeros_like(leaves[k]);
-    (k < count ? gradients.positions : gradients.strains).push_back(all[k]);
-  }
-  return gradients;
-}
-
-std::vector<Evaluation> unpack(const std::vector<Packed>& packed,
+std::vector<Evaluation> unpack(const std::vector<SystemTensors>& systems,
                                const std::vector<double>& volumes, const BackendRequest& request,
-                               const BackendResult& result, const Gradients& gradients,
-                               const Wanted& wanted) {
-  std::vector<Evaluation> evaluations(packed.size());
+                               const BackendResult& result, const Wanted& wanted) {
+  std::vector<Evaluation> evaluations(systems.size());
   std::int64_t start = 0;
-  for (std::size_t s = 0; s < packed.size(); ++s) {
+  for (std::size_t s = 0; s < systems.size(); ++s) {
     Evaluation& out = evaluations[s];
-    const std::int64_t end = start + packed[s].positions.size(0);
+    out.has = wanted;
+    const std::int64_t end = start + systems[s].types.size(0);
     const auto row = static_cast<std::int64_t>(s);
     if (request.energy_per_atom) {
       auto energies = to_host(result.energy.slice(0, start, end));
       for (const double energy : energies) out.energy += energy;
       if (wanted.atomic_energies) out.atomic_energies = std::move(energies);
     } else if (result.energy.defined()) {
-      out.energy = result.energy.select(0, row).detach().to(torch::kFloat64).item<double>();
+      out.energy = result.energy.select(0, row).to(torch::kFloat64).item<double>();
     }
     if (wanted.conservative_forces) {
-      out.conservative_forces = to_host(gradients.positions[s], -1.0);
+      out.conservative_forces = to_host(result.position_gradients[s], -1.0);
     }
     if (wanted.conservative_virial) {
-      out.conservative_virial = to_symmetric(gradients.strains[s], -1.0);
+      out.conservative_virial = to_symmetric(result.strain_gradients[s], -1.0);
     }
     if (wanted.direct_forces) {
       out.direct_forces = to_host(result.direct_forces.slice(0, start, end));

@@ -72,7 +72,7 @@ bool in_half_list(const std::int32_t* label) {
 
 Pairs::Pairs(double skin) : skin_(skin) {
   if (!(skin >= 0.0) || !std::isfinite(skin)) {
-    throw Error("the skin of a pair list must be a length of at least 0 Å, got " +
+    throw Error("the skin of a pair list must be a length of at least 0 Å, found " +
                 std::to_string(skin));
   }
 }
@@ -89,6 +89,15 @@ bool Pairs::update(const Structure& structure, double cutoff) {
 }
 
 void Pairs::provide(std::vector<std::int32_t> labels) {
+  std::int32_t last = -1;
+  for (std::size_t p = 0; p < labels.size(); p += 5) {
+    if (labels[p] < 0 || labels[p + 1] < 0) {
+      throw Error("the atoms of a pair are counted from 0, found the pair " +
+                  std::to_string(labels[p]) + ", " + std::to_string(labels[p + 1]));
+    }
+    last = std::max({last, labels[p], labels[p + 1]});
+  }
+  atoms_ = last + 1;
   provided_ = true;
   labels_ = std::move(labels);
   ++builds_;
@@ -148,7 +157,10 @@ void Pairs::build(const Structure& structure, double cutoff) {
   options.full = true;
   options.sorted = true;
   options.algorithm = VesinAutoAlgorithm;
-  options.skin = 0.0;  // the skin is ours: vesin's own ignores the motion of the cell
+  // The skin is ours: vesin's own bounds the motion of the cell by that of its corners, which is
+  // not enough for images two cells away (cells smaller than the cutoff); and list_reach() serves
+  // the lists of hosts too.
+  options.skin = 0.0;
   options.n_threads = 1;
   options.return_shifts = true;
 
@@ -161,7 +173,7 @@ void Pairs::build(const Structure& structure, double cutoff) {
   if (status != 0) {
     const std::string reason = message != nullptr ? message : "unknown reason";
     vesin_free(&list);
-    throw Error("could not build the pair list: " + reason);
+    throw Error("cannot build the pair list: " + reason);
   }
   labels_.resize(5 * list.length);
   for (std::size_t p = 0; p < list.length; ++p) {
@@ -171,11 +183,16 @@ void Pairs::build(const Structure& structure, double cutoff) {
   }
   vesin_free(&list);
 
+  atoms_ = structure.size();
   built_cutoff_ = cutoff;
   built_ = structure;
 }
 
 void Pairs::select(const Structure& structure, double cutoff, bool full, SelectedPairs& out) const {
+  if (atoms_ > structure.size()) {
+    throw Error("the pair list is one of a structure with at least " + std::to_string(atoms_) +
+                " atoms, found one with " + std::to_string(structure.size()));
+  }
   const std::size_t count = labels_.size() / 5;
   out.labels.resize(5 * count);
   out.vectors.resize(3 * count);

@@ -8,6 +8,7 @@
 #include <numeric>
 
 #include "mdbridge/error.hpp"
+#include "text.hpp"
 
 namespace mdbridge {
 
@@ -122,30 +123,6 @@ std::uint64_t mixed(std::uint64_t z) {
   return z ^ (z >> 31);
 }
 
-void add(const std::vector<double>& values, std::vector<double>& sum) {
-  sum.resize(values.size(), 0.0);
-  for (std::size_t i = 0; i < values.size(); ++i) sum[i] += values[i];
-}
-
-/// For a copy with positions R r, a vector of the copy is that of the original times R from the
-/// left, so as a row v' = v R^T and v = v' R.
-void add_vectors(const std::vector<double>& vectors, const Rotation& rotation,
-                 std::vector<double>& sum) {
-  sum.resize(vectors.size(), 0.0);
-  for (std::size_t i = 0; i < vectors.size(); i += 3) {
-    const auto original = matrix3::apply(&vectors[i], rotation);
-    for (int k = 0; k < 3; ++k) sum[i + k] += original[k];
-  }
-}
-
-/// A tensor of the copy is R W R^T.
-void add_tensor(const std::array<double, 9>& tensor, const Rotation& rotation,
-                std::array<double, 9>& sum) {
-  const auto original =
-      matrix3::multiply(matrix3::transposed(rotation), matrix3::multiply(tensor, rotation));
-  for (int k = 0; k < 9; ++k) sum[k] += original[k];
-}
-
 }  // namespace
 
 const std::vector<std::string>& symmetrization_names() {
@@ -164,16 +141,15 @@ std::vector<Rotation> rotation_group(const std::string& name) {
   if (name == "icosahedral") return icosahedral_group();
   if (name == "octahedral" + with_inversion) return doubled_by_inversion(octahedral_group());
   if (name == "icosahedral" + with_inversion) return doubled_by_inversion(icosahedral_group());
-  std::string known;
-  for (const auto& other : symmetrization_names()) known += (known.empty() ? "" : ", ") + other;
-  throw Error("symmetrize expects one of " + known + ", found '" + name + "'");
+  throw Error("symmetrize expects one of " + join(symmetrization_names()) + ", found '" + name +
+              "'");
 }
 
 // Uniform unit quaternion from three uniform numbers: Shoemake, Graphics Gems III (1992), p. 124.
-Rotation random_rotation(std::uint64_t seed, std::uint64_t draw) {
+Rotation random_rotation(std::uint64_t seed, std::uint64_t counter) {
   const auto low = [](std::uint64_t x) { return static_cast<std::uint32_t>(x); };
   const auto high = [](std::uint64_t x) { return static_cast<std::uint32_t>(x >> 32); };
-  const auto words = philox({low(draw), high(draw), 0, 0}, {low(seed), high(seed)});
+  const auto words = philox({low(counter), high(counter), 0, 0}, {low(seed), high(seed)});
   const auto uniform = [&](int k) { return (words[k] + 0.5) / 4294967296.0; };
   const double u = uniform(0);
   const double a = 2.0 * std::numbers::pi * uniform(1);
@@ -186,7 +162,7 @@ Rotation random_rotation(std::uint64_t seed, std::uint64_t draw) {
   return rotation;
 }
 
-std::uint64_t draw_from_positions(const Structure& structure) {
+std::uint64_t counter_from_positions(const Structure& structure) {
   std::uint64_t hash = 0;
   const auto include = [&](double length) {
     hash = mixed(hash ^ std::bit_cast<std::uint64_t>(length + 0.0));  // -0 is 0
@@ -194,30 +170,6 @@ std::uint64_t draw_from_positions(const Structure& structure) {
   std::for_each(structure.positions.begin(), structure.positions.end(), include);
   std::for_each(structure.cell.begin(), structure.cell.end(), include);
   return hash;
-}
-
-void add_rotated_back(const Evaluation& of_copy, const Rotation& rotation, Evaluation& sum) {
-  sum.energy += of_copy.energy;
-  add_vectors(of_copy.conservative_forces, rotation, sum.conservative_forces);
-  add_vectors(of_copy.direct_forces, rotation, sum.direct_forces);
-  add_tensor(of_copy.conservative_virial, rotation, sum.conservative_virial);
-  add_tensor(of_copy.direct_virial, rotation, sum.direct_virial);
-  add(of_copy.atomic_energies, sum.atomic_energies);
-  add(of_copy.uncertainty, sum.uncertainty);
-}
-
-void divide(Evaluation& sum, std::size_t count) {
-  const auto number = static_cast<double>(count);
-  const auto all = [&](auto& values) {
-    for (double& value : values) value /= number;
-  };
-  sum.energy /= number;
-  all(sum.conservative_forces);
-  all(sum.direct_forces);
-  all(sum.conservative_virial);
-  all(sum.direct_virial);
-  all(sum.atomic_energies);
-  all(sum.uncertainty);
 }
 
 }  // namespace mdbridge

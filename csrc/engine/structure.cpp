@@ -15,7 +15,7 @@ double Structure::volume() const {
 void Structure::validate() const {
   if (positions.size() != 3 * types.size()) {
     throw Error("a structure with " + std::to_string(types.size()) + " atoms needs " +
-                std::to_string(3 * types.size()) + " coordinates, got " +
+                std::to_string(3 * types.size()) + " coordinates, found " +
                 std::to_string(positions.size()));
   }
   if (owned > size()) {

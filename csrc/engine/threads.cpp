@@ -16,9 +16,7 @@ int available_cores() {
   return std::max(1U, std::thread::hardware_concurrency());
 }
 
-int choose_threads(int requested, int ranks_on_node) {
-  return choose_threads_for(requested, available_cores() / std::max(1, ranks_on_node));
-}
+int choose_threads(int requested) { return choose_threads_for(requested, available_cores()); }
 
 int choose_threads_for(int requested, int cores) {
   if (requested > 0) return requested;

@@ -52,14 +52,14 @@ std::string json_array(const std::vector<double>& values, double factor) {
 
 }  // namespace
 
-const char* name(ForceKind kind) {
+const char* to_string(ForceKind kind) {
   return kind == ForceKind::conservative ? "conservative" : "direct";
 }
 
 ForceKind parse_force_kind(const std::string& name) {
   if (name == "conservative") return ForceKind::conservative;
   if (name == "direct") return ForceKind::direct;
-  throw Error("there are \"conservative\" and \"direct\" forces, got \"" + name + "\"");
+  throw Error("there are \"conservative\" and \"direct\" forces, found \"" + name + "\"");
 }
 
 Session::Session(std::shared_ptr<Engine> engine, std::vector<std::int32_t> types,

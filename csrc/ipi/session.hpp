@@ -22,7 +22,7 @@ inline constexpr double electronvolt = 0.036749326;
 inline constexpr double electronvolt_per_angstrom = 0.019446904;
 
 /// "conservative" or "direct".
-MDBRIDGE_API const char* name(ForceKind kind);
+MDBRIDGE_API const char* to_string(ForceKind kind);
 /// The kind of this name; throws Error, naming both, if there is none.
 MDBRIDGE_API ForceKind parse_force_kind(const std::string& name);
 
@@ -64,8 +64,6 @@ class MDBRIDGE_API Session {
   std::vector<Result> evaluate(ForceKind kind, const std::vector<Frame>& frames);
 
   std::int64_t atoms() const { return static_cast<std::int64_t>(types_.size()); }
-  const Engine& engine() const { return *engine_; }
-  const SessionOptions& options() const { return options_; }
   /// What was evaluated since all forcefields were announced.
   FusedForces::Counts counts() const;
   /// Inner steps per outer step, as far as the last bead has shown; 0 while unknown.

@@ -28,7 +28,7 @@ std::vector<Frame> make_frames(const std::vector<Array>& cells, const std::vecto
                                std::int64_t atoms) {
   if (cells.size() != positions.size()) {
     throw py::value_error("expected one cell for each of " + std::to_string(positions.size()) +
-                          " structures, got " + std::to_string(cells.size()));
+                          " structures, found " + std::to_string(cells.size()));
   }
   std::vector<Frame> frames(cells.size());
   for (std::size_t f = 0; f < frames.size(); ++f) {

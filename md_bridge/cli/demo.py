@@ -68,7 +68,7 @@ def demo(out: Path, length_ps: float, as_json: bool) -> None:
             f"cannot make {out}: {error.strerror}", param_hint="--out"
         ) from error
     screen = Console(stderr=True)
-    threads = choose_threads(0, 1)
+    threads = choose_threads(0)
     settings = job.describe_settings(runs, threads)
     if settings.load > _BUSY * len(os.sched_getaffinity(0)):
         advice = " OMP_NUM_THREADS=1 may be faster now." if threads > 1 else ""

@@ -52,7 +52,7 @@ def _perform(campaign: Campaign, outcome: Outcome, screen: Console) -> int | Non
 
     with signals_as_exceptions(), TaskBar(campaign.tasks(), screen) as bar:
         try:
-            campaign.perform(choose_threads(0, 1), bar.steps_done, outcome)
+            campaign.perform(choose_threads(0), bar.steps_done, outcome)
         except KeyboardInterrupt:
             return INTERRUPTED
         except SystemExit as stop:

@@ -170,7 +170,7 @@ def _request(context: click.Context, engine: str) -> tuple[Request, float]:
         length_ps=plan.length_ps,
         temperature=plan.temperature_k,
         seed=plan.seed,
-        threads=choose_threads(0, 1),
+        threads=choose_threads(0),
         variant=str(options["variant"]),
     )
     return request, plan.equilibration_ps

@@ -197,7 +197,7 @@ def _perform(request: TuneRequest, out: Path, screen: Console) -> Tuning:
 
     try:
         with signals_as_exceptions():
-            return search(request, out, choose_threads(0, 1), show)
+            return search(request, out, choose_threads(0), show)
     except ValueError as error:  # of the start
         raise click.UsageError(str(error)) from None
 

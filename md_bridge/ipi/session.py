@@ -72,7 +72,7 @@ def open_session(options: SessionOptions, threads: int = 0) -> Session:
     :param threads: threads of torch; 0: OMP_NUM_THREADS, or all cores that this process may use
     :raises EngineError: if one of them cannot be used, or the model lacks an element
     """
-    set_threads(choose_threads(threads, 1))
+    set_threads(choose_threads(threads))
     template = read_template(options.template)
     engine = Engine(
         options.model,

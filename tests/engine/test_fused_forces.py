@@ -112,30 +112,3 @@ def test_batch_of_beads_shares_forward_passes(setup):
         for bead, result in zip(beads, results, strict=True):
             check(engine, bead, [result])
     assert fused.counts.reused == 2
-
-
-def test_restart_forgets_the_count_but_not_the_stride(setup):
-    engine, fused, walk = setup
-    fused.direct([walk.step()])
-    fused.conservative([structure_from_ase(walk.atoms)])
-    outer_step(engine, fused, walk, 4)
-    fused.direct([walk.step()])
-    fused.restart()
-    start = walk.step()
-    fused.direct([start], outer_follows=True)
-    check(engine, start, fused.conservative([start]))
-    both = fused.counts.both
-    outer_step(engine, fused, walk, 4)
-    assert fused.counts.both == both + 1
-
-
-def test_restart_voids_the_last_evaluation(setup):
-    """A host may change the pairs between runs, which the positions do not show."""
-    _, fused, walk = setup
-    structure = walk.step()
-    fused.direct([structure], outer_follows=True)
-    fused.conservative([structure])
-    fused.restart()
-    both = fused.counts.both
-    fused.direct([structure], outer_follows=True)
-    assert fused.counts.both == both + 1

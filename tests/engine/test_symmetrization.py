@@ -372,7 +372,7 @@ class TestRandom:
         for draw in (0, 1, 2, 3):
             matrix = _core.random_rotation(11, draw)
             proper.add(np.linalg.det(matrix) > 0)
-            engine.set_draw(draw)
+            engine.set_rotation_counter(draw)
             expected = mean_by_hand(export(CONTENT), structure, [matrix])
             assert_equal(engine.evaluate(structure, **EVERYTHING), expected)
         assert proper == {True, False}  # rotations and rotoinversions
@@ -394,7 +394,7 @@ class TestRandom:
         structure = structure_from_ase(crystal())
         for draw in (None, 5):
             if draw is not None:
-                engine.set_draw(draw)
+                engine.set_rotation_counter(draw)
             together = engine.evaluate(structure, conservative_forces=True, direct_forces=True)
             fused = FusedForces(engine, 0.0)
             direct = fused.direct([structure])[0].direct_forces.copy()
@@ -411,9 +411,9 @@ class TestRandom:
         engine = Engine(export(CONTENT), symmetrize="random", seed=11)
         structures = [structure_from_ase(crystal())]
         fused = FusedForces(engine, 0.0)
-        engine.set_draw(1)
+        engine.set_rotation_counter(1)
         before = fused.conservative(structures)[0].energy
-        engine.set_draw(2)
+        engine.set_rotation_counter(2)
         after = fused.conservative(structures)[0].energy
         assert fused.counts.reused == 0
         assert abs(after - before) > 1e-3

@@ -50,7 +50,7 @@ def test_is_what_the_engine_says(model, keywords, forces):
         for step in (0, 1000):  # which draw a random rotation is follows from the step
             lmp.commands_string(f"reset_timestep {step}\nrun 0")
             found = tools.results(lmp)
-            engine.set_draw(step)
+            engine.set_rotation_counter(step)
             expected = engine.evaluate(
                 structure_from_ase(atoms),
                 **{f"{forces}_forces": True, f"{forces}_virial": True},

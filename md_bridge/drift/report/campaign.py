@@ -22,7 +22,7 @@ def describe_campaign(campaign: Campaign) -> RunSettings:
         atom_count=len(campaign.structure),
         timestep_fs=plan.timestep_fs,
         length_ps=plan.length_ps,
-        threads=choose_threads(0, 1),
+        threads=choose_threads(0),
         **surroundings(),
         temperature_k=None if plan.keep_velocities else plan.temperature_k,
         equilibration_ps=plan.equilibration_ps,

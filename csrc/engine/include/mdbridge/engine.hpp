@@ -14,9 +14,8 @@
 #include "mdbridge/structure.hpp"
 #include "mdbridge/visibility.hpp"
 
+/// Units everywhere: eV, Å, eV/Å, and atomic numbers.
 namespace mdbridge {
-
-struct BackendStructure;
 
 /// How the engine treats the model's results.
 struct EngineOptions {
@@ -26,8 +25,8 @@ struct EngineOptions {
   std::string variant;
   std::string direct_variant;
   std::string uncertainty_variant;
-  /// Remove the net force (and torque) from the direct forces. A host that decomposes the domain
-  /// switches this off and does it over all ranks.
+  /// Remove the net force (and torque) from the direct forces. A host that shares the atoms out
+  /// among processes switches this off and does it over all of them.
   bool remove_net_force = true;
   /// Let metatomic verify the inputs and outputs of every call: slow, for debugging.
   bool check_consistency = false;
@@ -41,7 +40,8 @@ struct EngineOptions {
   std::int64_t atoms_per_forward = 0;
 };
 
-/// Where the time went, in seconds, since the last reset.
+/// Where the time went, in seconds, since the last reset. On a GPU the work is only ordered in
+/// `forward` and `backward`, and waited for in `unpacking`.
 struct Timings {
   double pairs = 0.0;
   double packing = 0.0;
@@ -53,8 +53,8 @@ struct Timings {
   double total() const { return pairs + packing + forward + backward + unpacking; }
 };
 
-/// A structure and its pair list, for batches.
-struct Configuration {
+/// A structure and its pair list, for batches. Neither may be null.
+struct StructureAndPairs {
   const Structure* structure;
   Pairs* pairs;
 };
@@ -68,8 +68,10 @@ class MDBRIDGE_API Engine {
   /// Evaluate one structure. Throws ModelError if the model cannot give what is wanted or lacks an
   /// element, NonFiniteError if a result is not finite, Error for everything else (out of memory).
   Evaluation evaluate(const Structure& structure, Pairs& pairs, const Wanted& wanted);
-  /// Evaluate several structures in one forward pass; same results as one by one.
-  std::vector<Evaluation> evaluate(const std::vector<Configuration>& batch, const Wanted& wanted);
+  /// Evaluate several structures in one forward pass; same results as one by one. The errors of a
+  /// batch of several say which structure they are about.
+  std::vector<Evaluation> evaluate(const std::vector<StructureAndPairs>& batch,
+                                   const Wanted& wanted);
 
   /// Throw ModelError, naming what is missing, if the model cannot give `wanted`.
   void require(const Wanted& wanted) const;
@@ -79,10 +81,10 @@ class MDBRIDGE_API Engine {
   /// Which random rotation the evaluations from now on use, with symmetrize "random" (no effect
   /// otherwise). Hosts that count steps give the number of the step: all processes of a run, and a
   /// restarted one, then use the same rotation, as do both terms of a multiple-time-step
-  /// correction. Without a draw it follows from each structure's positions, so that a structure has
-  /// one energy.
-  void set_draw(std::uint64_t draw) { draw_ = draw; }
-  const std::optional<std::uint64_t>& draw() const { return draw_; }
+  /// correction. Without a counter it follows from each structure's positions, so that a structure
+  /// has one energy.
+  void set_rotation_counter(std::uint64_t counter) { rotation_counter_ = counter; }
+  const std::optional<std::uint64_t>& rotation_counter() const { return rotation_counter_; }
   /// How many copies of a structure an evaluation averages over; 1 without symmetrisation.
   std::size_t copies() const { return group_.empty() ? 1 : group_.size(); }
 
@@ -93,23 +95,15 @@ class MDBRIDGE_API Engine {
   void reset_timings() { timings_ = {}; }
 
  private:
-  struct Copy;
-
-  std::vector<Evaluation> evaluate_occupied(const std::vector<Configuration>& batch,
-                                            const Wanted& wanted);
-  std::vector<Evaluation> run_model(const std::vector<Configuration>& batch, const Wanted& wanted);
-  std::vector<BackendStructure> prepare(const std::vector<Configuration>& batch);
-  std::vector<Copy> make_copies(const std::vector<Configuration>& batch) const;
-  std::vector<Evaluation> forward(const std::vector<Configuration>& batch,
-                                  const std::vector<BackendStructure>& originals,
-                                  std::span<const Copy> copies, const Wanted& wanted);
+  class Run;
 
   std::shared_ptr<Model> model_;
   EngineOptions options_;
   std::vector<Rotation> group_;  // empty: no fixed set
-  std::optional<std::uint64_t> draw_;
+  std::optional<std::uint64_t> rotation_counter_;
   Timings timings_;
-  std::vector<std::vector<SelectedPairs>> selected_;  // by structure, then by request
+  // by structure, then by request: kept for their memory
+  std::vector<std::vector<SelectedPairs>> selected_;
 };
 
 }  // namespace mdbridge

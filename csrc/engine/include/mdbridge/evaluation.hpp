@@ -1,12 +1,13 @@
 #pragma once
 
 #include <array>
+#include <tuple>
 #include <vector>
 
 namespace mdbridge {
 
-/// What the caller needs. The engine runs the cheapest forward pass that gives it: no gradient
-/// graph unless a conservative quantity is wanted, and one pass for both kinds of forces.
+/// What the caller needs. The engine runs the cheapest forward pass that gives it: no gradients
+/// unless a conservative quantity is wanted, and one pass for both kinds of forces.
 struct Wanted {
   bool energy = true;
   /// Minus the gradient of the energy with respect to the positions.
@@ -26,7 +27,7 @@ struct Wanted {
 /// Results for one structure; what was not wanted is empty or zero. For structures with ghosts the
 /// energy and the direct forces are those of the owned atoms, conservative forces cover all atoms.
 struct Evaluation {
-  /// Potential energy, eV.
+  /// Potential energy, eV. Also known wherever another quantity needed it.
   double energy = 0.0;
   /// 3N, eV/Å.
   std::vector<double> conservative_forces;
@@ -36,10 +37,75 @@ struct Evaluation {
   std::vector<double> direct_forces;
   /// -V times the direct stress, symmetric 3x3, eV.
   std::array<double, 9> direct_virial{};
-  /// N, eV.
+  /// N, eV; zero for atoms that are not owned.
   std::vector<double> atomic_energies;
-  /// N, eV.
+  /// N, eV; zero for atoms that are not owned.
   std::vector<double> uncertainty;
+  /// Which of these were asked for, and so are here.
+  Wanted has{.energy = false};
 };
+
+/// The form of a quantity, which says how it turns with the structure.
+enum class Form {
+  /// One number, the same for each rotated copy.
+  scalar,
+  /// A number for each atom, the same for each rotated copy.
+  atom_scalars,
+  /// A vector for each atom, which turns with the structure.
+  atom_vectors,
+  /// A 3x3 tensor, which turns with the structure on both sides.
+  tensor,
+};
+
+/// One of the quantities that an evaluation may give.
+template <typename Value, Form form_>
+struct Quantity {
+  static constexpr Form form = form_;
+  /// Of the members below; hosts and Python use the same one.
+  const char* name;
+  /// With its article, for messages.
+  const char* words;
+  /// One sentence with shape and unit, for documentation.
+  const char* description;
+  bool Wanted::* wanted;
+  Value Evaluation::* value;
+};
+
+/// All of them. A new quantity is a row here (with its two members above) and the place where it
+/// comes from: a name in BackendRequest, which make_request() fills in (engine.cpp), an output of
+/// the backends, and a line in unpack() (packing.cpp).
+inline constexpr std::tuple quantities = {
+    Quantity<double, Form::scalar>{"energy", "an energy", "Potential energy, eV.", &Wanted::energy,
+                                   &Evaluation::energy},
+    Quantity<std::vector<double>, Form::atom_vectors>{
+        "conservative_forces", "a conservative force",
+        "Minus the gradient of the energy with respect to the positions, [atoms, 3], eV/Å.",
+        &Wanted::conservative_forces, &Evaluation::conservative_forces},
+    Quantity<std::array<double, 9>, Form::tensor>{
+        "conservative_virial", "a stress",
+        "W = -dE/d(strain), symmetric, [3, 3], eV; the stress (positive: tension) is -W / volume.",
+        &Wanted::conservative_virial, &Evaluation::conservative_virial},
+    Quantity<std::vector<double>, Form::atom_vectors>{
+        "direct_forces", "a direct force",
+        "Forces that the model predicts directly, [atoms, 3], eV/Å, net force removed.",
+        &Wanted::direct_forces, &Evaluation::direct_forces},
+    Quantity<std::array<double, 9>, Form::tensor>{
+        "direct_virial", "a direct stress",
+        "Minus the volume times the directly predicted stress, symmetric, [3, 3], eV.",
+        &Wanted::direct_virial, &Evaluation::direct_virial},
+    Quantity<std::vector<double>, Form::atom_scalars>{
+        "atomic_energies", "an atomic energy", "Energy of each atom, [atoms], eV.",
+        &Wanted::atomic_energies, &Evaluation::atomic_energies},
+    Quantity<std::vector<double>, Form::atom_scalars>{
+        "uncertainty", "an uncertainty",
+        "Standard deviation of the energy of each atom, as the model gives it, [atoms], eV.",
+        &Wanted::uncertainty, &Evaluation::uncertainty},
+};
+
+/// Call `visit` with each Quantity.
+template <typename Visitor>
+constexpr void for_each_quantity(Visitor&& visit) {
+  std::apply([&](const auto&... quantity) { (visit(quantity), ...); }, quantities);
+}
 
 }  // namespace mdbridge

@@ -20,8 +20,6 @@ class MDBRIDGE_API StrideLearner {
   bool inner();
   /// Call once per outer evaluation.
   void outer();
-  /// Forget the count (not the stride): a new run starts.
-  void restart();
   /// The host says how many inner evaluations there will be per outer one: no need to learn.
   void expect(std::int64_t stride) { stride_ = stride; }
 
@@ -55,12 +53,16 @@ struct FusedOptions {
 /// at the outer step, evaluated together in one forward pass where both are needed at the same
 /// positions.
 ///
-/// Follows one structure, or a batch of them that moves together (ring-polymer beads).
+/// Follows one structure, or a batch of them that moves together. Between runs a host may change
+/// what the positions do not show (exclusions, the model's pairs): a new run needs a new object.
 class MDBRIDGE_API FusedForces {
  public:
   /// `skin` in Å, of the pair lists that this object keeps, one for each structure.
   FusedForces(std::shared_ptr<Engine> engine, double skin, FusedOptions options = {});
 
+  /// Both of the following return a reference to results in this object, one for each structure and
+  /// good until the next call. They throw what Engine::evaluate throws.
+  ///
   /// Direct forces at these structures. `outer_follows` says that a request for the conservative
   /// ones at the same positions is certain (a set-up, say); otherwise the learned stride decides.
   const std::vector<Evaluation>& direct(const std::vector<Structure>& structures,
@@ -68,13 +70,11 @@ class MDBRIDGE_API FusedForces {
   /// Conservative energy, forces and virial at these structures, *and* (unless FusedOptions say
   /// otherwise) their direct forces; free if the last evaluation was at exactly these positions.
   const std::vector<Evaluation>& conservative(const std::vector<Structure>& structures);
-  /// A new run starts: what was predicted for the old one is void, and so is its last evaluation.
-  void restart();
   /// The host knows how many direct evaluations lie between two conservative ones.
   void expect_stride(std::int64_t stride) { learner_.expect(stride); }
 
-  Engine& engine() { return *engine_; }
-  /// The pair list of the structure at this place in the batch.
+  /// The pair list of the structure at this place in the batch, made if there is none yet. The
+  /// reference is good until one further on is made: by this function, or by a larger batch.
   Pairs& pairs(std::size_t index = 0);
   const StrideLearner& learner() const { return learner_; }
   /// How often the pair lists were built, summed over the structures.
@@ -103,7 +103,7 @@ class MDBRIDGE_API FusedForces {
   Counts counts_;
   // the last evaluation: where, what, and which kinds it has
   std::vector<Structure> last_structures_;
-  std::optional<std::uint64_t> last_draw_;
+  std::optional<std::uint64_t> last_counter_;
   std::vector<Evaluation> last_;
   bool has_direct_ = false;
   bool has_conservative_ = false;

@@ -1,50 +1,14 @@
 #pragma once
 
-#include <cstdint>
-#include <map>
 #include <memory>
 #include <string>
-#include <vector>
 
+#include "mdbridge/model_info.hpp"
 #include "mdbridge/visibility.hpp"
 
 namespace mdbridge {
 
 class Backend;
-
-/// What a model file says of itself. Lengths in Å.
-struct ModelInfo {
-  std::string path;
-  std::string name;
-  std::string description;
-  std::vector<std::string> authors;
-  /// Section ("model", "architecture", "implementation") -> citations.
-  std::map<std::string, std::vector<std::string>> references;
-  /// Supported atomic numbers, ascending.
-  std::vector<std::int32_t> atomic_types;
-  /// Largest cutoff of the neighbour lists that the model asks for.
-  double cutoff = 0.0;
-  /// How far an atom can influence another one: cutoff times message-passing layers.
-  double interaction_range = 0.0;
-  /// "float32" or "float64".
-  std::string dtype;
-  /// Devices that the model was exported for, best first, and the one that it is on.
-  std::vector<std::string> supported_devices;
-  std::string device;
-  /// Output name -> unit.
-  std::map<std::string, std::string> outputs;
-};
-
-/// How to load a model.
-struct ModelOptions {
-  /// "auto" (CUDA if both the model and the machine have it, else CPU), "cpu", "cuda" or "cuda:N".
-  std::string device = "auto";
-  /// Directory with compiled TorchScript extensions that the model needs; empty if none.
-  std::string extensions;
-  /// Which of several CUDA devices "auto" and "cuda" mean: this number modulo how many there are
-  /// (the rank of a process on its node, say).
-  int device_rank = 0;
-};
 
 /// A loaded model. One copy of a file on a device exists per process, whoever asks for it.
 class MDBRIDGE_API Model {
@@ -54,12 +18,15 @@ class MDBRIDGE_API Model {
   /// there.
   static std::shared_ptr<Model> load(const std::string& path, const ModelOptions& options = {});
 
-  Model(std::unique_ptr<Backend> backend, ModelInfo info);
+  /// A model that is run by a backend made elsewhere (csrc/engine/backend.hpp, which is not
+  /// installed). Hosts call load().
+  explicit Model(std::unique_ptr<Backend> backend);
   ~Model();
   Model(const Model&) = delete;
   Model& operator=(const Model&) = delete;
 
   const ModelInfo& info() const { return info_; }
+  /// What runs the network: the engine's own affair.
   Backend& backend() { return *backend_; }
 
   /// The model's name for an output, given its standard name ("energy", "non_conservative_force",

@@ -31,23 +31,25 @@ MDBRIDGE_API double list_reach(const Structure& built, const Structure& now, dou
 ///
 /// It holds every pair within the cutoff plus a skin (both i->j and j->i), and is rebuilt only when
 /// a pair that is not in it may have come within the cutoff. A changing cell is allowed for. Keep
-/// one object for each structure that is followed (one per bead, say).
+/// one object for each structure that is followed (one for each replica, say).
 class MDBRIDGE_API Pairs {
  public:
-  /// `skin` in Å, not negative; zero rebuilds at every step.
+  /// `skin` in Å; zero rebuilds at every step. Throws Error if it is negative or not finite.
   explicit Pairs(double skin = 1.0);
 
   /// Make the list valid for `structure` and pairs up to `cutoff` (Å), rebuilding it if need be.
-  /// Returns true if it was rebuilt. Does nothing for lists that a host provides.
+  /// Returns true if it was rebuilt. Does nothing for lists that a host provides. Throws Error if
+  /// no list can be built (a cutoff that is not a positive length, say).
   bool update(const Structure& structure, double cutoff);
 
   /// Take the candidate pairs from the host, which then answers for their being complete: 5
   /// integers a pair as in SelectedPairs::labels, both i->j and j->i. The list stays until the next
-  /// call.
+  /// call: from now on the object does not build any itself. Throws Error if an index is negative.
   void provide(std::vector<std::int32_t> labels);
 
   /// The candidates that lie within `cutoff` now, the longest one first. A half list (`full` false)
-  /// holds each pair once.
+  /// holds each pair once. Throws Error if a candidate names an atom that `structure` does not
+  /// have. (`out` is filled anew, but keeps its memory.)
   void select(const Structure& structure, double cutoff, bool full, SelectedPairs& out) const;
 
   double skin() const { return skin_; }
@@ -63,6 +65,7 @@ class MDBRIDGE_API Pairs {
   double skin_;
   bool provided_ = false;
   std::vector<std::int32_t> labels_;
+  std::int64_t atoms_ = 0;  // that a structure must have for these labels
   std::int64_t builds_ = 0;
   std::int64_t reuses_ = 0;
 

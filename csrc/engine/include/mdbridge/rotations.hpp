@@ -4,7 +4,6 @@
 #include <string>
 #include <vector>
 
-#include "mdbridge/evaluation.hpp"
 #include "mdbridge/matrix3.hpp"
 #include "mdbridge/structure.hpp"
 #include "mdbridge/visibility.hpp"
@@ -28,16 +27,10 @@ MDBRIDGE_API const std::vector<std::string>& symmetrization_names();
 MDBRIDGE_API std::vector<Rotation> rotation_group(const std::string& name);
 
 /// Random element of O(3), uniform: a rotation, or with probability 1/2 a rotation times the
-/// inversion. Depends on `seed` and `draw` only, on every machine.
-MDBRIDGE_API Rotation random_rotation(std::uint64_t seed, std::uint64_t draw);
+/// inversion. Depends on `seed` and `counter` only, on every machine.
+MDBRIDGE_API Rotation random_rotation(std::uint64_t seed, std::uint64_t counter);
 
-/// A number that belongs to these positions and this cell, the same whenever they are asked about.
-MDBRIDGE_API std::uint64_t draw_from_positions(const Structure& structure);
-
-/// Add to `sum` what an evaluation of the copy that `rotation` made says of the original.
-void add_rotated_back(const Evaluation& of_copy, const Rotation& rotation, Evaluation& sum);
-
-/// Divide a sum of `count` evaluations by their number.
-void divide(Evaluation& sum, std::size_t count);
+/// A counter that belongs to these positions and this cell, the same whenever they are asked about.
+MDBRIDGE_API std::uint64_t counter_from_positions(const Structure& structure);
 
 }  // namespace mdbridge

@@ -20,7 +20,7 @@ struct MDBRIDGE_API Structure {
   /// Which lattice vectors are repeated.
   std::array<bool, 3> periodic{};
   /// Number of leading atoms whose energies and direct forces are wanted; the atoms after them are
-  /// only their surroundings (ghosts of other ranks). Negative: all atoms.
+  /// only their surroundings (atoms that another process owns). Negative: all atoms.
   std::int64_t owned = -1;
 
   std::int64_t size() const { return static_cast<std::int64_t>(types.size()); }

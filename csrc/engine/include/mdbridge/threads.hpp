@@ -7,9 +7,9 @@ namespace mdbridge {
 /// Number of cores that this process may run on (its affinity mask, not the machine's size).
 MDBRIDGE_API int available_cores();
 
-/// Number of threads that one of `ranks_on_node` processes should use: `requested` if positive,
-/// else OMP_NUM_THREADS if set, else the cores available to this process divided by the ranks.
-MDBRIDGE_API int choose_threads(int requested, int ranks_on_node);
+/// Number of threads that this process should use: `requested` if positive, else OMP_NUM_THREADS if
+/// set, else the cores available to it.
+MDBRIDGE_API int choose_threads(int requested);
 /// The same for a process that has `cores` cores to itself.
 MDBRIDGE_API int choose_threads_for(int requested, int cores);
 

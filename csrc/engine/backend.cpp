@@ -1,0 +1,65 @@
+#include "backend.hpp"
+
+#include <torch/cuda.h>
+
+#include <algorithm>
+
+#include "backend_torchscript.hpp"
+#include "mdbridge/error.hpp"
+#include "text.hpp"
+
+namespace mdbridge {
+
+namespace {
+
+torch::Device nth_cuda(int place) {
+  const int index = place % std::max(1, static_cast<int>(torch::cuda::device_count()));
+  return index == 0 ? torch::Device("cuda") : torch::Device("cuda:" + std::to_string(index));
+}
+
+}  // namespace
+
+torch::Device choose_device(const ModelOptions& options, const ModelInfo& info) {
+  const std::string& wanted = options.device;
+  const auto& supported = info.supported_devices;
+  const auto supports = [&](const std::string& type) {
+    return std::find(supported.begin(), supported.end(), type) != supported.end();
+  };
+  const bool cuda_here = torch::cuda::is_available();
+  if (wanted == "auto" || wanted.empty()) {
+    return supports("cuda") && cuda_here ? nth_cuda(options.device_rank) : torch::Device("cpu");
+  }
+  const std::string type = wanted.substr(0, wanted.find(':'));
+  if (type != "cpu" && type != "cuda") {
+    throw ModelError("unknown device '" + wanted + "': expected auto, cpu, cuda or cuda:N");
+  }
+  if (!supports(type)) {
+    throw ModelError("the model '" + info.path + "' was not exported for " + type +
+                     ": it supports " + join(supported));
+  }
+  if (type == "cuda" && !cuda_here) {
+    throw ModelError("device '" + wanted + "' was asked for, but torch finds no CUDA device here");
+  }
+  if (wanted == "cuda") return nth_cuda(options.device_rank);
+  try {
+    const torch::Device device(wanted);
+    if (device.is_cuda() && device.has_index() && device.index() >= torch::cuda::device_count()) {
+      throw ModelError("device '" + wanted + "' was asked for, but there are only " +
+                       std::to_string(torch::cuda::device_count()) + " CUDA devices here");
+    }
+    return device;
+  } catch (const c10::Error&) {
+    throw ModelError("unknown device '" + wanted + "': expected auto, cpu, cuda or cuda:N");
+  }
+}
+
+std::unique_ptr<Backend> load_backend(const std::string& path, const ModelOptions& options) {
+  // one line for each kind of file, and the sentence for all others
+  if (TorchScriptBackend::reads(path)) return std::make_unique<TorchScriptBackend>(path, options);
+  throw ModelError(
+      "could not load '" + path +
+      "': expected a model exported by `md-bridge export` or `mtt export`, but it is "
+      "no whole TorchScript archive (a text, a checkpoint, a file cut off in a copy?)");
+}
+
+}  // namespace mdbridge

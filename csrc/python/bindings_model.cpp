@@ -1,0 +1,151 @@
+#include <pybind11/stl.h>
+
+#include <memory>
+#include <sstream>
+#include <utility>
+
+#include "arrays.hpp"
+#include "bindings.hpp"
+#include "mdbridge/evaluation.hpp"
+#include "mdbridge/model.hpp"
+
+namespace py = pybind11;
+using namespace mdbridge;  // NOLINT: this file is nothing but a list of the engine's names
+
+namespace {
+
+void bind_info(py::module_& module) {
+  py::class_<ModelInfo>(module, "ModelInfo", "What a model file says of itself.")
+      .def_readonly("path", &ModelInfo::path)
+      .def_readonly("name", &ModelInfo::name)
+      .def_readonly("description", &ModelInfo::description)
+      .def_readonly("authors", &ModelInfo::authors)
+      .def_readonly("references", &ModelInfo::references,
+                    "Section (\"model\", \"architecture\", \"implementation\") -> citations.")
+      .def_readonly("atomic_types", &ModelInfo::atomic_types,
+                    "Atomic numbers that the model knows, ascending.")
+      .def_readonly("cutoff", &ModelInfo::cutoff, "Largest cutoff of its neighbour lists, Å.")
+      .def_readonly("interaction_range", &ModelInfo::interaction_range,
+                    "How far an atom can influence another one (cutoff times message-passing "
+                    "layers), Å.")
+      .def_readonly("dtype", &ModelInfo::dtype, "\"float32\" or \"float64\".")
+      .def_readonly("supported_devices", &ModelInfo::supported_devices, "Best first.")
+      .def_readonly("device", &ModelInfo::device, "Where the model is.")
+      .def_readonly("outputs", &ModelInfo::outputs, "Name of each output -> its unit.")
+      .def("__repr__", [](const ModelInfo& info) {
+        std::ostringstream text;
+        text << "ModelInfo('" << info.path << "', " << info.atomic_types.size() << " elements, "
+             << "cutoff " << info.cutoff << " Å, range " << info.interaction_range << " Å, "
+             << info.dtype << " on " << info.device << ")";
+        return text.str();
+      });
+}
+
+/// One keyword for each quantity.
+void bind_wanted(py::module_& module) {
+  py::class_<Wanted> wanted(module, "Wanted",
+                            "What an evaluation is to compute: one keyword for each quantity of an "
+                            "Evaluation.");
+  std::apply(
+      [&](const auto&... quantity) {
+        const Wanted defaults;
+        wanted.def(py::init([](decltype(quantity.wanted, bool())... asked) {
+                     Wanted made;
+                     std::apply([&](const auto&... q) { ((made.*q.wanted = asked), ...); },
+                                quantities);
+                     return made;
+                   }),
+                   py::kw_only(), (py::arg(quantity.name) = defaults.*quantity.wanted)...);
+        (wanted.def_readonly(quantity.name, quantity.wanted), ...);
+      },
+      quantities);
+  wanted.def("__repr__", [](const Wanted& self) {
+    std::string names;
+    for_each_quantity([&](const auto& quantity) {
+      if (self.*quantity.wanted) names += (names.empty() ? "" : ", ") + std::string(quantity.name);
+    });
+    return "Wanted(" + names + ")";
+  });
+}
+
+py::object to_python(double value) { return py::float_(value); }
+py::object to_python(const std::array<double, 9>& value) { return matrix_to_array(value); }
+
+template <typename Value, Form form>
+py::object value_of(const Evaluation& evaluation, const Quantity<Value, form>& quantity) {
+  if (!(evaluation.has.*quantity.wanted)) return py::none();
+  const auto& value = evaluation.*quantity.value;
+  if constexpr (form == Form::atom_vectors) {
+    return vectors_to_array(value);
+  } else if constexpr (form == Form::atom_scalars) {
+    return to_array(value.data(), {static_cast<py::ssize_t>(value.size())});
+  } else {
+    return to_python(value);
+  }
+}
+
+/// Names what numpy or Python type a quantity has, so that the stubs do.
+template <typename Value>
+using PythonType =
+    std::conditional_t<std::is_same_v<Value, double>, std::optional<double>, std::optional<Array>>;
+
+void bind_evaluation(py::module_& module) {
+  py::class_<Evaluation> evaluation(module, "Evaluation",
+                                    "Results for one structure; what was not asked for is None.");
+  for_each_quantity([&](const auto& quantity) {
+    using Value = std::decay_t<decltype(std::declval<Evaluation>().*quantity.value)>;
+    evaluation.def_property_readonly(
+        quantity.name,
+        [quantity](const Evaluation& self) {
+          return value_of(self, quantity).template cast<PythonType<Value>>();
+        },
+        quantity.description);
+  });
+  evaluation.def("__repr__", [](const Evaluation& self) {
+    std::ostringstream text;
+    text << "Evaluation(";
+    const char* separator = "";
+    for_each_quantity([&](const auto& quantity) {
+      if (!(self.has.*quantity.wanted)) return;
+      text << separator << quantity.name;
+      if (std::string(quantity.name) == "energy") text << "=" << self.energy << " eV";
+      separator = ", ";
+    });
+    text << ")";
+    return text.str();
+  });
+}
+
+}  // namespace
+
+void bind_model(py::module_& module) {
+  bind_info(module);
+  py::class_<Model, std::shared_ptr<Model>>(
+      module, "Model",
+      "A loaded model. One copy of a file on a device exists per process, whoever asks for it.")
+      .def_static(
+          "load",
+          [](const std::string& path, const std::string& device, const std::string& extensions) {
+            return Model::load(path, {device, extensions});
+          },
+          py::arg("path"), py::arg("device") = "auto", py::arg("extensions") = "",
+          py::call_guard<py::gil_scoped_release>(),
+          "Load an exported model, or return the copy that this process has already.\n\n"
+          ":param device: \"auto\", \"cpu\", \"cuda\" or \"cuda:N\"\n"
+          ":param extensions: folder of compiled TorchScript extensions; empty: none\n"
+          ":raises ModelError: if the file is missing or no exported model, or the device is not "
+          "there")
+      .def_property_readonly("info", &Model::info, "What the model says of itself.")
+      .def("find_output", &Model::find_output, py::arg("standard_name"), py::arg("variant") = "",
+           "The model's name for an output with this standard name (\"energy\", "
+           "\"non_conservative_force\", \"non_conservative_stress\", \"energy_uncertainty\") and "
+           "variant; empty if it has none.")
+      .def("require_output", &Model::require_output, py::arg("standard_name"),
+           py::arg("variant") = "",
+           "As find_output.\n\n:raises ModelError: listing what there is, if it has none")
+      .def("__repr__", [](const Model& model) {
+        return "Model('" + model.info().path + "' on " + model.info().device + ")";
+      });
+  bind_wanted(module);
+  bind_evaluation(module);
+}
