@@ -25,6 +25,7 @@ extensions = [
     "sphinx.ext.autodoc",
     "sphinx.ext.intersphinx",
     "sphinx_click",
+    "sphinx_copybutton",
 ]
 exclude_patterns = ["images"]
 templates_path: list[str] = []
