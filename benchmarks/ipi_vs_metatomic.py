@@ -28,7 +28,7 @@ from rich.progress import track
 from rich.table import Table
 
 from md_bridge._paths import DATA
-from md_bridge.drift.judge.speed import speedup_bound
+from md_bridge.drift.judging.speed import speedup_bound
 from md_bridge.ipi import driver_path
 
 MODEL, START = DATA / "water.pt", DATA / "water-start.xyz"

@@ -26,12 +26,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from md_bridge._paths import DATA
-from md_bridge.drift.judge.speed import speedup_bound
-from md_bridge.drift.records.run import RunRecord, read_csv
+from md_bridge.drift.judging.speed import speedup_bound
+from md_bridge.drift.records.csv import read_csv
+from md_bridge.drift.records.run import RunRecord
 from md_bridge.drift.report.plot import energy_change, run_colours
-from md_bridge.drift.report.wording import verdict_sentence, with_error
+from md_bridge.drift.report.sentences import verdict_sentence
 from md_bridge.drift.runs.analysis import Analysis, MethodResult, analyse
 from md_bridge.drift.runs.campaign import CampaignError, read_settings
+from md_bridge.text import with_error
 
 DOCUMENT = Path(__file__).with_name("energy-drift.md")
 FORCES = "conservative,direct,mts:2,mts:4,mts:8"
@@ -130,8 +132,8 @@ def _parse(text: str) -> tuple[str, Path]:
 
 def _run(engine: str, folder: Path, ps: float, replicas: int) -> None:
     """Do what is missing; exit status 3 (something drifts) is what direct forces are here for."""
-    command = [sys.executable, "-c", "from md_bridge.cli import main; main()", "drift"]
-    command += [str(DATA / "water.pt"), str(DATA / "water-start.xyz"), "--engine", engine]
+    command = [sys.executable, "-m", "md_bridge", "drift"]
+    command += [str(DATA / "water.pt"), str(DATA / "water-start.xyz"), "--host", engine]
     command += ["--forces", FORCES, "--ps", f"{ps:g}"]
     command += ["--keep-velocities"] if replicas == 1 else ["--replicas", str(replicas)]
     done = subprocess.run([*command, "--out", str(folder)])
@@ -147,7 +149,9 @@ def _read(engine: str, folder: Path) -> Water:
         raise click.UsageError(str(error)) from None
     if not records:
         raise click.UsageError(f"{folder} has no complete runs (series/*.csv)")
-    records.sort(key=lambda record: (_KINDS.index(record.forces), record.multiplicity or 0))
+    records.sort(
+        key=lambda record: (_KINDS.index(record.method.forces), record.method.multiplicity or 0)
+    )
     return Water(engine, settings, analyse(records))
 
 
@@ -289,7 +293,7 @@ def _engine_table(waters: list[Water]) -> str:
 
 
 def _key(record: RunRecord) -> tuple[str, int | None, int | None]:
-    return record.forces, record.multiplicity, record.replica
+    return record.method.forces, record.method.multiplicity, record.replica
 
 
 def _common(

@@ -1,9 +1,12 @@
 """
 The C++ engine of MD Bridge; use it through md_bridge.engine.
+
+Units: eV, Å, eV/Å, atomic numbers. Arrays are copies.
 """
 
 from __future__ import annotations
 import collections.abc
+import md_bridge.errors
 import numpy
 import numpy.typing
 import typing
@@ -36,16 +39,25 @@ __all__: list[str] = [
     "set_threads",
 ]
 
-class EngineError(RuntimeError):
-    pass
+class EngineError(md_bridge.errors.MDBridgeError, RuntimeError):
+    """
+    The engine cannot do what was asked of it; the message says what was found and what to do.
+    """
 
 class ModelError(EngineError):
-    pass
+    """
+    The model file is missing, broken, or cannot do what was asked of it.
+    """
 
 class NonFiniteError(EngineError):
-    pass
+    """
+    The model returned a NaN or an infinity.
+    """
 
 class Structure:
+    """
+    One configuration of atoms. See structure_from_ase for the usual way.
+    """
     def __init__(
         self,
         types: typing.Annotated[numpy.typing.ArrayLike, numpy.int32],
@@ -53,75 +65,208 @@ class Structure:
         cell: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
         periodic: typing.Annotated[collections.abc.Sequence[bool], "FixedSize(3)"],
         owned: typing.SupportsInt | typing.SupportsIndex = -1,
-    ) -> None: ...
-    def __len__(self) -> int: ...
+    ) -> None:
+        """
+        :param types: atomic number of each atom, [atoms]
+        :param positions: [atoms, 3], Å; they need not lie inside the cell
+        :param cell: lattice vectors in rows, [3, 3], Å; zero rows where not periodic
+        :param periodic: which lattice vectors are repeated
+        :param owned: number of leading atoms whose energies and direct forces are wanted, the others being their surroundings; negative: all
+        :raises ValueError: if a shape does not fit
+        :raises EngineError: if a position is not finite, or the cell does not fit ``periodic``
+        """
+    def __len__(self) -> int:
+        """
+        Number of atoms.
+        """
+    def __repr__(self) -> str: ...
     @property
-    def cell(self) -> numpy.typing.NDArray[numpy.float64]: ...
+    def cell(self) -> numpy.typing.NDArray[numpy.float64]:
+        """
+        Lattice vectors in rows, [3, 3], Å; zero rows where not periodic.
+        """
     @property
-    def periodic(self) -> typing.Annotated[list[bool], "FixedSize(3)"]: ...
+    def numbers(self) -> numpy.typing.NDArray[numpy.int32]:
+        """
+        Atomic numbers, [atoms]: what ASE calls them.
+        """
     @property
-    def positions(self) -> numpy.typing.NDArray[numpy.float64]: ...
+    def pbc(self) -> numpy.typing.NDArray[numpy.bool]:
+        """
+        The same as an array [3]: what ASE calls it.
+        """
     @property
-    def types(self) -> numpy.typing.NDArray[numpy.int32]: ...
+    def periodic(self) -> typing.Annotated[list[bool], "FixedSize(3)"]:
+        """
+        Which lattice vectors are repeated.
+        """
     @property
-    def volume(self) -> float: ...
+    def positions(self) -> numpy.typing.NDArray[numpy.float64]:
+        """
+        Cartesian coordinates, [atoms, 3], Å.
+        """
+    @property
+    def types(self) -> numpy.typing.NDArray[numpy.int32]:
+        """
+        Atomic numbers, [atoms].
+        """
+    @property
+    def volume(self) -> float:
+        """
+        Of the cell, Å^3; 0 unless all three directions are periodic.
+        """
 
 class Pairs:
-    def __init__(self, skin: typing.SupportsFloat | typing.SupportsIndex = 1.0) -> None: ...
-    def provide(self, arg0: typing.Annotated[numpy.typing.ArrayLike, numpy.int32]) -> None: ...
+    """
+    Verlet pair list of one moving structure.
+
+    It holds every pair within the cutoff plus the skin and is rebuilt only when a pair that is not in it may have come within the cutoff. Keep one for each structure that is followed.
+    """
+    def __init__(self, skin: typing.SupportsFloat | typing.SupportsIndex = 1.0) -> None:
+        """
+        :param skin: in Å; 0 rebuilds at every step
+        :raises EngineError: if it is negative or not finite
+        """
+    def __repr__(self) -> str: ...
+    def provide(self, labels: typing.Annotated[numpy.typing.ArrayLike, numpy.int32]) -> None:
+        """
+        Take the candidate pairs from the caller, for good: the list is never rebuilt then.
+
+        :param labels: [pairs, 5]: first atom, second atom, cell shift of the second one; both i->j and j->i
+        :raises ValueError: if the shape is another one
+        :raises EngineError: if an atom has a negative number
+        """
     def select(
         self,
         structure: Structure,
         cutoff: typing.SupportsFloat | typing.SupportsIndex,
         full: bool = True,
-    ) -> tuple[numpy.typing.NDArray[numpy.int32], numpy.typing.NDArray[numpy.float64]]: ...
+    ) -> tuple:
+        """
+        The candidates that lie within ``cutoff`` (Å) now, the longest one first.
+
+        :param full: both i->j and j->i, or one of them
+        :returns: labels [pairs, 5], and vectors r_j - r_i + shift @ cell [pairs, 3] in Å
+        :raises EngineError: if a candidate names an atom that the structure does not have
+        """
     def update(
         self, structure: Structure, cutoff: typing.SupportsFloat | typing.SupportsIndex
-    ) -> bool: ...
+    ) -> bool:
+        """
+        Make the list valid for this structure and pairs up to ``cutoff`` (Å).
+
+        :returns: whether it was rebuilt; never, once pairs were provided
+        :raises EngineError: if it cannot be built
+        """
     @property
-    def builds(self) -> int: ...
+    def builds(self) -> int:
+        """
+        How often the list was built.
+        """
     @property
-    def candidates(self) -> int: ...
+    def candidates(self) -> int:
+        """
+        Number of pairs in the list.
+        """
     @property
-    def reuses(self) -> int: ...
+    def reuses(self) -> int:
+        """
+        How often the list was found to be still valid.
+        """
     @property
-    def skin(self) -> float: ...
+    def skin(self) -> float:
+        """
+        Skin, Å.
+        """
 
 class ModelInfo:
+    """
+    What a model file says of itself.
+    """
+    def __repr__(self) -> str: ...
     @property
-    def atomic_types(self) -> list[int]: ...
+    def atomic_types(self) -> list[int]:
+        """
+        Atomic numbers that the model knows, ascending.
+        """
     @property
     def authors(self) -> list[str]: ...
     @property
-    def cutoff(self) -> float: ...
+    def cutoff(self) -> float:
+        """
+        Largest cutoff of its neighbour lists, Å.
+        """
     @property
     def description(self) -> str: ...
     @property
-    def device(self) -> str: ...
+    def device(self) -> str:
+        """
+        Where the model is.
+        """
     @property
-    def dtype(self) -> str: ...
+    def dtype(self) -> str:
+        """
+        "float32" or "float64".
+        """
     @property
-    def interaction_range(self) -> float: ...
+    def interaction_range(self) -> float:
+        """
+        How far an atom can influence another one (cutoff times message-passing layers), Å.
+        """
     @property
     def name(self) -> str: ...
     @property
-    def outputs(self) -> dict[str, str]: ...
+    def outputs(self) -> dict[str, str]:
+        """
+        Name of each output -> its unit.
+        """
     @property
     def path(self) -> str: ...
     @property
-    def references(self) -> dict[str, list[str]]: ...
+    def references(self) -> dict[str, list[str]]:
+        """
+        Section ("model", "architecture", "implementation") -> citations.
+        """
     @property
-    def supported_devices(self) -> list[str]: ...
+    def supported_devices(self) -> list[str]:
+        """
+        Best first.
+        """
 
 class Model:
+    """
+    A loaded model. One copy of a file on a device exists per process, whoever asks for it.
+    """
     @staticmethod
-    def load(path: str, device: str = "auto", extensions: str = "") -> Model: ...
-    def find_output(self, standard_name: str, variant: str = "") -> str: ...
-    def require_output(self, standard_name: str, variant: str = "") -> str: ...
+    def load(path: str, device: str = "auto", extensions: str = "") -> Model:
+        """
+        Load an exported model, or return the copy that this process has already.
+
+        :param device: "auto", "cpu", "cuda" or "cuda:N"
+        :param extensions: folder of compiled TorchScript extensions; empty: none
+        :raises ModelError: if the file is missing or no exported model, or the device is not there
+        """
+    def __repr__(self) -> str: ...
+    def find_output(self, standard_name: str, variant: str = "") -> str:
+        """
+        The model's name for an output with this standard name ("energy", "non_conservative_force", "non_conservative_stress", "energy_uncertainty") and variant; empty if it has none.
+        """
+    def require_output(self, standard_name: str, variant: str = "") -> str:
+        """
+        As find_output.
+
+        :raises ModelError: listing what there is, if it has none
+        """
     @property
-    def info(self) -> ModelInfo: ...
+    def info(self) -> ModelInfo:
+        """
+        What the model says of itself.
+        """
 
 class Wanted:
+    """
+    What an evaluation is to compute: one keyword for each quantity of an Evaluation.
+    """
     def __init__(
         self,
         *,
@@ -133,40 +278,67 @@ class Wanted:
         atomic_energies: bool = False,
         uncertainty: bool = False,
     ) -> None: ...
+    def __repr__(self) -> str: ...
+    @property
+    def atomic_energies(self) -> bool: ...
+    @property
+    def conservative_forces(self) -> bool: ...
+    @property
+    def conservative_virial(self) -> bool: ...
+    @property
+    def direct_forces(self) -> bool: ...
+    @property
+    def direct_virial(self) -> bool: ...
+    @property
+    def energy(self) -> bool: ...
+    @property
+    def uncertainty(self) -> bool: ...
 
 class Evaluation:
+    """
+    Results for one structure; what was not asked for is None.
+    """
+    def __repr__(self) -> str: ...
     @property
-    def atomic_energies(self) -> numpy.typing.NDArray[numpy.float64]: ...
+    def atomic_energies(self) -> numpy.typing.NDArray[numpy.float64] | typing.Any:
+        """
+        Energy of each atom, [atoms], eV.
+        """
     @property
-    def conservative_forces(self) -> numpy.typing.NDArray[numpy.float64]: ...
+    def conservative_forces(self) -> numpy.typing.NDArray[numpy.float64] | typing.Any:
+        """
+        Minus the gradient of the energy with respect to the positions, [atoms, 3], eV/Å.
+        """
     @property
-    def conservative_virial(self) -> numpy.typing.NDArray[numpy.float64]: ...
+    def conservative_virial(self) -> numpy.typing.NDArray[numpy.float64] | typing.Any:
+        """
+        W = -dE/d(strain), symmetric, [3, 3], eV; the stress (positive: tension) is -W / volume.
+        """
     @property
-    def direct_forces(self) -> numpy.typing.NDArray[numpy.float64]: ...
+    def direct_forces(self) -> numpy.typing.NDArray[numpy.float64] | typing.Any:
+        """
+        Forces that the model predicts directly, [atoms, 3], eV/Å, net force removed.
+        """
     @property
-    def direct_virial(self) -> numpy.typing.NDArray[numpy.float64]: ...
+    def direct_virial(self) -> numpy.typing.NDArray[numpy.float64] | typing.Any:
+        """
+        Minus the volume times the directly predicted stress, symmetric, [3, 3], eV.
+        """
     @property
-    def energy(self) -> float: ...
+    def energy(self) -> float | typing.Any:
+        """
+        Potential energy, eV.
+        """
     @property
-    def uncertainty(self) -> numpy.typing.NDArray[numpy.float64]: ...
-
-class Timings:
-    @property
-    def backward(self) -> float: ...
-    @property
-    def evaluations(self) -> int: ...
-    @property
-    def forward(self) -> float: ...
-    @property
-    def packing(self) -> float: ...
-    @property
-    def pairs(self) -> float: ...
-    @property
-    def total(self) -> float: ...
-    @property
-    def unpacking(self) -> float: ...
+    def uncertainty(self) -> numpy.typing.NDArray[numpy.float64] | typing.Any:
+        """
+        Standard deviation of the energy of each atom, as the model gives it, [atoms], eV.
+        """
 
 class EngineOptions:
+    """
+    How the engine treats the model's results: the keywords of md_bridge.engine.Engine.
+    """
     def __init__(
         self,
         *,
@@ -180,29 +352,103 @@ class EngineOptions:
         atoms_per_forward: typing.SupportsInt | typing.SupportsIndex = 0,
     ) -> None: ...
 
+class Timings:
+    """
+    Where the time went, in seconds, since the last reset. On a GPU the work is waited for in ``unpacking``.
+    """
+    def __repr__(self) -> str: ...
+    @property
+    def backward(self) -> float:
+        """
+        Gradients.
+        """
+    @property
+    def evaluations(self) -> int:
+        """
+        How many there were.
+        """
+    @property
+    def forward(self) -> float:
+        """
+        The network.
+        """
+    @property
+    def packing(self) -> float:
+        """
+        Selecting pairs, making tensors, rotating.
+        """
+    @property
+    def pairs(self) -> float:
+        """
+        Building pair lists.
+        """
+    @property
+    def total(self) -> float:
+        """
+        Sum of the times.
+        """
+    @property
+    def unpacking(self) -> float:
+        """
+        Fetching, averaging and checking results.
+        """
+
 class Engine:
-    def __init__(self, model: Model, options: EngineOptions) -> None: ...
+    """
+    Evaluates a model. Not thread-safe; engines may share a model.
+    """
+    def __init__(self, model: Model, options: EngineOptions) -> None:
+        """
+        :raises EngineError: if the options contradict each other
+        """
+    def __repr__(self) -> str: ...
     def evaluate_batch(
         self,
         structures: collections.abc.Sequence[Structure],
         pairs: collections.abc.Sequence[Pairs],
         wanted: Wanted,
-    ) -> list[Evaluation]: ...
-    def require(self, wanted: Wanted) -> None: ...
+    ) -> list[Evaluation]:
+        """
+        Evaluate structures, each with its pair list, in one forward pass.
+
+        :raises ModelError: if the model cannot give what is wanted, or lacks an element
+        :raises NonFiniteError: if a result is NaN or infinite
+        :raises EngineError: for everything else (out of memory)
+        """
+    def require(self, wanted: Wanted) -> None:
+        """
+        :raises ModelError: naming what is missing, if the model cannot give this
+        """
     def require_types(
         self, types: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex]
-    ) -> None: ...
+    ) -> None:
+        """
+        :raises ModelError: naming the element, unless the model knows these atomic numbers
+        """
     def reset_timings(self) -> None: ...
-    def set_draw(self, draw: typing.SupportsInt | typing.SupportsIndex) -> None: ...
+    def set_rotation_counter(self, counter: typing.SupportsInt | typing.SupportsIndex) -> None:
+        """
+        Which random rotation the evaluations from now on use, with ``symmetrize="random"``: the number of the step, say. Without one it follows from the positions.
+        """
     @property
-    def copies(self) -> int: ...
+    def copies(self) -> int:
+        """
+        How many rotated copies an evaluation averages over; 1 without.
+        """
     @property
     def model(self) -> Model: ...
     @property
     def timings(self) -> Timings: ...
 
 class FusedForces:
+    """
+    The forces of a multiple-time-step integrator: direct ones in the inner loop, conservative ones at the outer step, evaluated together where both are needed at the same positions. Follows one structure, or a batch of them that moves together.
+    """
     class Counts:
+        """
+        How many evaluations of each kind were made.
+        """
+        def __repr__(self) -> str: ...
         @property
         def both(self) -> int: ...
         @property
@@ -210,22 +456,43 @@ class FusedForces:
         @property
         def direct_only(self) -> int: ...
         @property
-        def reused(self) -> int: ...
+        def reused(self) -> int:
+            """
+            Conservative requests that found their answer ready.
+            """
 
-    def __init__(
-        self, engine: Engine, skin: typing.SupportsFloat | typing.SupportsIndex
-    ) -> None: ...
-    def conservative(self, structures: collections.abc.Sequence[Structure]) -> list[Evaluation]: ...
+    def __init__(self, engine: Engine, skin: typing.SupportsFloat | typing.SupportsIndex) -> None:
+        """
+        :param skin: of the pair lists, Å
+        """
+    def __repr__(self) -> str: ...
+    def conservative(self, structures: collections.abc.Sequence[Structure]) -> list[Evaluation]:
+        """
+        Energy, conservative forces and virial, and direct forces, at these structures; free if the last evaluation was made for both at exactly these positions.
+
+        :raises EngineError: as Engine.evaluate
+        """
     def direct(
         self, structures: collections.abc.Sequence[Structure], outer_follows: bool = False
-    ) -> list[Evaluation]: ...
-    def restart(self) -> None: ...
+    ) -> list[Evaluation]:
+        """
+        Direct forces at these structures.
+
+        :param outer_follows: a request for the conservative ones at the same positions is certain; otherwise the learned stride decides whether to compute both
+        :raises EngineError: as Engine.evaluate
+        """
     @property
     def counts(self) -> FusedForces.Counts: ...
     @property
-    def stride(self) -> int: ...
+    def stride(self) -> int:
+        """
+        Inner evaluations per outer one, as far as learned; 0 while unknown.
+        """
 
 class IpiSession:
+    """
+    One model that serves all forcefields of an i-PI simulation, in atomic units and i-PI's conventions. Keeps the pair lists of all beads, and evaluates both kinds of forces at once where a multiple-time-step integrator will ask for both.
+    """
     def __init__(
         self,
         engine: Engine,
@@ -236,7 +503,17 @@ class IpiSession:
         zero_direct_virial: bool,
         force_extras: bool,
         uncertainty_extras: bool,
-    ) -> None: ...
+    ) -> None:
+        """
+        :param types: atomic number of each atom, in i-PI's order
+        :param periodic: along which lattice vectors the template is periodic
+        :param skin: of the pair lists, Å
+        :param zero_direct_virial: direct forces come with a virial of zero
+        :param force_extras: hand both kinds of forces to i-PI as extras
+        :param uncertainty_extras: the same for the uncertainty
+        :raises ModelError: if the model lacks an element
+        """
+    def __repr__(self) -> str: ...
     def evaluate(
         self,
         kind: str,
@@ -244,20 +521,52 @@ class IpiSession:
         positions: collections.abc.Sequence[
             typing.Annotated[numpy.typing.ArrayLike, numpy.float64]
         ],
-    ) -> list[tuple]: ...
-    def serve(self, arg0: str) -> None: ...
+    ) -> list[tuple]:
+        """
+        Forces at several structures, in one forward pass.
+
+        :param cells: [3, 3] each, lattice vectors in *columns*, bohr
+        :param positions: [atoms, 3] each, bohr
+        :returns: for each structure the energy (hartree), forces [atoms, 3] (hartree/bohr), virial -dE/d(strain) [3, 3] (hartree, not divided by the volume) and extras (JSON)
+        :raises EngineError: as Engine.evaluate, and if the cell contradicts the template
+        """
+    def serve(self, kind: str) -> None:
+        """
+        Announce a forcefield.
+
+        :param kind: "conservative" or "direct"
+        :raises ModelError: if the model does not have such forces
+        """
     @property
-    def atoms(self) -> int: ...
+    def atoms(self) -> int:
+        """
+        Number of atoms of one structure.
+        """
     @property
-    def counts(self) -> FusedForces.Counts: ...
+    def counts(self) -> FusedForces.Counts:
+        """
+        What was evaluated since all forcefields were announced.
+        """
     @property
-    def learned_stride(self) -> int: ...
+    def learned_stride(self) -> int:
+        """
+        Inner steps per outer step, as far as known; 0 while unknown.
+        """
     @property
-    def pair_list_builds(self) -> int: ...
+    def pair_list_builds(self) -> int:
+        """
+        How often pair lists were built, summed over the beads.
+        """
     @property
-    def replicas(self) -> int: ...
+    def replicas(self) -> int:
+        """
+        How many beads (or batches of beads) were told apart.
+        """
 
 class IpiClient:
+    """
+    Connects to i-PI's sockets and serves them until i-PI says EXIT.
+    """
     def __init__(
         self,
         session: IpiSession,
@@ -267,27 +576,74 @@ class IpiClient:
         stall_timeout: typing.SupportsFloat | typing.SupportsIndex,
         sockets_prefix: str,
         log: collections.abc.Callable[[str], None],
-    ) -> None: ...
-    def run(self) -> None: ...
+    ) -> None:
+        """
+        :param services: "unix:NAME", "shm:NAME" or "HOST:PORT", each with or without "=direct"
+        :param timeout: how long to wait for i-PI to open its sockets, s
+        :param stall_timeout: how long a message may stop half-way, s
+        :param sockets_prefix: what i-PI puts before the name of a unix socket
+        :param log: is given a line now and then
+        :raises EngineError: if an address makes no sense
+        """
+    def run(self) -> None:
+        """
+        Serve until the simulation ends.
 
-def available_cores() -> int: ...
-def choose_threads(
-    requested: typing.SupportsInt | typing.SupportsIndex,
-    ranks_on_node: typing.SupportsInt | typing.SupportsIndex,
-) -> int: ...
-def get_threads() -> int: ...
+        :raises EngineError: if nobody answers, the connection breaks, or an evaluation fails
+        """
+
+def available_cores() -> int:
+    """
+    Number of cores that this process may run on (its affinity mask, not the machine's size).
+    """
+
+def choose_threads(requested: typing.SupportsInt | typing.SupportsIndex) -> int:
+    """
+    Number of threads that this process should use: ``requested`` if positive, else OMP_NUM_THREADS if set, else the cores that this process may run on.
+    """
+
+def get_threads() -> int:
+    """
+    How many threads torch uses now.
+    """
+
 def random_rotation(
-    seed: typing.SupportsInt | typing.SupportsIndex, draw: typing.SupportsInt | typing.SupportsIndex
-) -> numpy.typing.NDArray[numpy.float64]: ...
+    seed: typing.SupportsInt | typing.SupportsIndex,
+    counter: typing.SupportsInt | typing.SupportsIndex,
+) -> numpy.typing.NDArray[numpy.float64]:
+    """
+    The rotation, or rotation times the inversion, that ``symmetrize="random"`` uses for this seed and counter.
+
+    :returns: [3, 3], orthogonal
+    """
+
 def remove_net_force(
     forces: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
-) -> numpy.typing.NDArray[numpy.float64]: ...
+) -> numpy.typing.NDArray[numpy.float64]:
+    """
+    The forces [atoms, 3] minus their mean, so that they sum to zero.
+    """
+
 def remove_net_torque(
     positions: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
     forces: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
-) -> numpy.typing.NDArray[numpy.float64]: ...
-def rotation_group(name: str) -> numpy.typing.NDArray[numpy.float64]: ...
-def set_threads(threads: typing.SupportsInt | typing.SupportsIndex) -> None: ...
+) -> numpy.typing.NDArray[numpy.float64]:
+    """
+    The forces [atoms, 3] with the smallest change that makes their torque about the centroid of the positions [atoms, 3] zero; their sum stays.
+    """
+
+def rotation_group(name: str) -> numpy.typing.NDArray[numpy.float64]:
+    """
+    The matrices R (r -> R r) that a fixed set averages over, the identity first.
+
+    :returns: [rotations, 3, 3]; none for "none" and "random"
+    :raises EngineError: if the name is not one of SYMMETRIZATIONS
+    """
+
+def set_threads(threads: typing.SupportsInt | typing.SupportsIndex) -> None:
+    """
+    Let torch use this many threads in this process.
+    """
 
 IPI_UNITS: dict = {
     "angstrom": 1.8897261,

@@ -3,40 +3,127 @@
 from __future__ import annotations
 
 import os
+from dataclasses import asdict
+from difflib import get_close_matches
 from typing import Any
 
+import numpy as np
 from ase import Atoms
-from ase.calculators.calculator import Calculator, all_changes
+from ase.calculators.calculator import (
+    Calculator,
+    InputError,
+    PropertyNotImplementedError,
+    all_changes,
+    all_properties,
+)
+from ase.outputs import Properties
 from ase.stress import full_3x3_to_voigt_6_stress
 
-from md_bridge.engine import DEFAULT_SKIN, Engine, Pairs, Wanted, structure_from_ase
+from md_bridge.engine import (
+    DEFAULT_SKIN,
+    Engine,
+    ModelError,
+    Pairs,
+    Wanted,
+    set_threads,
+    structure_from_ase,
+)
+from md_bridge.errors import MDBridgeError
+from md_bridge.model_options import ModelOptions
 
-FORCES = ("conservative", "direct")
+__all__ = ["MDBridgeCalculator", "ParameterError"]
+
+_KINDS = ("conservative", "direct")
+
+# what metatomic's calculator calls them
+_OTHER_NAMES = {
+    "extensions_directory": "extensions",
+    "non_conservative": "forces='direct' and stress='direct'",
+    "variants": "variant, direct_variant and uncertainty_variant",
+    "uncertainty_threshold": "the property 'energy_uncertainty'",
+}
+
+
+class ParameterError(MDBridgeError, InputError, ValueError):
+    """A parameter of the calculator is unknown, or has a value that it cannot have."""
 
 
 class MDBridgeCalculator(Calculator):
-    """Energy, forces and stress of a trained model, in ASE's units.
+    """Energy, forces and stress of a trained model, in ASE's units: eV, eV/Å, eV/Å³.
+
+    =====================  ========  ==========================================================
+    property               shape     what it is
+    =====================  ========  ==========================================================
+    ``energy``             scalar    the energy of the model, whichever forces are chosen
+    ``free_energy``        scalar    the same number, which ASE's optimisers ask for
+    ``energies``           [N]       energies of the atoms, which add up to ``energy``
+    ``forces``             [N, 3]    conservative or direct ones
+    ``stress``             [6]       xx, yy, zz, yz, xz, xy; positive under tension
+    ``energy_uncertainty`` [N]       standard deviation of the energy of each atom
+    =====================  ========  ==========================================================
+
+    The conservative stress is dE/d(strain) over the volume of the cell, as everywhere in ASE: also
+    for a slab or a wire, whose volume contains the vacuum, so that only stress × volume has a
+    meaning of its own. Without three cell vectors there is no stress. The direct stress is defined
+    for structures that are periodic in all directions.
+
+    What this calculator, its model or the structure cannot give raises ASE's
+    ``PropertyNotImplementedError``; :attr:`implemented_properties` of an instance lists what its
+    model gives.
+
+    The parameters can be changed by :meth:`set`, and :meth:`todict` gives those that are not the
+    default ones: ASE stores them in databases and trajectories, and
+    ``MDBridgeCalculator(**atoms.calc.parameters)`` makes the calculator again. Copies (by
+    ``copy.deepcopy`` or ``pickle``) load the model by its path; a process holds it once.
 
     :param model: path of an exported model
-    :param forces: "conservative" (the gradient of the energy) or "direct" (predicted by the model:
-        cheaper, but dynamics on them do not conserve energy)
-    :param device: "auto", "cpu", "cuda" or "cuda:N"
+    :param forces: "conservative" (minus the gradient of the energy) or "direct" (predicted by the
+        model: cheaper, but dynamics on them do not conserve energy)
+    :param device: "auto" (CUDA if the machine and the model have it), "cpu", "cuda" or "cuda:N"
     :param skin: skin of the pair list in Å; the list is reused while no atom has moved further than
         half of it
-    :param engine_options: passed to :class:`md_bridge.engine.Engine` (``variant``, ``symmetrize``
-        and so on)
-
-    With ``forces="direct"`` the stress is the one that the model predicts directly. The energy is
-    the model's energy in both cases. Per-atom energies come as the property ``energies``.
+    :param stress: "conservative" or "direct"; None: as ``forces``
+    :param variant: variant of the outputs, for models with several; empty: the default one
+    :param direct_variant: variant of the direct forces and stress, where it is another one; "-":
+        the default one
+    :param uncertainty_variant: the same for the uncertainty
+    :param extensions: folder of compiled TorchScript extensions; empty: none
+    :param symmetrize: average over rotated copies, one of
+        :data:`md_bridge.engine.SYMMETRIZATIONS`
+    :param seed: of ``symmetrize="random"``; None: 0
+    :param threads: threads of torch, for the whole process; 0: as torch is set
+    :param remove_net_force: remove the net force (for molecules also the net torque) from the
+        direct forces
+    :param check_consistency: let metatomic verify each call; slow
+    :param atoms_per_forward: rotated copies go through the model together up to so many atoms; 0:
+        256 on a CPU, 2048 on a GPU
+    :raises ParameterError: a parameter is unknown or has a value that it cannot have
+    :raises md_bridge.engine.ModelError: the model cannot be loaded, or lacks what was chosen
     """
 
+    name = "mdbridge"
     implemented_properties = [  # noqa: RUF012 (as ASE declares it)
         "energy",
         "free_energy",
         "energies",
         "forces",
         "stress",
+        "energy_uncertainty",
     ]
+    default_parameters = {  # noqa: RUF012 (as ASE declares it)
+        "forces": "conservative",
+        "stress": None,
+        "skin": DEFAULT_SKIN,
+        "remove_net_force": True,
+        "check_consistency": False,
+        "atoms_per_forward": 0,
+        **asdict(ModelOptions()),
+    }
+    # what the model does not see leaves its results as they are
+    ignored_changes = {"initial_charges", "initial_magmoms"}  # noqa: RUF012 (as ASE declares it)
+
+    engine: Engine
+    """The engine that evaluates the model; another one after :meth:`set`."""
 
     def __init__(
         self,
@@ -44,15 +131,92 @@ class MDBridgeCalculator(Calculator):
         forces: str = "conservative",
         device: str = "auto",
         skin: float = DEFAULT_SKIN,
-        **engine_options: Any,
+        *,
+        stress: str | None = None,
+        **parameters: Any,
     ) -> None:
-        super().__init__()
-        if forces not in FORCES:
-            raise ValueError(f"forces must be 'conservative' or 'direct', got {forces!r}")
-        self.engine = Engine(model, device, **engine_options)
-        self.forces = forces
-        self._pairs = Pairs(skin)
-        self.engine.require(Wanted(direct_forces=forces == "direct"))
+        super().__init__(
+            model=model, forces=forces, device=device, skin=skin, stress=stress, **parameters
+        )
+
+    def set(self, **parameters: Any) -> dict[str, Any]:
+        """Change parameters; results are forgotten if one is another than before.
+
+        :param parameters: those of the class, by name
+        :returns: those that were changed
+        :raises ParameterError: as the class; then nothing is changed
+        :raises md_bridge.engine.ModelError: as the class; then nothing is changed
+        """
+        if "model" in parameters:
+            parameters["model"] = os.fspath(parameters["model"])
+        for name in parameters:
+            if name != "model" and name not in self.default_parameters:
+                raise ParameterError(_unknown(name, ("model", *self.default_parameters)))
+        wanted = {**self.parameters, **parameters}
+        _check_kind("forces", wanted["forces"], _KINDS)
+        _check_kind("stress", wanted["stress"], (*_KINDS, None))
+        changed = {
+            name: value
+            for name, value in parameters.items()
+            if name not in self.parameters or self.parameters[name] != value
+        }
+        if changed:
+            self._open(wanted)
+            self.parameters.update(changed)
+            self.reset()
+        return changed
+
+    def _open(self, parameters: dict[str, Any]) -> None:
+        """Load the model, and see what it gives."""
+        if parameters["threads"]:
+            set_threads(parameters["threads"])
+        own = ("model", "forces", "stress", "skin", "threads")
+        options = {name: value for name, value in parameters.items() if name not in own}
+        engine = Engine(parameters["model"], **options)
+        direct = parameters["forces"] == "direct"
+        engine.require(Wanted(direct_forces=direct, direct_virial=parameters["stress"] == "direct"))
+        direct_stress = (parameters["stress"] or parameters["forces"]) == "direct"
+        missing = {
+            "stress": _missing(engine, Wanted(direct_virial=direct_stress)),
+            "energy_uncertainty": _missing(engine, Wanted(uncertainty=True)),
+        }
+        if missing["stress"]:
+            missing["stress"] += ". For the derivative of the energy say stress='conservative'"
+        self.engine = engine
+        self._pairs = Pairs(parameters["skin"])
+        self._missing = {name: sentence for name, sentence in missing.items() if sentence}
+        self.implemented_properties = [
+            name for name in type(self).implemented_properties if name not in self._missing
+        ]
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = dict(self.__dict__)
+        for name in ("engine", "_pairs"):
+            del state[name]
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._open(self.parameters)
+
+    def get_property(
+        self, name: str, atoms: Atoms | None = None, allow_calculation: bool = True
+    ) -> Any:
+        """One property, computed if it has to be.
+
+        :param name: one of :attr:`implemented_properties`
+        :param atoms: the structure; None: that of the last calculation
+        :param allow_calculation: False: None where it is not known yet
+        :returns: with the units and shape of the table above
+        :raises PropertyNotImplementedError: the model or the structure does not have it
+        """
+        if name in self._missing:
+            raise PropertyNotImplementedError(self._missing[name])
+        return super().get_property(name, atoms, allow_calculation)
+
+    def export_properties(self) -> Properties:
+        """The results that ASE has a standard name for; see ``Atoms.get_properties``."""
+        return Properties({k: v for k, v in self.results.items() if k in all_properties})
 
     def calculate(
         self,
@@ -60,34 +224,104 @@ class MDBridgeCalculator(Calculator):
         properties: list[str] | None = None,
         system_changes: list[str] = all_changes,
     ) -> None:
-        """Compute what is asked for, in one forward pass."""
+        """Compute what is asked for in one forward pass, and what comes with it for nothing.
+
+        :param atoms: the structure; None: that of the last calculation
+        :param properties: of :attr:`implemented_properties`; None: the energy
+        :param system_changes: what is new since the last calculation; empty: results are added to
+        :raises PropertyNotImplementedError: the model or the structure does not have a property
+        :raises md_bridge.engine.EngineError: the model fails, lacks an element, or a number is not
+            finite
+        """
         super().calculate(atoms, properties, system_changes)
-        properties = properties or ["energy"]
-        structure = structure_from_ase(self.atoms)
-        direct = self.forces == "direct"
-        stress = "stress" in properties
-        if stress and not self.atoms.pbc.all():
-            raise ValueError(
-                "a stress was asked for, but the structure is not periodic in all directions: "
-                f"pbc is {self.atoms.pbc.tolist()}"
-            )
-        # the forces come free with the stress, and ASE may ask for them next
-        result = self.engine.evaluate(
-            structure,
-            self._pairs,
-            direct_forces=direct and "forces" in properties,
-            direct_virial=direct and stress,
-            conservative_forces=not direct and ("forces" in properties or stress),
-            conservative_virial=not direct and stress,
-            atomic_energies="energies" in properties,
+        wanted = set(properties or ["energy"])
+        for name in wanted & set(self._missing):
+            raise PropertyNotImplementedError(self._missing[name])
+        no_stress = self._missing.get("stress") or self._why_no_stress()
+        if "stress" in wanted and no_stress:
+            raise PropertyNotImplementedError(no_stress)
+
+        direct_forces, direct_stress = self._direct
+        # A gradient that is made gives conservative forces and stress, any forward pass the direct
+        # ones; and who asks for one of them often asks for the other next.
+        gradient = ("forces" in wanted and not direct_forces) or (
+            "stress" in wanted and not direct_stress
         )
-        self.results = {"energy": result.energy, "free_energy": result.energy}
-        if "energies" in properties:
+        if wanted & {"forces", "stress"}:
+            if direct_forces or gradient:
+                wanted.add("forces")
+            if not no_stress and (direct_stress or gradient):
+                wanted.add("stress")
+        forces, stress = "forces" in wanted, "stress" in wanted
+        result = self.engine.evaluate(
+            structure_from_ase(self.atoms),
+            self._pairs,
+            conservative_forces=forces and not direct_forces,
+            conservative_virial=stress and not direct_stress,
+            direct_forces=forces and direct_forces,
+            direct_virial=stress and direct_stress,
+            atomic_energies="energies" in wanted,
+            uncertainty="energy_uncertainty" in wanted,
+        )
+        if system_changes:
+            self.results = {}
+        self.results.update(energy=result.energy, free_energy=result.energy)
+        if "energies" in wanted:
             self.results["energies"] = result.atomic_energies
-        if direct and "forces" in properties:
-            self.results["forces"] = result.direct_forces
-        if not direct and ("forces" in properties or stress):
-            self.results["forces"] = result.conservative_forces
+        if "energy_uncertainty" in wanted:
+            self.results["energy_uncertainty"] = result.uncertainty
+        if forces:
+            self.results["forces"] = (
+                result.direct_forces if direct_forces else result.conservative_forces
+            )
         if stress:
-            virial = result.direct_virial if direct else result.conservative_virial
-            self.results["stress"] = full_3x3_to_voigt_6_stress(-virial / structure.volume)
+            virial = result.direct_virial if direct_stress else result.conservative_virial
+            self.results["stress"] = full_3x3_to_voigt_6_stress(
+                -np.asarray(virial) / self.atoms.cell.volume
+            )
+
+    @property
+    def _direct(self) -> tuple[bool, bool]:
+        """Whether forces, and stress, are the direct ones."""
+        forces = self.parameters["forces"]
+        return forces == "direct", (self.parameters["stress"] or forces) == "direct"
+
+    def _why_no_stress(self) -> str:
+        """What the structure lacks for a stress; empty if nothing."""
+        pbc, vectors = self.atoms.pbc, self.atoms.cell.rank
+        if self._direct[1] and not pbc.all():
+            return (
+                "the direct stress is defined for structures that are periodic in all directions, "
+                f"found pbc {pbc.tolist()}. For the derivative of the energy say "
+                "stress='conservative'"
+            )
+        if vectors < 3:
+            return (
+                "a stress needs the volume of the cell, so three cell vectors; found "
+                f"{vectors} (pbc {pbc.tolist()})"
+            )
+        return ""
+
+
+def _missing(engine: Engine, wanted: Wanted) -> str:
+    """Why the model cannot give what is wanted; empty if it can."""
+    try:
+        engine.require(wanted)
+    except ModelError as error:
+        return str(error)
+    return ""
+
+
+def _check_kind(name: str, value: object, kinds: tuple[str | None, ...]) -> None:
+    if value not in kinds:
+        names = " or ".join(repr(kind) for kind in kinds)
+        raise ParameterError(f"{name} must be {names}, found {value!r}")
+
+
+def _unknown(name: str, names: tuple[str, ...]) -> str:
+    """The sentence about a parameter that does not exist."""
+    if name in _OTHER_NAMES:
+        return f"unknown parameter '{name}': MD Bridge calls it {_OTHER_NAMES[name]}"
+    near = get_close_matches(name, names, n=1)
+    hint = f"did you mean '{near[0]}'? " if near else ""
+    return f"unknown parameter '{name}': {hint}There are {', '.join(names)}"

@@ -1,8 +1,8 @@
-"""The main job: one start, one model, conservative, direct and MTS dynamics in both engines."""
+"""The main job: one start, one model, conservative, direct and MTS dynamics in both hosts."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -10,13 +10,20 @@ import ase.io
 from ase import Atoms
 
 from md_bridge._paths import DATA
+from md_bridge.drift.records.method import Method
 from md_bridge.drift.records.run import RunRecord
-from md_bridge.drift.report.environment import describe_model, describe_system, surroundings
-from md_bridge.drift.report.force_difference import force_difference
-from md_bridge.drift.runs.analysis import ForceDifference, RunSettings
-from md_bridge.drift.runs.dynamics import NveRun, RunError
-from md_bridge.drift.runs.ipi import run_ipi_nve
-from md_bridge.drift.runs.lammps import TRAJECTORY, run_lammps_nve
+from md_bridge.drift.report.environment import (
+    RunSettings,
+    describe_model,
+    describe_system,
+    surroundings,
+)
+from md_bridge.drift.runs.dynamics import run_dynamics
+from md_bridge.drift.runs.force_difference import ForceDifference, force_difference
+from md_bridge.drift.runs.lammps import TRAJECTORY
+from md_bridge.drift.runs.plan import Run
+from md_bridge.processes import RunError
+from md_bridge.structures import read_structure
 
 MODEL = DATA / "water.pt"
 START = DATA / "water-start.xyz"
@@ -33,12 +40,12 @@ LONGEST_PS = 1000.0
 
 _FRAMES = 8
 
-StepsDone = Callable[[NveRun, int], None]
+StepsDone = Callable[[Run, int], None]
 """Called with a run and the number of its outer steps that are done."""
 
 
 @dataclass
-class Outcome:
+class DemoOutcome:
     """What a demo has produced so far; complete unless it was stopped or runs failed."""
 
     records: list[RunRecord] = field(default_factory=list)
@@ -47,7 +54,7 @@ class Outcome:
     difference: ForceDifference | None = None
 
 
-def planned_runs(length_ps: float) -> list[NveRun]:
+def planned_runs(length_ps: float) -> list[Run]:
     """The six runs, all of one length.
 
     :param length_ps: rounded to a whole number of the longest outer steps
@@ -60,9 +67,9 @@ def planned_runs(length_ps: float) -> list[NveRun]:
     longest = round(length_ps / _LONGEST_OUTER_STEP_PS)
     inner_steps = longest * max(_MULTIPLICITIES)
 
-    def run(engine: str, forces: str, multiplicity: int | None = None) -> NveRun:
+    def run(host: str, forces: str, multiplicity: int | None = None) -> Run:
         steps = inner_steps // (multiplicity or 1)
-        return NveRun(engine, forces, multiplicity, TIMESTEP_FS, steps)
+        return Run(Method(host, forces, multiplicity, TIMESTEP_FS), steps)
 
     return [
         run("lammps", "conservative"),
@@ -73,32 +80,33 @@ def planned_runs(length_ps: float) -> list[NveRun]:
 
 
 def perform(
-    runs: Sequence[NveRun], folder: Path, threads: int, steps_done: StepsDone, outcome: Outcome
+    runs: Sequence[Run], folder: Path, threads: int, steps_done: StepsDone, outcome: DemoOutcome
 ) -> None:
     """Do the runs one after the other; a run that fails does not stop the next.
 
+    :param runs: see :func:`planned_runs`
     :param folder: each run gets a folder of its own in ``folder/runs``
+    :param threads: of torch
+    :param steps_done: called as the runs advance
     :param outcome: filled as results come, so that nothing is lost on Ctrl-C
     """
     start = read_start()
-    for run, name in zip(runs, _folder_names(runs), strict=True):
+    for run in runs:
         try:
-            record = _perform(run, start, folder / "runs" / name, threads, steps_done)
+            record = _perform(run, start, folder / "runs" / run.name, threads, steps_done)
         except RunError as error:
             outcome.failures[run.label] = str(error)
         else:
             outcome.records.append(record)
         steps_done(run, run.outer_steps)
-        if run.forces == "conservative" and run.label not in outcome.failures:
-            frames = read_frames(folder / "runs" / name / TRAJECTORY, start)
+        if run.method.forces == "conservative" and run.label not in outcome.failures:
+            frames = read_frames(folder / "runs" / run.name / TRAJECTORY, start)
             outcome.difference = force_difference(MODEL, frames, threads)
 
 
 def read_start() -> Atoms:
     """The bundled start: water at 300 K, with velocities."""
-    atoms = ase.io.read(START)
-    assert isinstance(atoms, Atoms)
-    return atoms
+    return read_structure(START)
 
 
 def read_frames(trajectory: Path, start: Atoms) -> list[Atoms]:
@@ -110,7 +118,7 @@ def read_frames(trajectory: Path, start: Atoms) -> list[Atoms]:
     ]
 
 
-def describe_settings(runs: Sequence[NveRun], threads: int) -> RunSettings:
+def describe_settings(runs: Sequence[Run], threads: int) -> RunSettings:
     """What the page says about model, system and machine."""
     start = read_start()
     run = runs[0]
@@ -118,7 +126,7 @@ def describe_settings(runs: Sequence[NveRun], threads: int) -> RunSettings:
         model=describe_model(MODEL),
         system=describe_system(start),
         atom_count=len(start),
-        timestep_fs=run.timestep_fs,
+        timestep_fs=run.method.timestep_fs,
         length_ps=run.outer_steps * run.outer_timestep_fs / 1000,
         threads=threads,
         **surroundings(),
@@ -126,17 +134,10 @@ def describe_settings(runs: Sequence[NveRun], threads: int) -> RunSettings:
 
 
 def _perform(
-    run: NveRun, start: Atoms, folder: Path, threads: int, steps_done: StepsDone
+    run: Run, start: Atoms, folder: Path, threads: int, steps_done: StepsDone
 ) -> RunRecord:
     def progress(steps: int) -> None:
         steps_done(run, min(steps, run.outer_steps))
 
-    if run.engine == "i-pi":
-        return run_ipi_nve(start, MODEL, run, folder, progress, threads)
-    interval = max(1, run.outer_steps // _FRAMES) if run.forces == "conservative" else None
-    return run_lammps_nve(start, MODEL, run, folder, progress, threads, interval)
-
-
-def _folder_names(runs: Sequence[NveRun]) -> Iterator[str]:
-    for run in runs:
-        yield run.label.lower().replace(" ", "-").replace("=", "")
+    interval = max(1, run.outer_steps // _FRAMES) if run.method.forces == "conservative" else None
+    return run_dynamics(start, MODEL, run, folder, progress, threads, frame_interval=interval)

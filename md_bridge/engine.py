@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import warnings
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NoReturn, overload
 
@@ -127,6 +128,13 @@ class Engine(_core.Engine):
     def info(self) -> ModelInfo:
         """What the model says of itself."""
         return self.model.info
+
+    def set_draw(self, draw: int) -> None:
+        """Old name of :meth:`set_rotation_counter`, for one more version."""
+        warnings.warn(
+            "Engine.set_draw is called set_rotation_counter now", FutureWarning, stacklevel=2
+        )
+        self.set_rotation_counter(draw)
 
     @overload
     def evaluate(

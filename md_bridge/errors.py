@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["MDBridgeError"]
+__all__ = ["ArgumentError", "MDBridgeError"]
 
 
 class MDBridgeError(Exception):
@@ -11,3 +11,15 @@ class MDBridgeError(Exception):
     Every error class of this package derives from it, besides a standard class where one fits:
     ``except MDBridgeError`` catches them all.
     """
+
+
+class ArgumentError(MDBridgeError, ValueError):
+    """An argument that cannot be; the message begins with its name.
+
+    :ivar argument: name of the argument, as Python has it; a command line has an option for it
+    """
+
+    def __init__(self, argument: str, problem: str) -> None:
+        super().__init__(f"{argument} {problem}")
+        self.argument = argument
+        self.problem = problem

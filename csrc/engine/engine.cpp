@@ -17,8 +17,9 @@ namespace mdbridge {
 
 namespace {
 
-// How many atoms pay in one forward pass. Two cores of a CPU are busy with 256; more only take them
-// out of the cache. A GPU needs some thousand to be busy at all; many more may not fit its memory.
+// How many atoms of rotated copies go through the model together, unless the user says. A CPU is
+// busy with 256: more only need more memory. A GPU needs some thousand to be busy; the number is a
+// guess that fits the memory of any of them.
 constexpr std::int64_t atoms_that_pay_on_cpu = 256;
 constexpr std::int64_t atoms_that_pay_on_gpu = 2048;
 

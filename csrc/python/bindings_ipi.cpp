@@ -1,6 +1,4 @@
 #include <pybind11/functional.h>
-#include <pybind11/numpy.h>
-#include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
 #include <algorithm>
@@ -10,6 +8,8 @@
 #include <string>
 #include <vector>
 
+#include "arrays.hpp"
+#include "bindings.hpp"
 #include "ipi/client.hpp"
 #include "ipi/session.hpp"
 #include "mdbridge/error.hpp"
@@ -18,11 +18,7 @@ namespace py = pybind11;
 using namespace mdbridge;       // NOLINT: this file is nothing but a list of names
 using namespace mdbridge::ipi;  // NOLINT
 
-void bind_ipi(py::module_& module);
-
 namespace {
-
-using Array = py::array_t<double, py::array::c_style | py::array::forcecast>;
 
 std::vector<Frame> make_frames(const std::vector<Array>& cells, const std::vector<Array>& positions,
                                std::int64_t atoms) {
@@ -45,11 +41,8 @@ std::vector<Frame> make_frames(const std::vector<Array>& cells, const std::vecto
 }
 
 py::tuple to_tuple(const Result& result) {
-  Array forces(std::vector<py::ssize_t>{static_cast<py::ssize_t>(result.forces.size()) / 3, 3});
-  std::copy(result.forces.begin(), result.forces.end(), forces.mutable_data());
-  Array virial(std::vector<py::ssize_t>{3, 3});
-  std::copy(result.virial.begin(), result.virial.end(), virial.mutable_data());
-  return py::make_tuple(result.energy, forces, virial, result.extras);
+  return py::make_tuple(result.energy, vectors_to_array(result.forces),
+                        matrix_to_array(result.virial), result.extras);
 }
 
 std::vector<py::tuple> evaluate(Session& session, const std::string& kind,
@@ -87,7 +80,11 @@ std::unique_ptr<Client> make_client(std::shared_ptr<Session> session,
 }  // namespace
 
 void bind_ipi(py::module_& module) {
-  py::class_<Session, std::shared_ptr<Session>>(module, "IpiSession")
+  py::class_<Session, std::shared_ptr<Session>>(
+      module, "IpiSession",
+      "One model that serves all forcefields of an i-PI simulation, in atomic units and i-PI's "
+      "conventions. Keeps the pair lists of all beads, and evaluates both kinds of forces at once "
+      "where a multiple-time-step integrator will ask for both.")
       .def(py::init([](std::shared_ptr<Engine> engine, const std::vector<std::int32_t>& types,
                        const std::array<bool, 3>& periodic, double skin, bool zero_direct_virial,
                        bool force_extras, bool uncertainty_extras) {
@@ -99,19 +96,55 @@ void bind_ipi(py::module_& module) {
              return std::make_shared<Session>(std::move(engine), types, periodic, options);
            }),
            py::arg("engine"), py::arg("types"), py::arg("periodic"), py::kw_only(), py::arg("skin"),
-           py::arg("zero_direct_virial"), py::arg("force_extras"), py::arg("uncertainty_extras"))
-      .def("serve",
-           [](Session& session, const std::string& kind) { session.serve(parse_force_kind(kind)); })
-      .def("evaluate", &evaluate, py::arg("kind"), py::arg("cells"), py::arg("positions"))
-      .def_property_readonly("atoms", &Session::atoms)
-      .def_property_readonly("counts", &Session::counts)
-      .def_property_readonly("learned_stride", &Session::learned_stride)
-      .def_property_readonly("pair_list_builds", &Session::pair_list_builds)
-      .def_property_readonly("replicas", &Session::replicas);
-  py::class_<Client>(module, "IpiClient")
+           py::arg("zero_direct_virial"), py::arg("force_extras"), py::arg("uncertainty_extras"),
+           ":param types: atomic number of each atom, in i-PI's order\n"
+           ":param periodic: along which lattice vectors the template is periodic\n"
+           ":param skin: of the pair lists, Å\n"
+           ":param zero_direct_virial: direct forces come with a virial of zero\n"
+           ":param force_extras: hand both kinds of forces to i-PI as extras\n"
+           ":param uncertainty_extras: the same for the uncertainty\n"
+           ":raises ModelError: if the model lacks an element")
+      .def(
+          "serve",
+          [](Session& session, const std::string& kind) { session.serve(parse_force_kind(kind)); },
+          py::arg("kind"),
+          "Announce a forcefield.\n\n"
+          ":param kind: \"conservative\" or \"direct\"\n"
+          ":raises ModelError: if the model does not have such forces")
+      .def("evaluate", &evaluate, py::arg("kind"), py::arg("cells"), py::arg("positions"),
+           "Forces at several structures, in one forward pass.\n\n"
+           ":param cells: [3, 3] each, lattice vectors in *columns*, bohr\n"
+           ":param positions: [atoms, 3] each, bohr\n"
+           ":returns: for each structure the energy (hartree), forces [atoms, 3] (hartree/bohr), "
+           "virial -dE/d(strain) [3, 3] (hartree, not divided by the volume) and extras (JSON)\n"
+           ":raises EngineError: as Engine.evaluate, and if the cell contradicts the template")
+      .def_property_readonly("atoms", &Session::atoms, "Number of atoms of one structure.")
+      .def_property_readonly("counts", &Session::counts,
+                             "What was evaluated since all forcefields were announced.")
+      .def_property_readonly("learned_stride", &Session::learned_stride,
+                             "Inner steps per outer step, as far as known; 0 while unknown.")
+      .def_property_readonly("pair_list_builds", &Session::pair_list_builds,
+                             "How often pair lists were built, summed over the beads.")
+      .def_property_readonly("replicas", &Session::replicas,
+                             "How many beads (or batches of beads) were told apart.")
+      .def("__repr__", [](const Session& session) {
+        return "IpiSession(" + std::to_string(session.atoms()) + " atoms, " +
+               std::to_string(session.replicas()) + " replicas)";
+      });
+  py::class_<Client>(module, "IpiClient",
+                     "Connects to i-PI's sockets and serves them until i-PI says EXIT.")
       .def(py::init(&make_client), py::arg("session"), py::arg("services"), py::kw_only(),
-           py::arg("timeout"), py::arg("stall_timeout"), py::arg("sockets_prefix"), py::arg("log"))
-      .def("run", &Client::run, py::call_guard<py::gil_scoped_release>());
+           py::arg("timeout"), py::arg("stall_timeout"), py::arg("sockets_prefix"), py::arg("log"),
+           ":param services: \"unix:NAME\", \"shm:NAME\" or \"HOST:PORT\", each with or without "
+           "\"=direct\"\n"
+           ":param timeout: how long to wait for i-PI to open its sockets, s\n"
+           ":param stall_timeout: how long a message may stop half-way, s\n"
+           ":param sockets_prefix: what i-PI puts before the name of a unix socket\n"
+           ":param log: is given a line now and then\n"
+           ":raises EngineError: if an address makes no sense")
+      .def("run", &Client::run, py::call_guard<py::gil_scoped_release>(),
+           "Serve until the simulation ends.\n\n"
+           ":raises EngineError: if nobody answers, the connection breaks, or an evaluation fails");
   module.attr("IPI_UNITS") =
       py::dict(py::arg("angstrom") = angstrom, py::arg("electronvolt") = electronvolt,
                py::arg("electronvolt_per_angstrom") = electronvolt_per_angstrom);

@@ -10,6 +10,26 @@
 #include "mdbridge/model.hpp"
 
 namespace py = pybind11;
+
+/// A value that is None where it was not asked for. Its type in the stubs is "... | Any", the usual
+/// way to tell type checkers so without making every caller ask.
+struct MaybeNumber : py::object {
+  explicit MaybeNumber(py::object value) : object(std::move(value)) {}
+};
+struct MaybeArray : py::object {
+  explicit MaybeArray(py::object value) : object(std::move(value)) {}
+};
+namespace pybind11::detail {
+template <>
+struct handle_type_name<MaybeNumber> {
+  static constexpr auto name = const_name("float | typing.Any");
+};
+template <>
+struct handle_type_name<MaybeArray> {
+  static constexpr auto name = const_name("numpy.typing.NDArray[numpy.float64] | typing.Any");
+};
+}  // namespace pybind11::detail
+
 using namespace mdbridge;  // NOLINT: this file is nothing but a list of the engine's names
 
 namespace {
@@ -84,21 +104,15 @@ py::object value_of(const Evaluation& evaluation, const Quantity<Value, form>& q
   }
 }
 
-/// Names what numpy or Python type a quantity has, so that the stubs do.
-template <typename Value>
-using PythonType =
-    std::conditional_t<std::is_same_v<Value, double>, std::optional<double>, std::optional<Array>>;
-
 void bind_evaluation(py::module_& module) {
   py::class_<Evaluation> evaluation(module, "Evaluation",
                                     "Results for one structure; what was not asked for is None.");
   for_each_quantity([&](const auto& quantity) {
-    using Value = std::decay_t<decltype(std::declval<Evaluation>().*quantity.value)>;
+    constexpr bool is_number = std::decay_t<decltype(quantity)>::form == Form::scalar;
+    using Maybe = std::conditional_t<is_number, MaybeNumber, MaybeArray>;
     evaluation.def_property_readonly(
         quantity.name,
-        [quantity](const Evaluation& self) {
-          return value_of(self, quantity).template cast<PythonType<Value>>();
-        },
+        [quantity](const Evaluation& self) { return Maybe(value_of(self, quantity)); },
         quantity.description);
   });
   evaluation.def("__repr__", [](const Evaluation& self) {

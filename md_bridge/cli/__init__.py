@@ -1,37 +1,78 @@
-"""The command ``md-bridge``: one file a subcommand, loaded when it is called."""
+"""The command ``md-bridge``: one file a subcommand, loaded when it is called.
+
+``models``, ``lammps``, ``ipi`` and ``energy`` are the groups of the help. What commands share:
+``command`` (the look of a help, defaults from the library), ``options`` (decorators), ``errors``
+(sentences and exit statuses), ``progress``, ``signals``, ``tables``.
+"""
 
 from __future__ import annotations
 
-import difflib
 import importlib
-from typing import Any
+from typing import Any, NamedTuple
 
 import click
 
 from md_bridge import __version__, _versions, extras
+from md_bridge.cli.command import Group
+from md_bridge.cli.old_spellings import modernise
 
-SUBCOMMANDS = {
-    "check": ("md_bridge.cli.check", "check"),
-    "demo": ("md_bridge.cli.demo", "demo"),
-    "drift": ("md_bridge.cli.drift", "drift"),
-    "evaluate": ("md_bridge.cli.evaluate", "evaluate"),
-    "export": ("md_bridge.cli.export", "export"),
-    "info": ("md_bridge.cli.info", "info"),
-    "ipi-client": ("md_bridge.cli.ipi_client", "ipi_client"),
-    "ipi-driver": ("md_bridge.cli.ipi_driver", "ipi_driver"),
-    "ipi-input": ("md_bridge.cli.ipi_input", "ipi_input"),
-    "ipi-run": ("md_bridge.cli.ipi_run", "ipi_run"),
-    "lammps": ("md_bridge.cli.lammps", "lammps"),
-    "tune": ("md_bridge.cli.tune", "tune"),
+__all__ = ["main"]
+
+
+class Subcommand(NamedTuple):
+    """Where a subcommand is, and what it does in a line."""
+
+    module: str
+    attribute: str
+    summary: str
+
+
+SECTIONS = {
+    "Models": {
+        "export": Subcommand(
+            "models.export", "export", "Make a file that all hosts run from a trained model."
+        ),
+        "info": Subcommand("models.info", "info", "Say what a model is: elements, range, outputs."),
+        "check": Subcommand(
+            "models.check", "check", "Check forces, symmetries, range, smoothness."
+        ),
+        "evaluate": Subcommand(
+            "models.evaluate", "evaluate", "Compare a model with labelled structures."
+        ),
+    },
+    "LAMMPS": {
+        "lammps": Subcommand("lammps", "lammps", "Run lmp with MPI and pair_style mdbridge."),
+    },
+    "i-PI": {
+        "ipi-input": Subcommand("ipi.input", "ipi_input", "Write an input that runs as it stands."),
+        "ipi-run": Subcommand("ipi.run", "ipi_run", "Run i-PI together with its clients."),
+        "ipi-client": Subcommand("ipi.client", "ipi_client", "Answer i-PI over its sockets."),
+        "ipi-driver": Subcommand("ipi.driver", "ipi_driver", "Print what <pes_path> wants."),
+    },
+    "Energy": {
+        "demo": Subcommand("energy.demo", "demo", "Run the bundled water model: start here."),
+        "drift": Subcommand("energy.drift", "drift", "Run NVE with a model: is energy conserved?"),
+        "judge": Subcommand("energy.judge", "judge", "Judge runs that you have, from any code."),
+        "protocol": Subcommand(
+            "energy.protocol",
+            "protocol",
+            "Test forces and dynamics in other ways.",
+        ),
+        "tune": Subcommand("energy.tune", "tune", "Find the largest M that conserves energy."),
+    },
 }
+"""Subcommands as the help groups them."""
+
+SUBCOMMANDS = {name: entry for section in SECTIONS.values() for name, entry in section.items()}
 
 
-class LazyGroup(click.Group):
-    """Imports a subcommand only when it is needed: torch takes seconds to load."""
+class LazyGroup(Group):
+    """Imports a subcommand only when it is called: torch takes seconds to load, and where it cannot
+    be loaded the help is wanted most."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """All subcommands, by name."""
-        return sorted(SUBCOMMANDS)
+        """All subcommands, in the order of the help."""
+        return list(SUBCOMMANDS)
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the subcommand.
@@ -45,33 +86,57 @@ class LazyGroup(click.Group):
             raise click.ClickException(str(error)) from None
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import the subcommand."""
+        """Import the subcommand.
+
+        :raises click.ClickException: torch is not the one that this package was compiled against
+        """
         if cmd_name not in SUBCOMMANDS:
             return None
         # said here, where it is a sentence; below it would be a traceback
         mismatch = _versions.mismatch()
         if mismatch is not None:
             raise click.ClickException(mismatch)
-        module, attribute = SUBCOMMANDS[cmd_name]
-        command = getattr(importlib.import_module(module), attribute)
+        entry = SUBCOMMANDS[cmd_name]
+        module = importlib.import_module(f"{__name__}.{entry.module}")
+        command = getattr(module, entry.attribute)
         assert isinstance(command, click.Command)
         return command
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Name the nearest subcommand if there is none of this name."""
+        """Find the subcommand; old spellings are read as what they are now."""
+        args = modernise(args)
         if args[0] in extras.COMMANDS and not set(args) & set(ctx.help_option_names):
             extras.require(*extras.COMMANDS[args[0]], wanted_by=f"md-bridge {args[0]}")
-        try:
-            return super().resolve_command(ctx, args)
-        except click.UsageError as error:
-            near = difflib.get_close_matches(args[0], SUBCOMMANDS, n=1)
-            hint = f" Did you mean '{near[0]}'?" if near else ""
-            raise click.UsageError(error.message.rstrip(".") + "." + hint, ctx) from None
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the groups; nothing is imported."""
+        width = max(map(len, SUBCOMMANDS))
+        for title, entries in SECTIONS.items():
+            with formatter.section(title):
+                formatter.write_dl(
+                    [(name.ljust(width), entry.summary) for name, entry in entries.items()]
+                )
 
 
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+EPILOG = """\b
+Exit status:
+  0    all went well
+  1    an error, with a sentence that says which
+  2    bad options
+  3    a test was not passed
+  130  interrupted (143 terminated, 129 hung up)
+Each command's own --help says what they mean there.
+"""
+
+
+@click.group(
+    cls=LazyGroup,
+    epilog=EPILOG,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
 @click.version_option(__version__, prog_name="md-bridge")
 def main() -> None:
     """Trained machine-learned potentials in LAMMPS and i-PI, with multiple time stepping.

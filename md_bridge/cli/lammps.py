@@ -7,9 +7,19 @@ import sys
 
 import click
 
+from md_bridge.cli.command import Command, epilog
+from md_bridge.cli.options import option
+
 
 @click.command(
-    "lammps",
+    cls=Command,
+    epilog=epilog(
+        """
+        md-bridge lammps -in in.water
+        md-bridge lammps --ranks 4 --threads 2 -in in.water -var T 300
+        """,
+        {0: "that of lmp (or mpiexec), as all others", 1: "LAMMPS is not installed, or it failed"},
+    ),
     # no short options: click would find them inside those of lmp (-in, -echo)
     context_settings={
         "ignore_unknown_options": True,
@@ -17,24 +27,18 @@ import click
         "help_option_names": ["--help"],
     },
 )
-@click.option(
-    "--ranks", default=1, show_default=True, type=click.IntRange(min=1), help="MPI ranks."
-)
-@click.option(
+@option("--ranks", default=1, type=click.IntRange(min=1), help="Number of MPI ranks.")
+@option(
     "--threads",
     type=click.IntRange(min=1),
-    help="Threads per rank; default: OMP_NUM_THREADS, or the cores divided by the ranks.",
+    show_default="OMP_NUM_THREADS, or the cores divided by the ranks",
+    help="Threads per rank.",
 )
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def lammps(ranks: int, threads: int | None, arguments: tuple[str, ...]) -> None:
     """Run lmp, or mpirun lmp, so that it finds MPI and pair_style mdbridge.
 
     ARGUMENTS are those of lmp. A plain `lmp` of the same environment does the same on one rank.
-
-    \b
-    Examples:
-      md-bridge lammps -in in.water
-      md-bridge lammps --ranks 4 --threads 2 -in in.water -var T 300
     """
     from md_bridge.lammps import environment, lmp_command
 

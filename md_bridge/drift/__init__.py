@@ -1,98 +1,54 @@
-"""Energy-conservation tests: runs in LAMMPS and i-PI, their statistics and the report.
+"""Does a model's dynamics conserve energy? Runs in LAMMPS and i-PI, their statistics, a report.
 
-As a library::
+Three plain functions do the main jobs::
 
-    from md_bridge.drift import drift_statistics, read_lammps_log
+    from md_bridge.drift import judge, measure, tune
 
-Everything in ``__all__`` is imported when it is first used: plain statistics need no
-matplotlib and no torch.
+    judge(time_ps, energy_ev, atom_count=81).verdict         # a run that you have, as arrays
+    measure("model.pt", atoms, forces="mts:4").results[0]    # new runs, in LAMMPS or i-PI
+    tune("model.pt", atoms).choice                           # the largest M that conserves
+
+Everything in ``__all__`` is imported when it is first used: plain statistics need no matplotlib and
+no torch.
 """
 
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from md_bridge.drift.judge.statistics import (
-        DriftStatistics,
-        LineFit,
-        Verdict,
-        drift_statistics,
-        fit_line,
-        judge,
-    )
-    from md_bridge.drift.protocols.jacobian import jacobian_asymmetry, probed_asymmetry
-    from md_bridge.drift.protocols.loop import loop_work
-    from md_bridge.drift.protocols.order import order_exponent, order_fit
-    from md_bridge.drift.records.readers import (
-        EnergySeries,
-        ReadError,
-        ReadOptions,
-        read_ase_log,
-        read_ase_trajectory,
-        read_ipi_output,
-        read_lammps_log,
-        read_record,
-        read_series,
-    )
-    from md_bridge.drift.records.run import RunRecord, read_csv, write_csv
-    from md_bridge.drift.runs.analysis import analyse
-
+# Which names come from which module: the one place where they are listed.
 _MODULES = {
-    "runs.analysis": ("analyse",),
-    "protocols.jacobian": ("jacobian_asymmetry", "probed_asymmetry"),
-    "protocols.loop": ("loop_work",),
-    "protocols.order": ("order_exponent", "order_fit"),
-    "records.readers": (
-        "EnergySeries",
-        "ReadError",
-        "ReadOptions",
-        "read_ase_log",
-        "read_ase_trajectory",
-        "read_ipi_output",
-        "read_lammps_log",
-        "read_record",
-        "read_series",
-    ),
-    "records.run": ("RunRecord", "read_csv", "write_csv"),
-    "judge.statistics": (
-        "DriftStatistics",
-        "LineFit",
-        "Verdict",
-        "drift_statistics",
-        "fit_line",
-        "judge",
-    ),
+    "api": "judge measure tune",
+    "judging.ensemble": "EnsembleCheck check_ensemble check_equipartition check_kinetic_energy "
+    "check_molecules check_step_convergence",
+    "judging.equipartition": "element_temperatures",
+    "judging.line": "Estimate LineFit fit_line mean_estimate",
+    "judging.replicas": "combine_estimates combine_statistics",
+    "judging.verdict": "DriftStatistics Verdict drift_statistics verdict_of",
+    "protocols.jacobian": "jacobian_asymmetry probed_asymmetry",
+    "protocols.loop": "loop_work",
+    "protocols.order": "order_exponent order_fit",
+    "records.ase": "read_ase_log read_ase_trajectory",
+    "records.csv": "read_csv write_csv",
+    "records.errors": "ReadError",
+    "records.ipi": "read_ipi_output",
+    "records.lammps_log": "read_lammps_log",
+    "records.method": "Method",
+    "records.reader_tools": "ReadOptions",
+    "records.readers": "read_run",
+    "records.run": "RunRecord",
+    "report.environment": "RunSettings",
+    "runs.analysis": "Analysis analyse",
+    "runs.campaign": "Campaign CampaignOutcome",
+    "runs.dynamics": "run_dynamics",
+    "runs.plan": "CampaignPlan Run",
+    "runs.starts": "thermalise",
+    "tuning.search": "TuneRequest Tuning",
 }
-_HOMES = {name: module for module, names in _MODULES.items() for name in names}
+_HOMES = {name: module for module, names in _MODULES.items() for name in names.split()}
 
-__all__ = [
-    "DriftStatistics",
-    "EnergySeries",
-    "LineFit",
-    "ReadError",
-    "ReadOptions",
-    "RunRecord",
-    "Verdict",
-    "analyse",
-    "drift_statistics",
-    "fit_line",
-    "jacobian_asymmetry",
-    "judge",
-    "loop_work",
-    "order_exponent",
-    "order_fit",
-    "probed_asymmetry",
-    "read_ase_log",
-    "read_ase_trajectory",
-    "read_csv",
-    "read_ipi_output",
-    "read_lammps_log",
-    "read_record",
-    "read_series",
-    "write_csv",
-]
+__all__ = sorted(_HOMES)
 
 
 def __getattr__(name: str) -> Any:

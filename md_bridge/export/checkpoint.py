@@ -19,6 +19,8 @@ from md_bridge.export.model_file import Kind, identify, load_exported
 from md_bridge.export.options import DTYPES, FileOptions
 from md_bridge.export.outputs import keep_outputs
 
+__all__ = ["build_file_model", "export_file", "load_checkpoint"]
+
 
 def export_file(
     source: str | os.PathLike[str],
@@ -48,17 +50,18 @@ def export_file(
     :raises ExportError: with what was expected and what was found
     """
     path = check_destination(path)
-    options = FileOptions(dtype, outputs, devices, interaction_range, layers, trust)
-    return save_atomically(build_file_model(source, options, metadata), path)
+    options = FileOptions(dtype, outputs, devices, interaction_range, layers, metadata, trust)
+    return save_atomically(build_file_model(source, options), path)
 
 
-def build_file_model(
-    source: str | os.PathLike[str],
-    options: FileOptions,
-    metadata: Mapping[str, Any] | ModelMetadata | None = None,
-) -> AtomisticModel:
-    """The model that :func:`export_file` saves; still in Python if it comes from a checkpoint."""
-    added = parse_metadata(metadata)
+def build_file_model(source: str | os.PathLike[str], options: FileOptions) -> AtomisticModel:
+    """The model that :func:`export_file` saves; still in Python if it comes from a checkpoint.
+
+    :param source: a metatrain checkpoint or an exported model
+    :param options: what to change of it
+    :raises ExportError: as :func:`export_file`
+    """
+    added = parse_metadata(options.metadata)
     if identify(source) is Kind.EXPORTED:
         model = load_exported(source)
         found = model.capabilities().dtype
@@ -107,7 +110,9 @@ def load_checkpoint(path: str | os.PathLike[str], *, trust: bool = False) -> dic
     A checkpoint is a pickle, which can run anything when it is loaded; torch's weights-only loading
     refuses all but tensors, numbers and text, and the classes that metatrain itself stores.
 
+    :param path: of the checkpoint
     :param trust: if that is not enough, load everything
+    :returns: what metatrain stored, by name
     :raises ExportError: truncated, not a metatrain checkpoint, or it needs ``trust``
     """
     allowed = _metatrain_classes()
@@ -124,7 +129,7 @@ def load_checkpoint(path: str | os.PathLike[str], *, trust: bool = False) -> dic
             checkpoint = torch.load(path, map_location="cpu", weights_only=False)
     except (RuntimeError, EOFError, pickle.UnpicklingError) as error:
         raise ExportError(
-            f"the checkpoint '{path}' can not be read: {_first_line(error)}. Is it complete?"
+            f"the checkpoint '{path}' cannot be read: {_first_line(error)}. Is it complete?"
         ) from error
     except (ImportError, AttributeError) as error:
         raise ExportError(
@@ -165,7 +170,7 @@ def _export_checkpoint(
             f"the architecture '{name}' of '{source}' needs packages that are missing: {error}"
         ) from error
     except (RuntimeError, ValueError, KeyError) as error:
-        raise ExportError(f"metatrain can not build the model of '{source}': {error}") from error
+        raise ExportError(f"metatrain cannot build the model of '{source}': {error}") from error
 
 
 def _with_true_range(module: torch.nn.Module, model: AtomisticModel) -> AtomisticModel:

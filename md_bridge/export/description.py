@@ -13,17 +13,22 @@ from ase.data import chemical_symbols
 
 from md_bridge.export.model_file import load_exported
 
+__all__ = ["USED_OUTPUTS", "describe"]
+
 USED_OUTPUTS = (
     "energy",
     "energy_uncertainty",
     "non_conservative_force",
     "non_conservative_stress",
 )
+"""Outputs of a model that MD Bridge makes use of, without their variants."""
 
 
 def describe(path: str | os.PathLike[str]) -> dict[str, Any]:
     """Name, elements, cutoffs and range (Å), outputs, precision, size, origin, references.
 
+    :param path: of the exported model
+    :returns: plain data, ready for JSON; an infinite range is None
     :raises ExportError: not an exported model
     """
     model = load_exported(path)
@@ -66,18 +71,19 @@ def _symbol(number: int) -> str:
 
 
 def _extra_files(path: str | os.PathLike[str]) -> dict[str, str]:
+    """When and by which versions the file was made; other extra files may hold anything."""
     with zipfile.ZipFile(path) as archive:
-        texts = {
-            name.rpartition("/extra/")[2]: archive.read(name).decode()
-            for name in archive.namelist()
-            if "/extra/" in name
+        files = {name.rpartition("/extra/")[2]: name for name in archive.namelist()}
+
+        def read(name: str, missing: str) -> str:
+            return archive.read(files[name]).decode(errors="replace") if name in files else missing
+
+        try:
+            date = str(json.loads(read("export-metadata", "{}")).get("date", ""))
+        except ValueError:
+            date = ""
+        return {
+            "exported": date.partition("T")[0],
+            "torch": read("torch-version", "unknown"),
+            "metatomic": read("metatomic-version", "unknown"),
         }
-    try:
-        date = str(json.loads(texts.get("export-metadata", "{}")).get("date", ""))
-    except ValueError:
-        date = ""
-    return {
-        "exported": date.partition("T")[0],
-        "torch": texts.get("torch-version", "unknown"),
-        "metatomic": texts.get("metatomic-version", "unknown"),
-    }

@@ -5,12 +5,20 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+from md_bridge.errors import MDBridgeError
 
-class ExportError(Exception):
-    """A model can not be exported, read or checked; the message says why and what to do."""
+__all__ = ["ExportError", "nearest"]
+
+
+class ExportError(MDBridgeError):
+    """A model cannot be exported, read or checked; the message says why and what to do."""
 
 
 def nearest(word: str, valid: Iterable[str]) -> str:
-    """``" Did you mean 'x'?"`` for the valid word closest to ``word``, or an empty string."""
+    """``" Did you mean 'x'?"`` for the valid word closest to ``word``, or an empty string.
+
+    :param word: what was written
+    :param valid: what might have been meant
+    """
     matches = difflib.get_close_matches(word, list(valid), n=1, cutoff=0.5)
     return f" Did you mean '{matches[0]}'?" if matches else ""

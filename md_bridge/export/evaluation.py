@@ -10,9 +10,18 @@ import ase
 import numpy as np
 from ase.data import chemical_symbols
 
-from md_bridge.engine import Engine, NonFiniteError, structure_from_ase
+from md_bridge.engine import Engine, ModelError, NonFiniteError, Wanted, structure_from_ase
 from md_bridge.export.errors import ExportError
 from md_bridge.export.structures import require_elements
+
+__all__ = [
+    "QUANTITIES",
+    "Labels",
+    "Sample",
+    "error_table",
+    "evaluate_structures",
+    "read_labels",
+]
 
 QUANTITIES = {
     "energy": "meV/atom",
@@ -21,11 +30,17 @@ QUANTITIES = {
     "conservative stress": "meV/Å³",
     "direct stress": "meV/Å³",
 }
+"""What is compared, with its unit."""
 
 
 @dataclass
 class Labels:
-    """Reference values of one structure, in eV and Å; None where the file has none."""
+    """Reference values of one structure; None where the file has none.
+
+    :param energy: of the whole structure, eV
+    :param forces: ``[N, 3]``, eV/Å
+    :param stress: ``[3, 3]``, eV/Å³, positive under tension
+    """
 
     energy: float | None
     forces: np.ndarray | None
@@ -36,6 +51,10 @@ class Labels:
 class Sample:
     """Reference and predicted values of one quantity in one structure, in meV and Å, flat.
 
+    :param quantity: of :data:`QUANTITIES`
+    :param group: of the structure; empty for none
+    :param reference: the labels, in meV per atom, meV/Å or meV/Å³
+    :param predicted: what the model says, in the same unit
     :param element: of each value; empty for quantities of the whole structure
     """
 
@@ -55,6 +74,10 @@ def read_labels(
 ) -> Labels:
     """The labels of a structure that ASE read, wherever ASE put them.
 
+    :param atoms: the structure
+    :param energy_key: name of the energy (eV) among its results or in ``atoms.info``
+    :param force_key: of the forces (eV/Å), ``[N, 3]``, among its results or in ``atoms.arrays``
+    :param stress_key: of the stress (eV/Å³), six numbers in ASE's order or nine
     :param where: which structure it is, for the messages
     :raises ExportError: no atoms; a label has the wrong shape, is not a number or not finite
     """
@@ -109,22 +132,23 @@ def evaluate_structures(
     structures: Sequence[ase.Atoms],
     labels: Sequence[Labels],
     *,
-    variant: str = "",
     batch_size: int = 8,
     group_key: str = "config_type",
     source: str = "the file",
 ) -> Iterator[list[Sample]]:
     """Predictions next to labels; one list of samples for each structure, as they are done.
 
-    :param variant: of the outputs, as the engine was told
+    :param engine: the model
+    :param structures: what to evaluate
+    :param labels: those of each structure
     :param batch_size: structures in one forward pass
     :param group_key: of ``atoms.info``; errors are told apart by its value
     :param source: where the structures are from, for the messages
     :raises ExportError: an element that the model does not know, a prediction that is not finite
     """
     require_elements(structures, engine.info.atomic_types, source)
-    has_direct_force = bool(engine.model.find_output("non_conservative_force", variant))
-    has_direct_stress = bool(engine.model.find_output("non_conservative_stress", variant))
+    has_direct_force = _can_give(engine, Wanted(direct_forces=True))
+    has_direct_stress = _can_give(engine, Wanted(direct_virial=True))
     for start, stop in _batches(structures, batch_size):
         batch = structures[start:stop]
         periodic = bool(batch[0].pbc.all())
@@ -144,6 +168,14 @@ def evaluate_structures(
             atoms = structures[index]
             group = str(atoms.info.get(group_key, ""))
             yield list(_samples(atoms, labels[index], result, group, periodic))
+
+
+def _can_give(engine: Engine, wanted: Wanted) -> bool:
+    try:
+        engine.require(wanted)
+    except ModelError:
+        return False
+    return True
 
 
 def _which_is_not_finite(
@@ -205,6 +237,8 @@ def error_table(samples: Sequence[Sample]) -> list[dict[str, Any]]:
     Each row has ``quantity``, ``by`` (``"all"``, ``"element"`` or ``"group"``), ``of`` (which
     element or group), ``unit``, ``mae``, ``rmse``, ``label_spread`` (standard deviation of the
     labels, for the scale) and ``count``.
+
+    :param samples: of all structures
     """
     rows = []
     for quantity in QUANTITIES:

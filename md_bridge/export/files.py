@@ -14,10 +14,13 @@ from metatomic.torch import AtomisticModel
 
 from md_bridge.export.errors import ExportError
 
+__all__ = ["check_destination", "drop_source_paths", "errors_of_writing", "save_atomically"]
+
 
 def check_destination(path: str | os.PathLike[str]) -> Path:
     """``path`` as a Path, if a model can be written there: asked before the long work, not after.
 
+    :param path: of the file to write
     :raises ExportError: the folder is missing or read-only, or ``path`` is a folder
     """
     path = Path(path)
@@ -34,7 +37,11 @@ def check_destination(path: str | os.PathLike[str]) -> Path:
 
 @contextmanager
 def errors_of_writing(path: str | os.PathLike[str]) -> Iterator[None]:
-    """What the system says against writing ``path`` (disk full, quota, ...) as an ExportError."""
+    """What the system says against writing ``path`` (disk full, quota, ...) as an ExportError.
+
+    :param path: of the file to write, for the message
+    :raises ExportError: in place of an OSError
+    """
     try:
         yield
     except OSError as error:
@@ -46,7 +53,10 @@ def save_atomically(model: AtomisticModel, path: str | os.PathLike[str]) -> Path
 
     An older file at ``path`` stays as it was if anything fails.
 
-    :raises ExportError: TorchScript can not compile the model, or the disk is full
+    :param model: in Python or compiled
+    :param path: of the file to write, ``something.pt``
+    :returns: the path written
+    :raises ExportError: TorchScript cannot compile the model, or the disk is full
     """
     path = check_destination(path)
     with errors_of_writing(path):
@@ -75,6 +85,8 @@ def drop_source_paths(path: str | os.PathLike[str]) -> None:
 
     They hold the path of every source file the model was compiled from, on the machine of whoever
     exported it. Messages of the model itself are in its code, and stay.
+
+    :param path: of the file, which is written again in place
     """
     reader = torch._C.PyTorchFileReader(str(path))
     kept = {

@@ -9,7 +9,10 @@ from metatomic.torch import ModelMetadata
 
 from md_bridge.export.errors import ExportError, nearest
 
+__all__ = ["KEYS", "merge_metadata", "parse_metadata"]
+
 KEYS = ("name", "description", "authors", "references", "extra")
+"""What metadata may say of a model."""
 
 
 def parse_metadata(
@@ -17,6 +20,8 @@ def parse_metadata(
 ) -> ModelMetadata:
     """``metadata`` as metatomic stores it.
 
+    :param metadata: by :data:`KEYS`, or as metatomic stores it; None: nothing but the name
+    :param default_name: of the model, where ``metadata`` has none
     :raises ExportError: an unknown key, or a value of the wrong type
     """
     if metadata is None:
@@ -31,11 +36,15 @@ def parse_metadata(
     try:
         return ModelMetadata(**{"name": default_name, **metadata})
     except (RuntimeError, TypeError, ValueError) as error:
-        raise ExportError(f"the metadata can not be stored: {error}") from error
+        raise ExportError(f"the metadata cannot be stored: {error}") from error
 
 
 def merge_metadata(old: ModelMetadata, new: ModelMetadata) -> ModelMetadata:
-    """``old`` with what ``new`` says: its texts replace, its authors, references and extras add."""
+    """``old`` with what ``new`` says: its texts replace, its authors, references and extras add.
+
+    :param old: what the model said so far
+    :param new: what is to be said
+    """
     references = {
         kind: _union(old.references.get(kind, []), new.references.get(kind, []))
         for kind in {*old.references, *new.references}

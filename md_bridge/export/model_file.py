@@ -11,6 +11,8 @@ from metatomic.torch import AtomisticModel, load_atomistic_model
 
 from md_bridge.export.errors import ExportError
 
+__all__ = ["Kind", "identify", "load_exported", "require_exported"]
+
 
 class Kind(Enum):
     """The kinds of file that this package reads."""
@@ -22,6 +24,7 @@ class Kind(Enum):
 def identify(path: str | os.PathLike[str]) -> Kind:
     """Exported model or checkpoint?
 
+    :param path: of the file, whatever its name ends in
     :raises ExportError: neither: missing, truncated, or another kind of file, said in words
     """
     path = Path(path)
@@ -67,6 +70,7 @@ def _not_an_archive(path: Path) -> str:
 def require_exported(path: str | os.PathLike[str]) -> None:
     """Refuse what is not an exported model.
 
+    :param path: of the file
     :raises ExportError: saying what it is instead
     """
     if identify(path) is not Kind.EXPORTED:
@@ -75,13 +79,15 @@ def require_exported(path: str | os.PathLike[str]) -> None:
         )
 
 
-def load_exported(path: str | os.PathLike[str]) -> AtomisticModel:
-    """Load an exported model.
+def load_exported(path: str | os.PathLike[str], extensions: str = "") -> AtomisticModel:
+    """Load an exported model, onto the CPU.
 
-    :raises ExportError: it is not one, or can not be read
+    :param path: of the exported model
+    :param extensions: folder of compiled TorchScript extensions; empty: none
+    :raises ExportError: it is not one, or cannot be read
     """
     require_exported(path)
     try:
-        return load_atomistic_model(path)
+        return load_atomistic_model(path, extensions_directory=extensions or None)
     except (RuntimeError, ValueError) as error:
-        raise ExportError(f"the exported model '{path}' can not be loaded: {error}") from error
+        raise ExportError(f"the exported model '{path}' cannot be loaded: {error}") from error

@@ -3,14 +3,27 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from ase.data import atomic_numbers, chemical_symbols
-from metatomic.torch import unit_conversion_factor
+from metatomic.torch import ModelMetadata, unit_conversion_factor
 
 from md_bridge.export.errors import ExportError, nearest
+
+__all__ = [
+    "DEVICES",
+    "DTYPES",
+    "FileOptions",
+    "ModuleOptions",
+    "check_devices",
+    "check_dtype",
+    "check_layers",
+    "check_unit",
+    "parse_elements",
+]
 
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
 DEVICES = ("cpu", "cuda", "mps")  # the device types of metatomic
@@ -20,7 +33,7 @@ DEVICES = ("cpu", "cuda", "mps")  # the device types of metatomic
 class ModuleOptions:
     """What a plain torch module does not say of itself.
 
-    The fields are the arguments of :func:`md_bridge.export.export_module`.
+    The fields are the arguments of :func:`md_bridge.export.export_module`, and documented there.
 
     :raises ExportError: with what was expected and what was found
     """
@@ -32,6 +45,7 @@ class ModuleOptions:
     energy_unit: str = "eV"
     dtype: str = "float32"
     devices: Sequence[str] = ("cuda", "cpu")
+    metadata: Mapping[str, Any] | ModelMetadata | None = None
 
     def __post_init__(self) -> None:
         parse_elements(self.elements)
@@ -53,7 +67,7 @@ class ModuleOptions:
 class FileOptions:
     """What to change of a model that comes from a file.
 
-    The fields are the arguments of :func:`md_bridge.export.export_file`.
+    The fields are the arguments of :func:`md_bridge.export.export_file`, and documented there.
 
     :raises ExportError: with what was expected and what was found
     """
@@ -63,6 +77,7 @@ class FileOptions:
     devices: Sequence[str] | None = None
     interaction_range: float | None = None
     layers: int | None = None
+    metadata: Mapping[str, Any] | ModelMetadata | None = None
     trust: bool = False
 
     def __post_init__(self) -> None:
@@ -81,8 +96,10 @@ class FileOptions:
 
 
 def parse_elements(elements: Sequence[str | int]) -> list[int]:
-    """Atomic numbers of ``elements`` (symbols or atomic numbers), in the order given.
+    """Atomic numbers of ``elements``, in the order given.
 
+    :param elements: symbols or atomic numbers
+    :returns: atomic numbers
     :raises ExportError: no element, an unknown one, or one given twice
     """
     if isinstance(elements, str):
@@ -110,19 +127,33 @@ def parse_elements(elements: Sequence[str | int]) -> list[int]:
 
 
 def check_layers(layers: int) -> None:
-    """Refuse what is not a number of message-passing layers."""
+    """Refuse what is not a number of message-passing layers.
+
+    :param layers: how many times information travels a cutoff
+    :raises ExportError: it is not a whole number, 1 or more
+    """
     if isinstance(layers, bool) or int(layers) != layers or layers < 1:
         raise ExportError(f"layers should be a whole number, 1 or more, found {layers}")
 
 
 def check_dtype(dtype: str) -> None:
-    """Refuse what is not a floating-point type of a model."""
+    """Refuse what is not a floating-point type of a model.
+
+    :param dtype: "float32" or "float64"
+    :raises ExportError: it is something else
+    """
     if dtype not in DTYPES:
         raise ExportError(f"unknown dtype '{dtype}'; expected 'float32' or 'float64'")
 
 
 def check_unit(what: str, unit: str, like: str) -> None:
-    """Refuse what can not be converted to the unit ``like``."""
+    """Refuse what cannot be converted to the unit ``like``.
+
+    :param what: name of the argument, for the message
+    :param unit: as metatomic spells it
+    :param like: a unit of the same dimension
+    :raises ExportError: there is no such unit, or it has another dimension
+    """
     try:
         if not unit:
             raise ValueError("it is empty")
@@ -133,7 +164,11 @@ def check_unit(what: str, unit: str, like: str) -> None:
 
 
 def check_devices(devices: Sequence[str]) -> None:
-    """Refuse what is not a list of device types."""
+    """Refuse what is not a list of device types.
+
+    :param devices: of :data:`DEVICES`, the best first
+    :raises ExportError: it is empty, or one of them is unknown
+    """
     if isinstance(devices, str) or not devices:
         raise ExportError(f"devices should be a list such as ['cuda', 'cpu'], found {devices!r}")
     for device in devices:

@@ -21,11 +21,15 @@ from metatomic.torch import (
 
 from md_bridge.export.errors import ExportError, nearest
 
+__all__ = ["SameModel", "keep_outputs"]
+
 
 class SameModel(torch.nn.Module):
     """The inside of an exported model, ready to be exported again.
 
     A compiled model no longer tells which pair lists and inputs its parts asked for: kept here.
+
+    :param model: the exported model
     """
 
     _pair_lists: List[NeighborListOptions]
@@ -65,8 +69,10 @@ def keep_outputs(
 ) -> AtomisticModel:
     """``model`` with only some of its outputs and devices, and with ``metadata``.
 
+    :param model: the model, which is not changed
     :param outputs: names to keep, with their variants; None: all
     :param devices: device types, the best first; None: all
+    :param metadata: what the model is to say of itself
     :param interaction_range: in Å; None: as declared. Never shortened
     :raises ExportError: an output or device that the model does not have; no energy left
     """

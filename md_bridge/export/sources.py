@@ -20,8 +20,10 @@ from md_bridge.export.options import FileOptions, ModuleOptions
 from md_bridge.export.outputs import keep_outputs
 from md_bridge.export.torch_module.module import build_module_model
 
-UPET_REPOSITORY = "lab-cosmo/upet"
-UPET_REFERENCES = (
+__all__ = ["build_model", "call_factory", "download_upet"]
+
+_UPET_REPOSITORY = "lab-cosmo/upet"
+_UPET_REFERENCES = (
     "https://doi.org/10.1038/s41467-025-65662-7",
     "https://arxiv.org/abs/2601.16195",
 )
@@ -37,12 +39,13 @@ def build_model(
         ``python:package.module:factory``, a function without arguments that returns a torch module
     :param given: the options given, by name: fields of :class:`ModuleOptions` for Python code, of
         :class:`FileOptions` for all else
+    :param metadata: what to say of the model, as in :func:`md_bridge.export.export_module`
     :raises ExportError: with what was expected and what was found
     """
     kind, colon, rest = source.partition(":")
     if colon and kind == "python":
-        options = _module_options(given)
-        return build_module_model(call_factory(rest), options, metadata)
+        options = _module_options({**given, "metadata": metadata})
+        return build_module_model(call_factory(rest), options)
     is_file = not colon or Path(source).exists() or not re.fullmatch(r"[a-z]{3,}", kind)
     if not is_file and kind != "upet":
         raise ExportError(
@@ -54,11 +57,11 @@ def build_model(
             raise ExportError(
                 f"{_flag(name)} is for python: sources only: '{source}' says what it has by itself"
             )
-    options_of_file = FileOptions(**given)
+    options_of_file = FileOptions(**given, metadata=metadata)
     if is_file:
-        return build_file_model(source, options_of_file, metadata)
+        return build_file_model(source, options_of_file)
     path = download_upet(rest)
-    return _published(build_file_model(path, options_of_file, metadata), path)
+    return _published(build_file_model(path, options_of_file), path)
 
 
 def _module_options(given: Mapping[str, Any]) -> ModuleOptions:
@@ -88,6 +91,7 @@ def _flag(name: str) -> str:
 def call_factory(target: str) -> torch.nn.Module:
     """The torch module that ``package.module:factory`` makes; the current folder is searched too.
 
+    :param target: name of a Python module and of a function in it that needs no arguments
     :raises ExportError: no such module or function, it fails, or it returns something else
     """
     module_name, colon, factory_name = target.partition(":")
@@ -97,7 +101,7 @@ def call_factory(target: str) -> torch.nn.Module:
     try:
         module = importlib.import_module(module_name)
     except ImportError as error:
-        raise ExportError(f"Python can not import '{module_name}': {error}") from error
+        raise ExportError(f"Python cannot import '{module_name}': {error}") from error
     except SyntaxError as error:
         raise ExportError(
             f"importing '{module_name}' failed: {type(error).__name__}: {error.msg} in "
@@ -131,6 +135,7 @@ def download_upet(name: str) -> Path:
 
     :param name: ``pet-mad-s`` for the newest version (without a network: the newest in the cache),
         ``pet-mad-s@1.0.2`` for this one
+    :returns: path in the cache
     :raises ExportError: no such model; or no network, and then what to download by hand
     """
     model, _, version = name.partition("@")
@@ -145,8 +150,8 @@ def download_upet(name: str) -> Path:
         ) from error
     try:
         if not version:
-            version = _newest(HfApi().list_repo_files(UPET_REPOSITORY), model)
-        return Path(hf_hub_download(UPET_REPOSITORY, f"models/{model}-v{version}.ckpt"))
+            version = _newest(HfApi().list_repo_files(_UPET_REPOSITORY), model)
+        return Path(hf_hub_download(_UPET_REPOSITORY, f"models/{model}-v{version}.ckpt"))
     except ExportError:
         raise
     except Exception as error:  # the hub's client lets errors of several network libraries through
@@ -158,10 +163,10 @@ def download_upet(name: str) -> Path:
             return cached[f"models/{model}-v{_newest(list(cached), model)}.ckpt"]
         file = f"models/{model}-v{version or 'X.Y.Z'}.ckpt"
         raise ExportError(
-            f"'{name}' can not be fetched from huggingface.co ({type(error).__name__}). On a "
+            f"'{name}' cannot be fetched from huggingface.co ({type(error).__name__}). On a "
             "machine with a network, download "
-            f"https://huggingface.co/{UPET_REPOSITORY}/resolve/main/{file} (versions: "
-            f"https://huggingface.co/{UPET_REPOSITORY}/tree/main/models), then run md-bridge "
+            f"https://huggingface.co/{_UPET_REPOSITORY}/resolve/main/{file} (versions: "
+            f"https://huggingface.co/{_UPET_REPOSITORY}/tree/main/models), then run md-bridge "
             "export on that file"
         ) from error
 
@@ -170,7 +175,7 @@ def _cached_files() -> dict[str, Path]:
     """Checkpoints that were fetched before, by their name on the hub."""
     from huggingface_hub import constants
 
-    folder = Path(constants.HF_HUB_CACHE) / f"models--{UPET_REPOSITORY.replace('/', '--')}"
+    folder = Path(constants.HF_HUB_CACHE) / f"models--{_UPET_REPOSITORY.replace('/', '--')}"
     found = {f"models/{path.name}": path for path in folder.glob("snapshots/*/models/*.ckpt")}
     return {name: path for name, path in found.items() if _UPET_FILE.fullmatch(name)}
 
@@ -183,7 +188,7 @@ def _published(model: AtomisticModel, path: Path) -> AtomisticModel:
     metadata = ModelMetadata(
         name=f"{name.upper()} v{version}",
         description="A universal interatomic potential of the UPET collection",
-        references={"model": list(UPET_REFERENCES)},
+        references={"model": list(_UPET_REFERENCES)},
     )
     merged = merge_metadata(metadata, model.metadata())
     return keep_outputs(model, outputs=None, devices=None, metadata=merged)

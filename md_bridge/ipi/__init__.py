@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+__all__ = ["driver_path"]
+
 
 def driver_path() -> Path:
     """Path of the file to name as ``<pes_path>`` where ``<pes>`` is ``custom``."""

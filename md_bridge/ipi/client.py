@@ -1,4 +1,4 @@
-"""A client of i-PI's sockets: the Python face of ``csrc/ipi_client``."""
+"""A client of i-PI's sockets: the Python face of ``csrc/ipi/client.hpp``."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ from md_bridge.ipi.session import Session
 
 from md_bridge import _core  # isort: skip (md_bridge.ipi.session loads the libraries that it needs)
 
+__all__ = ["SOCKETS_PREFIX", "Client"]
+
 SOCKETS_PREFIX = "/tmp/ipi_"
+"""What i-PI puts before the name of a unix socket, unless it is told otherwise."""
 
 
 class Client:

@@ -31,52 +31,59 @@ from ipi.utils.softexit import softexit
 
 from md_bridge.engine import EngineError
 from md_bridge.ipi.session import FORCES, STRESS, SessionOptions, shared_session, summary_line
+from md_bridge.model_options import ModelOptions
 
 __DRIVER_NAME__ = "mdbridge"
 __DRIVER_CLASS__ = "MDBridgeDriver"
 
-OPTIONS = {field.name: field for field in fields(SessionOptions)}
-PARAMETERS = (*OPTIONS, "forces", "threads")
+__all__ = ["PARAMETERS", "MDBridgeDriver"]
+
+_SESSION_OPTIONS = {f.name: f for f in fields(SessionOptions) if f.name != "model_options"}
+_MODEL_OPTIONS = {f.name: f for f in fields(ModelOptions)}
+
+PARAMETERS = (*_SESSION_OPTIONS, *_MODEL_OPTIONS, "forces")
+"""Names of what i-PI's ``<parameters>`` may hold."""
 
 # i-PI takes its steps in several threads by turns, and each that calls OpenMP gets a team of its
 # own, whose waiting members take the cores from the others: all evaluations come from one thread
 _EVALUATOR = ThreadPoolExecutor(max_workers=1, thread_name_prefix="md-bridge")
 # what i-PI's own metatomic driver calls them
-OTHER_NAMES = {
+_OTHER_NAMES = {
     "non_conservative": "forces: direct",
     "energy_variant": "variant",
     "non_conservative_variant": "direct_variant",
     "uncertainty_threshold": "uncertainty: True",
 }
 
-Result = tuple[float, np.ndarray, np.ndarray, str]
+# energy (hartree), forces (hartree/bohr), virial (hartree), extras (JSON)
+_Result = tuple[float, np.ndarray, np.ndarray, str]
 
 
 class MDBridgeDriver(Dummy_driver):
     """Energy, forces and virial of a trained model.
 
-    Parameters are those of :class:`md_bridge.ipi.session.SessionOptions`, and
+    Parameters are the fields of :class:`md_bridge.ipi.session.SessionOptions` and of
+    :class:`md_bridge.model_options.ModelOptions`, and
 
     :param forces: "conservative" (minus the gradient of the energy) or "direct" (predicted)
-    :param threads: threads of torch; 0: OMP_NUM_THREADS, or all cores that this process may use
+    :param verbose: i-PI's own switch
     :raises EngineError: if a parameter is wrong or the model cannot do what it is asked for
     """
 
     def __init__(self, *args: Any, verbose: bool = False, **parameters: Any):
         parameters.pop("verbosity", None)  # i-PI adds it
         if args:
-            raise EngineError(f"expected parameters of the form name: value, got {args[0]!r}")
+            raise EngineError(f"expected parameters of the form name: value, found {args[0]!r}")
         for name in parameters:
             if name not in PARAMETERS:
-                raise EngineError(unknown_parameter(name))
-        self.forces = choice("forces", parameters.pop("forces", FORCES[0]), FORCES)
-        self.threads = thread_count(parameters.pop("threads", 0))
-        self.options = make_options(parameters)
+                raise EngineError(_unknown_parameter(name))
+        self.forces = _choice("forces", parameters.pop("forces", FORCES[0]), FORCES)
+        self.options = _session_options(parameters)
         super().__init__(verbose)
 
     def check_parameters(self) -> None:
         """Load the model, or find it loaded by another forcefield of this simulation."""
-        self.session = shared_session(self.options, self.threads)
+        self.session = shared_session(self.options)
         self.session.serve(self.forces)
         softexit.register_function(self.report)
 
@@ -86,7 +93,7 @@ class MDBridgeDriver(Dummy_driver):
 
     def compute(
         self, cell: np.ndarray | list[np.ndarray], pos: np.ndarray | list[np.ndarray]
-    ) -> Result | list[Result]:
+    ) -> _Result | list[_Result]:
         """Evaluate one structure, or a list of them (beads) in one forward pass.
 
         :param cell: [3, 3], lattice vectors in columns, bohr; or a list
@@ -100,66 +107,76 @@ class MDBridgeDriver(Dummy_driver):
         assert isinstance(pos, np.ndarray)
         return self.evaluate([cell], [pos])[0]
 
-    def evaluate(self, cells: list[np.ndarray], positions: list[np.ndarray]) -> list[Result]:
-        """One result for each structure; an error ends i-PI."""
+    def evaluate(self, cells: list[np.ndarray], positions: list[np.ndarray]) -> list[_Result]:
+        """One result for each structure, from one forward pass; an error ends i-PI.
+
+        :param cells: [3, 3] each, lattice vectors in columns, bohr
+        :param positions: [N, 3] each, bohr
+        :returns: what :meth:`compute` returns, for each structure
+        :raises EngineError: if the model fails, after i-PI was told to stop
+        """
         try:
             task = _EVALUATOR.submit(self.session.evaluate, self.forces, cells, positions)
             return task.result()
         except EngineError as error:
-            stop_simulation(str(error))
+            _stop_simulation(str(error))
             raise
 
 
-def make_options(parameters: dict[str, Any]) -> SessionOptions:
-    """Check the values of i-PI's ``<parameters>``.
+def _session_options(parameters: dict[str, Any]) -> SessionOptions:
+    """The values of i-PI's ``<parameters>``, checked.
 
     :raises EngineError: if one is missing or of another type than expected
     """
     for name in ("model", "template"):
         if name not in parameters:
             raise EngineError(f"the parameter {name} is missing: <parameters> needs {name}: FILE")
-    values: dict[str, Any] = {}
-    for name, value in parameters.items():
-        default = OPTIONS[name].default
-        if name in ("model", "template"):
-            values[name] = Path(str(value))
-        elif name == "seed":
-            values[name] = seed_of_random(value)
-        elif isinstance(default, bool):
-            values[name] = boolean(name, value)
-        elif isinstance(default, float):
-            values[name] = number(name, value)
-        else:
-            values[name] = str(value)
-    choice("stress", values.get("stress", "auto"), STRESS)
-    return SessionOptions(**values)
+    values = {name: _parse(name, value) for name, value in parameters.items()}
+    _choice("stress", values.get("stress", "auto"), STRESS)
+    of_model = {name: values.pop(name) for name in _MODEL_OPTIONS if name in values}
+    return SessionOptions(**values, model_options=ModelOptions(**of_model))
 
 
-def unknown_parameter(name: str) -> str:
+def _parse(name: str, value: Any) -> Any:
+    default = {**_SESSION_OPTIONS, **_MODEL_OPTIONS}[name].default
+    if name in ("model", "template"):
+        return Path(str(value))
+    if name == "seed":
+        return _seed(value)
+    if isinstance(default, bool):
+        return _boolean(name, value)
+    if isinstance(default, int):
+        return _thread_count(value)
+    if isinstance(default, float):
+        return _number(name, value)
+    return str(value)
+
+
+def _unknown_parameter(name: str) -> str:
     """The sentence about a parameter that does not exist."""
-    if name in OTHER_NAMES:
-        return f"unknown parameter {name}: MD Bridge calls it {OTHER_NAMES[name]}"
+    if name in _OTHER_NAMES:
+        return f"unknown parameter {name}: MD Bridge calls it {_OTHER_NAMES[name]}"
     near = difflib.get_close_matches(name, PARAMETERS, n=1)
     hint = f"did you mean {near[0]}? " if near else ""
     return f"unknown parameter {name}: {hint}There are {', '.join(PARAMETERS)}"
 
 
-def choice(name: str, value: Any, choices: tuple[str, ...]) -> str:
+def _choice(name: str, value: Any, choices: tuple[str, ...]) -> str:
     """The value, if it is one of the choices."""
     if str(value) not in choices:
-        raise EngineError(f"{name} must be {' or '.join(choices)}, got {value}")
+        raise EngineError(f"{name} must be {' or '.join(choices)}, found {value}")
     return str(value)
 
 
-def boolean(name: str, value: Any) -> bool:
+def _boolean(name: str, value: Any) -> bool:
     """The value of a switch, as Python or XML write it."""
     known = {"true": True, "false": False, "1": True, "0": False}
     if str(value).lower() not in known:
-        raise EngineError(f"{name} must be True or False, got {value}")
+        raise EngineError(f"{name} must be True or False, found {value}")
     return known[str(value).lower()]
 
 
-def thread_count(value: Any) -> int:
+def _thread_count(value: Any) -> int:
     """A whole number, 0 or larger."""
     try:
         threads = int(str(value))
@@ -167,30 +184,30 @@ def thread_count(value: Any) -> int:
         threads = -1
     if threads < 0:
         raise EngineError(
-            f"threads must be a whole number, 0 (as OMP_NUM_THREADS says) or larger, got {value}"
+            f"threads must be a whole number, 0 (as OMP_NUM_THREADS says) or larger, found {value}"
         )
     return threads
 
 
-def seed_of_random(value: Any) -> int:
+def _seed(value: Any) -> int:
     """A whole number, 0 or larger."""
     if not str(value).isdecimal():
-        raise EngineError(f"seed must be a whole number, 0 or larger, got {value}")
+        raise EngineError(f"seed must be a whole number, 0 or larger, found {value}")
     return int(str(value))
 
 
-def number(name: str, value: Any) -> float:
+def _number(name: str, value: Any) -> float:
     """A number that is finite."""
     try:
         result = float(value)
     except (TypeError, ValueError):
-        raise EngineError(f"{name} must be a number, got {value}") from None
+        raise EngineError(f"{name} must be a number, found {value}") from None
     if not np.isfinite(result):
-        raise EngineError(f"{name} must be finite, got {value}")
+        raise EngineError(f"{name} must be finite, found {value}")
     return result
 
 
-def stop_simulation(message: str) -> None:
+def _stop_simulation(message: str) -> None:
     """Let i-PI write its restart file and end with an exit status other than 0.
 
     Without this, an error in a forcefield with a thread of its own would end only that thread, and

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import ase.io
@@ -11,10 +11,22 @@ import ase.io
 from md_bridge._templates import templates
 from md_bridge.engine import Engine, EngineError
 from md_bridge.ipi import driver_path
+from md_bridge.ipi.parameters import changed_options
 from md_bridge.ipi.plan import Plan
 from md_bridge.ipi.start import Start, read_start
 
 from md_bridge import _core  # isort: skip (md_bridge.engine loads the libraries that it needs)
+
+__all__ = [
+    "Written",
+    "address",
+    "check_model",
+    "properties",
+    "relative",
+    "render",
+    "service",
+    "write_input",
+]
 
 _THERMOSTAT_NOTES = {
     "svr": "global: hardly disturbs the dynamics",
@@ -57,6 +69,12 @@ def write_input(
     """Write an input file, after a look at the model and the start; and a copy of the start if i-PI
     could not read it as it is.
 
+    :param path: of the input file
+    :param start_path: the structure to start from, any file that ASE reads
+    :param model: path of an exported model
+    :param plan: what to simulate, from :func:`md_bridge.ipi.plan.make_plan`
+    :param overwrite: files that are there already
+    :returns: what was written
     :raises EngineError: if the model lacks an element or the forces, the start has no cell for a
         constant pressure, or a file cannot be written
     """
@@ -87,17 +105,25 @@ def render(
     """The text of an input file.
 
     :param path: where it will be, which decides what relative paths in it look like
+    :param start: the structure to start from
     :param template: the file with the start that i-PI reads
+    :param model: path of an exported model
+    :param plan: what to simulate
     :param driver: what to write for <pes_path>; None: that of this installation
     :raises EngineError: as :func:`write_input`
     """
     stress_none, reach = check_model(model, start, plan)
     names = {"model": relative(model, path), "template": relative(template, path)}
+    options = plan.model_options
+    if options.extensions:
+        names["extensions"] = relative(Path(options.extensions), path)
+        options = replace(options, extensions=names["extensions"])
     _check_names({**names, "input": path.name}, plan)
     environment = templates("md_bridge.ipi", keep_trailing_newline=True)
     environment.filters["number"] = lambda value: f"{value:.10g}"
     return environment.get_template("simulation.xml.j2").render(
         plan=plan,
+        model_options=changed_options(options),
         name=path.name,
         prefix=path.stem,
         title=_title(start, plan),
@@ -124,6 +150,9 @@ def render(
 def check_model(model: Path, start: Start, plan: Plan) -> tuple[bool, float]:
     """Whether direct forces need ``stress: none``, and the interaction range (Å).
 
+    :param model: path of an exported model
+    :param start: the structure to start from
+    :param plan: what to simulate
     :raises EngineError: if the model cannot do what the plan asks for
     """
     if plan.ensemble == "npt" and not start.periodic:
@@ -131,7 +160,8 @@ def check_model(model: Path, start: Start, plan: Plan) -> tuple[bool, float]:
             f"{start.path} is not periodic and has no pressure: use the ensemble nvt, or write the "
             'cell and pbc="T T T" into the file'
         )
-    engine = Engine(model, "cpu", variant=plan.variant)
+    # only a look: on a machine that need not be the one of the simulation
+    engine = Engine(model, **{**plan.model_options.engine_keywords(), "device": "cpu"})
     engine.require_types(start.atoms.numbers.tolist())
     engine.require(
         _core.Wanted(
@@ -158,7 +188,11 @@ def _has_direct_stress(engine: Engine) -> bool:
 
 
 def address(plan: Plan, kind: str) -> tuple[str, int]:
-    """<address> and <port> (0 without one) of the forcefield for this kind of forces."""
+    """<address> and <port> (0 without one) of a forcefield.
+
+    :param plan: what to simulate, over sockets
+    :param kind: of its forces, "conservative" or "direct"
+    """
     if plan.transport != "inet":
         return f"{plan.address}-{kind}", 0
     host, _, port = plan.address.rpartition(":")
@@ -166,14 +200,22 @@ def address(plan: Plan, kind: str) -> tuple[str, int]:
 
 
 def service(plan: Plan, kind: str) -> str:
-    """What the client's --serve wants for this forcefield."""
+    """What the client's --serve wants for a forcefield.
+
+    :param plan: what to simulate, over sockets
+    :param kind: of its forces, "conservative" or "direct"
+    """
     name, port = address(plan, kind)
     where = f"{name}:{port}" if port else f"{plan.transport}:{name}"
     return where if kind == "conservative" else f"{where}={kind}"
 
 
 def properties(plan: Plan) -> list[str]:
-    """What to print at each step, with units."""
+    """What i-PI is to print, with units.
+
+    :param plan: what to simulate
+    :returns: as i-PI's <properties> wants it
+    """
     columns = [
         "step",
         "time{picosecond}",
@@ -194,19 +236,23 @@ def _check_names(files: dict[str, str], plan: Plan) -> None:
         for sign in (",", "{", "}", "--"):
             if sign in name:
                 raise EngineError(
-                    f'the path of the {what}, {name}, has a "{sign}", which i-PI cannot read: '
+                    f"the path of the {what}, {name}, has a '{sign}', which i-PI cannot read: "
                     "rename it"
                 )
     for kind in plan.kinds if plan.address else ():
         if "--" in service(plan, kind):
             raise EngineError(
-                f'the address {service(plan, kind)} has a "--", which XML does not allow in a '
+                f"the address {service(plan, kind)} has a '--', which XML does not allow in a "
                 "comment: give another one"
             )
 
 
 def relative(file: Path, input_file: Path) -> str:
-    """As the user wrote it if absolute, else from the folder of the input."""
+    """As the user wrote it if absolute, else from the folder of the input.
+
+    :param file: from the current folder
+    :param input_file: the input that names it
+    """
     return str(file) if file.is_absolute() else os.path.relpath(file, input_file.parent)
 
 

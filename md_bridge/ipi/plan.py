@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import difflib
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from md_bridge.engine import EngineError
+from md_bridge.errors import ArgumentError
+from md_bridge.forces import FORCES, parse_kind
+from md_bridge.model_options import ModelOptions
 
 ENSEMBLES = ("nve", "nvt", "npt")
-FORCES = ("conservative", "direct", "mts:M")
 TRANSPORTS = ("ffdirect", "unix", "shm", "inet")
 THERMOSTATS = ("auto", "svr", "langevin", "pile_g", "pile_l")
 BAROSTATS = ("isotropic", "flexible", "anisotropic")
@@ -17,26 +17,6 @@ BAROSTATS = ("isotropic", "flexible", "anisotropic")
 # trajectories and checkpoints are larger than lines of properties
 _TRAJECTORY_FACTOR = 10
 _CHECKPOINT_FACTOR = 100
-
-
-def parse_forces(text: str) -> tuple[tuple[str, ...], int]:
-    """The kinds of forces that "conservative", "direct" or "mts:8" means, and M (0: no multiple
-    time stepping).
-
-    :raises EngineError: naming the nearest valid one
-    """
-    name, colon, number = text.partition(":")
-    if name in ("conservative", "direct") and not colon:
-        return (name,), 0
-    if name == "mts":
-        if number.isascii() and number.isdigit() and int(number) >= 1:
-            return ("conservative", "direct"), int(number)
-        raise EngineError(
-            f'forces "{text}": expected mts:M with M inner steps per outer step, for example mts:4'
-        )
-    near = difflib.get_close_matches(name, ("conservative", "direct", "mts"), n=1)
-    hint = f"did you mean {near[0].replace('mts', 'mts:4')}? " if near else ""
-    raise EngineError(f'forces "{text}": {hint}There are {", ".join(FORCES)}')
 
 
 @dataclass(frozen=True)
@@ -73,8 +53,7 @@ class Plan:
     stride: int
     """Steps between two lines of properties."""
     seed: int
-    variant: str = ""
-    """Of the model's outputs."""
+    model_options: ModelOptions = field(default_factory=ModelOptions)
 
     @property
     def outer_timestep(self) -> float:
@@ -115,40 +94,58 @@ def make_plan(
     clients: int = 1,
     stride: int = 10,
     seed: int = 1,
-    variant: str = "",
+    model_options: ModelOptions | None = None,
 ) -> Plan:
     """Choose what was left open and refuse what does not go together.
 
     :param forces: "conservative", "direct" or "mts:M"
+    :param ensemble: one of :data:`ENSEMBLES`
+    :param steps: of i-PI; outer steps with mts
+    :param timestep: inner step, fs
+    :param temperature: K
     :param pressure: bar; None is 0 with npt
+    :param beads: of the ring polymers; 1: classical
     :param thermostat: "auto": see :func:`_choose_thermostat`
+    :param thermostat_tau: fs
     :param barostat: None: isotropic with npt
+    :param barostat_tau: fs
+    :param transport: one of :data:`TRANSPORTS`
     :param address: empty: "mdbridge", or localhost:31415 with inet
-    :raises EngineError: saying which two settings contradict each other
+    :param clients: processes that evaluate the model; more than one needs sockets
+    :param stride: steps between two lines of properties
+    :param seed: of all random numbers
+    :param model_options: how the model is loaded and evaluated
+    :raises ArgumentError: a value out of its range, or two settings that contradict each other
     """
-    kinds, inner_steps = parse_forces(forces)
-    numbers = {"timestep": timestep, "temperature": temperature, "thermostat-tau": thermostat_tau}
-    for name, value in {**numbers, "barostat-tau": barostat_tau}.items():
+    kind, multiplicity = parse_kind(forces, least=1)
+    kinds = FORCES if kind == "mts" else (kind,)
+    for name, value in (
+        ("timestep", timestep),
+        ("temperature", temperature),
+        ("thermostat_tau", thermostat_tau),
+        ("barostat_tau", barostat_tau),
+    ):
         if not (math.isfinite(value) and value > 0):
-            raise EngineError(f"{name} must be positive, got {value:g}")
-    for name, count in {"steps": steps, "beads": beads, "stride": stride}.items():
+            raise ArgumentError(name, f"must be positive, found {value:g}")
+    for name, count in (("steps", steps), ("beads", beads), ("stride", stride)):
         if count < 1:
-            raise EngineError(f"{name} must be at least 1, got {count}")
+            raise ArgumentError(name, f"must be at least 1, found {count}")
     if pressure is not None and not math.isfinite(pressure):
-        raise EngineError(f"pressure must be finite (bar), got {pressure:g}")
-    for given, name in ((pressure, "pressure"), (barostat, "barostat")):
+        raise ArgumentError("pressure", f"must be finite (bar), found {pressure:g}")
+    for name, given in (("pressure", pressure), ("barostat", barostat)):
         if ensemble != "npt" and given is not None:
-            raise EngineError(f"a {name} needs the ensemble npt, got {ensemble}")
+            raise ArgumentError(name, f"needs the ensemble npt, found {ensemble}")
     if ensemble == "nve" and thermostat != "auto":
-        raise EngineError(f"the thermostat {thermostat} needs the ensemble nvt or npt, got nve")
+        raise ArgumentError("thermostat", f"{thermostat} needs the ensemble nvt or npt, found nve")
     if transport == "ffdirect" and (address or clients > 1):
-        raise EngineError(
-            "an address or several clients need sockets (the transport unix, shm or inet), got "
-            "the transport ffdirect, with the model in i-PI's own process"
+        raise ArgumentError(
+            "transport",
+            "must be unix, shm or inet for an address or several clients, found ffdirect, with "
+            "the model in i-PI's own process",
         )
     return Plan(
         kinds=kinds,
-        inner_steps=inner_steps,
+        inner_steps=multiplicity or 0,
         ensemble=ensemble,
         steps=steps,
         timestep=timestep,
@@ -164,7 +161,7 @@ def make_plan(
         clients=clients,
         stride=stride,
         seed=seed,
-        variant=variant,
+        model_options=model_options or ModelOptions(),
     )
 
 
@@ -182,12 +179,13 @@ def _choose_thermostat(thermostat: str, ensemble: str, beads: int, kinds: tuple[
             return "pile_l" if local else "pile_g"
         return "langevin" if local else "svr"
     if thermostat == "svr" and beads > 1:
-        raise EngineError(
-            "the thermostat svr does not thermalise the internal modes of a ring polymer: use "
-            "pile_g or pile_l with several beads"
+        raise ArgumentError(
+            "thermostat",
+            "svr does not thermalise the internal modes of a ring polymer: use pile_g or pile_l "
+            "with several beads",
         )
     if thermostat.startswith("pile") and beads == 1:
-        raise EngineError(f"the thermostat {thermostat} is one for several beads: use svr")
+        raise ArgumentError("thermostat", f"{thermostat} is one for several beads: use svr")
     return thermostat
 
 
@@ -196,13 +194,15 @@ def _choose_address(transport: str, address: str) -> str:
         return ""
     if transport != "inet":
         if "/" in address:
-            raise EngineError(
-                f'the address "{address}" is the name of a socket, which has no slash'
+            raise ArgumentError(
+                "address", f'"{address}" is the name of a socket, which has no slash'
             )
         return address or "mdbridge"
     address = address or "localhost:31415"
     host, _, port = address.rpartition(":")
     # the next port is for the next forcefield
     if not host or not (port.isascii() and port.isdigit() and 1 <= int(port) < 65535):
-        raise EngineError(f'the address "{address}" should be HOST:PORT, such as localhost:31415')
+        raise ArgumentError(
+            "address", f'must be HOST:PORT, such as localhost:31415, found "{address}"'
+        )
     return address

@@ -12,11 +12,19 @@ import ase.io
 import numpy as np
 
 from md_bridge.engine import EngineError
+from md_bridge.ipi.client import SOCKETS_PREFIX
+from md_bridge.ipi.session import FORCES
 
 from md_bridge import _core  # isort: skip (md_bridge.engine loads the libraries that it needs)
 
-_SOCKETS_PREFIX = "/tmp/ipi_"
-_KINDS = ("conservative", "direct")
+__all__ = [
+    "SimulationFile",
+    "SocketForcefield",
+    "is_simulation",
+    "read_simulation",
+    "services",
+    "template_atoms",
+]
 
 
 @dataclass(frozen=True)
@@ -55,6 +63,7 @@ class SimulationFile:
 def is_simulation(path: Path) -> bool:
     """Whether a file is an input of i-PI, rather than a structure.
 
+    :param path: of the file
     :raises EngineError: if it looks like one but is not XML
     """
     try:
@@ -69,6 +78,7 @@ def is_simulation(path: Path) -> bool:
 def read_simulation(path: Path) -> SimulationFile:
     """Read an input file, or the RESTART that i-PI leaves.
 
+    :param path: of the file
     :raises EngineError: if it is not XML, or a number in it is none
     """
     root = _root(path)
@@ -77,7 +87,7 @@ def read_simulation(path: Path) -> SimulationFile:
     return SimulationFile(
         path=path,
         sockets=tuple(_socket(path, node) for node in root.iter("ffsocket")),
-        sockets_prefix=root.get("sockets_prefix", _SOCKETS_PREFIX),
+        sockets_prefix=root.get("sockets_prefix", SOCKETS_PREFIX),
         first_step=_number(path, root, "step", 0),
         total_steps=_number(path, root, "total_steps", 1000),
         prefix=prefix,
@@ -89,28 +99,30 @@ def read_simulation(path: Path) -> SimulationFile:
 def services(simulation: SimulationFile, asked: Mapping[str, str]) -> list[str]:
     """What one client must serve, from the names of the forcefields.
 
+    :param simulation: what the input file says
     :param asked: the kind of forces by name of forcefield, where the names do not say it
+    :returns: one ADDRESS=FORCES for each forcefield
     :raises EngineError: if a name is unknown, or nothing says which forces a forcefield wants
     """
     names = [forcefield.name for forcefield in simulation.sockets]
     for name, kind in asked.items():
         if name not in names:
             raise EngineError(
-                f'{simulation.path} has no <ffsocket> named "{name}"; '
+                f"{simulation.path} has no <ffsocket> named '{name}'; "
                 f"it has {', '.join(names) or 'none'}"
             )
-        if kind not in _KINDS:
+        if kind not in FORCES:
             raise EngineError(f"{name}={kind}: there are conservative and direct forces")
     result = []
     for forcefield in simulation.sockets:
         wanted = asked.get(forcefield.name)
-        if wanted is None and forcefield.name in _KINDS:
+        if wanted is None and forcefield.name in FORCES:
             wanted = forcefield.name
         if wanted is None and len(names) == 1:
             wanted = "conservative"
         if wanted is None:
             raise EngineError(
-                f'which forces does the forcefield "{forcefield.name}" of {simulation.path} want? '
+                f"which forces does the forcefield '{forcefield.name}' of {simulation.path} want? "
                 f"Say --serve {forcefield.name}=conservative or --serve {forcefield.name}=direct, "
                 "or name it so"
             )
@@ -121,6 +133,8 @@ def services(simulation: SimulationFile, asked: Mapping[str, str]) -> list[str]:
 def template_atoms(simulation: SimulationFile) -> ase.Atoms | Path:
     """The file that the simulation starts from, or the atoms that a RESTART holds.
 
+    :param simulation: what the input file says
+    :returns: a path, from i-PI's folder; or atoms, in Å
     :raises EngineError: if there is neither
     """
     file = simulation.root.find(".//initialize/file")

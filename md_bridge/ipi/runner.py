@@ -3,34 +3,27 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import shutil
 import signal
 import socket
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from md_bridge.engine import EngineError
-from md_bridge.extras import require
 from md_bridge.ipi.reader import SimulationFile, read_simulation
+from md_bridge.processes import GRACE_SECONDS, Program, RunError, find_program
 
 RESTART = Path("RESTART")
 SERVER_LOG = Path("log.i-pi")
 
 _POLL_SECONDS = 0.1
-# for what ends by itself, once the other side is gone
-_GRACE_SECONDS = 5.0
 # i-PI looks for a signal once in a second, and may wait for the evaluation that is under way
 _STOP_SECONDS = 300.0
-_LOG_LINES = 12
 
 
 @dataclass(frozen=True)
-class Outcome:
+class SimulationEnd:
     """How a simulation ended."""
 
     first_step: int
@@ -51,17 +44,19 @@ def run(
     *,
     stopping: Callable[[], None] = lambda: None,
     environment: dict[str, str] | None = None,
-) -> Outcome:
+) -> SimulationEnd:
     """Run i-PI in this folder with these clients, to its end.
 
     Whatever ends this function (an exception of a signal handler, say) stops all of them: i-PI
     writes its RESTART first.
 
+    :param simulation: what :func:`md_bridge.ipi.reader.read_simulation` found
     :param clients: command lines
     :param progress: called with the steps done so far
     :param stopping: called when i-PI is told to stop, which may take some seconds
     :param environment: variables for the clients on top of those of this process
-    :raises EngineError: if one of them fails; it has the reason
+    :raises EngineError: as :func:`check_folder`
+    :raises RunError: if one of them fails; it has the reason
     """
     check_folder(simulation)
     counter = StepCounter(simulation)
@@ -70,7 +65,7 @@ def run(
     mode = "ab" if simulation.first_step else "wb"
     with contextlib.ExitStack() as stack:
         server = stack.enter_context(
-            Program("i-PI", [ipi_script(), simulation.path], SERVER_LOG, mode)
+            Program("i-PI", [find_program("i-pi", "ipi"), simulation.path], SERVER_LOG, mode)
         )
         running = [
             stack.enter_context(
@@ -85,12 +80,14 @@ def run(
             _stop(server, running)
             raise
         for client in running:
-            client.wait(_GRACE_SECONDS)
+            client.wait(GRACE_SECONDS)
     if server.status != 0:
-        raise EngineError(server.failure())
+        raise RunError(server.failure())
     last = read_simulation(RESTART).first_step if RESTART.exists() else simulation.total_steps
     progress(last)
-    return Outcome(simulation.first_step, last, simulation.total_steps, time.monotonic() - start)
+    return SimulationEnd(
+        simulation.first_step, last, simulation.total_steps, time.monotonic() - start
+    )
 
 
 def check_folder(simulation: SimulationFile) -> None:
@@ -137,99 +134,9 @@ def restart_stamp() -> int:
     return RESTART.stat().st_mtime_ns if RESTART.exists() else 0
 
 
-def ipi_script() -> Path:
-    """The program ``i-pi`` of this Python environment, or else the one on the PATH.
-
-    :raises EngineError: if it is in neither
-    """
-    path = Path(sys.executable).parent / "i-pi"
-    if path.exists():
-        return path
-    found = shutil.which("i-pi")
-    if found is None:
-        require("ipi", wanted_by="md-bridge ipi-run")
-        raise EngineError("the Python package `ipi` has no program i-pi: install it again")
-    return Path(found)
-
-
 def client_log(number: int) -> Path:
     """Where the client of this number (from 1) writes."""
     return Path("log.client" if number == 1 else f"log.client-{number}")
-
-
-@dataclass
-class Program:
-    """A program in a process group of its own, so that Ctrl-C in the terminal reaches only us."""
-
-    name: str
-    command: Sequence[str | Path]
-    log: Path
-    mode: str
-    environment: dict[str, str] | None = None
-    process: subprocess.Popen[bytes] = field(init=False)
-    offset: int = field(init=False, default=0)
-
-    def __enter__(self) -> Program:
-        """Start it.
-
-        :raises EngineError: if that cannot be done
-        """
-        try:
-            with self.log.open(self.mode) as stream:
-                self.offset = stream.tell()
-                self.process = subprocess.Popen(
-                    [str(part) for part in self.command],
-                    env={**os.environ, "PYTHONUNBUFFERED": "1", **(self.environment or {})},
-                    stdin=subprocess.DEVNULL,
-                    stdout=stream,
-                    stderr=subprocess.STDOUT,
-                    start_new_session=True,
-                )
-        except OSError as error:
-            raise EngineError(f"cannot start {self.name}: {error}") from error
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Nothing that was started here stays."""
-        if self.status is None:
-            self.signal(signal.SIGTERM)
-            self.wait(_GRACE_SECONDS)
-        if self.status is None:
-            self.signal(signal.SIGKILL)
-            self.process.wait()
-
-    @property
-    def status(self) -> int | None:
-        """Exit status; None while it runs."""
-        return self.process.poll()
-
-    def signal(self, number: int) -> None:
-        """Send a signal to it and all that it has started."""
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self.process.pid, number)
-
-    def wait(self, seconds: float) -> bool:
-        """Wait for its end; False if it still runs."""
-        try:
-            self.process.wait(seconds)
-        except subprocess.TimeoutExpired:
-            return False
-        return True
-
-    def failure(self) -> str:
-        """How it ended, and what it said last."""
-        status = self.status
-        if status is None:
-            how = "does not answer"
-        elif status < 0:
-            how = f"was killed by {signal.Signals(-status).name}"
-        else:
-            how = f"failed with exit status {status}"
-        with self.log.open("rb") as stream:
-            stream.seek(self.offset)
-            lines = stream.read().decode("utf-8", "replace").strip().splitlines()
-        tail = "\n".join(f"  {line}" for line in lines[-_LOG_LINES:]) or "  (it is empty)"
-        return f"{self.name} {how}. The end of {self.log}:\n{tail}"
 
 
 class StepCounter:
@@ -267,15 +174,15 @@ class StepCounter:
 def _watch(server: Program, clients: Sequence[Program], tick: Callable[[], None]) -> None:
     """Wait for the end of i-PI.
 
-    :raises EngineError: if a client fails first
+    :raises RunError: if a client fails first
     """
     while server.status is None:
         time.sleep(_POLL_SECONDS)
         tick()
         for client in clients:
             # a client whose server dies fails too, and is not the reason
-            if client.status and not server.wait(_GRACE_SECONDS):
-                raise EngineError(client.failure())
+            if client.status and not server.wait(GRACE_SECONDS):
+                raise RunError(client.failure())
 
 
 def _stop(server: Program, clients: Sequence[Program]) -> None:

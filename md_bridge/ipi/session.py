@@ -16,8 +16,21 @@ import ase
 import ase.io
 
 from md_bridge.engine import DEFAULT_SKIN, Engine, EngineError, choose_threads, set_threads
+from md_bridge.model_options import ModelOptions
 
 from md_bridge import _core  # isort: skip (md_bridge.engine loads the libraries that it needs)
+
+__all__ = [
+    "FORCES",
+    "STRESS",
+    "Session",
+    "SessionOptions",
+    "open_session",
+    "read_template",
+    "shared_session",
+    "summary",
+    "summary_line",
+]
 
 Session = _core.IpiSession
 
@@ -32,12 +45,7 @@ class SessionOptions:
     :param template: a structure file with the atoms in i-PI's order; only its elements (and whether
         it is periodic) are used
     :param model: path of the exported model
-    :param device: "auto", "cpu", "cuda", "cuda:N"
-    :param variant: variant of the outputs, for models with several; empty for the default one
-    :param direct_variant: variant of the direct forces and stress, if it is another one; "-" is the
-        default variant
-    :param uncertainty_variant: the same for the uncertainty
-    :param extensions: directory of compiled TorchScript extensions, if the model needs any
+    :param model_options: how the model is loaded and evaluated
     :param check_consistency: let metatomic verify each call; slow
     :param skin: skin of the pair lists, Å
     :param stress: the virial that comes with direct forces. "auto": from the direct stress if the
@@ -46,44 +54,31 @@ class SessionOptions:
         in which nothing depends on the pressure; an error once the cell changes
     :param force_extras: give both kinds of forces to i-PI as extras of the conservative forcefield
     :param uncertainty: give the uncertainty of the atomic energies to i-PI as extras
-    :param symmetrize: average over rotated copies of each structure, see docs/symmetry.md
-    :param seed: of ``symmetrize="random"``; None: 0
     """
 
     template: Path
     model: Path
-    device: str = "auto"
-    variant: str = ""
-    direct_variant: str = ""
-    uncertainty_variant: str = ""
-    extensions: str = ""
+    model_options: ModelOptions = ModelOptions()
     check_consistency: bool = False
     skin: float = DEFAULT_SKIN
     stress: str = "auto"
     force_extras: bool = False
     uncertainty: bool = False
-    symmetrize: str = "none"
-    seed: int | None = None
 
 
-def open_session(options: SessionOptions, threads: int = 0) -> Session:
+def open_session(options: SessionOptions) -> Session:
     """Load the model and the template.
 
-    :param threads: threads of torch; 0: OMP_NUM_THREADS, or all cores that this process may use
+    :param options: what to load, and how to evaluate it
+    :returns: a session that answers both kinds of forces
     :raises EngineError: if one of them cannot be used, or the model lacks an element
     """
-    set_threads(choose_threads(threads))
+    set_threads(choose_threads(options.model_options.threads))
     template = read_template(options.template)
     engine = Engine(
         options.model,
-        options.device,
-        variant=options.variant,
-        direct_variant=options.direct_variant,
-        uncertainty_variant=options.uncertainty_variant,
-        extensions=options.extensions,
         check_consistency=options.check_consistency,
-        symmetrize=options.symmetrize,
-        seed=options.seed,
+        **options.model_options.engine_keywords(),
     )
     return Session(
         engine,
@@ -101,22 +96,26 @@ _sessions: weakref.WeakValueDictionary[tuple[str, str], Session] = weakref.WeakV
 _options: dict[tuple[str, str], dict[str, object]] = {}
 
 
-def shared_session(options: SessionOptions, threads: int = 0) -> Session:
+def shared_session(options: SessionOptions) -> Session:
     """The session of this process for this model and template; opens it if it is the first call.
 
+    :param options: those of the forcefield that asks
+    :returns: one session for all forcefields with this model and template
     :raises EngineError: as :func:`open_session`, and if the session was opened with other options
     """
     key = (os.path.realpath(options.model), os.path.realpath(options.template))
-    asked = {**vars(options), "threads": threads}
+    asked = {**vars(options), **vars(options.model_options)}
+    for name in ("model", "template", "model_options"):
+        del asked[name]
     session = _sessions.get(key)
     if session is None:
-        session = open_session(options, threads)
+        session = open_session(options)
         _sessions[key] = session
         _options[key] = asked
         return session
     for name, value in asked.items():
         other = _options[key][name]
-        if value != other and name not in ("model", "template"):
+        if value != other:
             raise EngineError(
                 f"two forcefields use the model {options.model}, one with {name} = {other!r} and "
                 f"one with {name} = {value!r}; they share one model, so give both the same value"
@@ -125,7 +124,11 @@ def shared_session(options: SessionOptions, threads: int = 0) -> Session:
 
 
 def summary(session: Session) -> dict[str, int]:
-    """How many evaluations of each kind a session has made, and how its pair lists fared."""
+    """How many evaluations of each kind a session has made, and how its pair lists fared.
+
+    :param session: at any time; all numbers count from its opening
+    :returns: counts by name, ready for JSON
+    """
     counts = session.counts
     return {
         "direct_only": counts.direct_only,
@@ -139,7 +142,10 @@ def summary(session: Session) -> dict[str, int]:
 
 
 def summary_line(session: Session) -> str:
-    """The summary for a log."""
+    """The summary for a log.
+
+    :param session: as for :func:`summary`
+    """
     values = summary(session)
     return (
         f"{values['direct_only']} evaluations of direct forces, {values['conservative_only']} of "
@@ -151,6 +157,7 @@ def summary_line(session: Session) -> str:
 def read_template(path: Path) -> ase.Atoms:
     """The first structure in a file that ASE can read.
 
+    :param path: of the file
     :raises EngineError: if there is none
     """
     if not Path(path).is_file():

@@ -6,10 +6,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import ase
-import ase.io
 import numpy as np
 
-from md_bridge.engine import EngineError
+from md_bridge.structures import StructureError, read_structures, standard_orientation
 
 # i-PI guesses the format from the content of the file, and reads this one however it is named
 _EXTENDED_XYZ = (".xyz", ".extxyz")
@@ -55,19 +54,20 @@ class Start:
 def read_start(path: Path) -> Start:
     """Read a structure and turn it so that its cell is upper triangular in i-PI's convention.
 
-    :raises EngineError: if there is not exactly one structure, or i-PI could not have such a cell
+    :raises StructureError: if there is not exactly one structure, or i-PI could not have such a
+        cell
     """
-    frames = _read_frames(path)
+    frames = read_structures(path)
     if len(frames) != 1:
-        raise EngineError(
+        raise StructureError(
             f"{path} has {len(frames)} structures, and i-PI would take them for beads: give a file "
             f'with one (`ase convert -n -1 "{path}" start.xyz` takes the last)'
         )
     atoms = frames[0]
     if not len(atoms):
-        raise EngineError(f"{path} has no atoms")
+        raise StructureError(f"{path} has no atoms")
     if atoms.constraints:
-        raise EngineError(
+        raise StructureError(
             f"{path}: some atoms are frozen ({type(atoms.constraints[0]).__name__}), and this "
             "input would let them move: write the file without constraints, and add <fixatoms> to "
             "the input"
@@ -76,30 +76,15 @@ def read_start(path: Path) -> Start:
     if not atoms.pbc.any():
         return _molecule(path, atoms, as_it_is)
     _check_cell(path, atoms)
-    cell, rotation = atoms.cell.standard_form()
-    if np.allclose(cell.array, atoms.cell.array, rtol=0.0, atol=1e-12):
+    turned = standard_orientation(atoms)
+    if np.allclose(turned.cell.array, atoms.cell.array, rtol=0.0, atol=1e-12):
         return Start(path, atoms, as_it_is)
-    turned = atoms.copy()
-    turned.set_cell(cell)
-    turned.set_positions(atoms.positions @ rotation.T)
     return Start(
         path,
         turned,
         False,
         ["turned so that the first cell vector lies along x and the second one in the xy plane"],
     )
-
-
-def _read_frames(path: Path) -> list[ase.Atoms]:
-    if not path.is_file():
-        raise EngineError(f"the start {path} does not exist; expected a structure file")
-    try:
-        frames = ase.io.read(path, index=":")
-    except Exception as error:  # ASE's readers raise whatever they stumble over
-        reason = f"{type(error).__name__}: {error}"
-        raise EngineError(f"ASE cannot read the start {path} ({reason})") from error
-    assert isinstance(frames, list)
-    return frames
 
 
 def _molecule(path: Path, atoms: ase.Atoms, as_it_is: bool) -> Start:
@@ -115,16 +100,16 @@ def _check_cell(path: Path, atoms: ase.Atoms) -> None:
     advice = 'write the cell and pbc="T T T" into the file, with vacuum where it should not repeat'
     if not atoms.pbc.all():
         repeats = ", ".join(str(k + 1) for k in range(3) if atoms.pbc[k])
-        raise EngineError(
+        raise StructureError(
             f"{path} is periodic along cell vector {repeats} only, but i-PI's cells repeat in all "
             f"directions: {advice}"
         )
     volume = np.linalg.det(atoms.cell.array)
     lengths = np.linalg.norm(atoms.cell.array, axis=1)
     if not np.isfinite(volume) or abs(volume) <= 1e-6 * np.prod(lengths):
-        raise EngineError(f"the cell of {path} has no volume: {advice}")
+        raise StructureError(f"the cell of {path} has no volume: {advice}")
     if volume < 0:
-        raise EngineError(
+        raise StructureError(
             f"the cell vectors of {path} are left-handed, so no rotation makes i-PI's upper "
             "triangular cell of them: exchange two of the vectors"
         )

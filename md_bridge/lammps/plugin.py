@@ -7,6 +7,8 @@ import sys
 
 from md_bridge import _paths, _versions
 
+__all__ = ["plugin_directory"]
+
 _MISMATCH = "MDBRIDGE_BUILD_MISMATCH"
 
 

@@ -11,7 +11,9 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from md_bridge.drift.records.run import RunRecord, write_csv
+from md_bridge.drift.records.csv import write_csv
+from md_bridge.drift.records.method import Method
+from md_bridge.drift.records.run import RunRecord
 
 ROOT = Path(__file__).parents[2]
 DOCUMENT = ROOT / "docs" / "energy-drift.md"
@@ -47,7 +49,7 @@ def campaign(folder: Path, engine: str, seed: int) -> Path:
             energy = 0.081 * (rate * time + 0.02 * rng.standard_normal(len(time)))
             temperature = 300 + rng.standard_normal(len(time))
             record = RunRecord(
-                engine, forces, multiplicity, 0.5, 81, 100.0 / (multiplicity or 1), time,
+                Method(engine, forces, multiplicity, 0.5), 81, 100.0 / (multiplicity or 1), time,
                 energy - 4243.0, temperature, {"H": temperature * 1.01, "O": temperature * 0.98},
                 replica, replica,
             )  # fmt: skip

@@ -26,7 +26,8 @@ def test_energy_of_the_engine_and_conserved(host, inner_steps):
     time, potential, total = np.loadtxt(printed.splitlines()[1:]).T
     assert time[-1] == 20.0
     expected = Engine(DATA / "water.pt").evaluate(structure_from_ase(read(start)))
-    assert potential[0] == pytest.approx(expected.energy, abs=1e-6)
+    # in single precision, and with the pairs in another order
+    assert potential[0] == pytest.approx(expected.energy, abs=1e-4)
     # from rest, some tenths of an eV become kinetic; what is conserved stays within some meV
     exchanged = np.ptp(potential)
     assert exchanged > 0.1

@@ -1,10 +1,13 @@
 """One forward pass gives what is wanted, and it is right."""
 
+import re
+
 import numpy as np
 import pytest
 from ase import Atoms
 from ase.build import bulk
 
+from md_bridge import _core
 from md_bridge.engine import (
     Engine,
     EngineError,
@@ -15,6 +18,7 @@ from md_bridge.engine import (
     Wanted,
     structure_from_ase,
 )
+from md_bridge.errors import MDBridgeError
 
 
 @pytest.fixture
@@ -313,3 +317,61 @@ def test_isolated_atom_and_dimer_on_top_of_each_other(model_file):
         engine.evaluate(
             structure_from_ase(Atoms("Ar2", np.zeros((2, 3)))), conservative_forces=True
         )
+
+
+class TestPythonFace:
+    def test_unknown_keyword_names_the_nearest(self, model_file):
+        engine = Engine(model_file("lennard_jones"))
+        structure = structure_from_ase(Atoms("Ar"))
+        with pytest.raises(TypeError, match=r"'conservative_force'; did you mean 'conservative_fo"):
+            engine.evaluate(structure, conservative_force=True)
+        with pytest.raises(TypeError, match=r"'qqq': expected one of .*uncertainty"):
+            engine.evaluate(structure, qqq=True)
+
+    def test_all_errors_have_one_root(self):
+        for error in (EngineError, ModelError, NonFiniteError):
+            assert issubclass(error, MDBridgeError)
+            assert issubclass(error, RuntimeError)
+
+    def test_everything_shows_what_it_is(self, model_file, argon):
+        engine = Engine(model_file("curl"), symmetrize="octahedral")
+        structure = structure_from_ase(argon)
+        result = engine.evaluate(structure, direct_forces=True)
+        assert repr(structure) == "Structure(Ar32, periodic along a, b, c)"
+        assert repr(structure_from_ase(Atoms("OH2"))) == "Structure(H2O, not periodic)"
+        assert repr(result).startswith("Evaluation(energy=")
+        assert repr(result).endswith(" eV, direct_forces)")
+        assert re.match(r"Engine\('.*/curl.*pt' on \w+", repr(engine))
+        assert "symmetrize=octahedral" in repr(engine)
+        assert repr(Wanted(uncertainty=True)) == "Wanted(energy, uncertainty)"
+        assert "cutoff" in repr(engine.info)
+        assert repr(Pairs(0.5)) == "Pairs(skin=0.5 Å, 0 candidates, built 0 times)"
+
+    def test_structures_have_the_names_of_ase(self, argon):
+        argon.pbc = [True, False, True]
+        structure = structure_from_ase(argon)
+        np.testing.assert_array_equal(structure.numbers, argon.numbers)
+        np.testing.assert_array_equal(structure.pbc, argon.pbc)
+        assert structure.periodic == [True, False, True]
+
+    def test_everything_compiled_has_a_docstring(self):
+        for name, thing in vars(_core).items():
+            if not name.startswith("_") and callable(thing):
+                assert (thing.__doc__ or "").strip(), name
+
+    def test_old_name_of_the_rotation_counter(self, model_file):
+        with pytest.warns(FutureWarning, match="set_rotation_counter"):
+            Engine(model_file("curl"), symmetrize="random").set_draw(3)
+
+    def test_nothing_in_place_of_a_structure(self, model_file, argon):
+        engine = Engine(model_file("curl"))
+        with pytest.raises(EngineError, match=r"pair list at place 1 .* found None"):
+            engine.evaluate([structure_from_ase(argon)] * 2, [Pairs(), None])
+
+    def test_pairs_of_atoms_that_are_not_there(self, model_file, argon):
+        pairs = Pairs()
+        with pytest.raises(EngineError, match="counted from 0, found the pair 0, -1"):
+            pairs.provide([[0, -1, 0, 0, 0]])
+        pairs.provide([[0, 40, 0, 0, 0], [40, 0, 0, 0, 0]])
+        with pytest.raises(EngineError, match="at least 41 atoms, found one with 32"):
+            Engine(model_file("curl")).evaluate(structure_from_ase(argon), pairs)

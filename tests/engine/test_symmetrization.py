@@ -239,10 +239,11 @@ def mean_by_hand(path, structure: Structure, matrices, owned: int = -1) -> dict[
             "conservative_forces": copy.conservative_forces @ matrix,
             "direct_forces": copy.direct_forces @ matrix,
             "conservative_virial": matrix.T @ copy.conservative_virial @ matrix,
-            "direct_virial": matrix.T @ copy.direct_virial @ matrix,
             "atomic_energies": copy.atomic_energies,
             "uncertainty": copy.uncertainty,
         }
+        if wanted["direct_virial"]:
+            values["direct_virial"] = matrix.T @ copy.direct_virial @ matrix
         for name, value in values.items():
             sums[name] = sums.get(name, 0.0) + value / len(matrices)
     sums["direct_forces"] = _core.remove_net_force(sums["direct_forces"])
@@ -434,7 +435,7 @@ class TestRandom:
 
     @pytest.mark.parametrize("seed", [-1, 2**64])
     def test_seed_out_of_range(self, export, seed):
-        with pytest.raises(EngineError, match=f"from 0 to 2\\*\\*64 - 1, got {seed}"):
+        with pytest.raises(EngineError, match=f"from 0 to 2\\*\\*64 - 1, found {seed}"):
             Engine(export(CONTENT), symmetrize="random", seed=seed)
 
     def test_seed_of_nothing(self, export):

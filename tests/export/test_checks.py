@@ -9,24 +9,17 @@ import torch
 from pet_models import pet_checkpoint
 
 from md_bridge.export import export_file, export_module, pair_vectors, run_checks
-from md_bridge.export.checks.checks import (
-    check_agreement,
-    check_batches,
-    check_corner_cases,
-    check_forces,
-    check_isolated_atoms,
-    check_locality,
-    check_permutation,
-    check_rotation,
-    check_scripted,
-    check_stress,
-    check_translation,
-)
+from md_bridge.export.checks.checks import check_agreement, check_corner_cases
+from md_bridge.export.checks.derivatives import check_forces, check_stress
+from md_bridge.export.checks.invariances import check_invariance, check_rotation, check_scripted
+from md_bridge.export.checks.locality import check_isolated_atoms, check_locality
 from md_bridge.export.checks.runner import Runner
 from md_bridge.export.checks.smoothness import check_smoothness_of_bulk, check_smoothness_of_dimers
 from md_bridge.export.checks.structures import cluster, lattice
+from md_bridge.export.errors import ExportError
 from md_bridge.export.options import ModuleOptions
 from md_bridge.export.torch_module.module import build_module_model
+from md_bridge.model_options import ModelOptions
 
 CUTOFF = 4.0
 ARGON = [18]
@@ -157,9 +150,9 @@ def two(runner):
 CHECKS = {
     "forces": lambda r: check_forces(r, two(r)),
     "stress": lambda r: check_stress(r, two(r)),
-    "translation": lambda r: check_translation(r, two(r)),
-    "permutation": lambda r: check_permutation(r, two(r)),
-    "batches": lambda r: check_batches(r, two(r)),
+    "translation": lambda r: check_invariance("translation", r, two(r)),
+    "permutation": lambda r: check_invariance("permutation", r, two(r)),
+    "batches": lambda r: check_invariance("batches", r, two(r)),
     "locality": lambda r: check_locality(r, ARGON),
     "dimers": lambda r: check_smoothness_of_dimers(r, ARGON),
     "bulk": lambda r: check_smoothness_of_bulk(r, lattice(ARGON)),
@@ -322,3 +315,18 @@ def test_run_checks_on_a_single_precision_pet(tmp_path):
     assert [result.name for result in results if result.passed is False] == []
     assert len(results) == len(seen) == 11
     assert next(r for r in results if r.name == "forces = -dE/dx").tolerance == 1e-4
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (ModelOptions(device="gpu"), "unknown device 'gpu': expected auto, cpu, cuda or cuda:N"),
+        (ModelOptions(device="cuda"), "was not exported for cuda: it supports cpu"),
+        (ModelOptions(symmetrize="octahedral"), "expected symmetrize 'none', found 'octahedral'"),
+        (ModelOptions(variant="pbe"), "no energy of variant 'pbe'"),
+    ],
+)
+def test_model_options_that_cannot_be_checked(tmp_path, options, message):
+    path = models.curl().export(tmp_path / "m.pt", devices=["cpu"])
+    with pytest.raises(ExportError, match=message):
+        run_checks(path, model_options=options)

@@ -389,7 +389,7 @@ class Faulty(torch.nn.Module):
         (lambda r, c: {**r, "stress": c[0]}, r"'stress' with shape \[3, 3\]; expected \[S, 3, 3\]"),
         (lambda r, c: {**r, "uncertainty": 0.1}, r"'uncertainty' as a float; expected a tensor"),
         (lambda r, c: {"energy": r["energy"].float()}, r"torch.float32; expected torch.float64"),
-        (lambda r, c: {"energy": r["energy"].detach()}, r"can not be differentiated.*pair_vectors"),
+        (lambda r, c: {"energy": r["energy"].detach()}, r"cannot be differentiated.*pair_vectors"),
         (lambda r, c: r["nothing"], r"failed on a small test structure: KeyError: 'nothing'"),
     ],
 )
@@ -412,7 +412,7 @@ def test_uncompilable_module_shows_the_line(tmp_path):
     with pytest.raises(ExportError) as error:
         export_module(Uncompilable(None), tmp_path / "m.pt", elements=["Ar"], cutoff=5.0, layers=1)
     message = str(error.value)
-    assert "TorchScript can not compile Uncompilable" in message
+    assert "TorchScript cannot compile Uncompilable" in message
     assert "the guilty line" in message
     assert 'test_export.py", line' in message
     assert list(tmp_path.iterdir()) == []
@@ -434,7 +434,7 @@ def test_uncompilable_module_shows_the_line(tmp_path):
         ({"length_unit": "parsecs"}, "length_unit 'parsecs' is not a unit"),
         ({"energy_unit": "angstrom"}, "energy_unit 'angstrom' is not a unit like 'eV'"),
         ({"metadata": {"author": ["me"]}}, "unknown metadata 'author'.*mean 'authors'"),
-        ({"metadata": {"authors": 3}}, "metadata can not be stored"),
+        ({"metadata": {"authors": 3}}, "metadata cannot be stored"),
     ],
 )
 def test_wrong_options(tmp_path, options, message):

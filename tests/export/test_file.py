@@ -17,7 +17,7 @@ from metatomic_ase import MetatomicCalculator
 from pet_models import pet_checkpoint, uncertain_pet_checkpoint
 
 from md_bridge.export import ExportError, export_file
-from md_bridge.export.checks.checks import check_locality
+from md_bridge.export.checks.locality import check_locality
 from md_bridge.export.checks.runner import Runner
 from md_bridge.export.description import describe
 
@@ -293,7 +293,7 @@ def test_a_damaged_pickle_is_not_said_to_need_trust(tmp_path, checkpoint):
             data = old.read(entry)
             new.writestr(entry.filename, data[:200] if entry.filename.endswith(".pkl") else data)
     for trust in (False, True):
-        with pytest.raises(ExportError, match=r"can not be read: .*Is it complete"):
+        with pytest.raises(ExportError, match=r"cannot be read: .*Is it complete"):
             export_file(tmp_path / "bad.ckpt", tmp_path / "out.pt", trust=trust)
 
 

@@ -22,25 +22,22 @@ from ipi.utils.units import unit_to_internal
 from metatomic_ase import MetatomicCalculator
 from pet_models import pet_checkpoint, uncertain_pet_checkpoint
 
-from md_bridge.cli.drift import drift
-from md_bridge.cli.info import info
-from md_bridge.cli.ipi_run import ipi_run
-from md_bridge.drift.records.run import read_csv
+from md_bridge.cli.energy.drift import drift
+from md_bridge.cli.ipi.run import ipi_run
+from md_bridge.cli.models.info import info
+from md_bridge.drift.records.csv import read_csv
 from md_bridge.export import export_file
-from md_bridge.export.checks.checks import (
-    check_batches,
-    check_corner_cases,
-    check_forces,
-    check_locality,
-    check_permutation,
-    check_stress,
-)
+from md_bridge.export.checks.checks import check_corner_cases
+from md_bridge.export.checks.derivatives import check_forces, check_stress
+from md_bridge.export.checks.invariances import check_invariance
+from md_bridge.export.checks.locality import check_locality
 from md_bridge.export.checks.runner import Runner
 from md_bridge.export.checks.structures import cluster, lattice
 from md_bridge.export.errors import ExportError
 from md_bridge.ipi.driver import MDBridgeDriver
 from md_bridge.ipi.input import write_input
 from md_bridge.ipi.plan import make_plan
+from md_bridge.model_options import ModelOptions
 
 ANGSTROM = unit_to_internal("length", "angstrom", 1.0)
 EV = unit_to_internal("energy", "electronvolt", 1.0)
@@ -123,14 +120,16 @@ def test_checks(pet):
     kind, path = pet
     if kind is KINDS["published size"]:
         runner = Runner(path)  # 5 times cheaper than in double precision
-        assert check_batches(runner, [water(), water()[:6]]).passed
-        assert check_permutation(runner, [water()]).passed
+        assert check_invariance("batches", runner, [water(), water()[:6]]).passed
+        assert check_invariance("permutation", runner, [water()]).passed
         assert check_corner_cases(runner, [8, 1]).passed
         return
-    runner = Runner(path, double=True, variant=kind.variant)
+    runner = Runner(path, ModelOptions(variant=kind.variant), double=True)
     structures = [lattice([8, 1], side=2), cluster([8, 1])]
-    for check in (check_forces, check_stress, check_permutation, check_batches):
+    for check in (check_forces, check_stress):
         assert check(runner, structures).passed, check.__name__
+    for invariance in ("permutation", "batches"):
+        assert check_invariance(invariance, runner, structures).passed, invariance
     assert check_locality(runner, [8, 1]).passed
     assert check_corner_cases(runner, [8, 1]).passed
 
@@ -178,11 +177,16 @@ def test_variants_are_told_apart(tmp_path):
     """Each variant is its own model; without a name the first is taken, a wrong one is an error."""
     path = export_file(pet_checkpoint(tmp_path / "m.ckpt", outputs=VARIANTS), tmp_path / "m.pt")
     assert (Runner(path).energy_output, Runner(path).stress_output) == ("energy/pbe", None)
-    scan = Runner(path, variant="scan")
+    scan = Runner(path, ModelOptions(variant="scan"))
     assert (scan.energy_output, scan.force_output) == ("energy/scan", "non_conservative_force/scan")
     assert scan.energy(water()) != Runner(path).energy(water())
+    mixed = Runner(path, ModelOptions(variant="scan", direct_variant="pbe"))
+    assert (mixed.energy_output, mixed.force_output) == (
+        "energy/scan",
+        "non_conservative_force/pbe",
+    )
     with pytest.raises(ExportError, match=r"variant 'scn'; its variants: 'pbe', 'scan'.*'scan'\?"):
-        Runner(path, variant="scn")
+        Runner(path, ModelOptions(variant="scn"))
 
 
 def test_mtt_export_and_ours_agree_in_all_hosts(tmp_path):
@@ -236,7 +240,7 @@ def moving_water(path):
 def test_drift_of_a_variant(variants, tmp_path, engine):
     kinetic = moving_water(tmp_path / "start.xyz")
     options = ["--forces", "conservative,direct,mts:2", "--ps", "0.004", "--timestep", "0.2"]
-    options += ["--keep-velocities", "--engine", engine, "--out", str(tmp_path / "out")]
+    options += ["--keep-velocities", "--host", engine, "--out", str(tmp_path / "out")]
     command = [str(variants[1]), str(tmp_path / "start.xyz"), *options]
     missing = CliRunner().invoke(drift, command)
     assert missing.exit_code == 1

@@ -17,7 +17,7 @@ from ipi.utils.units import unit_to_internal
 import md_bridge.ipi
 
 I_PI = [sys.executable, str(Path(sys.executable).parent / "i-pi")]
-MD_BRIDGE = [sys.executable, "-c", "from md_bridge.cli import main; main()"]
+MD_BRIDGE = [sys.executable, "-m", "md_bridge"]
 ANGSTROM = unit_to_internal("length", "angstrom", 1.0)
 ELECTRONVOLT = unit_to_internal("energy", "electronvolt", 1.0)
 FEMTOSECOND = unit_to_internal("time", "femtosecond", 1.0)

@@ -269,14 +269,14 @@ class TestRefuses:
     @pytest.mark.parametrize(
         ("name", "value", "message"),
         [
-            ("forces", "both", "forces must be conservative or direct, got both"),
-            ("stress", "zero", "stress must be auto or none, got zero"),
-            ("skin", "wide", "skin must be a number, got wide"),
+            ("forces", "both", "forces must be conservative or direct, found both"),
+            ("stress", "zero", "stress must be auto or none, found zero"),
+            ("skin", "wide", "skin must be a number, found wide"),
             ("skin", -1.0, "at least 0 Å"),
-            ("force_extras", "maybe", "force_extras must be True or False, got maybe"),
-            ("threads", "abc", "threads must be a whole number, .* got abc"),
-            ("threads", 1.5, "threads must be a whole number, .* got 1.5"),
-            ("threads", -1, "threads must be a whole number, .* got -1"),
+            ("force_extras", "maybe", "force_extras must be True or False, found maybe"),
+            ("threads", "abc", "threads must be a whole number, .* found abc"),
+            ("threads", 1.5, "threads must be a whole number, .* found 1.5"),
+            ("threads", -1, "threads must be a whole number, .* found -1"),
         ],
     )
     def test_bad_value(self, model_file, start, name, value, message):

@@ -21,7 +21,7 @@ from ipi_tools import (
     wait_for,
 )
 
-from md_bridge.cli.ipi_client import ipi_client
+from md_bridge.cli.ipi.client import ipi_client
 
 FORCES = '<force forcefield="one"/>'
 

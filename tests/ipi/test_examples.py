@@ -14,12 +14,13 @@ from ipi_tools import I_PI, environment, start_client, wait_for
 import md_bridge.ipi
 from md_bridge._paths import DATA
 from md_bridge.cli import main
-from md_bridge.cli.ipi_input import ipi_input
-from md_bridge.cli.ipi_options import given
+from md_bridge.cli.ipi.input import ipi_input
+from md_bridge.cli.ipi.options import plan_arguments
 from md_bridge.ipi.input import render
 from md_bridge.ipi.plan import make_plan
 from md_bridge.ipi.start import read_start
 from md_bridge.lammps import run_lmp
+from md_bridge.model_options import ModelOptions
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "ipi"
 
@@ -97,7 +98,7 @@ def written(arguments: list[str]) -> str:
         read_start(start),
         start,
         options["model"],
-        make_plan(**given(options)),
+        make_plan(**plan_arguments(options, ModelOptions())),
         driver,
     )
 

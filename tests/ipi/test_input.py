@@ -249,7 +249,7 @@ class TestCommand:
             (["--forces", "mts:0"], "expected mts:M with M inner steps"),
             (["--forces", "mts"], "expected mts:M with M inner steps"),
             (["--ensemble", "nph"], "'nph' is not one of 'nve', 'nvt', 'npt'"),
-            (["--pressure", "1"], "a pressure needs the ensemble npt, got nve"),
+            (["--pressure", "1"], "a pressure needs the ensemble npt, found nve"),
             (["--ensemble", "nvt", "--barostat", "flexible"], "a barostat needs the ensemble npt"),
             (["--thermostat", "svr"], "the thermostat svr needs the ensemble nvt or npt"),
             (
@@ -257,12 +257,12 @@ class TestCommand:
                 "use pile_g or pile_l",
             ),
             (["--ensemble", "nvt", "--thermostat", "pile_g"], "is one for several beads"),
-            (["--timestep", "0"], "timestep must be positive, got 0"),
-            (["--timestep", "nan"], "timestep must be positive, got nan"),
-            (["--beads", "0"], "beads must be at least 1, got 0"),
+            (["--timestep", "0"], "timestep must be positive, found 0"),
+            (["--timestep", "nan"], "timestep must be positive, found nan"),
+            (["--beads", "0"], "beads must be at least 1, found 0"),
             (["--clients", "2"], "need sockets"),
             (["--transport", "unix", "--address", "a/b"], "has no slash"),
-            (["--transport", "unix", "--address", "a-"], 'a--conservative has a "--"'),
+            (["--transport", "unix", "--address", "a-"], "a--conservative has a '--'"),
             (["--transport", "inet", "--address", "here"], "should be HOST:PORT"),
         ],
     )
@@ -287,7 +287,7 @@ class TestCommand:
         (folder / "a,b.pt").symlink_to(model_file("curl"))
         result = self.invoke("start.xyz", "-m", "a,b.pt")
         assert result.exit_code == 1
-        assert 'a,b.pt, has a ","' in result.output
+        assert "a,b.pt, has a ','" in result.output
 
     def test_missing_files(self, folder, model_file):
         assert "nowhere.xyz does not exist" in self.invoke("nowhere.xyz", "-m", "x").output

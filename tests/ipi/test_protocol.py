@@ -16,6 +16,7 @@ from ipi_tools import ANGSTROM, argon
 from md_bridge.engine import EngineError
 from md_bridge.ipi.client import Client
 from md_bridge.ipi.session import SessionOptions, open_session
+from md_bridge.model_options import ModelOptions
 
 ATOMS = argon()
 N = len(ATOMS)
@@ -92,7 +93,7 @@ def session(tmp_path_factory):
     folder = tmp_path_factory.mktemp("protocol")
     ase.io.write(folder / "start.xyz", ATOMS)
     model = models.curl().export(folder / "curl.pt")
-    return open_session(SessionOptions(folder / "start.xyz", model), threads=1)
+    return open_session(SessionOptions(folder / "start.xyz", model, ModelOptions(threads=1)))
 
 
 @pytest.fixture

@@ -282,7 +282,7 @@ class TestRefuses:
     def test_name_of_no_socket(self, model_file, socket_name):
         self.write(ffsocket("one", socket_name))
         message = self.invoke("input.xml", "-m", model_file("curl"), "--serve", "two=direct")
-        assert 'no <ffsocket> named "two"; it has one' in message
+        assert "no <ffsocket> named 'two'; it has one" in message
 
     def test_sockets_without_a_model(self, socket_name):
         self.write(ffsocket("one", socket_name))
@@ -292,7 +292,7 @@ class TestRefuses:
         """A guess would give wrong forces."""
         self.write(ffsocket("one", socket_name), ffsocket("two", socket_name + "2"))
         message = self.invoke("input.xml", "-m", model_file("curl"), "--serve", "one=direct")
-        assert 'which forces does the forcefield "two" of input.xml want?' in message
+        assert "which forces does the forcefield 'two' of input.xml want?" in message
         message = self.invoke("input.xml", "-m", model_file("curl"), "--serve", "one=both")
         assert "one=both: there are conservative and direct forces" in message
         message = self.invoke("input.xml", "-m", model_file("curl"), "--serve", "one")

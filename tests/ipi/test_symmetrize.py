@@ -80,8 +80,14 @@ def test_in_a_run_over_sockets(model, tmp_path, socket_name):
     [
         ({"symmetrize": "cubic"}, "symmetrize expects one of none, octahedral, .*, found 'cubic'"),
         ({"seed": 3}, "a seed has no effect without symmetrize random"),
-        ({"symmetrize": "random", "seed": -1}, "seed must be a whole number, 0 or larger, got -1"),
-        ({"symmetrize": "random", "seed": "x"}, "seed must be a whole number, 0 or larger, got x"),
+        (
+            {"symmetrize": "random", "seed": -1},
+            "seed must be a whole number, 0 or larger, found -1",
+        ),
+        (
+            {"symmetrize": "random", "seed": "x"},
+            "seed must be a whole number, 0 or larger, found x",
+        ),
         ({"symetrize": "random"}, "unknown parameter symetrize: did you mean symmetrize?"),
     ],
 )

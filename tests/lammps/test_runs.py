@@ -5,7 +5,7 @@ import models
 import numpy as np
 import pytest
 
-from md_bridge.drift.judge.statistics import mean_estimate
+from md_bridge.drift.judging.line import mean_estimate
 
 BOX = tools.box(tools.argon(cells=(2, 2, 2), tilt=(1.0, 0.5, -0.5)), ["Ar"])
 ORTHOGONAL = tools.box(tools.argon(cells=(2, 2, 2)), ["Ar"])

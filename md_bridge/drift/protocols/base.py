@@ -12,13 +12,15 @@ from ase import Atoms
 from numpy.typing import NDArray
 
 from md_bridge.drift.records.method import Method
+from md_bridge.forces import Kind
+from md_bridge.model_options import ModelOptions
 
 Progress = Callable[[str, float], None]
 """Called with what is being done, in a few words, and the share of the whole that is done."""
 
 
 @dataclass(frozen=True)
-class Request:
+class ProtocolRequest:
     """What to test, and how thoroughly. A protocol uses what it needs of it."""
 
     model: Path
@@ -27,10 +29,10 @@ class Request:
     """Positions, cell and velocities; runs start from it as it is."""
     folder: Path
     """Gets the inputs and outputs of every run; made if missing."""
-    engine: str = "lammps"
+    host: str = "lammps"
     """``lammps`` or ``i-pi``."""
-    forces: tuple[tuple[str, int | None], ...] = (("conservative", None),)
-    """Kinds of forces with their M, see :func:`md_bridge.drift.runs.plan.parse_forces`."""
+    forces: tuple[Kind, ...] = (("conservative", None),)
+    """Kinds of forces with their M, see :func:`md_bridge.forces.parse_kinds`."""
     timestep_fs: float = 0.5
     """Inner step (fs)."""
     length_ps: float = 1.0
@@ -38,13 +40,12 @@ class Request:
     """K, for the protocols that have a thermostat."""
     seed: int = 1
     threads: int = 1
-    variant: str = ""
-    """Of the model's outputs."""
+    model_options: ModelOptions = field(default_factory=ModelOptions)
 
     @property
     def methods(self) -> list[Method]:
         """One for each kind of forces, in the order given."""
-        return [Method(self.engine, kind, m, self.timestep_fs) for kind, m in self.forces]
+        return [Method(self.host, kind, m, self.timestep_fs) for kind, m in self.forces]
 
 
 @dataclass(frozen=True)

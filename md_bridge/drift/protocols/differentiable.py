@@ -11,8 +11,9 @@ from ase import Atoms
 from metatomic.torch import ModelEvaluationOptions, ModelOutput
 from numpy.typing import NDArray
 
-from md_bridge.export.checks.runner import Runner, _per_atom
+from md_bridge.export.checks.runner import Runner, per_atom
 from md_bridge.export.errors import ExportError
+from md_bridge.model_options import ModelOptions
 
 Array = NDArray[np.float64]
 
@@ -34,7 +35,7 @@ class DifferentiableForces:
     ) -> None:
         self.atoms = atoms
         self.kind = kind
-        self._runner = _double_if_possible(model, atoms, variant or None)
+        self._runner = _double_if_possible(model, atoms, ModelOptions(variant=variant))
         if kind == "direct" and self._runner.force_output is None:
             known = ", ".join(self._runner.capabilities.outputs)
             raise ExportError(
@@ -92,10 +93,10 @@ class DifferentiableForces:
             atoms = atoms.copy()
             atoms.positions += displacement.reshape(-1, 3)
         direct = self.kind == "direct"
-        system, positions, _ = self._runner._system(atoms, differentiable or not direct)
+        system, positions, _ = self._runner.system(atoms, differentiable or not direct)
         name = self._runner.force_output if direct else self._runner.energy_output
-        per_atom = "atom" if direct or self._runner.knows_atoms else "system"
-        wanted = ModelOutput(unit="eV/A" if direct else "eV", sample_kind=per_atom)
+        kind = "atom" if direct or self._runner.knows_atoms else "system"
+        wanted = ModelOutput(unit="eV/A" if direct else "eV", sample_kind=kind)
         options = ModelEvaluationOptions(length_unit="angstrom", outputs={name: wanted})
         # without the profiling executor, which compiles anew for every shape it has not seen
         with (
@@ -104,7 +105,7 @@ class DifferentiableForces:
         ):
             results = self._runner.model([system], options, check_consistency=False)
             if direct:
-                forces = _per_atom(results[name], [atoms])[0]
+                forces = per_atom(results[name], [atoms])[0]
             else:
                 energy = results[name].block().values.sum()
                 (gradient,) = torch.autograd.grad(energy, positions, create_graph=differentiable)
@@ -112,10 +113,12 @@ class DifferentiableForces:
             return positions, forces - forces.mean(dim=0, keepdim=True)
 
 
-def _double_if_possible(model: str | os.PathLike[str], atoms: Atoms, variant: str | None) -> Runner:
-    runner = Runner(model, double=True, variant=variant)
+def _double_if_possible(
+    model: str | os.PathLike[str], atoms: Atoms, model_options: ModelOptions
+) -> Runner:
+    runner = Runner(model, model_options, double=True)
     try:
         runner.evaluate([atoms], conservative=False)
     except RuntimeError:  # a constant of the model is in single precision
-        return Runner(model, variant=variant)
+        return Runner(model, model_options)
     return runner

@@ -22,8 +22,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from md_bridge.drift.protocols.base import Curve, Plot, Progress, ProtocolResult, Request, Row
-from md_bridge.drift.report.wording import with_error
+from md_bridge.drift.protocols.base import (
+    Curve,
+    Plot,
+    Progress,
+    ProtocolRequest,
+    ProtocolResult,
+    Row,
+)
+from md_bridge.errors import ArgumentError
+from md_bridge.model_options import ModelOptions
+from md_bridge.text import finite_or_none, with_error
 
 if TYPE_CHECKING:
     from md_bridge.drift.protocols.differentiable import DifferentiableForces
@@ -121,8 +130,10 @@ def resolve(
 ) -> tuple[list[Part], list[Part]]:
     """λ by distance, and by pair of elements.
 
+    :param blocks: of the Jacobian, see :class:`Blocks`
     :param distances: between all atoms, shape (N, N), Å
     :param symbols: element of each atom
+    :param width: of the bins of the distance (Å)
     :returns: parts by distance, the first for the blocks of an atom with itself; parts by elements
     """
     chosen = np.asarray(distances, dtype=np.float64)[:, blocks.atoms]
@@ -181,7 +192,13 @@ def random_signs(count: int, size: int, seed: int) -> Array:
 
 
 def probe_blocks(forces: DifferentiableForces, count: int, seed: int, progress: Progress) -> Blocks:
-    """Blocks of some random atoms' columns, from one vector of random signs on each."""
+    """Blocks of some random atoms' columns, from one vector of random signs on each.
+
+    :param forces: whose Jacobian is probed
+    :param count: of atoms, chosen at random
+    :param seed: of the choice and of the signs
+    :param progress: called as the atoms are done
+    """
     random = np.random.default_rng(seed)
     n = forces.size // 3
     atoms = np.sort(random.choice(n, size=min(count, n), replace=False))
@@ -192,10 +209,14 @@ def probe_blocks(forces: DifferentiableForces, count: int, seed: int, progress: 
     return Blocks(atoms, norms, _per_block(jv - jtv), False)
 
 
-def run(request: Request, progress: Progress, exact_atoms: int = EXACT_ATOMS) -> ProtocolResult:
+def run(
+    request: ProtocolRequest, progress: Progress, exact_atoms: int = EXACT_ATOMS
+) -> ProtocolResult:
     """λ of the direct forces at the start, resolved; and of the conservative ones, as a check.
 
+    :param exact_atoms: up to so many atoms the whole Jacobian is computed
     :raises ExportError: the model has no direct forces
+    :raises ArgumentError: the request wants the model symmetrized
     """
     import torch
 
@@ -203,7 +224,8 @@ def run(request: Request, progress: Progress, exact_atoms: int = EXACT_ATOMS) ->
 
     torch.set_num_threads(request.threads)
     atoms = request.start
-    direct = DifferentiableForces(request.model, atoms, "direct", request.variant)
+    variant = _only_variant(request.model_options)
+    direct = DifferentiableForces(request.model, atoms, "direct", variant)
     exact = len(atoms) <= exact_atoms
     if exact:
         jacobian = full_jacobian(direct, _part_of(progress, 0.0, 0.8, "direct forces"))
@@ -215,7 +237,7 @@ def run(request: Request, progress: Progress, exact_atoms: int = EXACT_ATOMS) ->
         whole = probed_asymmetry(jv, jtv)
         step = _part_of(progress, 0.3, 0.8, "single atoms")
         blocks = probe_blocks(direct, ATOM_PROBES, request.seed + 1, step)
-    conservative = DifferentiableForces(request.model, atoms, "conservative", request.variant)
+    conservative = DifferentiableForces(request.model, atoms, "conservative", variant)
     vectors = random_signs(_PROBES_OF_HESSIAN, conservative.size, request.seed)
     check = _part_of(progress, 0.8, 1.0, "conservative forces")
     jv, jtv, error = probe(conservative, vectors, check)
@@ -271,6 +293,20 @@ def _part_of(progress: Progress, first: float, last: float, what: str) -> Progre
     return lambda detail, share: progress(f"{what}, {detail}", first + (last - first) * share)
 
 
+def _only_variant(options: ModelOptions) -> str:
+    """The one option that the bare model knows.
+
+    :raises ArgumentError: others, which would say something about another model
+    """
+    if options.symmetrize != "none":
+        raise ArgumentError(
+            "symmetrize",
+            "has no meaning here, which looks at the model itself: leave it out, found "
+            f"{options.symmetrize}",
+        )
+    return options.variant
+
+
 def _result(
     direct: DifferentiableForces,
     whole: Asymmetry,
@@ -306,7 +342,7 @@ def _result(
         sentences=tuple(_sentences(direct, whole, by_distance, symmetric, conservative, exact)),
         summary={
             "lambda": whole.value,
-            "lambda_stderr": _finite(whole.stderr),
+            "lambda_stderr": finite_or_none(whole.stderr),
             "exact": exact,
             "double_precision": direct.is_double,
             "by_distance": [_part_summary(part) for part in by_distance],
@@ -363,12 +399,8 @@ def _sentences(
 
 def _part_summary(part: Part) -> dict[str, object]:
     summary = asdict(part)
-    summary["asymmetry"]["stderr"] = _finite(part.asymmetry.stderr)
+    summary["asymmetry"]["stderr"] = finite_or_none(part.asymmetry.stderr)
     return summary
-
-
-def _finite(value: float) -> float | None:
-    return value if math.isfinite(value) else None
 
 
 def _plot(by_distance: list[Part]) -> Plot:

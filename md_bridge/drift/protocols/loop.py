@@ -15,9 +15,16 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
+from scipy import special
 
-from md_bridge.drift.protocols.base import Curve, Plot, Progress, ProtocolResult, Request, Row
+from md_bridge.drift.protocols.base import (
+    Curve,
+    Plot,
+    Progress,
+    ProtocolRequest,
+    ProtocolResult,
+    Row,
+)
 from md_bridge.drift.protocols.paths import ClosedPath, default_paths
 
 POINTS = 32
@@ -25,7 +32,7 @@ POINTS = 32
 
 _COMBS = 4
 # 99.9 % of Student's t with as many degrees of freedom as the combs have: a protocol has many paths
-_SIGNIFICANCE = float(stats.t.ppf(0.9995, _COMBS - 1))
+_SIGNIFICANCE = float(special.stdtrit(_COMBS - 1, 0.9995))
 _BATCH = 8
 
 
@@ -89,7 +96,7 @@ class PathResult:
     """Running work up to each point (eV), for the plot."""
 
 
-def run(request: Request, progress: Progress, points: int = POINTS) -> ProtocolResult:
+def run(request: ProtocolRequest, progress: Progress, points: int = POINTS) -> ProtocolResult:
     """Evaluate model and paths, and put the result into words.
 
     :raises md_bridge.engine.EngineError: the model cannot be loaded or lacks an element
@@ -103,12 +110,14 @@ def run(request: Request, progress: Progress, points: int = POINTS) -> ProtocolR
     return _result(request, results)
 
 
-def evaluate_path(request: Request, path: ClosedPath) -> PathResult:
+def evaluate_path(request: ProtocolRequest, path: ClosedPath) -> PathResult:
     """Energy, conservative and direct forces (or virials) at every point of the path."""
     from md_bridge.engine import Engine, set_threads, structure_from_ase
 
     set_threads(request.threads)
-    engine = Engine(request.model, variant=request.variant, remove_net_force=not path.whole)
+    engine = Engine(
+        request.model, **request.model_options.engine_keywords(), remove_net_force=not path.whole
+    )
     strain = path.kind == "strain"
     has_direct = _has_direct(engine, strain)
     quantities = ("conservative", "direct") if has_direct else ("conservative",)
@@ -152,7 +161,7 @@ def _running(forces: NDArray[np.float64], tangents: NDArray[np.float64]) -> list
     return [0.0, *np.cumsum(steps).tolist()]
 
 
-def _result(request: Request, results: list[PathResult]) -> ProtocolResult:
+def _result(request: ProtocolRequest, results: list[PathResult]) -> ProtocolResult:
     rows = []
     for result in results:
         closes = result.conservative.is_zero_within_error

@@ -11,18 +11,25 @@ test of physical_validation.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
+from scipy import special
 
-from md_bridge.drift.protocols.base import Curve, Plot, Progress, ProtocolResult, Request, Row
+from md_bridge.drift.protocols.base import (
+    Curve,
+    Plot,
+    Progress,
+    ProtocolRequest,
+    ProtocolResult,
+    Row,
+)
 from md_bridge.drift.records.method import Method
 from md_bridge.drift.records.run import RunRecord
-from md_bridge.drift.report.wording import with_error
-from md_bridge.drift.runs.dynamics import NveRun
+from md_bridge.drift.runs.plan import Run
+from md_bridge.text import with_error
 
 Array = NDArray[np.float64]
 
@@ -68,7 +75,7 @@ class OrderFit:
     @property
     def half_width(self) -> float:
         """Half the width of the 95 % confidence interval of the exponent."""
-        return float(stats.t.ppf(0.975, _BLOCKS - 1)) * self.stderr
+        return float(special.stdtrit(_BLOCKS - 1, 0.975)) * self.stderr
 
     @property
     def verdict(self) -> OrderVerdict:
@@ -149,49 +156,46 @@ def white_noise(values: ArrayLike) -> float:
     return float(np.sqrt(np.mean(np.diff(np.asarray(values, float), 4) ** 2) / _FOURTH_DIFFERENCE))
 
 
-def run(request: Request, progress: Progress) -> ProtocolResult:
+def run(request: ProtocolRequest, progress: Progress) -> ProtocolResult:
     """Three runs of each kind of forces, from one start.
 
     :raises md_bridge.drift.runs.dynamics.RunError: a run fails
     """
-    from md_bridge.drift.runs.hosts import run_nve
+    from md_bridge.drift.runs.dynamics import run_dynamics
 
     runs = {method: _planned(request, method) for method in request.methods}
     total = sum(
-        one.outer_steps * (one.multiplicity or 1) for group in runs.values() for one in group
+        one.outer_steps * (one.method.multiplicity or 1) for group in runs.values() for one in group
     )
     done = 0
     fits: dict[Method, OrderFit | str] = {}
     for method, group in runs.items():
         records = []
         for one in group:
-            cost = one.multiplicity or 1
+            cost = one.method.multiplicity or 1
             before = done
 
-            def report(steps: int, one: NveRun = one, before: int = before, c: int = cost) -> None:
-                what = f"{one.label}, {one.timestep_fs:g} fs"
+            def report(steps: int, one: Run = one, before: int = before, c: int = cost) -> None:
+                what = f"{one.label}, {one.method.timestep_fs:g} fs"
                 progress(what, (before + c * min(steps, one.outer_steps)) / total)
 
-            folder = request.folder / "runs" / f"{one.name}-{one.timestep_fs:g}fs"
+            folder = request.folder / "runs" / f"{one.name}-{one.method.timestep_fs:g}fs"
             records.append(
-                run_nve(request.start, request.model, one, folder, report, request.threads)
+                run_dynamics(request.start, request.model, one, folder, report, request.threads)
             )
             done += one.outer_steps * cost
         fits[method] = _fit(records)
     return _result(request, fits)
 
 
-def _planned(request: Request, method: Method) -> list[NveRun]:
+def _planned(request: ProtocolRequest, method: Method) -> list[Run]:
     """Runs of one length: whole numbers of the largest outer step."""
     longest = max(1, round(1000 * request.length_ps / method.outer_timestep_fs))
     return [
-        NveRun(
-            method.engine,
-            method.forces,
-            method.multiplicity,
-            method.timestep_fs / divisor,
+        Run(
+            replace(method, timestep_fs=method.timestep_fs / divisor),
             longest * divisor,
-            variant=request.variant,
+            model_options=request.model_options,
         )
         for divisor in DIVISORS
     ]
@@ -201,10 +205,10 @@ def _fit(records: list[RunRecord]) -> OrderFit | str:
     """The fit in eV, or the explosion or shortness that prevents it in words."""
     for record in records:
         if record.exploded is not None:
-            return f"at {record.timestep_fs:g} fs the run {record.exploded}"
+            return f"at {record.method.timestep_fs:g} fs the run {record.exploded}"
     try:
         return order_fit(
-            [record.timestep_fs for record in records],
+            [record.method.timestep_fs for record in records],
             [record.time_ps for record in records],
             [record.conserved_energy for record in records],
         )
@@ -233,12 +237,12 @@ def _without_noise(mean_squares: Array, noise: float) -> Array:
     return np.sqrt(np.maximum(mean_squares - noise**2, 0.5 * mean_squares))
 
 
-def _result(request: Request, fits: dict[Method, OrderFit | str]) -> ProtocolResult:
+def _result(request: ProtocolRequest, fits: dict[Method, OrderFit | str]) -> ProtocolResult:
     count = len(request.start)
     rows, sentences, curves = [], [], []
     runs: list[dict[str, object]] = []
     for method, fit in fits.items():
-        label = method.method_label
+        label = method.label
         if isinstance(fit, str):
             exploded = "exploded" in fit
             rows.append(_unjudged(method, "exploded" if exploded else "inconclusive", exploded))
@@ -278,14 +282,14 @@ def _result(request: Request, fits: dict[Method, OrderFit | str]) -> ProtocolRes
 
 
 def _unjudged(method: Method, verdict: str, exploded: bool) -> Row:
-    cells = (method.method_label, "-", *("-" for _ in DIVISORS))
+    cells = (method.label, "-", *("-" for _ in DIVISORS))
     return Row(cells, verdict, False if exploded else None, observed=method.forces == "direct")
 
 
 def _row(method: Method, fit: OrderFit, sizes: Array) -> Row:
     good = {OrderVerdict.SECOND_ORDER: True, OrderVerdict.NOT_SMOOTH: False}.get(fit.verdict)
     cells = (
-        method.method_label,
+        method.label,
         with_error(fit.exponent, fit.stderr),
         *(f"{size:.3g}" for size in sizes),
     )
@@ -295,7 +299,7 @@ def _row(method: Method, fit: OrderFit, sizes: Array) -> Row:
 
 
 def _sentence(method: Method, fit: OrderFit, noise: float) -> str:
-    label = method.method_label
+    label = method.label
     exponent = f"{fit.exponent:.2f} ± {fit.half_width:.2f} (95 %)"
     if fit.noise_share > _LARGEST_NOISE_SHARE:
         return (
@@ -325,7 +329,7 @@ def _sentence(method: Method, fit: OrderFit, noise: float) -> str:
 def _summary(method: Method, fit: OrderFit, sizes: Array, noise: float) -> dict[str, object]:
     finite = bool(np.isfinite(fit.exponent) and np.isfinite(fit.stderr))
     return {
-        "label": method.method_label,
+        "label": method.label,
         "forces": method.forces,
         "M": method.multiplicity,
         "exponent": fit.exponent if finite else None,

@@ -67,7 +67,14 @@ def default_paths(atoms: Atoms, points: int, seed: int) -> list[ClosedPath]:
 def circle_path(
     atoms: Atoms, index: int, plane: str, points: int, radius: float = CIRCLE_RADIUS
 ) -> ClosedPath:
-    """One atom around a circle through its place, from x to y in the plane ``xy``."""
+    """One atom around a circle through its place, from x to y in the plane ``xy``.
+
+    :param atoms: the structure
+    :param index: of the atom that moves
+    :param plane: of the circle, ``xy``, ``yz``, …
+    :param points: on the path
+    :param radius: of the circle (Å)
+    """
     u, v = np.eye(3)["xyz".index(plane[0])], np.eye(3)["xyz".index(plane[1])]
     directions = np.zeros((2, len(atoms), 3))
     directions[0, index], directions[1, index] = u, v
@@ -82,6 +89,11 @@ def collective_path(
     """All atoms at once around a circle in a random plane of configuration space.
 
     The centre of mass rests, and u and v are orthogonal.
+
+    :param atoms: the structure
+    :param points: on the path
+    :param seed: of the two random directions
+    :param amplitude: rms displacement of an atom (Å)
     """
     random = np.random.default_rng(seed)
     directions = random.normal(size=(2, len(atoms), 3))
@@ -98,6 +110,12 @@ def turn_path(
     """A full rigid turn of some atoms about an axis through their centre of mass.
 
     Atoms that a periodic boundary parts from the first one of them are led as its neighbours.
+
+    :param atoms: the structure
+    :param indices: of the atoms that turn, the first of them where it is
+    :param axis: shape (3,), of any length
+    :param name: of the path, for people
+    :param points: on the path
     """
     direction = np.asarray(axis, dtype=float) / np.linalg.norm(axis)
     chosen = np.asarray(indices)
@@ -126,6 +144,11 @@ def strain_path(
 
     Both stretches are along Cartesian axes, so the strain rate is symmetric and nothing turns: the
     work then needs only the symmetric part of the stress, all that a stress is.
+
+    :param atoms: the structure
+    :param plane: of the two axes that are stretched, ``xy``, ``yz``, …
+    :param points: on the path
+    :param amplitude: a
     """
     u, v = ("xyz".index(letter) for letter in plane)
     configurations, tangents = [], np.zeros((points, 3, 3))

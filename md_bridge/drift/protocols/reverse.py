@@ -12,7 +12,7 @@ forces have a potential: direct forces are reversible too.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -25,10 +25,27 @@ from ase import Atoms
 from ase.units import fs
 from numpy.typing import ArrayLike, NDArray
 
-from md_bridge.drift.protocols.base import Curve, Plot, Progress, ProtocolResult, Request, Row
+from md_bridge.drift.protocols.base import (
+    Curve,
+    Plot,
+    Progress,
+    ProtocolRequest,
+    ProtocolResult,
+    Row,
+)
 from md_bridge.drift.records.explosions import LAST_FRAME, Explosion, explosion_in
 from md_bridge.drift.records.method import Method
-from md_bridge.drift.runs.dynamics import LineCounter, NveRun, RunError, console_script, watch
+from md_bridge.drift.runs.lammps import (
+    LOG,
+    SCREEN,
+    TRAJECTORY,
+    lammps_input_text,
+    lammps_program,
+    write_data_file,
+)
+from md_bridge.drift.runs.plan import Run
+from md_bridge.processes import LineCounter, Program, RunError, watch
+from md_bridge.structures import standard_orientation
 
 if TYPE_CHECKING:
     from md_bridge.engine import Engine
@@ -44,7 +61,6 @@ ROUND_OFF_FACTOR = 10.0
 FAULT_FACTOR = 1000.0
 """One beyond this many times, in the first frame, is none."""
 
-_SCREEN = "screen.txt"
 _SHIFTS = 4
 # below this distance (Å) chaos still grows exponentially, above it fills the box
 _LINEAR = 0.1
@@ -128,6 +144,7 @@ def expected_round_off(
     lose 2⁻⁵³ of the size of the box in each step, at worst all in one direction.
 
     :param force_noise: rms error of a force component (eV/Å)
+    :param masses: shape (N,), u
     :param timestep_fs: between two force evaluations
     :param steps: n each way
     :param size: largest coordinate (Å)
@@ -140,7 +157,13 @@ def expected_round_off(
 
 
 def force_noise(engine: Engine, atoms: Atoms, direct: bool, seed: int = 1) -> float:
-    """Rms round-off of a force component (eV/Å): how much it changes when all atoms are shifted."""
+    """Rms round-off of a force component (eV/Å): how much it changes when all atoms are shifted.
+
+    :param engine: with the model
+    :param atoms: the structure
+    :param direct: whether of direct or of conservative forces
+    :param seed: of the shifts
+    """
     from md_bridge.engine import structure_from_ase
 
     random = np.random.default_rng(seed)
@@ -155,7 +178,7 @@ def force_noise(engine: Engine, atoms: Atoms, direct: bool, seed: int = 1) -> fl
     return float(np.sqrt(np.mean(np.var(np.array(found), axis=0, ddof=1))))
 
 
-def run(request: Request, progress: Progress) -> ProtocolResult:
+def run(request: ProtocolRequest, progress: Progress) -> ProtocolResult:
     """There and back with each kind of forces.
 
     :raises RunError: a run fails; one that explodes is a result
@@ -167,7 +190,7 @@ def run(request: Request, progress: Progress) -> ProtocolResult:
     for index, method in enumerate(request.methods):
 
         def report(share: float, index: int = index, method: Method = method) -> None:
-            progress(method.method_label, (index + share) / len(request.methods))
+            progress(method.label, (index + share) / len(request.methods))
 
         report(0.0)
         try:
@@ -181,50 +204,52 @@ def run(request: Request, progress: Progress) -> ProtocolResult:
     return _result(request, outcomes)
 
 
-def _explosion(request: Request, method: Method) -> Explosion | None:
+def _explosion(request: ProtocolRequest, method: Method) -> Explosion | None:
     """Whether the run that failed has exploded; its last good frame is kept then."""
     folder = _folder(request, method)
-    explosion = explosion_in(folder / _SCREEN)
+    explosion = explosion_in(folder / SCREEN)
     if explosion is not None:
         _host(request).keep_last_frame(folder, request.start)
     return explosion
 
 
-def _folder(request: Request, method: Method) -> Path:
-    return request.folder / "runs" / method.method_name
+def _folder(request: ProtocolRequest, method: Method) -> Path:
+    return request.folder / "runs" / method.name
 
 
-def _host(request: Request) -> ModuleType:
-    """The module that knows the files of the engine that was asked for."""
+def _host(request: ProtocolRequest) -> ModuleType:
+    """The module that knows the files of the host that was asked for."""
     from md_bridge.drift.runs import ipi, lammps
 
-    return ipi if request.engine == "i-pi" else lammps
+    return ipi if request.host == "i-pi" else lammps
 
 
-def return_path(request: Request, method: Method, progress: Share) -> ReturnPath:
-    """One run there and back in the engine that was asked for."""
+def return_path(request: ProtocolRequest, method: Method, progress: Share) -> ReturnPath:
+    """One run there and back in the host that was asked for."""
     interval = max(1, round(1000 * request.length_ps / method.outer_timestep_fs / FRAMES))
-    one = NveRun(*method.description, interval * FRAMES, variant=request.variant)
+    one = Run(method, interval * FRAMES, model_options=request.model_options)
     folder = _folder(request, method)
     folder.mkdir(parents=True, exist_ok=True)
-    travel = _in_ipi if request.engine == "i-pi" else _in_lammps
+    travel = _in_ipi if request.host == "i-pi" else _in_lammps
     forward, backward, energy = travel(request, one, interval, folder, progress)
     rms, largest = distances(forward, backward)
     # frame k of FRAMES is the start of a run of FRAMES - k intervals; the last is the turn itself
     turns = interval * np.arange(1, FRAMES + 1)
     from md_bridge.engine import Engine
 
-    engine = Engine(request.model, variant=request.variant)
+    engine = Engine(request.model, **request.model_options.engine_keywords())
     noise = [
         force_noise(engine, request.start, direct)
-        for direct in {"conservative": (False,), "direct": (True,)}.get(one.forces, (False, True))
+        for direct in {"conservative": (False,), "direct": (True,)}.get(
+            method.forces, (False, True)
+        )
     ]
-    multiplicity = one.multiplicity or 1
+    multiplicity = method.multiplicity or 1
     round_off = expected_round_off(
         # the correction kicks with M times its error, once in M steps
         float(np.linalg.norm(noise) * np.sqrt(multiplicity)),
         request.start.get_masses(),
-        one.timestep_fs,
+        method.timestep_fs,
         turns * multiplicity,
         float(np.abs(request.start.positions).max()),
     )
@@ -238,13 +263,11 @@ def return_path(request: Request, method: Method, progress: Share) -> ReturnPath
 
 
 def _in_lammps(
-    request: Request, one: NveRun, interval: int, folder: Path, progress: Share
+    request: ProtocolRequest, one: Run, interval: int, folder: Path, progress: Share
 ) -> tuple[Array, Array, Array]:
-    from md_bridge.drift.runs.lammps import LOG, TRAJECTORY, lammps_input, write_start
-
     elements = sorted(set(request.start.get_chemical_symbols()))
-    write_start(request.start, folder / "start.data", elements)
-    text = lammps_input(request.model.resolve(), one, request.start, interval)
+    write_data_file(request.start, folder / "start.data", elements)
+    text = lammps_input_text(request.model.resolve(), one, request.start, interval)
     text += "\n# and back\n"
     text += "".join(f"variable back_{x} atom -v{x}\n" for x in "xyz")
     text += "velocity all set v_back_x v_back_y v_back_z units box\n"
@@ -254,13 +277,8 @@ def _in_lammps(
     for old in (log, trajectory):
         old.unlink(missing_ok=True)
     lines = LineCounter(trajectory, lambda line: line.startswith(b"ITEM: TIMESTEP"))
-    _watch(
-        [console_script("lmp"), "-in", "in.lammps", "-log", LOG],
-        folder,
-        request,
-        lines,
-        progress,
-    )
+    program = lammps_program(["-in", "in.lammps", "-log", LOG], folder, request.threads)
+    _watch(program, lines, progress)
     frames = ase.io.read(trajectory, index=":", format="lammps-dump-text")
     positions = np.array([frame.positions for frame in frames])
     if len(positions) != 2 * FRAMES + 1:
@@ -272,14 +290,13 @@ def _in_lammps(
 
 
 def _in_ipi(
-    request: Request, one: NveRun, interval: int, folder: Path, progress: Share
+    request: ProtocolRequest, one: Run, interval: int, folder: Path, progress: Share
 ) -> tuple[Array, Array, Array]:
-    from md_bridge.drift.runs.dynamics import standard_orientation
-    from md_bridge.drift.runs.ipi import PROPERTIES, ipi_input
+    from md_bridge.drift.runs.ipi import PROPERTIES, ipi_input_text
 
     oriented = standard_orientation(request.start)
     ase.io.write(folder / "start.xyz", oriented, format="extxyz")
-    text = ipi_input(oriented, request.model.resolve(), one)
+    text = ipi_input_text(oriented, request.model.resolve(), one)
     (folder / "input.xml").write_text(text, encoding="utf-8")
     properties, frames = folder / PROPERTIES, folder / "frames.npz"
     for old in (properties, frames):
@@ -287,26 +304,27 @@ def _in_ipi(
     module = "md_bridge.drift.protocols.reverse_ipi"
     steps = [str(one.outer_steps), str(interval), frames.name]
     lines = LineCounter(properties, lambda line: not line.startswith(b"#"))
-    command = [sys.executable, "-m", module, "input.xml", *steps]
-    _watch(command, folder, request, lines, progress, scale=interval)
+    program = Program(
+        "i-PI",
+        [sys.executable, "-m", module, "input.xml", *steps],
+        folder / SCREEN,
+        environment={"OMP_NUM_THREADS": str(request.threads)},
+        folder=folder,
+    )
+    _watch(program, lines, progress, scale=interval)
     with np.load(frames) as found:
         return found["forward"], found["backward"], found["energy"]
 
 
 def _watch(
-    command: Sequence[str | Path],
-    folder: Path,
-    request: Request,
+    program: Program,
     lines: LineCounter,
     progress: Share,
     scale: int = 1,
 ) -> None:
     expected = scale * (2 * FRAMES + 1)
     watch(
-        command,
-        folder,
-        folder / _SCREEN,
-        {"OMP_NUM_THREADS": str(request.threads)},
+        program,
         lines,
         lambda count: progress(min(1.0, count / expected)),
     )
@@ -325,7 +343,9 @@ _SHOWN = (FRAMES // 8 - 1, FRAMES // 2 - 1, FRAMES - 1)
 """The frames in the table."""
 
 
-def _result(request: Request, outcomes: dict[Method, ReturnPath | Explosion]) -> ProtocolResult:
+def _result(
+    request: ProtocolRequest, outcomes: dict[Method, ReturnPath | Explosion]
+) -> ProtocolResult:
     lengths = request.length_ps * (np.array(_SHOWN) + 1) / FRAMES
     rows, sentences, curves = [], [], []
     summary: list[dict[str, object]] = []
@@ -334,12 +354,12 @@ def _result(request: Request, outcomes: dict[Method, ReturnPath | Explosion]) ->
             row, sentence, found = _exploded(method, outcome)
         else:
             row, sentence, found = _returned(method, outcome, len(request.start))
-            label = method.method_label
+            label = method.label
             curves.append(Curve(label, outcome.length_ps, outcome.rms))
             curves.append(Curve(f"{label}, round-off alone", outcome.length_ps, outcome.round_off))
         rows.append(row)
         sentences.append(sentence)
-        described = {"label": method.method_label, "forces": method.forces}
+        described = {"label": method.label, "forces": method.forces}
         summary.append({**described, "M": method.multiplicity, "verdict": row.verdict, **found})
     sentences.append(
         "Reversible says that the forces are a function of the positions and the integrator is "
@@ -373,10 +393,10 @@ def _result(request: Request, outcomes: dict[Method, ReturnPath | Explosion]) ->
 def _exploded(method: Method, explosion: Explosion) -> tuple[Row, str, dict[str, object]]:
     """Row, sentence and numbers of a run that never came back."""
     sentence = explosion.sentence(method.outer_timestep_fs)
-    cells = (method.method_label, *["-"] * (len(_SHOWN) + 2))
+    cells = (method.label, *["-"] * (len(_SHOWN) + 2))
     row = Row(cells, "exploded", False, observed=method.forces == "direct")
     kept = f"Its last good frame is in {LAST_FRAME}."
-    return row, f"{method.method_label} {sentence}. {kept}", {"exploded": sentence}
+    return row, f"{method.label} {sentence}. {kept}", {"exploded": sentence}
 
 
 def _returned(
@@ -386,7 +406,7 @@ def _returned(
     good = {ReverseVerdict.REVERSIBLE: True, ReverseVerdict.NOT_REVERSIBLE: False}
     growth = path.growth_rate
     cells = (
-        method.method_label,
+        method.label,
         *(f"{path.rms[k]:.1e}" for k in _SHOWN),
         f"{path.largest[-1]:.1e}",
         "-" if growth is None else f"{growth:.1f}",
@@ -400,7 +420,7 @@ def _returned(
         "growth_rate_per_ps": growth,
         "energy_difference_meV_per_atom": 1000 * path.energy_difference / atom_count,
     }
-    return row, _sentence(method.method_label, path), numbers
+    return row, _sentence(method.label, path), numbers
 
 
 def _sentence(label: str, path: ReturnPath) -> str:

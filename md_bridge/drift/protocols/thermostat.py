@@ -16,14 +16,21 @@ from enum import Enum
 
 import numpy as np
 
-from md_bridge.drift.judge.statistics import Estimate, mean_estimate
-from md_bridge.drift.protocols.base import Curve, Plot, Progress, ProtocolResult, Request, Row
+from md_bridge.drift.judging.line import Estimate, mean_estimate
+from md_bridge.drift.protocols.base import (
+    Curve,
+    Plot,
+    Progress,
+    ProtocolRequest,
+    ProtocolResult,
+    Row,
+)
 from md_bridge.drift.records.method import Method
 from md_bridge.drift.records.run import RunRecord
-from md_bridge.drift.report.wording import with_error
-from md_bridge.drift.runs.dynamics import NveRun
-from md_bridge.drift.runs.hosts import run_nve
+from md_bridge.drift.runs.dynamics import run_dynamics
+from md_bridge.drift.runs.plan import Run
 from md_bridge.drift.runs.thermostats import KINDS, Thermostat
+from md_bridge.text import with_error
 
 RELAXATION_FS = 100.0
 """Relaxation time of both thermostats, a usual choice."""
@@ -46,7 +53,7 @@ class HeatVerdict(str, Enum):
 
 
 @dataclass(frozen=True)
-class ElementTemperature:
+class HeldTemperature:
     """Mean kinetic temperature (K) of one element, or of ``all`` atoms, in one run."""
 
     method: Method
@@ -81,14 +88,14 @@ def judge_temperature(mean: Estimate, target: float, tolerance: float = TOLERANC
     return HeatVerdict.INCONCLUSIVE
 
 
-def element_temperatures(
+def held_temperatures(
     record: RunRecord, thermostat: Thermostat, discarded: float = DISCARDED
-) -> list[ElementTemperature]:
+) -> list[HeldTemperature]:
     """Mean temperature of all atoms and of each element, the beginning of the run left out."""
     first = int(discarded * len(record.time_ps))
     series = {_ALL: record.temperature, **record.element_temperatures}
     return [
-        ElementTemperature(
+        HeldTemperature(
             record.method,
             thermostat.kind,
             element,
@@ -100,57 +107,66 @@ def element_temperatures(
 
 
 def run(
-    request: Request,
+    request: ProtocolRequest,
     progress: Progress,
     relaxation_fs: float = RELAXATION_FS,
     kinds: Sequence[str] = tuple(KINDS),
 ) -> ProtocolResult:
     """Every kind of forces under every thermostat.
 
+    :param request: what to run
+    :param progress: called with what is done and its share
+    :param relaxation_fs: of the thermostats (fs)
     :param kinds: of thermostats, see :class:`md_bridge.drift.runs.thermostats.Thermostat`
-    :raises md_bridge.drift.runs.dynamics.RunError: a run fails
+    :raises RunError: a run fails
     """
     bath = [Thermostat(kind, request.temperature, relaxation_fs, request.seed) for kind in kinds]
     plan = [(thermostat, method) for method in request.methods for thermostat in bath]
     records: list[tuple[Thermostat, RunRecord]] = []
     for index, (thermostat, method) in enumerate(plan):
         steps = max(1, round(1000 * request.length_ps / method.outer_timestep_fs))
-        one = NveRun(*method.description, steps, variant=request.variant)
+        one = Run(method, steps, model_options=request.model_options)
 
         def report(
-            done: int, one: NveRun = one, label: str = thermostat.label, i: int = index
+            done: int, one: Run = one, label: str = thermostat.label, i: int = index
         ) -> None:
             share = min(done, one.outer_steps) / one.outer_steps
             progress(f"{one.label}, {label}", (i + share) / len(plan))
 
         folder = request.folder / "runs" / f"{one.name}-{thermostat.kind}"
-        record = run_nve(
-            request.start, request.model, one, folder, report, request.threads, thermostat
+        record = run_dynamics(
+            request.start,
+            request.model,
+            one,
+            folder,
+            report,
+            request.threads,
+            thermostat=thermostat,
         )
         records.append((thermostat, record))
     return _result(request, records, relaxation_fs)
 
 
 def _result(
-    request: Request, records: list[tuple[Thermostat, RunRecord]], relaxation_fs: float
+    request: ProtocolRequest, records: list[tuple[Thermostat, RunRecord]], relaxation_fs: float
 ) -> ProtocolResult:
     rows: list[Row] = []
     sentences: list[str] = []
     runs: list[dict[str, object]] = []
     for thermostat, record in records:
         if record.exploded is not None:
-            cells = (record.method_label, thermostat.label, "-", "-", "-")
-            rows.append(Row(cells, "exploded", False, observed=record.forces == "direct"))
-            sentences.append(f"{record.method_label}, {thermostat.label}: {record.exploded}.")
+            cells = (record.method.label, thermostat.label, "-", "-", "-")
+            rows.append(Row(cells, "exploded", False, observed=record.method.forces == "direct"))
+            sentences.append(f"{record.method.label}, {thermostat.label}: {record.exploded}.")
             runs.append(
                 {
-                    "label": record.method_label,
+                    "label": record.method.label,
                     "thermostat": thermostat.kind,
                     "exploded": record.exploded,
                 }
             )
             continue
-        temperatures = element_temperatures(record, thermostat)
+        temperatures = held_temperatures(record, thermostat)
         rows += [_row(entry) for entry in temperatures]
         sentences.append(_sentence(record, thermostat, temperatures))
         runs += [_summary(entry) for entry in temperatures]
@@ -180,10 +196,10 @@ def _result(
     )
 
 
-def _row(entry: ElementTemperature) -> Row:
+def _row(entry: HeldTemperature) -> Row:
     excess = entry.mean.value - entry.target
     cells = (
-        entry.method.method_label,
+        entry.method.label,
         KINDS[entry.thermostat],
         entry.element,
         with_error(entry.mean.value, entry.mean.stderr),
@@ -199,9 +215,9 @@ def _row(entry: ElementTemperature) -> Row:
 
 
 def _sentence(
-    record: RunRecord, thermostat: Thermostat, temperatures: list[ElementTemperature]
+    record: RunRecord, thermostat: Thermostat, temperatures: list[HeldTemperature]
 ) -> str:
-    head = f"{record.method_label}, {thermostat.label}: "
+    head = f"{record.method.label}, {thermostat.label}: "
     wrong = [e for e in temperatures if e.verdict in (HeatVerdict.HOT, HeatVerdict.COLD)]
     if wrong:
         return (
@@ -225,14 +241,14 @@ def _sentence(
     )
 
 
-def _excess(entry: ElementTemperature) -> float:
+def _excess(entry: HeldTemperature) -> float:
     return entry.mean.value - entry.target
 
 
-def _summary(entry: ElementTemperature) -> dict[str, object]:
+def _summary(entry: HeldTemperature) -> dict[str, object]:
     finite = math.isfinite(entry.mean.stderr)
     return {
-        "label": entry.method.method_label,
+        "label": entry.method.label,
         "forces": entry.method.forces,
         "M": entry.method.multiplicity,
         "thermostat": entry.thermostat,
@@ -254,7 +270,7 @@ def _plot(record: RunRecord, thermostat: Thermostat) -> Plot:
     ]
     ends = record.time_ps[[0, -1]]
     curves.append(Curve("asked for", ends, np.full(2, thermostat.temperature)))
-    title = f"{record.method_label}, {thermostat.label}"
+    title = f"{record.method.label}, {thermostat.label}"
     return Plot(title, "time (ps)", "kinetic temperature (K)", tuple(curves))
 
 

@@ -10,21 +10,22 @@ from ase import Atoms
 from ase.units import fs
 from numpy.typing import NDArray
 
-from md_bridge.drift.records.reading import (
-    EnergySeries,
-    ReadError,
+from md_bridge.drift.records.errors import ReadError
+from md_bridge.drift.records.reader_tools import (
     ReadOptions,
+    did_you_mean,
     last_digit,
-    nearest,
+    record_of_file,
     sound_part,
     strictly_later,
 )
+from md_bridge.drift.records.run import RunRecord
 
 LOG_COLUMNS = ("Etot[eV]", "Etot/N[eV]")
 """How ASE's MDLogger heads the total energy."""
 
 
-def read_ase_trajectory(trajectory: str | Path, options: ReadOptions | None = None) -> EnergySeries:
+def read_ase_trajectory(trajectory: str | Path, options: ReadOptions | None = None) -> RunRecord:
     """Read H = potential + kinetic energy from a trajectory.
 
     A ``.traj`` that an ASE integrator wrote knows its time step and interval. Any other (extxyz)
@@ -47,10 +48,9 @@ def read_ase_trajectory(trajectory: str | Path, options: ReadOptions | None = No
     temperature = np.array([atoms.get_temperature() for atoms in frames]) * scale
     time = _regular_times(len(frames), timestep_fs, interval)
     count, bad = sound_part(time, energy, temperature)
-    return EnergySeries(
-        label=trajectory.name,
+    return record_of_file(
         source=trajectory,
-        engine="ase",
+        host="ase",
         atom_count=atom_count,
         time_ps=time[:count],
         conserved_energy=energy[:count],
@@ -66,7 +66,7 @@ def read_ase_trajectory(trajectory: str | Path, options: ReadOptions | None = No
     )
 
 
-def read_ase_log(log: str | Path, options: ReadOptions | None = None) -> EnergySeries:
+def read_ase_log(log: str | Path, options: ReadOptions | None = None) -> RunRecord:
     """Read the log of an ASE integrator (``logfile=``, MDLogger).
 
     MDLogger rounds: to 0.1 meV for up to 100 atoms, to 0.1 meV *per atom* with ``peratom=True``,
@@ -92,10 +92,9 @@ def read_ase_log(log: str | Path, options: ReadOptions | None = None) -> EnergyS
         log,
         "MDLogger rounds times to 0.1 fs: give --timestep and --interval",
     )
-    return EnergySeries(
-        label=log.name,
+    return record_of_file(
         source=log,
-        engine="ase",
+        host="ase",
         atom_count=options.atoms,
         time_ps=time[:count] - (time[0] if count else 0.0),
         conserved_energy=energy[:count],
@@ -216,7 +215,7 @@ def _log_column(log: Path, columns: list[str], asked: str | None) -> str:
         if name in columns:
             return str(name)
     raise ReadError(
-        f"{log}: there is no column {asked}{nearest(asked or '', columns)}; found "
+        f"{log}: there is no column {asked}{did_you_mean(asked or '', columns)}; found "
         f"{', '.join(columns)}"
     )
 

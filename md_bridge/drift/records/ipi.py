@@ -11,17 +11,18 @@ import numpy as np
 from ase.units import Hartree
 from numpy.typing import NDArray
 
-from md_bridge.drift.records.reading import (
-    EnergySeries,
-    ReadError,
+from md_bridge.drift.records.errors import ReadError
+from md_bridge.drift.records.reader_tools import (
     ReadOptions,
+    did_you_mean,
     kinetic_energy,
     kinetic_temperature,
     last_digit,
-    nearest,
+    record_of_file,
     sound_part,
     strictly_later,
 )
+from md_bridge.drift.records.run import RunRecord
 
 HEADER = re.compile(r"^#\s+(?:column|cols\.)\s+(\d+)(?:-\d+)?\s+-->\s+(.+?)\s*(?::\s.*)?$")
 """``# column   2     --> time{picosecond} : The elapsed simulation time.``"""
@@ -40,7 +41,7 @@ class _Column:
         return f"{self.name}{{{self.unit}}}" if self.unit else self.name
 
 
-def read_ipi_output(output: str | Path, options: ReadOptions | None = None) -> EnergySeries:
+def read_ipi_output(output: str | Path, options: ReadOptions | None = None) -> RunRecord:
     """Read a properties file of i-PI, with the header that i-PI writes.
 
     H is ``conserved``, or the property that ``options.column`` names. Every column is converted
@@ -73,10 +74,9 @@ def read_ipi_output(output: str | Path, options: ReadOptions | None = None) -> E
         "attempt",
     )
     unit = _unit_value(output, column, "energy") * Hartree
-    return EnergySeries(
-        label=output.name,
+    return record_of_file(
         source=output,
-        engine="i-pi",
+        host="i-pi",
         atom_count=atom_count,
         time_ps=time[:count] - (time[0] if count else 0.0),
         conserved_energy=energy[:count],
@@ -151,7 +151,7 @@ def _conserved_column(output: Path, columns: list[_Column], asked: str | None) -
         return column
     found = ", ".join(column.label for column in columns)
     if asked is not None:
-        hint = nearest(asked, [column.name for column in columns])
+        hint = did_you_mean(asked, [column.name for column in columns])
         raise ReadError(f"{output}: there is no column {asked}{hint}; found {found}")
     raise ReadError(
         f"{output}: expected a column conserved, found {found}. Add `conserved{{electronvolt}}` to "
@@ -173,7 +173,7 @@ def _unit_value(output: Path, column: _Column, family: str) -> float:
     known = [unit for unit in UnitMap[family] if unit]
     raise ReadError(
         f"{output}: {column.label} is not in a unit of {family} that i-PI knows"
-        f"{nearest(column.unit, known)}; expected one of {', '.join(known)}"
+        f"{did_you_mean(column.unit, known)}; expected one of {', '.join(known)}"
     )
 
 

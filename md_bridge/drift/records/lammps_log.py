@@ -9,19 +9,20 @@ import numpy as np
 from ase import units as ase_units
 from numpy.typing import NDArray
 
+from md_bridge.drift.records.errors import ReadError
 from md_bridge.drift.records.explosions import tells_of_explosion
 from md_bridge.drift.records.lammps_table import ThermoRun, thermo_runs
-from md_bridge.drift.records.reading import (
-    EnergySeries,
-    ReadError,
+from md_bridge.drift.records.reader_tools import (
     ReadOptions,
+    did_you_mean,
     kinetic_energy,
     kinetic_temperature,
     last_digit,
-    nearest,
+    record_of_file,
     sound_part,
     strictly_later,
 )
+from md_bridge.drift.records.run import RunRecord
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ _THERMOSTATS = ("nvt", "npt", "nph", "langevin", "temp", "press", "gle", "gld", 
 _ADVICE = "Add it to `thermo_style custom` and run again, or name another column with --column"
 
 
-def read_lammps_log(log: str | Path, options: ReadOptions | None = None) -> EnergySeries:
+def read_lammps_log(log: str | Path, options: ReadOptions | None = None) -> RunRecord:
     """Read one run of a LAMMPS log.
 
     H is the column ``Econserve`` if there is one, else ``TotEng``, else KinEng + PotEng; with
@@ -97,10 +98,10 @@ def read_lammps_log(log: str | Path, options: ReadOptions | None = None) -> Ener
         notes.append("the log ends in the middle of this run")
     strictly_later(time[:count], log, "Is the step counter reset within the run?")
     scale = units.energy * (1 if name.startswith("v_") else per_atom)  # variables are not divided
-    return EnergySeries(
+    return record_of_file(
         label=_label(log, number, options.run),
         source=log,
-        engine="lammps",
+        host="lammps",
         atom_count=atom_count,
         time_ps=time[:count] - time[0],
         conserved_energy=energy[:count] * scale,
@@ -156,7 +157,7 @@ def _units(log: Path, run: ThermoRun, asked: str | None) -> _Units:
     if name not in _UNITS:
         raise ReadError(
             f"{log}: `units {name}` cannot be converted to eV and ps; expected one of {known}"
-            + nearest(name, tuple(_UNITS))
+            + did_you_mean(name, tuple(_UNITS))
         )
     return _UNITS[name]
 
@@ -196,7 +197,7 @@ def _conserved(
         name = _KEYWORDS.get(asked.lower(), asked)
         if name not in table:
             raise ReadError(
-                f"{log}: there is no column {asked}{nearest(asked, run.columns)}; found "
+                f"{log}: there is no column {asked}{did_you_mean(asked, run.columns)}; found "
                 f"{', '.join(run.columns)}"
             )
         return name, table[name], digit(name)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from md_bridge.drift.records.reading import ReadError
+from md_bridge.drift.records.errors import ReadError
 
 _LOOP = re.compile(r"^Loop time of (\S+) on .* for (\d+) steps with (\d+) atoms")
 _MULTI = re.compile(r"^-+ Step +(\d+) -+ CPU = +(\S+) \(sec\) -+")

@@ -1,23 +1,23 @@
-"""A way to integrate the equations of motion: engine, kind of forces and time step."""
+"""A way to integrate the equations of motion: host, kind of forces and time step."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-ENGINES = ("lammps", "i-pi", "ase", "other")
+HOSTS = ("lammps", "i-pi", "ase", "other")
 FORCES = ("conservative", "direct", "mts", "unknown")
-_ENGINE_NAMES = {"lammps": "LAMMPS", "i-pi": "i-PI", "ase": "ASE", "other": "other"}
+_HOST_NAMES = {"lammps": "LAMMPS", "i-pi": "i-PI", "ase": "ASE", "other": "other"}
 
 
 @dataclass(frozen=True)
 class Method:
     """What tells one kind of run from another.
 
-    :raises ValueError: unknown engine or forces, a multiplicity without (or missing with)
+    :raises ValueError: unknown host or forces, a multiplicity without (or missing with)
         ``forces="mts"``, or a number that is not positive
     """
 
-    engine: str
+    host: str
     """``lammps``, ``i-pi`` or ``ase``; ``other`` for a trajectory of any other program."""
     forces: str
     """``conservative``, ``direct`` or ``mts``; ``unknown`` for a trajectory that was read."""
@@ -28,7 +28,7 @@ class Method:
 
     def __post_init__(self) -> None:
         for name, value, known in (
-            ("engine", self.engine, ENGINES),
+            ("host", self.host, HOSTS),
             ("forces", self.forces, FORCES),
         ):
             if value not in known:
@@ -45,30 +45,28 @@ class Method:
             )
 
     @property
-    def method(self) -> Method:
-        """The method alone, to compare and group by."""
-        return Method(*self.description)
-
-    @property
-    def description(self) -> tuple[str, str, int | None, float]:
-        """The four fields, for the constructor of another class that has them."""
-        return self.engine, self.forces, self.multiplicity, self.timestep_fs
-
-    @property
     def outer_timestep_fs(self) -> float:
         """Time of an outer step (fs); M inner steps for ``mts``."""
         return self.timestep_fs * (self.multiplicity or 1)
 
     @property
-    def method_label(self) -> str:
+    def label(self) -> str:
         """A short name for people: ``LAMMPS MTS M=4``."""
         kind = f"MTS M={self.multiplicity}" if self.forces == "mts" else self.forces
-        return f"{_ENGINE_NAMES[self.engine]} {kind}"
+        return f"{_HOST_NAMES[self.host]} {kind}"
 
     @property
-    def method_name(self) -> str:
+    def name(self) -> str:
         """A short name that is safe as a file name: ``lammps-mts-4``."""
-        parts = [self.engine, self.forces]
+        parts = [self.host, self.forces]
         if self.multiplicity is not None:
             parts.append(str(self.multiplicity))
         return "-".join(parts)
+
+    def replica_label(self, replica: int | None) -> str:
+        """``LAMMPS MTS M=4 #2``; the number only where there are several replicas."""
+        return self.label + (f" #{replica}" if replica is not None else "")
+
+    def replica_name(self, replica: int | None) -> str:
+        """``lammps-mts-4-replica-2``; the number only where there are several replicas."""
+        return self.name + (f"-replica-{replica}" if replica is not None else "")

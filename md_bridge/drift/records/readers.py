@@ -1,29 +1,28 @@
-"""Energies of a run from files of any engine: what it conserved, as arrays.
+"""Runs from files of any host: :func:`read_run` tells by its content what a file is.
 
-``read_series`` tells by its content what a file is; the readers behind it are there for each kind.
+The reader of each kind of file has a module of its own beside this one.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from md_bridge.drift.judge.statistics import DEFAULT_TOLERANCE
 from md_bridge.drift.records.ase import LOG_COLUMNS, read_ase_log, read_ase_trajectory
+from md_bridge.drift.records.csv import read_csv
+from md_bridge.drift.records.errors import ReadError
 from md_bridge.drift.records.ipi import HEADER, read_ipi_output
 from md_bridge.drift.records.lammps_log import read_lammps_log
-from md_bridge.drift.records.reading import EnergySeries, ReadError, ReadOptions
-from md_bridge.drift.records.run import RunRecord, read_csv
+from md_bridge.drift.records.reader_tools import ReadOptions
+from md_bridge.drift.records.run import RunRecord
 
 __all__ = [
-    "EnergySeries",
     "ReadError",
     "ReadOptions",
     "read_ase_log",
     "read_ase_trajectory",
     "read_ipi_output",
     "read_lammps_log",
-    "read_record",
-    "read_series",
+    "read_run",
 ]
 
 _BEGINNING = 20_000
@@ -31,8 +30,9 @@ _TRAJECTORIES = (".traj", ".xyz", ".extxyz")
 _LAMMPS = ("LAMMPS (", "Per MPI rank memory", "Loop time of", "thermo_style", "units ")
 
 
-def read_series(path: str | Path, options: ReadOptions | None = None) -> EnergySeries:
-    """Read one run from a LAMMPS log, an i-PI properties file, an ASE trajectory or an ASE log.
+def read_run(path: str | Path, options: ReadOptions | None = None) -> RunRecord:
+    """Read one run from a LAMMPS log, an i-PI properties file, an ASE trajectory, an ASE log, or a
+    ``series/*.csv`` of this package.
 
     :param path: told apart by content, trajectories by their suffix
     :param options: what the file leaves open
@@ -41,6 +41,8 @@ def read_series(path: str | Path, options: ReadOptions | None = None) -> EnergyS
     path = Path(path)
     if path.is_dir():
         raise ReadError(f"{path} is a folder: name the file in it that holds the energies")
+    if path.suffix == ".csv":
+        return _read_csv(path)
     if path.suffix in _TRAJECTORIES:
         return read_ase_trajectory(path, options)
     try:
@@ -60,23 +62,10 @@ def read_series(path: str | Path, options: ReadOptions | None = None) -> EnergyS
     )
 
 
-def read_record(
-    path: str | Path, options: ReadOptions | None = None, tolerance: float = DEFAULT_TOLERANCE
-) -> RunRecord:
-    """Read one run of any kind: what :func:`read_series` reads, and the ``series/*.csv`` of this
-    package.
-
-    :param path: as :func:`read_series`
-    :param options: what the file leaves open
-    :param tolerance: drift that is to be seen in it (meV/atom/ps)
-    :raises ReadError: as :func:`read_series`, or H was printed with too few digits
-    """
-    path = Path(path)
-    if path.suffix == ".csv":
-        try:
-            return read_csv(path)
-        except OSError as error:
-            raise ReadError(f"cannot read {path}: {error.strerror}") from error
-        except ValueError as error:
-            raise ReadError(str(error)) from error
-    return read_series(path, options).as_record(tolerance)
+def _read_csv(path: Path) -> RunRecord:
+    try:
+        return read_csv(path)
+    except OSError as error:
+        raise ReadError(f"cannot read {path}: {error.strerror}") from error
+    except ValueError as error:
+        raise ReadError(str(error)) from error

@@ -1,40 +1,42 @@
-"""One molecular-dynamics run as numbers: what was run, H(t), T(t), its cost; CSV in and out."""
+"""One molecular-dynamics run as numbers: what was run, H(t), T(t), its cost."""
 
 from __future__ import annotations
 
-import csv
-import os
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import TypeVar
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from md_bridge.drift.judging.verdict import (
+    DEFAULT_TOLERANCE,
+    DriftStatistics,
+    Verdict,
+    drift_statistics,
+    no_statistics,
+)
+from md_bridge.drift.records.errors import ReadError
 from md_bridge.drift.records.method import Method
 
-_SERIES = ("time_ps", "conserved_energy", "temperature")
-_COLUMNS = ("time_ps", "conserved_eV", "temperature_K")
-_ELEMENT_COLUMN = re.compile(r"temperature_([A-Z][a-z]?)_K")
-_HEADER = ("engine", "forces", "multiplicity", "timestep_fs", "atom_count", "wall_s")
-_OPTIONAL_HEADER = ("replica", "seed", "source", "exploded")
-
-_Number = TypeVar("_Number", int, float)
+SERIES = ("time_ps", "conserved_energy", "temperature")
+"""Names of the series that every run has."""
+_OPTIONAL_SERIES = ("kinetic_energy", "potential_energy")
 
 
 @dataclass(frozen=True)
-class RunRecord(Method):
-    """One NVE run, sampled at outer steps.
+class RunRecord:
+    """One run, made here or read from a file, sampled at outer steps.
 
-    :raises ValueError: as :class:`~md_bridge.drift.records.method.Method`, or series of different
-        lengths, or fewer than two samples of a run that did not explode
+    :raises ValueError: series of different lengths, no atoms, or fewer than two samples of a run
+        that did not explode
     """
 
+    method: Method
+    """Of a run that was read, only the host is known for certain."""
     atom_count: int
     wall_s: float
-    """Wall time of the time stepping, set-up left out (s)."""
+    """Wall time of the time stepping, set-up left out (s); 0 if it is not known."""
     time_ps: NDArray[np.float64] = field(repr=False)
     """Shape (n,), ps, from the start of the run."""
     conserved_energy: NDArray[np.float64] = field(repr=False)
@@ -53,11 +55,25 @@ class RunRecord(Method):
     """File that the run was read from, if this package did not run it."""
     exploded: str | None = None
     """Why the run ended before its time: the host's words, with the step."""
+    kinetic_energy: NDArray[np.float64] | None = field(default=None, repr=False)
+    """Of the whole system, shape (n,), eV, where known; for checks of the ensemble."""
+    potential_energy: NDArray[np.float64] | None = field(default=None, repr=False)
+    """Of the whole system, shape (n,), eV, where known; for checks of the ensemble."""
+    resolution: float = 0.0
+    """Value of the last digit with which H was printed (eV); 0 if it was not printed."""
+    notes: tuple[str, ...] = ()
+    """Sentences about what was read."""
 
     def __post_init__(self) -> None:
-        super().__post_init__()
-        lengths = {name: len(getattr(self, name)) for name in _SERIES}
+        if self.atom_count < 1:
+            raise ValueError(f"{self.label}: expected at least one atom, found {self.atom_count}")
+        lengths = {name: len(getattr(self, name)) for name in SERIES}
         lengths |= {f"temperature of {el}": len(t) for el, t in self.element_temperatures.items()}
+        lengths |= {
+            name: len(getattr(self, name))
+            for name in _OPTIONAL_SERIES
+            if getattr(self, name) is not None
+        }
         fewest = 2 if self.exploded is None else 0
         if len(set(lengths.values())) != 1 or lengths["time_ps"] < fewest:
             found = ", ".join(f"{name}: {n}" for name, n in lengths.items())
@@ -70,12 +86,12 @@ class RunRecord(Method):
         """A short name that is safe as a file name: ``lammps-mts-4-replica-2``."""
         if self.source is not None:
             return re.sub(r"[^A-Za-z0-9._-]+", "-", self.source).strip("-.")
-        return run_name(self, self.replica)
+        return self.method.replica_name(self.replica)
 
     @property
     def label(self) -> str:
         """A short name for people: ``LAMMPS MTS M=4``, ``LAMMPS MTS M=4 #2``."""
-        return self.source if self.source is not None else run_label(self, self.replica)
+        return self.source if self.source is not None else self.method.replica_label(self.replica)
 
     @property
     def length_ps(self) -> float:
@@ -87,117 +103,45 @@ class RunRecord(Method):
         """Cost of a picosecond (s/ps); NaN where that was not measured."""
         return self.wall_s / self.length_ps if self.wall_s > 0 and self.length_ps else float("nan")
 
+    def statistics(self, tolerance: float = DEFAULT_TOLERANCE) -> DriftStatistics:
+        """Drift rate, its error and the verdict; of an exploded run, those of what came before and
+        the verdict *drifts*. See :func:`md_bridge.drift.judging.verdict.drift_statistics`.
 
-def run_label(method: Method, replica: int | None) -> str:
-    """A short name for people: ``LAMMPS MTS M=4 #2``; the replica only where there are several."""
-    return method.method_label + (f" #{replica}" if replica is not None else "")
-
-
-def run_name(method: Method, replica: int | None) -> str:
-    """A short name that is safe as a file name: ``lammps-mts-4-replica-2``."""
-    return method.method_name + (f"-replica-{replica}" if replica is not None else "")
-
-
-def degrees_of_freedom(masses: NDArray[np.float64], chosen: NDArray[np.bool_]) -> float:
-    """Kinetic degrees of freedom of some atoms of a system whose total momentum is zero.
-
-    The centre of mass at rest takes from each atom the share of its mass: an atom of mass m has the
-    mean kinetic energy (3/2) kT (1 - m/M), M the mass of all. Over all atoms that makes 3N - 3.
-
-    :param masses: of all atoms, shape (N,)
-    :param chosen: mask of shape (N,)
-    """
-    return float(3 * np.count_nonzero(chosen) - 3 * masses[chosen].sum() / masses.sum())
-
-
-def write_csv(record: RunRecord, path: Path) -> None:
-    """Write a run as ``# key: value`` lines, a header and one line a sample (for numpy, pandas).
-
-    The file appears whole or not at all, so that its presence says that the run is complete.
-    """
-    names = [*_COLUMNS, *(f"temperature_{element}_K" for element in record.element_temperatures)]
-    columns = [getattr(record, name) for name in _SERIES]
-    columns += record.element_temperatures.values()
-    unfinished = path.with_name(f".{path.name}.unfinished")
-    with unfinished.open("w", newline="", encoding="utf-8") as stream:
-        for key in _HEADER:
-            value = getattr(record, key)
-            stream.write(f"# {key}: {'' if value is None else value}\n")
-        for key in _OPTIONAL_HEADER:
-            value = getattr(record, key)
-            if value is not None:
-                stream.write(f"# {key}: {' '.join(str(value).split())}\n")
-        writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow(names)
-        writer.writerows([f"{value:.12g}" for value in row] for row in zip(*columns, strict=True))
-    os.replace(unfinished, path)
-
-
-def read_csv(path: Path) -> RunRecord:
-    """Read a run that :func:`write_csv` wrote.
-
-    :raises ValueError: a header line or a column is missing or not a number; the message names the
-        file and the line.
-    """
-    lines = path.read_text(encoding="utf-8").splitlines()
-    header = {
-        key.strip(): value.strip()
-        for key, _, value in (line[1:].partition(":") for line in lines if line.startswith("#"))
-    }
-    missing = [key for key in _HEADER if key not in header]
-    if missing:
-        raise ValueError(f"{path}: expected a line '# {missing[0]}: ...' at the top, found none")
-    body = [(n, line) for n, line in enumerate(lines, 1) if line and not line.startswith("#")]
-    elements = _read_elements(path, body[0][1] if body else "nothing")
-    width = len(_COLUMNS) + len(elements)
-    rows = [_parse_row(path, number, line, width) for number, line in body[1:]]
-    columns = np.array(rows, dtype=np.float64).reshape(-1, width).T
-    return RunRecord(
-        header["engine"],
-        header["forces"],
-        None if header["multiplicity"] == "" else _number(path, header, "multiplicity", int),
-        _number(path, header, "timestep_fs", float),
-        _number(path, header, "atom_count", int),
-        _number(path, header, "wall_s", float),
-        columns[0],
-        columns[1],
-        columns[2],
-        element_temperatures=dict(zip(elements, columns[len(_COLUMNS) :], strict=True)),
-        replica=_number(path, header, "replica", int) if "replica" in header else None,
-        seed=_number(path, header, "seed", int) if "seed" in header else None,
-        source=header.get("source"),
-        exploded=header.get("exploded"),
-    )
-
-
-def _read_elements(path: Path, line: str) -> list[str]:
-    """The elements whose temperatures follow the three columns that every file has."""
-    names = line.split(",")
-    matches = [_ELEMENT_COLUMN.fullmatch(name) for name in names[len(_COLUMNS) :]]
-    elements = [match.group(1) for match in matches if match]
-    if tuple(names[: len(_COLUMNS)]) != _COLUMNS or len(elements) != len(matches):
-        raise ValueError(
-            f"{path}: expected the columns {','.join(_COLUMNS)} and any temperature_<element>_K "
-            f"after them, found {line}"
+        :param tolerance: drift of H/N that counts as conserved (meV/atom/ps)
+        :raises ReadError: H was printed with too few digits to see a drift of ``tolerance``
+        """
+        check_resolution(self, tolerance)
+        if len(self.time_ps) < 2:  # it exploded at once
+            return no_statistics(tolerance)
+        found = drift_statistics(
+            self.time_ps, self.conserved_energy, self.temperature, self.atom_count, tolerance
         )
-    return elements
+        return replace(found, verdict=Verdict.DRIFTS) if self.exploded else found
 
 
-def _number(
-    path: Path, header: dict[str, str], key: str, kind: Callable[[str], _Number]
-) -> _Number:
-    try:
-        return kind(header[key])
-    except ValueError:
-        raise ValueError(f"{path}: '{key}' must be a number, found {header[key]!r}") from None
+_DIGITS_ADVICE = {
+    "lammps": "Print more digits (`thermo_modify format float %.15g`)",
+    "i-pi": "Print in a unit in which the last digit is worth less",
+    "ase": "Judge the trajectory file in place of the log",
+}
 
 
-def _parse_row(path: Path, number: int, line: str, width: int) -> list[float]:
-    cells = line.split(",")
-    try:
-        row = [float(cell) for cell in cells]
-    except ValueError:
-        row = []
-    if len(row) != width:
-        raise ValueError(f"{path}, line {number}: expected {width} numbers, found {line!r}")
-    return row
+def check_resolution(record: RunRecord, tolerance: float) -> None:
+    """Refuse a run in which a drift of ``tolerance`` hides behind the rounding of the print.
+
+    Rounded numbers can look constant, and a constant would pass as perfect conservation.
+
+    :param tolerance: meV/atom/ps
+    :raises ReadError: if the last digit of H is worth more than a quarter of the drift to be seen
+    """
+    if record.exploded is not None:
+        return  # is no constant, however it is printed
+    step = 1000.0 * record.resolution / record.atom_count
+    visible = tolerance * record.length_ps
+    if step > 0.25 * visible:
+        advice = _DIGITS_ADVICE.get(record.method.host, "Print more digits")
+        raise ReadError(
+            f"{record.label}: the conserved quantity is printed in steps of {step:.2g} meV/atom, "
+            f"but a drift of {tolerance:g} meV/atom/ps is only {visible:.2g} meV/atom in "
+            f"{record.length_ps:.3g} ps. {advice}, or run longer"
+        )

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from md_bridge.drift.judge.statistics import Verdict
-from md_bridge.drift.report.environment import describe_model, describe_system, surroundings
+from md_bridge.drift.judging.verdict import Verdict
+from md_bridge.drift.report.environment import (
+    RunSettings,
+    describe_model,
+    describe_system,
+    surroundings,
+)
 from md_bridge.drift.report.write import ReportFiles, write_report
-from md_bridge.drift.runs.analysis import Analysis, RunSettings, analyse
-from md_bridge.drift.runs.campaign import Campaign, Outcome
+from md_bridge.drift.runs.analysis import Analysis, analyse
+from md_bridge.drift.runs.campaign import Campaign, CampaignOutcome
 
 
 def describe_campaign(campaign: Campaign) -> RunSettings:
@@ -17,12 +22,12 @@ def describe_campaign(campaign: Campaign) -> RunSettings:
 
     plan = campaign.plan
     return RunSettings(
-        model=describe_model(plan.model, plan.variant),
+        model=describe_model(plan.model, plan.model_options),
         system=describe_system(campaign.structure),
         atom_count=len(campaign.structure),
         timestep_fs=plan.timestep_fs,
         length_ps=plan.length_ps,
-        threads=choose_threads(0),
+        threads=choose_threads(plan.model_options.threads),
         **surroundings(),
         temperature_k=None if plan.keep_velocities else plan.temperature_k,
         equilibration_ps=plan.equilibration_ps,
@@ -33,11 +38,16 @@ def describe_campaign(campaign: Campaign) -> RunSettings:
 
 
 def write_campaign_report(
-    outcome: Outcome, settings: RunSettings, folder: Path, tolerance: float
+    outcome: CampaignOutcome, settings: RunSettings, folder: Path, tolerance: float
 ) -> tuple[Analysis, ReportFiles | None]:
     """Analyse the runs that are complete and write the report into the campaign's folder.
 
     Without any there is nothing to write: no files, and an analysis without results.
+
+    :param outcome: what the campaign has so far
+    :param settings: see :func:`describe_campaign`
+    :param folder: of the campaign
+    :param tolerance: drift that counts as conserved (meV/atom/ps)
     """
     if not outcome.records:
         return analyse([], tolerance), None
@@ -54,7 +64,7 @@ def write_campaign_report(
 def campaign_conserves(campaign: Campaign, analysis: Analysis) -> bool:
     """Whether every kind of forces asked for, direct ones left out, is shown to conserve energy."""
     judged = [result for result in analysis.results if result.method.forces != "direct"]
-    expected = [run for run in campaign.plan.runs() if run.forces != "direct"]
+    expected = [run for run in campaign.plan.runs() if run.method.forces != "direct"]
     return sum(len(result.runs) for result in judged) == len(expected) and all(
         result.statistics.verdict is Verdict.CONSERVES for result in judged
     )

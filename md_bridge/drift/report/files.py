@@ -8,23 +8,18 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 
-from md_bridge.drift.judge.ensemble import (
-    Check,
+from md_bridge.drift.judging.ensemble import (
+    EnsembleCheck,
     ValidationError,
     check_ensemble,
     check_kinetic_energy,
 )
-from md_bridge.drift.judge.statistics import DEFAULT_TOLERANCE, Verdict
-from md_bridge.drift.records.readers import (
-    EnergySeries,
-    ReadError,
-    ReadOptions,
-    read_record,
-    read_series,
-)
-from md_bridge.drift.records.run import RunRecord
+from md_bridge.drift.judging.verdict import DEFAULT_TOLERANCE, Verdict
+from md_bridge.drift.records.readers import ReadError, ReadOptions, read_run
+from md_bridge.drift.records.run import RunRecord, check_resolution
+from md_bridge.drift.report.environment import RunSettings
 from md_bridge.drift.report.write import ReportFiles, write_report
-from md_bridge.drift.runs.analysis import Analysis, RunSettings
+from md_bridge.drift.runs.analysis import Analysis
 
 
 @dataclass(frozen=True)
@@ -33,8 +28,6 @@ class FileRuns:
 
     records: tuple[RunRecord, ...]
     """One a file, each under a name of its own."""
-    series: tuple[EnergySeries, ...]
-    """The same with all that was read; without the ``series/*.csv`` of this package."""
     notes: dict[str, str]
     """What was read from each, in words."""
 
@@ -48,24 +41,21 @@ def read_files(
 
     :param options: what the files leave open; the same for all of them
     :param tolerance: drift that is to be seen in them (meV/atom/ps)
-    :raises ReadError: see :func:`md_bridge.drift.records.readers.read_series`
+    :raises ReadError: see :func:`md_bridge.drift.records.readers.read_run`
     """
-    records, all_series, notes = [], [], {}
+    records, notes = [], {}
     for path, name in zip(paths, _distinct_names(paths), strict=True):
-        if path.suffix == ".csv":
-            record, note = read_record(path, options, tolerance), "series of MD Bridge"
-        else:
-            series = replace(read_series(path, options), label=name)
-            all_series.append(series)
-            record, note = series.as_record(tolerance), "; ".join(series.notes)
-        records.append(replace(record, source=name, replica=None))
+        record = replace(read_run(path, options), source=name, replica=None)
+        check_resolution(record, tolerance)
+        note = "; ".join(record.notes) or "series of MD Bridge"
+        records.append(record)
         notes[name] = f"{record.atom_count} atoms, {record.length_ps:.4g} ps; {note}"
-    return FileRuns(tuple(records), tuple(all_series), notes)
+    return FileRuns(tuple(records), notes)
 
 
 def check_thermostats(
     runs: FileRuns, temperatures: Sequence[float], degrees_of_freedom: int | None = None
-) -> list[Check]:
+) -> list[EnsembleCheck]:
     """Whether runs with a thermostat sample the canonical ensemble.
 
     The kinetic energy of each against the Maxwell-Boltzmann distribution; the potential energies of
@@ -76,7 +66,7 @@ def check_thermostats(
         rest
     :raises ValidationError: another number of temperatures, or data that cannot be checked
     """
-    series = runs.series
+    series = [record for record in runs.records if record.kinetic_energy is not None]
     if len(temperatures) == 1:
         temperatures = list(temperatures) * len(series)
     if len(temperatures) != len(series) or not series:
@@ -86,7 +76,7 @@ def check_thermostats(
         )
     checks = []
     for run, temperature in zip(series, temperatures, strict=True):
-        assert run.kinetic_energy is not None  # every reader gives it
+        assert run.kinetic_energy is not None
         freedom = degrees_of_freedom or max(3 * run.atom_count - 3, 3)
         check = check_kinetic_energy(run.kinetic_energy, temperature, freedom)
         checks.append(replace(check, title=f"{check.title} of {run.label}"))
@@ -110,7 +100,7 @@ def report_files(
         model="",
         system="",
         atom_count=max(record.atom_count for record in records),
-        timestep_fs=records[0].timestep_fs,
+        timestep_fs=records[0].method.timestep_fs,
         length_ps=max(record.length_ps for record in records),
         threads=0,
         machine="",

@@ -9,27 +9,25 @@ from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
 from md_bridge._templates import templates
-from md_bridge.drift.report.curves import as_json, curve_data
-from md_bridge.drift.report.plot import AVERAGE_PS
-from md_bridge.drift.report.wording import (
+from md_bridge.drift.report.cells import (
     COLUMNS,
     RUN_COLUMNS,
     column_meanings,
     element_columns,
     element_row,
-    limit_sentences,
     run_row,
     table_row,
+)
+from md_bridge.drift.report.curves import as_json, curve_data
+from md_bridge.drift.report.environment import RunSettings
+from md_bridge.drift.report.plot import AVERAGE_PS
+from md_bridge.drift.report.sentences import (
+    limit_sentences,
     timing_sentences,
     verdict_sentence,
 )
-from md_bridge.drift.runs.analysis import (
-    Analysis,
-    ForceDifference,
-    MethodResult,
-    RunResult,
-    RunSettings,
-)
+from md_bridge.drift.runs.analysis import Analysis, MethodResult, RunResult
+from md_bridge.drift.runs.force_difference import ForceDifference
 
 _LEAD = (
     "The same start, driven by conservative forces, by direct forces, and by multiple time "

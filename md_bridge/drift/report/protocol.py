@@ -15,7 +15,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from md_bridge._templates import templates
-from md_bridge.drift.protocols.base import Plot, ProtocolResult, Request, Row
+from md_bridge.drift.protocols.base import Plot, ProtocolRequest, ProtocolResult, Row
 from md_bridge.drift.report.environment import describe_model, describe_system, surroundings
 from md_bridge.drift.report.plot import as_svg
 
@@ -27,13 +27,13 @@ _COLUMNS = 2
 
 @dataclass(frozen=True)
 class ProtocolFiles:
-    """Where :func:`write_report` put what."""
+    """Where :func:`write_protocol_report` put what."""
 
     page: Path
     summary: Path
 
 
-def write_report(result: ProtocolResult, request: Request) -> ProtocolFiles:
+def write_protocol_report(result: ProtocolResult, request: ProtocolRequest) -> ProtocolFiles:
     """Write ``report.html`` and ``summary.json`` into the request's folder, made if missing."""
     request.folder.mkdir(parents=True, exist_ok=True)
     files = ProtocolFiles(request.folder / "report.html", request.folder / "summary.json")
@@ -43,7 +43,7 @@ def write_report(result: ProtocolResult, request: Request) -> ProtocolFiles:
     return files
 
 
-def as_data(result: ProtocolResult, request: Request) -> dict[str, Any]:
+def as_data(result: ProtocolResult, request: ProtocolRequest) -> dict[str, Any]:
     """The content of ``summary.json``."""
     return {
         "protocol": result.protocol,
@@ -54,11 +54,11 @@ def as_data(result: ProtocolResult, request: Request) -> dict[str, Any]:
     }
 
 
-def settings_rows(request: Request) -> list[tuple[str, str]]:
+def settings_rows(request: ProtocolRequest) -> list[tuple[str, str]]:
     """What was tested, and where."""
     found = surroundings()
     return [
-        ("model", describe_model(request.model, request.variant)),
+        ("model", describe_model(request.model, request.model_options)),
         ("system", _system(request)),
         ("inner step", f"{request.timestep_fs:g} fs"),
         ("length", f"{request.length_ps:g} ps"),
@@ -69,7 +69,7 @@ def settings_rows(request: Request) -> list[tuple[str, str]]:
     ]
 
 
-def terminal_table(result: ProtocolResult) -> Table:
+def protocol_table(result: ProtocolResult) -> Table:
     """One line a row, the verdict in the last column."""
     table = Table(box=None, padding=(0, 1), pad_edge=False, collapse_padding=True)
     for number, (heading, unit) in enumerate(result.columns):
@@ -81,7 +81,7 @@ def terminal_table(result: ProtocolResult) -> Table:
     return table
 
 
-def render_page(result: ProtocolResult, request: Request) -> str:
+def render_page(result: ProtocolResult, request: ProtocolRequest) -> str:
     """The page as one string of HTML; nothing is fetched."""
     picture = None
     if result.plots:
@@ -139,7 +139,7 @@ def _verdict(row: Row) -> str:
     return f"[{style}]{escape(row.verdict)}[/{style}]"
 
 
-def _system(request: Request) -> str:
+def _system(request: ProtocolRequest) -> str:
     if request.start.cell.rank == 3:
         return describe_system(request.start)
     return f"{request.start.get_chemical_formula()}, {len(request.start)} atoms"

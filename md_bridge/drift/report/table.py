@@ -6,9 +6,10 @@ from collections.abc import Sequence
 
 from rich.table import Table
 
-from md_bridge.drift.judge.statistics import Verdict
-from md_bridge.drift.report.wording import COLUMNS, table_row, with_error
+from md_bridge.drift.judging.verdict import Verdict
+from md_bridge.drift.report.cells import COLUMNS, table_row
 from md_bridge.drift.runs.analysis import Analysis
+from md_bridge.text import with_error
 
 _STYLES = {
     Verdict.CONSERVES: "green",
@@ -38,7 +39,7 @@ def element_table(analysis: Analysis) -> Table | None:
     return table
 
 
-def terminal_table(analysis: Analysis, width: int = 80) -> Table:
+def runs_table(analysis: Analysis, width: int = 80) -> Table:
     """One line a method.
 
     :param width: columns of the terminal; 80 are enough

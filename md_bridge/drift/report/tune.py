@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from rich.table import Table
 
-from md_bridge.drift.judge.statistics import Verdict
-from md_bridge.drift.report.wording import RESONANCE_FS, with_error
-from md_bridge.drift.tune.search import StepResult, Trial, Tuning
+from md_bridge.drift.judging.verdict import Verdict
+from md_bridge.drift.report.sentences import RESONANCE_FS
+from md_bridge.drift.tuning.search import StepResult, Trial, Tuning
+from md_bridge.text import factor, finite_or_none, with_error
 
 _STYLES = {
     Verdict.CONSERVES: "green",
@@ -53,11 +53,11 @@ def tuning_sentences(tuning: Tuning) -> list[str]:
     sentences = []
     if choice is not None and choice.best is not None:
         best = choice.best
-        gain = _factor(best.speedup)
+        gain = factor(best.speedup)
         sentences.append(
             f"Use M = {best.multiplicity} with an inner step of {best.timestep_fs:g} fs (outer "
             f"step {best.outer_timestep_fs:g} fs): {gain} times as fast as conservative forces "
-            f"with that step (at most {_factor(best.speedup_bound)}, with F = "
+            f"with that step (at most {factor(best.speedup_bound)}, with F = "
             f"{choice.ratio:.2f})."
         )
         energy = best.statistics.energy
@@ -104,7 +104,7 @@ def tuning_summary(tuning: Tuning, inputs: Sequence[Path]) -> dict[str, Any]:
         "settings": {
             "model": str(request.model),
             "start": str(request.start),
-            "engine": request.engine,
+            "host": request.host,
             "temperature_K": request.temperature_k,
             "tolerance_meV_per_atom_per_ps": request.tolerance,
             "max_M": request.most,
@@ -117,13 +117,6 @@ def tuning_summary(tuning: Tuning, inputs: Sequence[Path]) -> dict[str, Any]:
     }
 
 
-def _factor(value: float | None) -> str:
-    """``1`` for the reference itself, ``-`` for a run that exploded."""
-    if value is None:
-        return "1"
-    return f"{value:.2f}" if math.isfinite(value) else "-"
-
-
 def _row(trial: Trial) -> tuple[str, ...]:
     energy = trial.statistics.energy
     style = _STYLES[trial.verdict]
@@ -134,8 +127,8 @@ def _row(trial: Trial) -> tuple[str, ...]:
         f"[{style}]{trial.verdict.value}[/{style}]",
         f"{trial.margin:.2g}" if trial.verdict is Verdict.CONSERVES else "-",
         f"{trial.replicas} x {trial.length_ps:g}",
-        _factor(trial.speedup),
-        _factor(trial.speedup_bound),
+        factor(trial.speedup, missing="1"),
+        factor(trial.speedup_bound, missing="1"),
     )
 
 
@@ -183,17 +176,13 @@ def _trial_summary(trial: Trial) -> dict[str, Any]:
         "timestep_fs": trial.timestep_fs,
         "outer_timestep_fs": trial.outer_timestep_fs,
         "verdict": trial.verdict.value,
-        "drift_meV_per_atom_per_ps": _finite(energy.slope),
-        "drift_stderr": _finite(energy.stderr),
-        "drift_half_width_95": _finite(energy.half_width),
-        "margin_meV_per_atom_per_ps": _finite(trial.margin),
+        "drift_meV_per_atom_per_ps": finite_or_none(energy.slope),
+        "drift_stderr": finite_or_none(energy.stderr),
+        "drift_half_width_95": finite_or_none(energy.half_width),
+        "margin_meV_per_atom_per_ps": finite_or_none(trial.margin),
         "length_ps": trial.length_ps,
         "replicas": trial.replicas,
-        "wall_s_per_ps": _finite(trial.wall_s_per_ps),
-        "speedup": None if trial.speedup is None else _finite(trial.speedup),
+        "wall_s_per_ps": finite_or_none(trial.wall_s_per_ps),
+        "speedup": None if trial.speedup is None else finite_or_none(trial.speedup),
         "speedup_bound": trial.speedup_bound,
     }
-
-
-def _finite(value: float) -> float | None:
-    return value if math.isfinite(value) else None

@@ -6,18 +6,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from md_bridge.drift.judge.statistics import DEFAULT_TOLERANCE
-from md_bridge.drift.records.run import RunRecord, write_csv
+from md_bridge.drift.judging.verdict import DEFAULT_TOLERANCE
+from md_bridge.drift.records.csv import write_csv
+from md_bridge.drift.records.run import RunRecord
 from md_bridge.drift.report import plot
+from md_bridge.drift.report.environment import RunSettings
 from md_bridge.drift.report.page import render_page
-from md_bridge.drift.runs.analysis import (
-    Analysis,
-    ForceDifference,
-    RunSettings,
-    analyse,
-    summary,
-    write_summary,
-)
+from md_bridge.drift.report.summary import summary_content, write_summary
+from md_bridge.drift.runs.analysis import Analysis, analyse
+from md_bridge.drift.runs.force_difference import ForceDifference
 
 
 @dataclass(frozen=True)
@@ -43,6 +40,11 @@ def write_report(
     """Analyse the runs and write ``report.html``, ``report.png``, ``report.svg``,
     ``summary.json`` and ``series/<run>.csv`` into ``folder`` (made if missing).
 
+    :param records: at least one
+    :param settings: what the page says of model, system and machine
+    :param folder: made if missing
+    :param difference: of the model's two kinds of forces, if it was looked at
+    :param tolerance: drift that counts as conserved (meV/atom/ps)
     :param failures: why a run failed, by its label; for runs that are not in ``records``
     :param with_series: False where the series are in place already
     :raises ValueError: no runs.
@@ -61,7 +63,7 @@ def write_report(
         (folder / "series").mkdir(parents=True, exist_ok=True)
         for record, path in zip(records, files.series, strict=True):
             write_csv(record, path)
-    write_summary(summary(analysis, settings, difference, failures), files.summary)
+    write_summary(summary_content(analysis, settings, difference, failures), files.summary)
     figure = plot.draw(analysis)
     files.svg.write_bytes(plot.as_svg(figure))
     files.png.write_bytes(plot.as_png(figure))

@@ -2,7 +2,7 @@
 
 campaign.json              what was asked for, and of which model and start
 starts/replica-1.xyz       thermalised starts
-runs/<run>/                input and output of the engine
+runs/<run>/                input and output of the host
 series/<run>.csv           written when a run is complete: what is there is not run again
 """
 
@@ -12,10 +12,9 @@ import contextlib
 import fcntl
 import hashlib
 import json
-import os
 import shutil
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -25,12 +24,17 @@ from ase import Atoms
 from ase.md.velocitydistribution import Stationary
 
 from md_bridge import __version__
-from md_bridge.drift.records.run import RunRecord, read_csv, write_csv
-from md_bridge.drift.runs.dynamics import NveRun, RunError
-from md_bridge.drift.runs.hosts import run_nve
-from md_bridge.drift.runs.plan import CampaignPlan, forces_text
-from md_bridge.drift.runs.starts import read_structure, thermalise, write_start
+from md_bridge.drift.records.csv import read_csv, write_csv
+from md_bridge.drift.records.run import RunRecord
+from md_bridge.drift.runs.dynamics import run_dynamics
+from md_bridge.drift.runs.plan import CampaignPlan, Run
+from md_bridge.drift.runs.starts import read_periodic_structure, thermalise, write_start
 from md_bridge.drift.runs.tasks import Task, TaskProgress, run_task
+from md_bridge.errors import ArgumentError, MDBridgeError
+from md_bridge.forces import forces_text
+from md_bridge.model_options import ModelOptions
+from md_bridge.processes import RunError
+from md_bridge.text import replace_atomically
 
 SETTINGS = "campaign.json"
 SERIES = "series"
@@ -40,23 +44,23 @@ SERIES = "series"
 _COMMON = (
     "model_sha256",
     "start_sha256",
-    "engine",
+    "host",
     "timestep_fs",
     "length_ps",
     "temperature_K",
     "equilibration_ps",
     "seed",
     "keep_velocities",
-    "variant",
+    "model_options",
 )
 
 
-class CampaignError(RuntimeError):
+class CampaignError(MDBridgeError, RuntimeError):
     """A folder that cannot be used for a campaign; the message says why and what to do."""
 
 
 @dataclass
-class Outcome:
+class CampaignOutcome:
     """What a campaign has so far; complete unless it was stopped or runs failed."""
 
     records: list[RunRecord] = field(default_factory=list)
@@ -68,17 +72,19 @@ class Campaign:
     """A plan and the folder that holds its runs.
 
     :raises CampaignError: the folder belongs to other settings, or is in use, or cannot be made
-    :raises ValueError: the start cannot be used
+    :raises StructureError: the start cannot be used
+    :raises ArgumentError: velocities are to be kept, and the start has none
     """
 
     def __init__(self, plan: CampaignPlan, folder: Path, from_scratch: bool = False) -> None:
         self.plan = plan
         self.folder = folder
-        self.structure = read_structure(plan.start)
+        self.structure = read_periodic_structure(plan.start)
         if plan.keep_velocities and not np.any(self.structure.get_momenta()):
-            raise ValueError(
-                f"{plan.start} has no velocities to keep: leave --keep-velocities out, and a "
-                "thermostat makes some"
+            raise ArgumentError(
+                "keep_velocities",
+                f"needs velocities, and {plan.start} has none: leave it out, and a thermostat "
+                "makes some",
             )
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -89,7 +95,7 @@ class Campaign:
                 self._clear()
             self._claim()
 
-    def series_file(self, run: NveRun) -> Path:
+    def series_file(self, run: Run) -> Path:
         """Where the series of a complete run is."""
         return self.folder / SERIES / f"{run.name}.csv"
 
@@ -122,7 +128,7 @@ class Campaign:
         except ValueError as error:
             raise CampaignError(f"{error}. Delete that file to run it again") from error
 
-    def perform(self, threads: int, progress: TaskProgress, outcome: Outcome) -> None:
+    def perform(self, threads: int, progress: TaskProgress, outcome: CampaignOutcome) -> None:
         """Do what is missing; a run that fails does not stop the next.
 
         :param outcome: filled as results come, so that nothing is lost on Ctrl-C
@@ -136,7 +142,7 @@ class Campaign:
                 outcome.records[:] = self.records()
 
     def _perform_replica(
-        self, replica: int, threads: int, progress: TaskProgress, outcome: Outcome
+        self, replica: int, threads: int, progress: TaskProgress, outcome: CampaignOutcome
     ) -> None:
         runs = [run for run in self.plan.runs() if run.replica == replica]
         missing = [run for run in runs if not self.series_file(run).exists()]
@@ -153,7 +159,7 @@ class Campaign:
             except RunError as error:
                 outcome.failures[run.label] = str(error)
 
-    def _run(self, run: NveRun, start: Atoms, threads: int, progress: TaskProgress) -> None:
+    def _run(self, run: Run, start: Atoms, threads: int, progress: TaskProgress) -> None:
         folder = self.folder / "runs" / run.name
         shutil.rmtree(folder, ignore_errors=True)  # of a run that was stopped
         task = run_task(run)
@@ -161,7 +167,7 @@ class Campaign:
         def steps_done(steps: int) -> None:
             progress(task, min(steps, run.outer_steps))
 
-        record = run_nve(start, self.plan.model.resolve(), run, folder, steps_done, threads)
+        record = run_dynamics(start, self.plan.model, run, folder, steps_done, threads)
         self.series_file(run).parent.mkdir(exist_ok=True)
         write_csv(record, self.series_file(run))
         progress(task, run.outer_steps)
@@ -174,7 +180,7 @@ class Campaign:
             task = self._thermal_task(replica)
             if self.plan.keep_velocities:
                 atoms = self.structure
-                # i-PI does so anyway, and both engines are to start alike
+                # i-PI does so anyway, and both hosts are to start alike
                 Stationary(atoms, preserve_temperature=False)
             else:
                 atoms = self._thermalise(replica, threads, lambda steps: progress(task, steps))
@@ -194,7 +200,7 @@ class Campaign:
             set_threads(threads)
             return thermalise(
                 self.structure,
-                MDBridgeCalculator(plan.model, variant=plan.variant),
+                MDBridgeCalculator(plan.model, **plan.model_options.engine_keywords()),
                 plan.temperature_k,
                 plan.timestep_fs,
                 plan.equilibration_steps,
@@ -236,9 +242,8 @@ class Campaign:
                 f"{self.folder} holds series but no {SETTINGS}: they are of something else. Give "
                 "another folder with --out"
             )
-        unfinished = path.with_name(f".{SETTINGS}.unfinished")
-        unfinished.write_text(json.dumps(wanted, indent=2) + "\n", encoding="utf-8")
-        os.replace(unfinished, path)
+        text = json.dumps(wanted, indent=2) + "\n"
+        replace_atomically(path, lambda unfinished: unfinished.write_text(text, encoding="utf-8"))
 
     @contextlib.contextmanager
     def _alone(self) -> Iterator[None]:
@@ -272,6 +277,11 @@ def read_settings(folder: Path) -> dict[str, Any]:
         raise CampaignError(f"{path} is not JSON: {error}") from error
     if not isinstance(content, dict):
         raise CampaignError(f"{path}: expected a JSON object, found {type(content).__name__}")
+    # as version 0.1 wrote it
+    if "engine" in content:
+        content["host"] = content.pop("engine")
+    if "model_options" not in content:
+        content["model_options"] = _model_settings(ModelOptions(variant=content.pop("variant", "")))
     return content
 
 
@@ -282,7 +292,7 @@ def _settings(plan: CampaignPlan) -> dict[str, Any]:
         "model_sha256": _sha256(plan.model),
         "start": str(plan.start.resolve()),
         "start_sha256": _sha256(plan.start),
-        "engine": plan.engine,
+        "host": plan.host,
         "forces": forces_text(plan.forces),
         "timestep_fs": plan.timestep_fs,
         "length_ps": plan.length_ps,
@@ -291,8 +301,15 @@ def _settings(plan: CampaignPlan) -> dict[str, Any]:
         "equilibration_ps": plan.equilibration_ps,
         "seed": plan.seed,
         "keep_velocities": plan.keep_velocities,
-        "variant": plan.variant,
+        "model_options": _model_settings(plan.model_options),
     }
+
+
+def _model_settings(options: ModelOptions) -> dict[str, Any]:
+    """What decides which numbers come out: all but where and how fast they are computed."""
+    settings = asdict(options)
+    del settings["device"], settings["threads"]
+    return settings
 
 
 def _sha256(path: Path) -> str:

@@ -1,4 +1,4 @@
-"""NVE runs in i-PI, with the model in i-PI's own process (``ffdirect``)."""
+"""Runs in i-PI, with the model in i-PI's own process (``ffdirect``)."""
 
 from __future__ import annotations
 
@@ -14,18 +14,16 @@ from ipi.utils.units import unit_to_internal
 from numpy.typing import NDArray
 
 from md_bridge._templates import templates
+from md_bridge.drift.judging.equipartition import degrees_of_freedom
 from md_bridge.drift.records.explosions import Explosion, explosion_in, sound_rows, write_last_frame
-from md_bridge.drift.records.run import RunRecord, degrees_of_freedom
-from md_bridge.drift.runs.dynamics import (
-    LineCounter,
-    NveRun,
-    Progress,
-    RunError,
-    console_script,
-    standard_orientation,
-    watch,
-)
+from md_bridge.drift.records.run import RunRecord
+from md_bridge.drift.runs.plan import Run
+from md_bridge.drift.runs.tasks import Progress
 from md_bridge.drift.runs.thermostats import Thermostat
+from md_bridge.ipi import driver_path
+from md_bridge.ipi.parameters import changed_options
+from md_bridge.processes import LineCounter, Program, RunError, find_program, watch
+from md_bridge.structures import standard_orientation
 
 PROPERTIES = "run.properties"
 _CHECKPOINT = "run.last"
@@ -37,30 +35,33 @@ _ANGSTROM = unit_to_internal("length", "angstrom", 1.0)
 _FEMTOSECOND = unit_to_internal("time", "femtosecond", 1.0)
 
 
-def run_ipi_nve(
+def run_in_ipi(
     start: Atoms,
     model: Path,
-    run: NveRun,
+    run: Run,
     folder: Path,
     progress: Progress,
     threads: int,
     thermostat: Thermostat | None = None,
 ) -> RunRecord:
-    """Run NVE in i-PI and return H(t) and T(t) at every outer step.
+    """Run NVE in i-PI, or NVT with a thermostat, and return H(t) and T(t) at every outer step.
 
     A run that explodes is a result: its record ends early and says why, and the last good frame is
     in ``last-good.xyz``.
 
     :param start: positions, velocities and cell; periodic
     :param model: exported model
+    :param run: method, number of steps and options of the model
     :param folder: gets the input and all output
+    :param progress: called with the number of outer steps done
+    :param threads: of torch
     :param thermostat: NVT instead; H(t) then has the energy of the bath
     :raises RunError: if i-PI fails, or its output is incomplete
     """
     folder.mkdir(parents=True, exist_ok=True)
     oriented = standard_orientation(start)
     write(folder / "start.xyz", oriented, format="extxyz")
-    text = ipi_input(oriented, model, run, thermostat)
+    text = ipi_input_text(oriented, model, run, thermostat)
     (folder / "input.xml").write_text(text, encoding="utf-8")
     # else i-PI would keep the old files under other names
     properties = folder / PROPERTIES
@@ -71,10 +72,13 @@ def run_ipi_nve(
     explosion = None
     try:
         watch(
-            [console_script("i-pi"), "input.xml"],
-            folder,
-            log,
-            {"OMP_NUM_THREADS": str(threads)},
+            Program(
+                "i-pi",
+                [find_program("i-pi", "ipi"), "input.xml"],
+                log,
+                environment={"OMP_NUM_THREADS": str(threads)},
+                folder=folder,
+            ),
             LineCounter(properties, lambda line: not line.startswith(b"#")),
             progress,
         )
@@ -86,26 +90,31 @@ def run_ipi_nve(
     return read_properties(properties, log, run, start, explosion)
 
 
-def ipi_input(start: Atoms, model: Path, run: NveRun, thermostat: Thermostat | None = None) -> str:
+def ipi_input_text(
+    start: Atoms, model: Path, run: Run, thermostat: Thermostat | None = None
+) -> str:
     """The input file, as a user would write it, with the start in it to full precision.
 
     :param start: in standard orientation, see
-        :func:`md_bridge.drift.runs.dynamics.standard_orientation`
+    :param model: exported model; a relative path is one from the folder of the run
+    :param run: method, number of steps and options of the model
+    :param thermostat: NVT in place of NVE
+    :func:`md_bridge.structures.standard_orientation`
     :raises RunError: if the path of the model has a character that i-PI takes for its own syntax
     """
-    for character in ",{}":
-        if character in str(model):
-            raise RunError(
-                f"the path of the model, {model}, has a '{character}', which i-PI cannot read in "
-                "<parameters>: rename it"
-            )
-    from md_bridge.ipi import driver_path
-
+    for what, path in (("model", str(model)), ("extensions", run.model_options.extensions)):
+        for character in ",{}":
+            if character in path:
+                raise RunError(
+                    f"the path of the {what}, {path}, has a '{character}', which i-PI cannot read "
+                    "in <parameters>: rename it"
+                )
     return (
         templates("md_bridge.drift")
-        .get_template("nve.xml.j2")
+        .get_template("run.xml.j2")
         .render(
             run=run,
+            options=changed_options(run.model_options),
             thermostat=thermostat,
             elements=sorted(set(start.get_chemical_symbols())),
             driver=driver_path(),
@@ -120,10 +129,14 @@ def ipi_input(start: Atoms, model: Path, run: NveRun, thermostat: Thermostat | N
 
 
 def read_properties(
-    properties: Path, log: Path, run: NveRun, start: Atoms, explosion: Explosion | None = None
+    properties: Path, log: Path, run: Run, start: Atoms, explosion: Explosion | None = None
 ) -> RunRecord:
     """H(t), T(t) from i-PI's properties file and the time of each step from its log.
 
+    :param properties: i-PI's file of properties
+    :param log: i-PI's output
+    :param run: what was asked for
+    :param start: gives the elements and masses
     :param explosion: why the file ends early, if it does
     :raises RunError: if either has another number of steps than expected
     """
@@ -147,7 +160,7 @@ def read_properties(
     numbered, explosion = sound_rows(numbered, kelvin * numbered[:, 3], explosion)
     _, time, conserved, kinetic, *by_element = numbered.T
     return RunRecord(
-        *run.description,
+        run.method,
         len(start),
         sum(step_times),
         time,

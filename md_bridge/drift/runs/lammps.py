@@ -1,4 +1,4 @@
-"""NVE runs in the stock LAMMPS with pair style ``mdbridge``."""
+"""Runs in the stock LAMMPS with pair style ``mdbridge``."""
 
 from __future__ import annotations
 
@@ -11,18 +11,16 @@ from ase import Atoms
 from ase.io.lammpsdata import write_lammps_data
 from numpy.typing import NDArray
 
+from md_bridge.drift.judging.equipartition import degrees_of_freedom
 from md_bridge.drift.records.explosions import Explosion, explosion_in, sound_rows, write_last_frame
-from md_bridge.drift.records.run import RunRecord, degrees_of_freedom
-from md_bridge.drift.runs.dynamics import (
-    LineCounter,
-    NveRun,
-    Progress,
-    RunError,
-    console_script,
-    standard_orientation,
-    watch,
-)
+from md_bridge.drift.records.run import RunRecord
+from md_bridge.drift.runs.plan import Run
+from md_bridge.drift.runs.tasks import Progress
 from md_bridge.drift.runs.thermostats import Thermostat
+from md_bridge.lammps import environment, lmp_command
+from md_bridge.lammps.keywords import pair_style_keywords, quoted
+from md_bridge.processes import LineCounter, Program, RunError, watch
+from md_bridge.structures import standard_orientation
 
 LOG = "log.lammps"
 TRAJECTORY = "trajectory.lammpstrj"
@@ -36,32 +34,35 @@ _LAST_INTERVAL = 20
 _LAST = "last.*.lammpstrj"
 
 
-def run_lammps_nve(
+def run_in_lammps(
     start: Atoms,
     model: Path,
-    run: NveRun,
+    run: Run,
     folder: Path,
     progress: Progress,
     threads: int,
     frame_interval: int | None = None,
     thermostat: Thermostat | None = None,
 ) -> RunRecord:
-    """Run NVE in LAMMPS and return H(t) and T(t) at every outer step.
+    """Run NVE in LAMMPS, or NVT with a thermostat, and return H(t) and T(t) at every outer step.
 
     A run that explodes is a result: its record ends early and says why, and the last good frame is
     in ``last-good.xyz``.
 
     :param start: positions, velocities and cell
     :param model: exported model
+    :param run: method, number of steps and options of the model
     :param folder: gets the input, the data file and the log
+    :param progress: called with the number of outer steps done
+    :param threads: of torch
     :param frame_interval: outer steps between the frames of ``trajectory.lammpstrj``; None for none
     :param thermostat: NVT instead; H(t) then lacks the energy of the bath
     :raises RunError: if LAMMPS fails, or its log is incomplete
     """
     folder.mkdir(parents=True, exist_ok=True)
     elements = sorted(set(start.get_chemical_symbols()))
-    write_start(start, folder / "start.data", elements)
-    text = lammps_input(model, run, start, frame_interval, thermostat)
+    write_data_file(start, folder / "start.data", elements)
+    text = lammps_input_text(model, run, start, frame_interval, thermostat)
     (folder / "in.lammps").write_text(text, encoding="utf-8")
     log = folder / LOG
     for old in (log, *folder.glob(_LAST)):
@@ -69,10 +70,7 @@ def run_lammps_nve(
     explosion = None
     try:
         watch(
-            [console_script("lmp"), "-in", "in.lammps", "-log", LOG],
-            folder,
-            folder / SCREEN,
-            {"OMP_NUM_THREADS": str(threads)},
+            lammps_program(["-in", "in.lammps", "-log", LOG], folder, threads),
             LineCounter(log, lambda line: _ROW.match(line.decode(errors="replace")) is not None),
             lambda lines: progress(lines * sample_interval(run)),
         )
@@ -84,16 +82,28 @@ def run_lammps_nve(
     return read_log(log, run, start, explosion)
 
 
-def sample_interval(run: NveRun) -> int:
+def lammps_program(arguments: list[str], folder: Path, threads: int) -> Program:
+    """LAMMPS of this Python environment, to be run in a folder.
+
+    :raises RunError: if it is not installed
+    """
+    try:
+        command, variables = lmp_command(arguments), environment(threads)
+    except FileNotFoundError as error:
+        raise RunError(str(error)) from error
+    return Program("lmp", command, folder / SCREEN, environment=variables, folder=folder)
+
+
+def sample_interval(run: Run) -> int:
     """Outer steps between two samples.
 
     Direct forces alone need no energy: with one at every step the run would not cost what the inner
     steps of multiple time stepping cost, which the speed-up is judged by.
     """
-    return 8 if run.forces == "direct" else 1
+    return 8 if run.method.forces == "direct" else 1
 
 
-def write_start(start: Atoms, path: Path, elements: list[str]) -> None:
+def write_data_file(start: Atoms, path: Path, elements: list[str]) -> None:
     """Write a LAMMPS data file in metal units, with masses and velocities (Å/ps)."""
     oriented = standard_orientation(start)
     with path.open("w", encoding="utf-8") as stream:
@@ -102,18 +112,25 @@ def write_start(start: Atoms, path: Path, elements: list[str]) -> None:
         )
 
 
-def lammps_input(
+def lammps_input_text(
     model: Path,
-    run: NveRun,
+    run: Run,
     start: Atoms,
     frame_interval: int | None = None,
     thermostat: Thermostat | None = None,
 ) -> str:
-    """The input file, as a user would write it."""
+    """The input file, as a user would write it.
+
+    :param model: exported model; a relative path is one from the folder of the run
+    :param run: method, number of steps and options of the model
+    :param start: gives the elements and their masses
+    :param frame_interval: outer steps between the frames of ``trajectory.lammpstrj``; None for none
+    :param thermostat: NVT in place of NVE
+    """
     elements = sorted(set(start.get_chemical_symbols()))
     # LAMMPS asks every run for a pressure at its first step, and not every model has direct stress
-    keyword = " forces direct virial conservative" if run.forces == "direct" else ""
-    keyword += f" variant {run.variant}" if run.variant else ""
+    keyword = " forces direct virial conservative" if run.method.forces == "direct" else ""
+    keyword += pair_style_keywords(run.model_options)
     lines = [
         f"# {thermostat.label if thermostat else 'NVE'}, {run.label}",
         "units metal",
@@ -128,10 +145,10 @@ def lammps_input(
     ]
     if thermostat is not None:
         lines.append(thermostat.lammps_command())
-    if run.multiplicity is not None:
+    if run.method.multiplicity is not None:
         # the outer step is the time step; the two cutoffs are syntax only, pair style mdbridge
         # does not use them
-        lines.append(f"run_style respa 2 {run.multiplicity} inner 1 3.0 4.0 outer 2")
+        lines.append(f"run_style respa 2 {run.method.multiplicity} inner 1 3.0 4.0 outer 2")
     lines += _element_temperatures(start, elements)
     named = f"element {' '.join(elements)}"
     if frame_interval is not None:
@@ -148,9 +165,12 @@ def lammps_input(
     return "\n".join(lines) + "\n"
 
 
-def read_log(log: Path, run: NveRun, start: Atoms, explosion: Explosion | None = None) -> RunRecord:
+def read_log(log: Path, run: Run, start: Atoms, explosion: Explosion | None = None) -> RunRecord:
     """H(t), T(t) and the loop time from LAMMPS's log.
 
+    :param log: ``log.lammps``
+    :param run: what was asked for
+    :param start: gives the elements
     :param explosion: why the log ends early, if it does
     :raises RunError: if the log lacks the loop time or has another number of samples than expected
     """
@@ -170,7 +190,7 @@ def read_log(log: Path, run: NveRun, start: Atoms, explosion: Explosion | None =
     rows, explosion = sound_rows(rows, rows[:, _THERMO.index("temp")], explosion)
     _, time, energy, temperature, *by_element = rows.T
     return RunRecord(
-        *run.description,
+        run.method,
         len(start),
         float(loop.group(1)) if loop else 0.0,
         time,
@@ -225,9 +245,3 @@ def _last_frame(folder: Path, start: Atoms) -> Atoms | None:
             last.info["outer_step"] = int(path.name.split(".")[1])
             return last
     return None
-
-
-def quoted(path: Path) -> str:
-    """A path as one LAMMPS word."""
-    text = str(path)
-    return f'"{text}"' if any(character in text for character in " \t#$&'") else text

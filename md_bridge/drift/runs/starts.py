@@ -1,12 +1,11 @@
 """Independent starts at one temperature: the canonical ensemble under conservative forces.
 
-ASE does it, whatever engine runs NVE afterwards, so that campaigns in LAMMPS and i-PI have the same
+ASE does it, whatever host runs NVE afterwards, so that campaigns in LAMMPS and i-PI have the same
 starts.
 """
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import ase.io
@@ -16,7 +15,10 @@ from ase.calculators.calculator import Calculator
 from ase.md.langevin import Langevin
 from ase.md.velocitydistribution import MaxwellBoltzmannDistribution, Stationary
 
-from md_bridge.drift.runs.dynamics import Progress
+from md_bridge.drift.runs.tasks import Progress
+from md_bridge.structures import StructureError
+from md_bridge.structures import read_structure as read_any_structure
+from md_bridge.text import replace_atomically
 
 _RELAXATION_FS = 50.0
 """Of the velocities under the thermostat: a tenth of a short equilibration, and longer than the
@@ -40,7 +42,11 @@ def thermalise(
     brought to rest. The kinetic temperature is not rescaled: replicas differ as the ensemble does.
 
     :param structure: positions and cell; its velocities are replaced
+    :param calculator: of conservative forces
+    :param temperature_k: of the thermostat (K)
+    :param timestep_fs: of the dynamics (fs)
     :param steps: 0 draws new velocities only
+    :param seed: of velocities and thermostat
     :param progress: called with the number of steps done
     """
     atoms = structure.copy()
@@ -65,36 +71,31 @@ def thermalise(
 
 def write_start(atoms: Atoms, path: Path) -> None:
     """Write a start as extended XYZ; the file appears whole or not at all."""
-    unfinished = path.with_name(f".{path.name}.unfinished")
-    ase.io.write(unfinished, atoms, format="extxyz")
-    os.replace(unfinished, path)
+    replace_atomically(path, lambda unfinished: ase.io.write(unfinished, atoms, format="extxyz"))
 
 
-def read_structure(path: Path) -> Atoms:
-    """The (last) structure of a file that ASE reads.
+def read_periodic_structure(path: Path) -> Atoms:
+    """The last structure of a file, fit for runs in LAMMPS and i-PI.
 
-    :raises ValueError: if it cannot be read, or is not periodic in all directions
+    :raises StructureError: if it cannot be read, is not periodic in all directions, has fewer than
+        two atoms, a left-handed cell or frozen atoms
     """
-    try:
-        atoms = ase.io.read(path)
-    except Exception as error:  # whatever one of ASE's hundred readers raises
-        raise ValueError(f"cannot read a structure from {path}: {error}") from error
-    assert isinstance(atoms, Atoms)
+    atoms = read_any_structure(path)
     if not atoms.pbc.all() or atoms.cell.rank < 3:
-        raise ValueError(
+        raise StructureError(
             f"{path}: expected a structure that is periodic in three directions, found pbc "
             f"{' '.join('T' if p else 'F' for p in atoms.pbc)} and a cell of rank "
             f"{atoms.cell.rank}: put a molecule into a box wider than the model's range"
         )
     if len(atoms) < 2:
-        raise ValueError(f"{path}: expected at least two atoms, found {len(atoms)}")
+        raise StructureError(f"{path}: expected at least two atoms, found {len(atoms)}")
     if atoms.cell.handedness < 0:
-        raise ValueError(
+        raise StructureError(
             f"{path}: the cell vectors are left-handed, which LAMMPS and i-PI do not take: "
             "exchange two of them"
         )
     if atoms.constraints:
-        raise ValueError(
+        raise StructureError(
             f"{path}: some atoms are frozen ({type(atoms.constraints[0]).__name__}), and in these "
             "runs all atoms move: write the file without constraints"
         )

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from md_bridge.drift.judge.speed import speedup_bound
-from md_bridge.drift.runs.dynamics import NveRun
+from md_bridge.drift.judging.speed import speedup_bound
+from md_bridge.drift.runs.plan import Run
 
 USUAL_COST_RATIO = 2.7
 """A conservative evaluation in direct ones, before anything is measured."""
+
+Progress = Callable[[int], None]
+"""Called with the number of (outer) steps of one run done so far."""
 
 TaskProgress = Callable[["Task", int], None]
 """Called with a task and the number of its steps that are done."""
@@ -26,15 +29,16 @@ class Task:
     """Of a step, in conservative evaluations."""
 
 
-def run_task(run: NveRun) -> Task:
+def run_task(run: Run) -> Task:
     """The task of one run."""
     return Task(run.label, run.outer_steps, expected_cost(run))
 
 
-def expected_cost(run: NveRun, ratio: float = USUAL_COST_RATIO) -> float:
+def expected_cost(run: Run, ratio: float = USUAL_COST_RATIO) -> float:
     """Cost of an outer step in conservative evaluations: what a progress bar should count."""
-    if run.forces == "conservative":
+    if run.method.forces == "conservative":
         return 1.0
-    if run.multiplicity is None:
+    multiplicity = run.method.multiplicity
+    if multiplicity is None:
         return 1.0 / ratio
-    return run.multiplicity / speedup_bound(run.multiplicity, ratio)
+    return multiplicity / speedup_bound(multiplicity, ratio)

@@ -40,6 +40,15 @@ from ase import units
 from md_bridge.export.checks.result import Check
 from md_bridge.export.checks.runner import Runner
 
+__all__ = [
+    "FirstGuess",
+    "check_first_guess",
+    "expected_drift",
+    "fastest_period",
+    "guess_inner_steps",
+    "kick_heating",
+]
+
 DRIFT_TOLERANCE = 0.1  # meV/atom/ps: what the drift tests call conserved
 INNER_STEPS_PER_PERIOD = 15  # of the fastest vibration
 INNER_STEPS_OF_CHOICE = (0.25, 0.5, 1.0, 2.0, 4.0)  # fs
@@ -83,7 +92,13 @@ def guess_inner_steps(period: float, kick_heating: float) -> FirstGuess:
 
 
 def expected_drift(outer_step: float, period: float, kick_heating: float) -> float:
-    """Q η of the module's docstring in meV/atom/ps, for an outer step and a period in fs."""
+    """Q η of the module's docstring.
+
+    :param outer_step: Δ, fs
+    :param period: of the fastest vibration, fs
+    :param kick_heating: Q/Δ, eV/fs²
+    :returns: in meV/atom/ps
+    """
     uncancelled = min(_UNCANCELLED * (outer_step / period) ** _UNCANCELLED_POWER, 1.0)
     return 1e6 * outer_step * kick_heating * uncancelled  # eV/fs -> meV/ps
 
@@ -101,6 +116,8 @@ def kick_heating(difference: np.ndarray, masses: np.ndarray) -> float:
 def fastest_period(runner: Runner, atoms: ase.Atoms, iterations: int = 10) -> float:
     """Period of the fastest vibration of the conservative forces, in fs; infinite without one.
 
+    :param runner: the model
+    :param atoms: a structure, best one of the dynamics
     :param iterations: of the Lanczos method; each takes two evaluations of the forces
     """
     root_mass = np.sqrt(atoms.get_masses())[:, None]
@@ -135,7 +152,11 @@ def fastest_period(runner: Runner, atoms: ase.Atoms, iterations: int = 10) -> fl
 
 
 def check_first_guess(runner: Runner, structures: Sequence[ase.Atoms]) -> Check | None:
-    """A first guess of M, measured on ``structures``; None for a model without direct forces."""
+    """A first guess of M; None for a model without direct forces.
+
+    :param runner: the model
+    :param structures: of the dynamics; the fastest vibration is that of the first one
+    """
     if runner.force_output is None:
         return None
     name = "first guess of M"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+__all__ = ["Check", "judge"]
+
 
 @dataclass(frozen=True)
 class Check:
@@ -26,5 +28,12 @@ class Check:
 
 
 def judge(name: str, value: float, unit: str, tolerance: float, detail: str) -> Check:
-    """A check that passes when ``value`` is at most ``tolerance``; a NaN fails."""
+    """A check that passes when ``value`` is at most ``tolerance``; a NaN fails.
+
+    :param name: what was checked, in words
+    :param value: the number that decides
+    :param unit: of the value; empty for a ratio
+    :param tolerance: largest value that passes
+    :param detail: a sentence for the user
+    """
     return Check(name, bool(value <= tolerance), float(value), unit, tolerance, detail)

@@ -13,7 +13,7 @@ from typing import Any
 import ase
 import numpy as np
 import torch
-from metatensor.torch import Labels, TensorBlock
+from metatensor.torch import Labels, TensorBlock, TensorMap
 from metatomic.torch import (
     AtomisticModel,
     ModelEvaluationOptions,
@@ -26,6 +26,9 @@ from vesin.metatomic import NeighborList
 from md_bridge.export.errors import ExportError, nearest
 from md_bridge.export.model_file import load_exported
 from md_bridge.export.options import DTYPES
+from md_bridge.model_options import ModelOptions
+
+__all__ = ["Prediction", "Runner", "energy_variants", "per_atom"]
 
 
 @dataclass
@@ -52,32 +55,46 @@ class Prediction:
 
 
 class Runner:
-    """A model ready to be evaluated.
+    """A model ready to be evaluated by metatomic.
 
     :param model: path of an exported model, or the model itself
+    :param model_options: variants, device and extensions; without a variant, the unnamed one or the
+        first if there is none
     :param double: convert a single precision model to double precision. Finite differences of a
         large total energy need it. Works where all numbers of the model are parameters or buffers
-    :param variant: of the outputs; None: the unnamed one, or the first if there is none
+    :raises ExportError: not an exported model, it has no such variant or does not run on the
+        device, or ``symmetrize`` is asked for, which is the engine's
     """
 
     def __init__(
         self,
         model: str | os.PathLike[str] | AtomisticModel,
+        model_options: ModelOptions = ModelOptions(),
         *,
         double: bool = False,
-        variant: str | None = None,
     ) -> None:
-        self.model: Any = load_exported(model) if isinstance(model, str | os.PathLike) else model
-        self.capabilities = self.model.capabilities()
-        self.dtype = DTYPES[self.capabilities.dtype]
-        if double and self.dtype != torch.float64:
-            self.model = self.model.to(torch.float64)
-            self.dtype = torch.float64
-        suffix = _suffix(self.capabilities.outputs, variant)
+        if model_options.symmetrize != "none":
+            raise ExportError(
+                "averages over rotated copies (symmetrize) are made by the engine, and the checks "
+                f"are of the model alone: expected symmetrize 'none', found "
+                f"'{model_options.symmetrize}'"
+            )
+        if isinstance(model, str | os.PathLike):
+            model = load_exported(model, model_options.extensions)
+        self.capabilities = model.capabilities()
+        self.device = _choose_device(model_options.device, self.capabilities.supported_devices)
+        self.dtype = torch.float64 if double else DTYPES[self.capabilities.dtype]
+        # the type is left as it is where possible: not every model can be converted
+        self.model: Any = model.to(device=self.device)
+        if self.dtype != DTYPES[self.capabilities.dtype]:
+            self.model = self.model.to(self.dtype)
+        outputs = self.capabilities.outputs
+        suffix = _suffix(outputs, model_options.variant)
+        direct_suffix = _direct_suffix(model_options.direct_variant, suffix)
         self.energy_output = f"energy{suffix}"
-        self.force_output = self._find(f"non_conservative_force{suffix}")
-        self.stress_output = self._find(f"non_conservative_stress{suffix}")
-        self.knows_atoms = self.capabilities.outputs[self.energy_output].sample_kind == "atom"
+        self.force_output = self._find(f"non_conservative_force{direct_suffix}")
+        self.stress_output = self._find(f"non_conservative_stress{direct_suffix}")
+        self.knows_atoms = outputs[self.energy_output].sample_kind == "atom"
         self._pair_lists = self.model.requested_neighbor_lists()
 
     @property
@@ -103,12 +120,14 @@ class Runner:
     ) -> list[Prediction]:
         """Predictions for all ``structures``, in one forward pass.
 
+        :param structures: any number of them, periodic or not, also without atoms
         :param conservative: also forces and stress by differentiation
         :param direct: also direct forces and stress, if the model has them
+        :returns: one prediction for each structure, in eV and Å
         """
         systems, positions, strains = [], [], []
         for atoms in structures:
-            system, position, strain = self._system(atoms, conservative)
+            system, position, strain = self.system(atoms, conservative)
             systems.append(system)
             positions.append(position)
             strains.append(strain)
@@ -125,14 +144,14 @@ class Runner:
             results = self.model(systems, options, check_consistency=False)
 
         if self.knows_atoms:
-            energies = _per_atom(results[self.energy_output], structures)
+            energies = per_atom(results[self.energy_output], structures)
         else:
             energies = list(results[self.energy_output].block().values)
         predictions = [Prediction(e.detach().cpu().double().numpy()) for e in energies]
         if conservative:
             self._differentiate(torch.cat(energies), structures, positions, strains, predictions)
         if self.force_output in outputs:
-            forces = _per_atom(results[self.force_output], structures)
+            forces = per_atom(results[self.force_output], structures)
             for prediction, value in zip(predictions, forces, strict=True):
                 prediction.direct_forces = value.detach().cpu().double().numpy()
         if self.stress_output in outputs:
@@ -146,16 +165,26 @@ class Runner:
         return predictions
 
     def energy(self, atoms: ase.Atoms) -> float:
-        """The energy alone, of one structure."""
+        """The energy alone, of one structure, in eV.
+
+        :param atoms: the structure
+        """
         (prediction,) = self.evaluate([atoms], conservative=False, direct=False)
         return prediction.energy
 
-    def _system(
-        self, atoms: ase.Atoms, conservative: bool
+    def system(
+        self, atoms: ase.Atoms, differentiable: bool
     ) -> tuple[System, torch.Tensor, torch.Tensor]:
+        """A structure as metatomic has it, with its pairs, on the device of the model.
+
+        :param atoms: the structure
+        :param differentiable: keep the graph from the system back to positions and strain
+        :returns: the system; its positions ``[N, 3]`` (Å) and the strain ``[3, 3]`` (the identity)
+            that it was made from, both on the CPU: what to differentiate with respect to
+        """
         cell = np.where(atoms.pbc[:, None], atoms.cell[:], 0.0)
-        positions = torch.tensor(atoms.positions, dtype=self.dtype, requires_grad=conservative)
-        strain = torch.eye(3, dtype=self.dtype, requires_grad=conservative)
+        positions = torch.tensor(atoms.positions, dtype=self.dtype, requires_grad=differentiable)
+        strain = torch.eye(3, dtype=self.dtype, requires_grad=differentiable)
         system = System(
             types=torch.tensor(atoms.numbers, dtype=torch.int32),
             positions=positions @ strain,
@@ -170,7 +199,7 @@ class Runner:
                 calculator = NeighborList(options, length_unit="angstrom", skin=0.0)
                 pairs = calculator.compute(system)
             system.add_neighbor_list(options, pairs)
-        return system, positions, strain
+        return system.to(device=self.device), positions, strain
 
     def _differentiate(
         self,
@@ -197,12 +226,15 @@ class Runner:
 
 
 def energy_variants(outputs: Iterable[str]) -> list[str]:
-    """The variants that a model has an energy for, sorted; the unnamed one is ``""``."""
+    """The variants that a model has an energy for, sorted; the unnamed one is ``""``.
+
+    :param outputs: names of the outputs of a model
+    """
     bases = [name.partition("/") for name in outputs]
     return sorted(variant for base, _, variant in bases if base == "energy")
 
 
-def _suffix(outputs: Iterable[str], variant: str | None) -> str:
+def _suffix(outputs: Iterable[str], variant: str) -> str:
     """What to append to the names of outputs: ``/pbe``, or nothing for the unnamed variant."""
     outputs = list(outputs)
     variants = energy_variants(outputs)
@@ -219,6 +251,36 @@ def _suffix(outputs: Iterable[str], variant: str | None) -> str:
     return f"/{variant}" if variant else ""
 
 
+def _direct_suffix(direct_variant: str, suffix: str) -> str:
+    """The same for direct outputs: their own variant, where it is given; ``-`` is the unnamed."""
+    if not direct_variant:
+        return suffix
+    return "" if direct_variant == "-" else f"/{direct_variant}"
+
+
+def _choose_device(wanted: str, supported: Sequence[str]) -> torch.device:
+    """The device to run on, as the engine would choose it.
+
+    :raises ExportError: there is no such device here, or the model does not run on it
+    """
+    cuda_here = torch.cuda.is_available()
+    if wanted == "auto":
+        return torch.device("cuda" if "cuda" in supported and cuda_here else "cpu")
+    kind, _, index = wanted.partition(":")
+    if kind not in ("cpu", "cuda") or (index and not index.isdecimal()):
+        raise ExportError(f"unknown device '{wanted}': expected auto, cpu, cuda or cuda:N")
+    if kind not in supported:
+        raise ExportError(
+            f"the model was not exported for {kind}: it supports {', '.join(supported)}"
+        )
+    if kind == "cuda" and int(index or 0) >= torch.cuda.device_count():
+        raise ExportError(
+            f"device '{wanted}' was asked for, but torch finds {torch.cuda.device_count()} CUDA "
+            "devices here"
+        )
+    return torch.device(wanted)
+
+
 def _no_pairs(dtype: torch.dtype) -> TensorBlock:
     names = ["first_atom", "second_atom", "cell_shift_a", "cell_shift_b", "cell_shift_c"]
     return TensorBlock(
@@ -229,13 +291,18 @@ def _no_pairs(dtype: torch.dtype) -> TensorBlock:
     )
 
 
-def _per_atom(tensor_map: object, structures: Sequence[ase.Atoms]) -> list[torch.Tensor]:
-    """Values of a per-atom output, squeezed, in the order of the atoms, one tensor a structure."""
-    block = tensor_map.block()  # type: ignore[attr-defined]
-    samples = block.samples.values.to(torch.int64)
+def per_atom(tensor_map: TensorMap, structures: Sequence[ase.Atoms]) -> list[torch.Tensor]:
+    """Values of a per-atom output, squeezed, in the order of the atoms, on the CPU.
+
+    :param tensor_map: what the model returned for the output
+    :param structures: what it was evaluated on
+    :returns: one tensor for each structure, ``[N]`` or ``[N, 3]``, in the unit of the output
+    """
+    block = tensor_map.block()
+    samples = block.samples.values.to(device="cpu", dtype=torch.int64)
     sizes = torch.tensor([len(atoms) for atoms in structures])
     first = sizes.cumsum(0) - sizes
     row = torch.empty(len(samples), dtype=torch.int64)
     row[first[samples[:, 0]] + samples[:, 1]] = torch.arange(len(samples))
-    values = block.values.squeeze(-1)[row]
+    values = block.values.squeeze(-1).to(device="cpu")[row]
     return list(torch.split(values, sizes.tolist()))

@@ -20,6 +20,8 @@ from ase.data import chemical_symbols, covalent_radii
 from md_bridge.export.checks.result import Check, judge
 from md_bridge.export.checks.runner import Prediction, Runner
 
+__all__ = ["Jump", "check_smoothness_of_bulk", "check_smoothness_of_dimers", "find_jumps"]
+
 ENERGY_JUMP = 1e-5  # eV
 FORCE_JUMP = 1e-3  # eV/Å
 SMALLEST_INTERVAL = 1e-6  # Å
@@ -29,7 +31,13 @@ Path = Callable[[float], ase.Atoms]
 
 @dataclass
 class Jump:
-    """The largest jumps on a path: heights in eV and eV/Å, and the λ (Å) where they are."""
+    """The largest jumps on a path.
+
+    :param energy: height of that of the energy, eV
+    :param energy_at: λ where it is, Å
+    :param force: height of that of the forces, eV/Å
+    :param force_at: λ where it is, Å
+    """
 
     energy: float
     energy_at: float
@@ -49,7 +57,9 @@ def find_jumps(
 ) -> Jump:
     """Largest jumps on a path along which one atom moves.
 
+    :param runner: the model
     :param path: the structure at λ (Å), with all atoms but ``moving`` at rest
+    :param moving: index of the atom that moves
     :param direction: ``[3]``, unit vector along which ``moving`` moves
     :param grid: λ where to look first; jumps between two of them are found too
     """
@@ -118,7 +128,11 @@ def _bisect(
 
 
 def check_smoothness_of_dimers(runner: Runner, elements: Sequence[int]) -> Check:
-    """Two atoms pulled apart until they no longer see each other: no jump on the way."""
+    """Two atoms pulled apart until they no longer see each other: no jump on the way.
+
+    :param runner: the model
+    :param elements: atomic numbers; all pairs of them are pulled apart
+    """
     if not runner.is_double:
         return _not_checked("smoothness of dimers")
     jumps: list[tuple[str, Jump]] = []
@@ -137,7 +151,12 @@ def check_smoothness_of_dimers(runner: Runner, elements: Sequence[int]) -> Check
 
 
 def check_smoothness_of_bulk(runner: Runner, atoms: ase.Atoms, seed: int = 0) -> Check:
-    """One atom moved 1 Å through a structure, in and out of many cutoffs: no jump on the way."""
+    """One atom moved 1 Å through a structure, in and out of many cutoffs: no jump on the way.
+
+    :param runner: the model
+    :param atoms: the structure
+    :param seed: which atom moves, and where to
+    """
     if not runner.is_double:
         return _not_checked("smoothness in bulk")
     if len(atoms) == 0:

@@ -8,22 +8,37 @@ import ase
 import numpy as np
 from ase.data import covalent_radii
 
-COMMON = (1, 6, 8, 7, 14, 26, 29, 13)  # preferred, where a model knows many elements
+__all__ = ["ball", "choose_elements", "cluster", "lattice", "spacing"]
+
+_COMMON = (1, 6, 8, 7, 14, 26, 29, 13)  # preferred, where a model knows many elements
 
 
 def choose_elements(atomic_types: Sequence[int], most: int = 3) -> list[int]:
-    """At most ``most`` of the elements of a model, common ones first."""
-    common = [number for number in COMMON if number in atomic_types]
+    """Some of the elements of a model, common ones first.
+
+    :param atomic_types: atomic numbers of all of them
+    :param most: so many at most
+    :returns: atomic numbers
+    """
+    common = [number for number in _COMMON if number in atomic_types]
     return [*common, *[n for n in atomic_types if n not in common]][:most]
 
 
 def spacing(elements: Sequence[int]) -> float:
-    """A distance between atoms, in Å, that is neither a bond nor a collision."""
+    """A distance between atoms, in Å, that is neither a bond nor a collision.
+
+    :param elements: atomic numbers
+    """
     return float(max(2.0, 2.6 * np.mean([covalent_radii[number] for number in elements])))
 
 
 def lattice(elements: Sequence[int], side: int = 3, seed: int = 0) -> ase.Atoms:
-    """A jittered, slightly triclinic periodic lattice of side³ atoms in shuffled order."""
+    """A jittered, slightly triclinic periodic lattice of side³ atoms in shuffled order.
+
+    :param elements: atomic numbers, which alternate
+    :param side: atoms along each cell vector
+    :param seed: of jitter, cell and order
+    """
     generator = np.random.default_rng(seed)
     step = spacing(elements)
     grid = np.stack(np.meshgrid(*[np.arange(side)] * 3, indexing="ij"), axis=-1).reshape(-1, 3)
@@ -36,7 +51,11 @@ def lattice(elements: Sequence[int], side: int = 3, seed: int = 0) -> ase.Atoms:
 
 
 def cluster(elements: Sequence[int], seed: int = 1) -> ase.Atoms:
-    """Eight atoms, not periodic."""
+    """Eight atoms, not periodic.
+
+    :param elements: atomic numbers, which alternate
+    :param seed: of their jitter
+    """
     atoms = lattice(elements, side=2, seed=seed)
     atoms.pbc = False
     atoms.cell = np.zeros((3, 3))
@@ -50,6 +69,12 @@ def ball(
 
     The grid is as wide as it takes to have about ``most`` atoms, but not wider than
     ``largest_spacing``, so that each atom keeps neighbours.
+
+    :param elements: atomic numbers, which alternate
+    :param radius: of the ball, Å
+    :param largest_spacing: of the grid, Å
+    :param most: number of atoms aimed at
+    :param seed: of their jitter
     """
     generator = np.random.default_rng(seed)
     wanted = (4 / 3 * np.pi * radius**3 / most) ** (1 / 3)

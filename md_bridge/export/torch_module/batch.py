@@ -10,6 +10,8 @@ import numpy as np
 import torch
 import vesin
 
+__all__ = ["Batch", "make_batch", "probe_structures"]
+
 
 @dataclass
 class Batch:
@@ -36,7 +38,13 @@ class Batch:
 
 
 def make_batch(structures: Sequence[ase.Atoms], cutoff: float, dtype: torch.dtype) -> Batch:
-    """The plain tensors of ``structures`` with all pairs closer than ``cutoff``, in one unit."""
+    """The plain tensors of ``structures`` with all pairs closer than ``cutoff``.
+
+    :param structures: in any unit of length; periodic or not
+    :param cutoff: in the same unit
+    :param dtype: of the floating-point tensors
+    :returns: tensors on the CPU, in the same unit
+    """
     types, positions, cells, pairs, shifts, structure = [], [], [], [], [], []
     first_atom = 0
     for index, atoms in enumerate(structures):
@@ -73,6 +81,7 @@ def probe_structures(elements: Sequence[int], cutoff: float, seed: int = 0) -> l
 
     :param elements: atomic numbers
     :param cutoff: the spacing follows it (0.6 cutoffs), so that each atom has neighbours
+    :param seed: of the jitter
     """
     generator = np.random.default_rng(seed)
     spacing = 0.6 * cutoff

@@ -13,12 +13,15 @@ import torch
 
 from md_bridge.export.errors import ExportError
 
+__all__ = ["compile_module"]
+
 _KNOWN_TO_TORCHSCRIPT = ("torch", "math", "typing", "md_bridge")
 
 
 def compile_module(module: torch.nn.Module) -> torch.jit.ScriptModule:
     """``module`` compiled by TorchScript.
 
+    :param module: its class is defined in a file
     :raises ExportError: with the line of the module's code that TorchScript does not understand
     """
     name = type(module).__name__
@@ -29,11 +32,11 @@ def compile_module(module: torch.nn.Module) -> torch.jit.ScriptModule:
             return torch.jit.script(module)
     except OSError as error:  # TorchScript compiles source code: a class typed at a prompt has none
         raise ExportError(
-            f"TorchScript can not find the source code of {name}: {error}. Define it in a file"
+            f"TorchScript cannot find the source code of {name}: {error}. Define it in a file"
         ) from error
     except Exception as error:
         raise ExportError(
-            f"TorchScript can not compile {name}. {_reason(str(error), module)}\n"
+            f"TorchScript cannot compile {name}. {_reason(str(error), module)}\n"
             "Rewrite the line shown in the part of Python that TorchScript knows: annotate "
             "arguments that are not tensors, give the return type Dict[str, torch.Tensor], avoid "
             "**kwargs, libraries other than torch and containers of mixed types"

@@ -2,6 +2,8 @@
 
 import torch
 
+__all__ = ["pair_vectors"]
+
 
 def pair_vectors(
     positions: torch.Tensor,

@@ -11,6 +11,8 @@ import torch
 from metatensor.torch import Labels, TensorBlock, TensorMap
 from metatomic.torch import ModelOutput, NeighborListOptions, System
 
+__all__ = ["PlainModuleModel"]
+
 
 class PlainModuleModel(torch.nn.Module):
     """A :py:class:`metatomic.torch.ModelInterface` around a module that takes plain tensors.

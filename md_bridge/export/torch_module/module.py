@@ -19,6 +19,8 @@ from md_bridge.export.torch_module.compilation import compile_module
 from md_bridge.export.torch_module.metatomic_model import PlainModuleModel
 from md_bridge.export.torch_module.probe import OUTPUT_NAMES, Probe, probe_module
 
+__all__ = ["build_module_model", "export_module"]
+
 
 def export_module(
     module: torch.nn.Module,
@@ -27,10 +29,10 @@ def export_module(
     elements: Sequence[str | int],
     cutoff: float,
     layers: int,
-    length_unit: str = "angstrom",
-    energy_unit: str = "eV",
-    dtype: str = "float32",
-    devices: Sequence[str] = ("cuda", "cpu"),
+    length_unit: str = ModuleOptions.length_unit,
+    energy_unit: str = ModuleOptions.energy_unit,
+    dtype: str = ModuleOptions.dtype,
+    devices: Sequence[str] = ModuleOptions.devices,
     metadata: Mapping[str, Any] | ModelMetadata | None = None,
 ) -> Path:
     """Write a plain torch module to a file that LAMMPS, i-PI and ASE run.
@@ -57,6 +59,7 @@ def export_module(
 
     The module itself is not changed: a copy of it is converted and compiled by TorchScript.
 
+    :param module: the module, on any device and of any dtype
     :param path: file to write, ``something.pt``
     :param elements: the elements the model knows, symbols or atomic numbers
     :param cutoff: of the pair list, in ``length_unit``
@@ -64,7 +67,7 @@ def export_module(
         model in which the energy of an atom depends on its own neighbours only. layers × cutoff is
         the interaction range, which sets the ghost atoms of a parallel run: too small, and forces
         are wrong
-    :param length_unit: ``"angstrom"``, ``"bohr"``, ``"nm"``…: what the module computes with
+    :param length_unit: what the module computes with, ``"angstrom"``, ``"bohr"``, ``"nm"``…
     :param energy_unit: ``"eV"``, ``"hartree"``, ``"kJ/mol"``, ``"kcal/mol"``…
     :param dtype: ``"float32"`` or ``"float64"``
     :param devices: device types the model runs on, the best first
@@ -74,16 +77,19 @@ def export_module(
     :raises ExportError: with what was expected and what was found
     """
     path = check_destination(path)
-    options = ModuleOptions(elements, cutoff, layers, length_unit, energy_unit, dtype, devices)
-    return save_atomically(build_module_model(module, options, metadata), path)
+    options = ModuleOptions(
+        elements, cutoff, layers, length_unit, energy_unit, dtype, devices, metadata
+    )
+    return save_atomically(build_module_model(module, options), path)
 
 
-def build_module_model(
-    module: torch.nn.Module,
-    options: ModuleOptions,
-    metadata: Mapping[str, Any] | ModelMetadata | None = None,
-) -> AtomisticModel:
-    """The model that :func:`export_module` saves, still in Python."""
+def build_module_model(module: torch.nn.Module, options: ModuleOptions) -> AtomisticModel:
+    """The model that :func:`export_module` saves, still in Python.
+
+    :param module: the module, which is not changed
+    :param options: what it does not say of itself
+    :raises ExportError: as :func:`export_module`
+    """
     if not isinstance(module, torch.nn.Module):
         raise ExportError(f"expected a torch.nn.Module, found a {type(module).__name__}")
     dtype = DTYPES[options.dtype]
@@ -93,7 +99,7 @@ def build_module_model(
 
     return AtomisticModel(
         PlainModuleModel(module, float(options.cutoff), probe.stress_per_atom).eval(),
-        parse_metadata(metadata, default_name=type(module).__name__),
+        parse_metadata(options.metadata, default_name=type(module).__name__),
         ModelCapabilities(
             outputs=_declare_outputs(probe, options.length_unit, options.energy_unit),
             atomic_types=options.atomic_types,

@@ -10,13 +10,15 @@ import torch
 from md_bridge.export.errors import ExportError, nearest
 from md_bridge.export.torch_module.batch import Batch, make_batch, probe_structures
 
-# what a plain module may return -> the metatomic output it becomes
+__all__ = ["OUTPUT_NAMES", "Probe", "probe_module"]
+
 OUTPUT_NAMES = {
     "energy": "energy",
     "forces": "non_conservative_force",
     "stress": "non_conservative_stress",
     "uncertainty": "energy_uncertainty",
 }
+"""What a plain module may return, and the metatomic output it becomes."""
 
 
 @dataclass
@@ -40,8 +42,12 @@ def probe_module(
 ) -> Probe:
     """Call ``module`` on two small structures and check all that it returns.
 
+    :param module: called as :func:`md_bridge.export.export_module` says
+    :param elements: atomic numbers
+    :param cutoff: of the pairs, in the unit that the module computes with
+    :param dtype: of the floating-point tensors
     :raises ExportError: the call fails; an output is unknown, missing, has a wrong shape or dtype,
-        or the energy can not be differentiated with respect to the positions
+        or the energy cannot be differentiated with respect to the positions
     """
     name = type(module).__name__
     batch = make_batch(probe_structures(elements, cutoff), cutoff, dtype)
@@ -118,7 +124,7 @@ def _check_differentiable(name: str, energy: torch.Tensor, positions: torch.Tens
         )
     if gradient is None:
         raise ExportError(
-            f"the 'energy' of {name} can not be differentiated with respect to the positions, so "
+            f"the 'energy' of {name} cannot be differentiated with respect to the positions, so "
             "the model has no conservative forces. Compute distances with "
             "md_bridge.export.pair_vectors, without detach(), torch.no_grad() or .item() on the "
             "way to the energy"

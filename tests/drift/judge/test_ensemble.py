@@ -7,9 +7,9 @@ import pytest
 from ase.units import kB
 from scipy.signal import lfilter
 
-from md_bridge.drift.judge.ensemble import (
-    Check,
+from md_bridge.drift.judging.ensemble import (
     Deviation,
+    EnsembleCheck,
     ValidationError,
     check_ensemble,
     check_equipartition,
@@ -216,9 +216,9 @@ def test_nothing_is_printed(capfd):
 
 def test_false_alarms_are_shared_among_comparisons():
     """One of two comparisons at 3.1 standard errors is no alarm, one alone is."""
-    from md_bridge.drift.judge.ensemble import _judged
+    from md_bridge.drift.judging.ensemble import _judged
 
     one, two = Deviation("a", 3.1), Deviation("b", 0.0)
     assert _judged("t", (one,), 100).passed is False
     assert _judged("t", (one, two), 100).passed is True
-    assert isinstance(_judged("t", (one, two), 100), Check)
+    assert isinstance(_judged("t", (one, two), 100), EnsembleCheck)

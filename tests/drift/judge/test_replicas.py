@@ -5,8 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from md_bridge.drift.judge.replicas import combine_estimates
-from md_bridge.drift.judge.statistics import Estimate, mean_estimate
+from md_bridge.drift.judging.line import Estimate, mean_estimate
+from md_bridge.drift.judging.replicas import combine_estimates
 
 REPEATS = 1000
 FREEDOM = 20

@@ -7,15 +7,9 @@ import numpy as np
 import pytest
 from scipy.signal import lfilter
 
-from md_bridge.drift.judge.speed import cost_ratio, speedup_bound
-from md_bridge.drift.judge.statistics import (
-    LineFit,
-    Verdict,
-    changes_steadily,
-    drift_statistics,
-    fit_line,
-    judge,
-)
+from md_bridge.drift.judging.line import LineFit, fit_line
+from md_bridge.drift.judging.speed import cost_ratio, speedup_bound
+from md_bridge.drift.judging.verdict import Verdict, changes_steadily, drift_statistics, verdict_of
 
 REPEATS = 200
 TIME = np.linspace(0.0, 1.0, 400)  # ps
@@ -197,7 +191,7 @@ def test_units_and_excursion_are_per_atom_and_in_millielectronvolt():
 )
 def test_verdicts(slope, stderr, verdict):
     fit = LineFit(slope, 0.0, stderr, 30.0, 0.04)
-    assert judge(fit, 0.1) is verdict
+    assert verdict_of(fit, 0.1) is verdict
 
 
 def test_a_run_away_drifts_although_it_is_not_a_line():

@@ -6,7 +6,7 @@ from drift_models import argon_crystal, einstein_crystal, einstein_start
 from models import curl, lennard_jones
 
 from md_bridge.drift.protocols import jacobian
-from md_bridge.drift.protocols.base import Request
+from md_bridge.drift.protocols.base import ProtocolRequest
 from md_bridge.drift.protocols.differentiable import DifferentiableForces
 from md_bridge.export.errors import ExportError
 
@@ -87,7 +87,7 @@ def test_blocks_of_a_known_matrix():
 
 
 def test_jacobian_of_a_swirl_in_closed_form(swirl_file, folder):
-    result = jacobian.run(Request(swirl_file, einstein_start(), folder), silent)
+    result = jacobian.run(ProtocolRequest(swirl_file, einstein_start(), folder), silent)
     assert result.summary["exact"] is True
     assert result.summary["lambda"] == pytest.approx(LAMBDA, rel=1e-10)
     assert result.summary["conservative_lambda"] < 1e-8
@@ -104,7 +104,7 @@ def test_probing_of_a_model_agrees_with_the_whole_jacobian(curl_file, folder):
     exact = jacobian.full_jacobian(forces, silent)
     v = jacobian.random_signs(1, forces.size, 2)[0]
     np.testing.assert_allclose(forces.product(v), exact @ v, atol=1e-6 * np.abs(exact).max())
-    probed = jacobian.run(Request(curl_file, atoms, folder, seed=4), silent, exact_atoms=10)
+    probed = jacobian.run(ProtocolRequest(curl_file, atoms, folder, seed=4), silent, exact_atoms=10)
     assert probed.summary["exact"] is False
     truth = jacobian.jacobian_asymmetry(exact)
     assert truth > 1e-3
@@ -123,7 +123,7 @@ def test_probing_of_a_model_agrees_with_the_whole_jacobian(curl_file, folder):
 
 def test_direct_forces_that_have_a_potential_are_symmetric(folder):
     path = curl(size=0.0).export(folder / "none.pt")
-    result = jacobian.run(Request(path, argon_crystal(), folder), silent)
+    result = jacobian.run(ProtocolRequest(path, argon_crystal(), folder), silent)
     assert result.summary["lambda"] < 1e-12
 
 
@@ -151,7 +151,7 @@ def test_a_gradient_that_is_none_is_found(folder):
         dtype="float64",
         layers=1,
     )
-    result = jacobian.run(Request(path, einstein_start(), folder), silent)
+    result = jacobian.run(ProtocolRequest(path, einstein_start(), folder), silent)
     assert result.passed is False
     assert "Do not trust" in result.sentences[-1]
 
@@ -159,4 +159,4 @@ def test_a_gradient_that_is_none_is_found(folder):
 def test_a_model_without_direct_forces_is_refused(folder):
     path = lennard_jones().export(folder / "lj.pt")
     with pytest.raises(ExportError, match=r"lj\.pt: the model has no direct forces"):
-        jacobian.run(Request(path, argon_crystal(), folder), silent)
+        jacobian.run(ProtocolRequest(path, argon_crystal(), folder), silent)

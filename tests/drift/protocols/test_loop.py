@@ -8,7 +8,7 @@ from models import curl
 from scipy.integrate import quad
 
 from md_bridge.drift.protocols import loop, paths
-from md_bridge.drift.protocols.base import Request
+from md_bridge.drift.protocols.base import ProtocolRequest
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +27,7 @@ def curl_file(folder):
 
 
 def request(model, atoms, folder):
-    return Request(model, atoms, folder)
+    return ProtocolRequest(model, atoms, folder)
 
 
 def silent(what, share):

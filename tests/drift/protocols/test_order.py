@@ -6,7 +6,7 @@ from drift_models import argon_crystal, einstein_crystal, einstein_start
 from models import AnalyticModel, LennardJones, curl
 
 from md_bridge.drift.protocols import order
-from md_bridge.drift.protocols.base import Request
+from md_bridge.drift.protocols.base import ProtocolRequest
 
 
 @pytest.fixture(scope="module")
@@ -101,7 +101,7 @@ def test_the_error_covers_independent_runs():
 
 def test_a_harmonic_crystal_is_second_order(folder):
     model = einstein_crystal().export(folder / "einstein.pt")
-    request = Request(
+    request = ProtocolRequest(
         model,
         einstein_start(),
         folder / "einstein",
@@ -126,7 +126,7 @@ def test_a_cutoff_with_a_jump_fails_and_a_smooth_one_passes(folder):
     smooth = curl(size=0.0).export(folder / "smooth.pt")
     verdicts = {}
     for name, model in (("jump", jump), ("smooth", smooth)):
-        request = Request(
+        request = ProtocolRequest(
             model, argon_crystal(temperature=60), folder / name, timestep_fs=8.0, length_ps=1.6
         )
         result = order.run(request, silent)
@@ -141,8 +141,8 @@ def test_a_cutoff_with_a_jump_fails_and_a_smooth_one_passes(folder):
 
 def test_i_pi_gives_the_exponent_too(folder):
     model = einstein_crystal().export(folder / "einstein-ipi.pt")
-    request = Request(
-        model, einstein_start(), folder / "ipi", engine="i-pi", timestep_fs=4.0, length_ps=0.3
+    request = ProtocolRequest(
+        model, einstein_start(), folder / "ipi", host="i-pi", timestep_fs=4.0, length_ps=0.3
     )
     result = order.run(request, silent)
     assert result.rows[0].verdict == "second order"

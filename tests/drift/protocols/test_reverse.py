@@ -6,7 +6,7 @@ from drift_models import argon_crystal, einstein_crystal, einstein_start
 from models import curl
 
 from md_bridge.drift.protocols import reverse
-from md_bridge.drift.protocols.base import Request
+from md_bridge.drift.protocols.base import ProtocolRequest
 
 
 def silent(what, share):
@@ -70,7 +70,7 @@ def test_expected_round_off_is_that_of_a_random_walk():
 def test_all_kinds_of_forces_come_back_in_lammps(folder):
     """A harmonic crystal with a swirl: no chaos, so nothing but round-off in double precision."""
     model = einstein_crystal(2.0, 0.05).export(folder / "swirl.pt")
-    request = Request(
+    request = ProtocolRequest(
         model,
         einstein_start(),
         folder / "lammps",
@@ -92,7 +92,7 @@ def test_single_precision_and_chaos_limit_the_way_back(folder):
     distance = {}
     for dtype in ("float32", "float64"):
         model = curl(size=0.0).export(folder / f"argon-{dtype}.pt", dtype=dtype)
-        request = Request(
+        request = ProtocolRequest(
             model,
             argon_crystal(temperature=60),
             folder / dtype,
@@ -107,11 +107,11 @@ def test_single_precision_and_chaos_limit_the_way_back(folder):
 
 def test_i_pi_there_and_back(folder):
     model = einstein_crystal(2.0, 0.05).export(folder / "ipi.pt")
-    request = Request(
+    request = ProtocolRequest(
         model,
         einstein_start(),
         folder / "ipi",
-        engine="i-pi",
+        host="i-pi",
         forces=(("mts", 2),),
         timestep_fs=4.0,
         length_ps=0.5,

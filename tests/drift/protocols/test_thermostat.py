@@ -5,9 +5,9 @@ import pytest
 from drift_models import argon_crystal, einstein_crystal, einstein_start
 from models import curl
 
-from md_bridge.drift.judge.statistics import Estimate
+from md_bridge.drift.judging.line import Estimate
 from md_bridge.drift.protocols import thermostat
-from md_bridge.drift.protocols.base import Request
+from md_bridge.drift.protocols.base import ProtocolRequest
 from md_bridge.drift.runs.thermostats import Thermostat
 
 T = 300.0
@@ -64,7 +64,7 @@ def test_langevin_in_lammps_gives_the_heat_of_a_swirl(folder):
     swirl = 0.15
     model = einstein_crystal(K, swirl, ["He", "Ar"]).export(folder / "swirl.pt")
     start = einstein_start(["He", "Ar"], cells=4, temperature=T)
-    request = Request(
+    request = ProtocolRequest(
         model,
         start,
         folder / "lammps",
@@ -96,7 +96,7 @@ def test_langevin_in_lammps_gives_the_heat_of_a_swirl(folder):
 def test_velocity_rescaling_holds_the_mean(folder):
     """It sees the sum only; over all atoms of an anharmonic crystal the mean is right."""
     model = curl(size=0.0).export(folder / "argon.pt")
-    request = Request(
+    request = ProtocolRequest(
         model,
         argon_crystal(temperature=40),
         folder / "argon",
@@ -112,11 +112,11 @@ def test_velocity_rescaling_holds_the_mean(folder):
 
 def test_velocity_rescaling_in_i_pi(folder):
     model = einstein_crystal(K, 0.0, ["He", "Ar"]).export(folder / "ipi.pt")
-    request = Request(
+    request = ProtocolRequest(
         model,
         einstein_start(["He", "Ar"], cells=4, temperature=200),
         folder / "ipi",
-        engine="i-pi",
+        host="i-pi",
         timestep_fs=5.0,
         length_ps=1.6,
         temperature=T,

@@ -1,4 +1,4 @@
-"""`md-bridge drift --from`: the verdict on files of other programs, by exit status."""
+"""`md-bridge judge`: the verdict on files of other programs, by exit status."""
 
 import json
 import re
@@ -9,8 +9,10 @@ import pytest
 from ase.units import kB
 from click.testing import CliRunner
 
-from md_bridge.cli.drift import drift
-from md_bridge.drift.records.run import RunRecord, write_csv
+from md_bridge.cli import main
+from md_bridge.drift.records.csv import write_csv
+from md_bridge.drift.records.method import Method
+from md_bridge.drift.records.run import RunRecord
 
 ATOMS = 81
 
@@ -21,7 +23,7 @@ def record(slope: float, seed: int = 0) -> RunRecord:
     time = np.arange(2001) * 0.005
     energy = -4243.0 + 1e-3 * ATOMS * (slope * time + 0.02 * rng.standard_normal(len(time)))
     temperature = 300.0 + rng.standard_normal(len(time))
-    return RunRecord("lammps", "mts", 4, 0.5, ATOMS, 12.0, time, energy, temperature)
+    return RunRecord(Method("lammps", "mts", 4, 0.5), ATOMS, 12.0, time, energy, temperature)
 
 
 def lammps_log(path, slope: float, digits: int = 10):
@@ -42,13 +44,13 @@ def lammps_log(path, slope: float, digits: int = 10):
 
 
 def call(tmp_path, *arguments):
-    return CliRunner().invoke(drift, [*arguments, "--out", str(tmp_path / "out")])
+    return CliRunner().invoke(main, ["judge", *arguments, "--out", str(tmp_path / "out")])
 
 
 def test_files_of_several_kinds(tmp_path):
     steady = lammps_log(tmp_path / "log.lammps", 0.0)
     write_csv(record(1.0), tmp_path / "run.csv")
-    result = call(tmp_path, "--from", steady, str(tmp_path / "run.csv"), "--json")
+    result = call(tmp_path, steady, str(tmp_path / "run.csv"), "--json")
     assert result.exit_code == 3, result.output
     methods = {entry["label"]: entry for entry in json.loads(result.stdout)["methods"]}
     assert methods["log.lammps"]["verdict"] == "conserves"
@@ -66,9 +68,13 @@ def test_files_of_several_kinds(tmp_path):
     }
 
 
-def test_exit_status_zero_if_all_conserve(tmp_path):
-    result = call(tmp_path, "--from", lammps_log(tmp_path / "log.lammps", 0.0))
+@pytest.mark.parametrize("command", [["judge"], ["drift", "--from"]])
+def test_exit_status_zero_if_all_conserve(tmp_path, command):
+    """In the old spelling, too, with a hint."""
+    log = lammps_log(tmp_path / "log.lammps", 0.0)
+    result = CliRunner().invoke(main, [*command, log, "--out", str(tmp_path / "out")])
     assert result.exit_code == 0, result.output
+    assert ("md-bridge judge FILES" in result.stderr) is (command[0] == "drift")
     assert "conserves" in result.stdout
     assert "report.html" in result.stdout
 
@@ -78,7 +84,7 @@ def test_files_of_one_name_stay_apart(tmp_path):
     for name, slope in (("a", 0.0), ("b", 1.0)):
         (tmp_path / name).mkdir()
         paths.append(lammps_log(tmp_path / name / "log.lammps", slope))
-    content = json.loads(call(tmp_path, "--from", *paths, "--json").stdout)
+    content = json.loads(call(tmp_path, *paths, "--json").stdout)
     assert [(entry["label"], entry["verdict"]) for entry in content["methods"]] == [
         ("a/log.lammps", "conserves"),
         ("b/log.lammps", "drifts"),
@@ -89,7 +95,7 @@ def test_an_explosion_is_a_result(tmp_path):
     path = tmp_path / "log.lammps"
     lammps_log(path, 0.0)
     path.write_text(re.sub(r"^( +15000 \S+) \S+", r"\1 nan", path.read_text(), flags=re.MULTILINE))
-    result = call(tmp_path, "--from", str(path), "--json")
+    result = call(tmp_path, str(path), "--json")
     assert result.exit_code == 3
     (entry,) = json.loads(result.stdout)["methods"]
     assert (entry["verdict"], entry["exploded"]) == ("drifts", 1)
@@ -101,7 +107,7 @@ def test_too_short_is_inconclusive(tmp_path):
     lammps_log(path, 0.0)
     lines = path.read_text().splitlines()
     path.write_text("\n".join([*lines[:26], lines[-1]]) + "\n")  # 20 samples
-    result = call(tmp_path, "--from", str(path), "--json")
+    result = call(tmp_path, str(path), "--json")
     assert result.exit_code == 3
     (entry,) = json.loads(result.stdout)["methods"]
     assert entry["verdict"] == "inconclusive"
@@ -109,32 +115,34 @@ def test_too_short_is_inconclusive(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "message"),
+    ("arguments", "message", "status"),
     [
-        (["LOG", "--run", "2"], "expected a run from 1 to 1, found --run 2"),
-        (["LOG", "--column", "toteng_"], "there is no column toteng_ (did you mean TotEng?)"),
-        (["LOG", "--replicas", "3"], "--replicas has no meaning with --from"),
-        (["COARSE"], "is printed in steps of 0.54 meV/atom"),
-        ([], "Option '--from' requires an argument"),
-        (["LOG", "missing.log"], "does not exist"),
+        (["LOG", "--run", "2"], "expected a run from 1 to 1, found --run 2", 2),
+        (["LOG", "--column", "toteng_"], "there is no column toteng_ (did you mean TotEng?)", 2),
+        (["LOG", "--replicas", "3"], "No such option '--replicas'", 2),
+        (["LOG", "--tolerance", "0"], "must be positive and finite, found 0", 2),
+        (["COARSE"], "is printed in steps of 0.54 meV/atom", 1),
+        (["EMPTY"], "EMPTY", 1),
+        ([], "Missing argument 'FILES...'", 2),
+        (["LOG", "missing.log"], "does not exist", 2),
     ],
 )
-def test_refused(tmp_path, arguments, message):
+def test_refused(tmp_path, arguments, message, status):
+    """Status 2 for what was typed, 1 for what a file holds."""
     log = Path(lammps_log(tmp_path / "log.lammps", 0.0))
     coarse = tmp_path / "coarse.lammps"
     coarse.write_text(re.sub(r"(-\d+)\.\d+$", r"\1", log.read_text(), flags=re.MULTILINE))
-    logs = {"LOG": str(log), "COARSE": str(coarse)}
-    result = call(tmp_path, "--from", *(logs.get(word, word) for word in arguments))
-    assert result.exit_code == 2, result.output
+    (tmp_path / "EMPTY").write_text("")
+    logs = {"LOG": str(log), "COARSE": str(coarse), "EMPTY": str(tmp_path / "EMPTY")}
+    result = call(tmp_path, *(logs.get(word, word) for word in arguments))
+    assert result.exit_code == status, result.output
     assert message in re.sub(r"\s+", " ", result.output)
 
 
-def test_options_of_files_need_files(tmp_path):
-    result = call(tmp_path, "--atoms", "81")
+def test_options_of_files_are_none_of_a_campaign(tmp_path):
+    result = CliRunner().invoke(main, ["drift", "--atoms", "81"])
     assert result.exit_code == 2
-    assert "--atoms needs --from" in result.output
-    result = call(tmp_path)
-    assert "Missing argument 'MODEL' (or name files with --from)" in result.output
+    assert "No such option '--atoms'" in result.output
 
 
 def thermostatted_log(path, temperature: float, seed: int, samples: int = 3000, freedom: int = 60):
@@ -157,7 +165,7 @@ def test_thermostats_are_checked(tmp_path):
     cold, hot = (
         thermostatted_log(tmp_path / f"{t:.0f}.log", t, seed) for seed, t in enumerate((300.0, 330))
     )
-    right = call(tmp_path, "--from", cold, hot, "--thermostat", "300,330", "--json")
+    right = call(tmp_path, cold, hot, "--thermostat", "300,330", "--json")
     assert right.exit_code == 0, right.output
     checks = json.loads(right.stdout)["ensemble"]
     assert [(check["title"], check["passed"]) for check in checks] == [
@@ -165,7 +173,7 @@ def test_thermostats_are_checked(tmp_path):
         ("kinetic energy of 330.log", True),
         ("ensemble of 300.log and 330.log", True),
     ]
-    wrong = call(tmp_path, "--from", cold, hot, "--thermostat", "300,360")
+    wrong = call(tmp_path, cold, hot, "--thermostat", "300,360")
     assert wrong.exit_code == 3
     text = re.sub(r"\s+", " ", wrong.output)
     assert "kinetic energy of 300.log: as it should be" in text
@@ -175,10 +183,10 @@ def test_thermostats_are_checked(tmp_path):
 
 def test_a_thermostat_may_move_the_centre_of_mass(tmp_path):
     log = thermostatted_log(tmp_path / "langevin.log", 300.0, 3, freedom=63)
-    options = ("--from", log, "--thermostat", "300")
+    options = (log, "--thermostat", "300")
     assert call(tmp_path, *options, "--dof", "63").exit_code == 0
     assert call(tmp_path, *options).exit_code == 3
-    alone = call(tmp_path, "--from", log, "--dof", "63")
+    alone = call(tmp_path, log, "--dof", "63")
     assert alone.exit_code == 2
     assert "--dof needs --thermostat" in alone.output
 
@@ -189,6 +197,6 @@ def test_a_thermostat_may_move_the_centre_of_mass(tmp_path):
 )
 def test_thermostats_that_are_refused(tmp_path, temperatures, message):
     log = thermostatted_log(tmp_path / "300.log", 300.0, 0, samples=50)
-    result = call(tmp_path, "--from", log, "--thermostat", temperatures)
+    result = call(tmp_path, log, "--thermostat", temperatures)
     assert result.exit_code == 2
     assert message in re.sub(r"\s+", " ", result.output)

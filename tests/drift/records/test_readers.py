@@ -12,9 +12,9 @@ from ase.calculators.lj import LennardJones
 from ase.md.velocitydistribution import Stationary, thermalize_momenta
 from ase.md.verlet import VelocityVerlet
 
-from md_bridge.drift.judge.statistics import Verdict
-from md_bridge.drift.records.readers import ReadError, ReadOptions, read_record, read_series
-from md_bridge.drift.records.run import write_csv
+from md_bridge.drift.judging.verdict import Verdict
+from md_bridge.drift.records.csv import write_csv
+from md_bridge.drift.records.readers import ReadError, ReadOptions, read_run
 from md_bridge.lammps import run_lmp
 
 ATOMS = 108
@@ -70,8 +70,12 @@ def with_log(log: Path, folder: Path, pattern: str, replacement: str) -> Path:
 
 def test_lammps_log(lammps_log):
     log = lammps_log(METAL + NVE)
-    series = read_series(log)
-    assert (series.engine, series.atom_count, series.timestep_fs) == ("lammps", ATOMS, 2.0)
+    series = read_run(log)
+    assert (series.method.host, series.atom_count, series.method.timestep_fs) == (
+        "lammps",
+        ATOMS,
+        2.0,
+    )
     np.testing.assert_allclose(series.time_ps, np.arange(0, STEPS + 1, 10) * 0.002, rtol=1e-12)
     end = re.search(r"^at the end (\S+) eV, (\S+) K", log.read_text(), re.MULTILINE)
     assert series.conserved_energy[-1] == float(end[1])
@@ -83,7 +87,7 @@ def test_lammps_log(lammps_log):
 
 
 def test_units_real_are_converted(lammps_log):
-    metal, real = (read_series(lammps_log(text + NVE)) for text in (METAL, REAL))
+    metal, real = (read_run(lammps_log(text + NVE)) for text in (METAL, REAL))
     np.testing.assert_allclose(real.time_ps, metal.time_ps, rtol=1e-12)
     np.testing.assert_allclose(real.temperature[:10], metal.temperature[:10], rtol=1e-4)
     # LAMMPS's own constants differ between unit styles in the seventh digit
@@ -102,8 +106,8 @@ def test_units_real_are_converted(lammps_log):
     ],
 )
 def test_thermo_styles_agree(lammps_log, style):
-    expected = read_series(lammps_log(METAL + NVE))
-    found = read_series(lammps_log(METAL + style))
+    expected = read_run(lammps_log(METAL + NVE))
+    found = read_run(lammps_log(METAL + style))
     np.testing.assert_allclose(found.time_ps, expected.time_ps, rtol=1e-9, atol=1e-12)
     np.testing.assert_allclose(found.conserved_energy, expected.conserved_energy, atol=2e-4)
     np.testing.assert_allclose(found.temperature, expected.temperature, atol=5e-3)
@@ -113,34 +117,34 @@ def test_econserve_of_a_thermostatted_run(lammps_log):
     nose = METAL.replace("fix move all nve", "fix move all nvt temp 40 40 0.1")
     columns = "thermo_style custom step temp etotal econserve\n" + FULL
     log = lammps_log(nose + columns + f"run {STEPS}\n")
-    series = read_series(log)
-    total = read_series(log, ReadOptions(column="TotEng"))
+    series = read_run(log)
+    total = read_run(log, ReadOptions(column="TotEng"))
     assert np.ptp(series.conserved_energy) < 0.1 * np.ptp(total.conserved_energy)
     with pytest.raises(ReadError, match=r"fix move \(nvt\) exchanges energy.*Print `econserve`"):
-        read_series(lammps_log(nose + NVE))
+        read_run(lammps_log(nose + NVE))
 
 
 def test_langevin_without_tally_is_refused(lammps_log):
     columns = "thermo_style custom step temp econserve\nrun 100\n"
     fix = "fix bath all langevin 40 40 0.1 7"
     with pytest.raises(ReadError, match="without `tally yes`"):
-        read_series(lammps_log(METAL + fix + "\n" + columns))
-    read_series(lammps_log(METAL + fix + " tally yes\n" + columns))
+        read_run(lammps_log(METAL + fix + "\n" + columns))
+    read_run(lammps_log(METAL + fix + " tally yes\n" + columns))
 
 
 def test_several_runs_are_listed(lammps_log):
     log = lammps_log(METAL + "minimize 0 1e-6 5 5\nrun 0\nrun 100\n" + NVE)
     with pytest.raises(ReadError) as caught:
-        read_series(log)
+        read_run(log)
     message = str(caught.value)
     assert f"{log} has 2 runs" in message
     assert re.search(r"--run 1: minimisation, steps 0 to \d+", message)
     assert re.search(r"--run 3: steps \d+ to \d+ \(12 samples\)", message)
-    chosen = read_series(log, ReadOptions(run=4))
+    chosen = read_run(log, ReadOptions(run=4))
     assert chosen.length_ps == pytest.approx(STEPS * 0.002)
     assert chosen.time_ps[0] == 0.0
     with pytest.raises(ReadError, match=r"from 1 to 4, found --run 9"):
-        read_series(log, ReadOptions(run=9))
+        read_run(log, ReadOptions(run=9))
 
 
 def test_a_log_cut_short(lammps_log, tmp_path):
@@ -149,8 +153,8 @@ def test_a_log_cut_short(lammps_log, tmp_path):
     log = tmp_path / "log.lammps"
     log.write_text(text[: text.index("\n       300 ") + 25])  # in the middle of a line
     with pytest.raises(ReadError, match=r"did not reach its end.*give --atoms"):
-        read_series(log)
-    series = read_series(log, ReadOptions(atoms=ATOMS))
+        read_run(log)
+    series = read_run(log, ReadOptions(atoms=ATOMS))
     assert series.time_ps[-1] == pytest.approx(290 * 0.002)
     assert any("ends in the middle" in note for note in series.notes)
 
@@ -172,27 +176,27 @@ def test_a_log_cut_short(lammps_log, tmp_path):
 def test_lammps_logs_that_are_refused(lammps_log, tmp_path, pattern, replacement, options, message):
     log = with_log(lammps_log(METAL + NVE), tmp_path, pattern, replacement)
     with pytest.raises(ReadError, match=message) as caught:
-        read_series(log, ReadOptions(**options))
+        read_run(log, ReadOptions(**options))
     assert str(log) in str(caught.value)
 
 
 def test_any_column_by_name(lammps_log, tmp_path):
     log = with_log(lammps_log(METAL + NVE), tmp_path, "TotEng", "f_mine")
-    read_series(log, ReadOptions(column="f_mine"))
+    read_run(log, ReadOptions(column="f_mine"))
 
 
 def test_rounded_energies_are_not_called_conserved(lammps_log):
-    series = read_series(lammps_log(METAL + "thermo_modify format float %.2g\nrun 400\n"))
+    series = read_run(lammps_log(METAL + "thermo_modify format float %.2g\nrun 400\n"))
     with pytest.raises(ReadError, match=r"in steps of 0\.93 meV/atom.*format float"):
         series.statistics()
 
 
 def test_lost_atoms_are_an_explosion(lammps_log):
     text = METAL + "thermo 1\nvelocity all create 400000000 1\ntimestep 0.1\nrun 50\n"
-    series = read_series(lammps_log(text), ReadOptions(atoms=ATOMS))
+    series = read_run(lammps_log(text), ReadOptions(atoms=ATOMS))
     assert series.exploded is not None
     assert "Lost atoms" in series.exploded
-    assert read_record(lammps_log(text), ReadOptions(atoms=ATOMS)).exploded == series.exploded
+    assert read_run(lammps_log(text), ReadOptions(atoms=ATOMS)).exploded == series.exploded
 
 
 @pytest.mark.parametrize(
@@ -205,31 +209,31 @@ def test_lost_atoms_are_an_explosion(lammps_log):
 def test_other_ends_of_a_run_that_are_explosions(lammps_log, tmp_path, error):
     text = METAL + "thermo 1\nvelocity all create 400000000 1\ntimestep 0.1\nrun 50\n"
     log = with_log(lammps_log(text), tmp_path, "^ERROR.*Lost atoms.*", error)
-    assert read_series(log, ReadOptions(atoms=ATOMS)).exploded == f"LAMMPS stopped: {error}"
+    assert read_run(log, ReadOptions(atoms=ATOMS)).exploded == f"LAMMPS stopped: {error}"
 
 
 def test_an_error_of_another_kind_is_no_explosion(lammps_log, tmp_path):
     log = with_log(lammps_log(METAL + NVE), tmp_path, "^Loop time.*", "ERROR: Disk full")
-    assert read_series(log, ReadOptions(atoms=ATOMS)).exploded is None
+    assert read_run(log, ReadOptions(atoms=ATOMS)).exploded is None
 
 
 def test_a_warning_before_the_heading_is_no_heading(lammps_log, tmp_path):
     plain = lammps_log(METAL + NVE)
     log = with_log(plain, tmp_path, "^(Per MPI rank memory.*)", r"\1\nWARNING: a word of it")
-    expected = read_series(plain).conserved_energy
-    np.testing.assert_array_equal(read_series(log).conserved_energy, expected)
+    expected = read_run(plain).conserved_energy
+    np.testing.assert_array_equal(read_run(log).conserved_energy, expected)
 
 
 def test_not_a_number_ends_the_series(lammps_log, tmp_path):
     log = with_log(lammps_log(METAL + NVE), tmp_path, r"^( +200 +\S+ +)\S+", r"\1nan")
-    series = read_series(log)
+    series = read_run(log)
     assert series.time_ps[-1] == pytest.approx(190 * 0.002)
     assert series.exploded == "energy or temperature is not finite at step 200"
 
 
 def test_a_temperature_without_molecules_ends_the_series(lammps_log, tmp_path):
     log = with_log(lammps_log(METAL + NVE), tmp_path, r"^( +200 +)\S+", r"\g<1>2e5")
-    series = read_series(log)
+    series = read_run(log)
     assert series.time_ps[-1] == pytest.approx(190 * 0.002)
     assert series.exploded == "the temperature passed 100000 K at step 200"
 
@@ -254,8 +258,8 @@ def ipi_run(tmp_path_factory, model_file):
 
 
 def test_ipi_output_with_mixed_units(ipi_run):
-    series = read_series(ipi_run)  # 32 atoms: from the trajectory of the same prefix beside it
-    assert (series.engine, series.atom_count) == ("i-pi", 32)
+    series = read_run(ipi_run)  # 32 atoms: from the trajectory of the same prefix beside it
+    assert (series.method.host, series.atom_count) == ("i-pi", 32)
     np.testing.assert_allclose(series.time_ps, np.arange(51) * 0.002, rtol=1e-6)
     rows = np.loadtxt(ipi_run)
     # the last column is the same quantity in atomic units
@@ -268,8 +272,8 @@ def test_ipi_output_with_mixed_units(ipi_run):
 def test_ipi_steps_in_place_of_times(ipi_run, tmp_path):
     output = with_log(ipi_run, tmp_path, r"time\{femtosecond\}", "forcemod")
     with pytest.raises(ReadError, match=r"expected a column time, found step.*give --timestep"):
-        read_series(output, ReadOptions(atoms=32))
-    series = read_series(output, ReadOptions(atoms=32, timestep_fs=2.0))
+        read_run(output, ReadOptions(atoms=32))
+    series = read_run(output, ReadOptions(atoms=32, timestep_fs=2.0))
     np.testing.assert_allclose(series.time_ps, np.arange(51) * 0.002, rtol=1e-12, atol=1e-15)
 
 
@@ -277,8 +281,8 @@ def test_ipi_temperature_from_the_kinetic_energy(ipi_run, tmp_path):
     output = with_log(ipi_run, tmp_path, r"temperature\{kelvin\}", "forcemod")
     # i-PI's temperature counts 3N degrees of freedom without fixcom
     np.testing.assert_allclose(
-        read_series(output, ReadOptions(atoms=32)).temperature,
-        read_series(ipi_run).temperature * 32 / 31,
+        read_run(output, ReadOptions(atoms=32)).temperature,
+        read_run(ipi_run).temperature * 32 / 31,
         rtol=3e-6,  # i-PI's Boltzmann constant
     )
 
@@ -297,12 +301,12 @@ def test_ipi_temperature_from_the_kinetic_energy(ipi_run, tmp_path):
 def test_ipi_outputs_that_are_refused(ipi_run, tmp_path, pattern, replacement, message):
     output = with_log(ipi_run, tmp_path, pattern, replacement)
     with pytest.raises(ReadError, match=message):
-        read_series(output, ReadOptions(atoms=32))
+        read_run(output, ReadOptions(atoms=32))
 
 
 def test_ipi_needs_the_number_of_atoms(ipi_run, tmp_path):
     with pytest.raises(ReadError, match=r"no xyz trajectory run.* give --atoms"):
-        read_series(with_log(ipi_run, tmp_path, "step", "step"))
+        read_run(with_log(ipi_run, tmp_path, "step", "step"))
 
 
 @pytest.fixture(scope="module")
@@ -322,11 +326,11 @@ def ase_run(tmp_path_factory):
 
 
 def test_ase_trajectory(ase_run):
-    series = read_series(ase_run / "md.traj")
-    assert (series.engine, series.atom_count, series.resolution) == ("ase", 32, 0.0)
+    series = read_run(ase_run / "md.traj")
+    assert (series.method.host, series.atom_count, series.resolution) == ("ase", 32, 0.0)
     np.testing.assert_allclose(series.time_ps, np.arange(26) * 0.004, atol=1e-12)
     assert np.ptp(series.conserved_energy) < 1e-3
-    log = read_series(ase_run / "md.log", ReadOptions(atoms=32))
+    log = read_run(ase_run / "md.log", ReadOptions(atoms=32))
     np.testing.assert_allclose(log.time_ps, series.time_ps, atol=1e-4)
     np.testing.assert_allclose(log.conserved_energy, series.conserved_energy, atol=6e-5)
     np.testing.assert_allclose(log.temperature, series.temperature, atol=0.06)
@@ -340,9 +344,9 @@ def test_extxyz_needs_times(ase_run, tmp_path):
     path = tmp_path / "md.extxyz"
     write(path, frames)
     with pytest.raises(ReadError, match=r"at what times.*give --timestep and --interval"):
-        read_series(path)
-    series = read_series(path, ReadOptions(timestep_fs=2.0, interval=2))
-    expected = read_series(ase_run / "md.traj")
+        read_run(path)
+    series = read_run(path, ReadOptions(timestep_fs=2.0, interval=2))
+    expected = read_run(ase_run / "md.traj")
     np.testing.assert_allclose(series.time_ps, expected.time_ps, atol=1e-12)
     np.testing.assert_allclose(series.conserved_energy, expected.conserved_energy, atol=1e-6)
 
@@ -359,7 +363,7 @@ def test_frames_without_momenta_or_energy_are_refused(ase_run, tmp_path, missing
             atoms.calc = None
     write(tmp_path / "md.xyz", frames, format="extxyz")
     with pytest.raises(ReadError, match=f"frame 0 has no {missing}"):
-        read_series(tmp_path / "md.xyz", ReadOptions(timestep_fs=2.0, interval=2))
+        read_run(tmp_path / "md.xyz", ReadOptions(timestep_fs=2.0, interval=2))
 
 
 def test_ase_log_per_atom_and_appended(ase_run, tmp_path):
@@ -374,26 +378,30 @@ def test_ase_log_per_atom_and_appended(ase_run, tmp_path):
         logger()
         logger.close()
     with pytest.raises(ReadError, match=r"has 2 runs.*\n  --run 1: 2 samples"):
-        read_series(log, ReadOptions(atoms=32))
+        read_run(log, ReadOptions(atoms=32))
     options = ReadOptions(atoms=32, run=2, timestep_fs=2.0, interval=1)
-    energy = read_series(log, options).conserved_energy
-    np.testing.assert_allclose(energy, read_series(ase_run / "md.traj").conserved_energy[0],
+    energy = read_run(log, options).conserved_energy
+    np.testing.assert_allclose(energy, read_run(ase_run / "md.traj").conserved_energy[0],
                                atol=32 * 6e-5)  # fmt: skip
     with pytest.raises(ReadError, match="does not hold the number of atoms: give --atoms"):
-        read_series(log, ReadOptions(run=1))
+        read_run(log, ReadOptions(run=1))
 
 
 def test_record_for_tables_and_pages(ase_run, lammps_log, tmp_path):
-    record = read_record(lammps_log(METAL + NVE))
-    assert (record.label, record.forces, record.engine) == ("log.lammps", "unknown", "lammps")
+    record = read_run(lammps_log(METAL + NVE))
+    assert (record.label, record.method.forces, record.method.host) == (
+        "log.lammps",
+        "unknown",
+        "lammps",
+    )
     assert record.wall_s_per_ps > 0
     write_csv(record, tmp_path / "run.csv")
-    again = read_record(tmp_path / "run.csv")
+    again = read_run(tmp_path / "run.csv")
     np.testing.assert_allclose(again.conserved_energy, record.conserved_energy, rtol=1e-11)
-    assert read_record(ase_run / "md.traj").timestep_fs == pytest.approx(2.0)
+    assert read_run(ase_run / "md.traj").method.timestep_fs == pytest.approx(2.0)
 
 
 @pytest.mark.parametrize("name", ["missing.log", "."])
 def test_files_that_cannot_be_read(tmp_path, name):
     with pytest.raises(ReadError, match=re.escape(str(tmp_path / name))):
-        read_series(tmp_path / name)
+        read_run(tmp_path / name)

@@ -3,12 +3,16 @@
 import numpy as np
 import pytest
 
-from md_bridge.drift.records.run import RunRecord, read_csv, write_csv
+from md_bridge.drift.records.csv import read_csv, write_csv
+from md_bridge.drift.records.method import Method
+from md_bridge.drift.records.run import RunRecord
+
+METHOD = ("host", "forces", "multiplicity", "timestep_fs")
 
 
 def record(**changes):
     values = {
-        "engine": "lammps",
+        "host": "lammps",
         "forces": "mts",
         "multiplicity": 4,
         "timestep_fs": 0.5,
@@ -18,26 +22,37 @@ def record(**changes):
         "conserved_energy": np.array([-4243.64307604, -4243.64307605, -4243.64307603]),
         "temperature": np.array([300.0, 301.5, 299.25]),
     }
-    return RunRecord(**(values | changes))
+    values |= changes
+    method = Method(*(values.pop(name) for name in METHOD))
+    return RunRecord(method, **values)
 
 
 @pytest.mark.parametrize(
     "changes",
     [
         {},
-        {"engine": "i-pi"},
+        {"host": "i-pi"},
         {"forces": "direct", "multiplicity": None},
         {"replica": 2, "seed": 17, "element_temperatures": {"O": np.arange(3.0)}},
         {"exploded": "exploded at step 3 (0.006 ps): Lost atoms"},
-        {"engine": "other", "forces": "unknown", "multiplicity": None, "source": "log.lammps"},
+        {"host": "other", "forces": "unknown", "multiplicity": None, "source": "log.lammps"},
     ],
 )
 def test_csv_round_trip(tmp_path, changes):
     written = record(**changes)
     write_csv(written, tmp_path / "run.csv")
     read = read_csv(tmp_path / "run.csv")
-    plain = ("engine", "forces", "multiplicity", "timestep_fs", "atom_count", "wall_s")
-    for name in (*plain, "replica", "seed", "source", "exploded", "label", "name"):
+    for name in (
+        "method",
+        "atom_count",
+        "wall_s",
+        "replica",
+        "seed",
+        "source",
+        "exploded",
+        "label",
+        "name",
+    ):
         assert getattr(read, name) == getattr(written, name)
     for name in ("time_ps", "conserved_energy", "temperature"):
         np.testing.assert_array_equal(getattr(read, name), getattr(written, name))
@@ -60,7 +75,7 @@ def test_names_and_costs():
     assert record(replica=2).name == "lammps-mts-4-replica-2"
     assert record(replica=2).label == "LAMMPS MTS M=4 #2"
     assert record(source="my runs/log.lammps").name == "my-runs-log.lammps"
-    assert record(engine="i-pi", forces="direct", multiplicity=None).label == "i-PI direct"
+    assert record(host="i-pi", forces="direct", multiplicity=None).label == "i-PI direct"
     assert record().length_ps == pytest.approx(0.004)
     assert record().wall_s_per_ps == pytest.approx(12.5 / 0.004)
 
@@ -68,7 +83,7 @@ def test_names_and_costs():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"engine": "gromacs"}, "engine must be one of lammps, i-pi, ase, other; found 'gromacs'"),
+        ({"host": "gromacs"}, "host must be one of lammps, i-pi, ase, other; found 'gromacs'"),
         (
             {"forces": "mixed"},
             "forces must be one of conservative, direct, mts, unknown; found 'mixed'",

@@ -8,10 +8,12 @@ import subprocess
 import numpy as np
 import pytest
 
+from md_bridge.drift.records.method import Method
 from md_bridge.drift.records.run import RunRecord
 from md_bridge.drift.report.curves import as_json, curve_data, thinned
+from md_bridge.drift.report.environment import RunSettings
 from md_bridge.drift.report.page import render_page
-from md_bridge.drift.runs.analysis import RunSettings, analyse
+from md_bridge.drift.runs.analysis import analyse
 
 BROWSER = next(
     filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
@@ -47,10 +49,7 @@ def record(forces, multiplicity, drift, replica):
     rng = np.random.default_rng(replica)
     per_atom = drift * time + 0.02 * rng.normal(size=len(time))
     return RunRecord(
-        "lammps",
-        forces,
-        multiplicity,
-        0.5,
+        Method("lammps", forces, multiplicity, 0.5),
         81,
         20.0,
         time,

@@ -9,20 +9,20 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from md_bridge.drift.judge.statistics import Verdict
-from md_bridge.drift.records.run import RunRecord, read_csv
+from md_bridge.drift.judging.verdict import Verdict
+from md_bridge.drift.records.csv import read_csv
+from md_bridge.drift.records.method import Method
+from md_bridge.drift.records.run import RunRecord
+from md_bridge.drift.report.cells import column_meanings, table_row
+from md_bridge.drift.report.environment import RunSettings
 from md_bridge.drift.report.plot import draw, run_colours, running_mean
-from md_bridge.drift.report.table import element_table, terminal_table
-from md_bridge.drift.report.wording import (
-    column_meanings,
-    limit_sentences,
-    table_row,
-    timing_sentences,
-    verdict_sentence,
-    with_error,
-)
+from md_bridge.drift.report.sentences import limit_sentences, timing_sentences, verdict_sentence
+from md_bridge.drift.report.summary import summary_content
+from md_bridge.drift.report.table import element_table, runs_table
 from md_bridge.drift.report.write import write_report
-from md_bridge.drift.runs.analysis import ForceDifference, RunSettings, analyse, summary
+from md_bridge.drift.runs.analysis import analyse
+from md_bridge.drift.runs.force_difference import ForceDifference
+from md_bridge.text import with_error
 
 SETTINGS = RunSettings(
     model="water <PET>",
@@ -37,7 +37,7 @@ SETTINGS = RunSettings(
 )
 DIFFERENCE = ForceDifference(rms=0.1068, largest=0.62, conservative_rms=1.54, configurations=8)
 SUMMARY_KEYS = {
-    "engine",
+    "host",
     "forces",
     "M",
     "drift_meV_per_atom_per_ps",
@@ -56,10 +56,7 @@ def run(engine, forces, multiplicity, drift, wall_per_ps, noise=0.02, length_ps=
     rng = np.random.default_rng(seed)
     per_atom = drift * time + noise * rng.normal(size=len(time))
     return RunRecord(
-        engine,
-        forces,
-        multiplicity,
-        0.5,
+        Method(engine, forces, multiplicity, 0.5),
         81,
         wall_per_ps * float(time[-1]),
         time,
@@ -126,13 +123,13 @@ def test_without_conservative_run_there_is_no_speedup(records):
 
 
 def test_cost_ratio_is_of_one_engine(records):
-    other = replace(records[1], engine="i-pi")
+    other = replace(records[1], method=replace(records[1].method, host="i-pi"))
     assert analyse([records[0], other]).cost_ratio is None
 
 
 def test_summary_has_the_promised_keys_and_is_strict_json(records):
     short = run("lammps", "mts", 16, 0.0, 45.0, length_ps=0.064)  # 9 samples: no error bar
-    content = summary(analyse([*records, short, exploded()]), SETTINGS, DIFFERENCE)
+    content = summary_content(analyse([*records, short, exploded()]), SETTINGS, DIFFERENCE)
     parsed = json.loads(json.dumps(content, allow_nan=False))
     assert parsed == content
     assert all(entry.keys() >= SUMMARY_KEYS for entry in content["methods"])
@@ -242,7 +239,7 @@ def test_the_table_fits_the_terminal(records, width):
     unclear = run("lammps", "mts", 16, 0.1, 48.0, noise=0.05)
     blown = [exploded(samples=20), *replicas("mts", 32, [0.0, 0.0])]
     console = Console(width=width, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
-    console.print(terminal_table(analyse([*records, unclear, *blown]), width))
+    console.print(runs_table(analyse([*records, unclear, *blown]), width))
     lines = console.export_text().rstrip().splitlines()
     assert len(lines) == 2 + len(records) + 2
     assert not any("…" in line for line in lines)

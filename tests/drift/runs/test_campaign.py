@@ -18,13 +18,15 @@ from ase.md.velocitydistribution import Stationary
 from click.testing import CliRunner
 from programs import programs_in, wait_until
 
-from md_bridge.cli.drift import drift
-from md_bridge.drift.records.run import RunRecord, read_csv
+from md_bridge.cli.energy.drift import drift
+from md_bridge.drift.records.csv import read_csv
+from md_bridge.drift.records.run import RunRecord
 from md_bridge.drift.runs import campaign as campaign_module
-from md_bridge.drift.runs.campaign import Campaign, CampaignError, Outcome
-from md_bridge.drift.runs.dynamics import RunError
-from md_bridge.drift.runs.plan import CampaignPlan, forces_text, parse_forces
-from md_bridge.drift.runs.starts import read_structure, thermalise
+from md_bridge.drift.runs.campaign import Campaign, CampaignError, CampaignOutcome
+from md_bridge.drift.runs.plan import CampaignPlan
+from md_bridge.drift.runs.starts import read_periodic_structure, thermalise
+from md_bridge.forces import forces_text, parse_kinds
+from md_bridge.processes import RunError
 
 # short runs of an analytic model: seconds in the real LAMMPS
 OPTIONS = ["--timestep", "4", "--ps", "1.6", "--temperature", "80", "--equilibrate", "0.2"]
@@ -50,7 +52,7 @@ def record_of(run, drift=0.0, noise=0.001):
     rng = np.random.default_rng(run.seed)
     per_atom = drift * time_ps + noise * rng.normal(size=len(time_ps))
     return RunRecord(
-        *run.description,
+        run.method,
         32,
         5.0,
         time_ps,
@@ -67,7 +69,7 @@ class Host:
 
     def __init__(self, monkeypatch, result=record_of):
         self.result, self.labels = result, []
-        monkeypatch.setattr(campaign_module, "run_nve", self)
+        monkeypatch.setattr(campaign_module, "run_dynamics", self)
 
     def __call__(self, start, model, run, folder, progress, threads):
         self.labels.append(run.label)
@@ -83,7 +85,7 @@ def command(model, start, out, *options):
 
 
 def test_forces_are_parsed_strictly():
-    kinds = parse_forces("conservative, direct,mts:2,mts:16")
+    kinds = parse_kinds("conservative, direct,mts:2,mts:16")
     assert kinds == (("conservative", None), ("direct", None), ("mts", 2), ("mts", 16))
     assert forces_text(kinds) == "conservative,direct,mts:2,mts:16"
 
@@ -102,12 +104,12 @@ def test_forces_are_parsed_strictly():
 )
 def test_impossible_forces_are_refused(text, message):
     with pytest.raises(ValueError, match=message):
-        parse_forces(text)
+        parse_kinds(text)
 
 
 def test_a_plan_has_every_kind_of_forces_from_every_start():
     plan = CampaignPlan(
-        Path("m"), Path("s"), "lammps", parse_forces("direct,mts:3"), 0.5, 1.0, replicas=2, seed=5
+        Path("m"), Path("s"), "lammps", parse_kinds("direct,mts:3"), 0.5, 1.0, replicas=2, seed=5
     )
     assert [run.name for run in plan.runs()] == [
         "lammps-direct-replica-1",
@@ -122,11 +124,11 @@ def test_a_plan_has_every_kind_of_forces_from_every_start():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"timestep_fs": 0.0}, "--timestep must be positive"),
-        ({"length_ps": float("nan")}, "--ps must be positive"),
-        ({"temperature_k": float("inf")}, "--temperature must be positive and finite"),
-        ({"equilibration_ps": -1.0}, "--equilibrate must be 0 ps or more"),
-        ({"keep_velocities": True}, "--keep-velocities is for one replica"),
+        ({"timestep_fs": 0.0}, "timestep_fs must be positive"),
+        ({"length_ps": float("nan")}, "length_ps must be positive"),
+        ({"temperature_k": float("inf")}, "temperature_k must be positive and finite"),
+        ({"equilibration_ps": -1.0}, "equilibration_ps must be 0 ps or more"),
+        ({"keep_velocities": True}, "keep_velocities is for one replica"),
         ({"length_ps": 0.001}, "shorter than an outer step of 2 fs"),
     ],
 )
@@ -177,10 +179,10 @@ def test_a_start_that_cannot_be_used_is_refused(tmp_path):
     atoms.pbc = (True, True, False)
     ase.io.write(tmp_path / "slab.xyz", atoms)
     with pytest.raises(ValueError, match=r"slab\.xyz: expected .* periodic .* found pbc T T F"):
-        read_structure(tmp_path / "slab.xyz")
+        read_periodic_structure(tmp_path / "slab.xyz")
     (tmp_path / "noise.xyz").write_text("no structure\n")
     with pytest.raises(ValueError, match=r"cannot read a structure from .*noise\.xyz"):
-        read_structure(tmp_path / "noise.xyz")
+        read_periodic_structure(tmp_path / "noise.xyz")
 
 
 def test_a_campaign_in_lammps_from_end_to_end(model, start, tmp_path):
@@ -228,7 +230,7 @@ def test_both_engines_run_from_the_same_starts(model, start, tmp_path):
     options = ["--replicas", "1", "--forces", "mts:2", "--ps", "0.4", "--equilibrate", "0.02"]
     records = []
     for engine in ("lammps", "ipi"):
-        result = command(model, start, tmp_path / engine, *options, "--engine", engine)
+        result = command(model, start, tmp_path / engine, *options, "--host", engine)
         assert result.exit_code in (0, 3), result.output  # 51 samples need not be enough to judge
         (path,) = (tmp_path / engine / "series").iterdir()
         records.append(read_csv(path))
@@ -308,14 +310,14 @@ def test_a_start_may_keep_its_velocities(model, start, tmp_path, monkeypatch):
 
 
 def test_direct_forces_alone_do_not_decide(model, start, tmp_path, monkeypatch):
-    Host(monkeypatch, lambda run: record_of(run, 50.0 * (run.forces == "direct")))
+    Host(monkeypatch, lambda run: record_of(run, 50.0 * (run.method.forces == "direct")))
     options = ["--replicas", "1", "--forces", "direct,conservative", "--equilibrate", "0"]
     assert command(model, start, tmp_path / "out", *options).exit_code == 0
 
 
 def test_a_failed_run_loses_no_other_and_is_tried_again(model, start, tmp_path, monkeypatch):
     def fail(run):
-        if run.forces == "conservative":
+        if run.method.forces == "conservative":
             raise RunError("lmp failed with exit code 1. The end of [log]")
         return record_of(run)
 
@@ -418,7 +420,7 @@ def test_two_at_once_are_kept_apart(model, start, tmp_path, monkeypatch):
         return record_of(run)
 
     Host(monkeypatch, second)
-    outcome = Outcome()
+    outcome = CampaignOutcome()
     first.perform(1, lambda task, steps: None, outcome)
     assert len(outcome.records) == 1
 
@@ -435,7 +437,7 @@ def test_a_model_without_direct_forces_is_refused_at_once(model_file, start, tmp
     [
         (["--forces", "mst:4"], "did you mean mts:4?"),
         (["--tolerance", "0"], "must be positive and finite, found 0"),
-        (["--ps", "-1"], "--ps must be positive"),
+        (["--ps", "-1"], "length_ps must be positive"),
         (["--replicas", "0"], "not in the range x>=1"),
     ],
 )
@@ -449,7 +451,7 @@ def test_bad_options_are_refused(model, start, tmp_path, options, message):
 def test_sigterm_stops_the_engine_and_the_same_command_goes_on(model, start, tmp_path):
     """The real LAMMPS; the second run goes on for hours."""
     out = tmp_path / "out"
-    program = [sys.executable, "-c", "from md_bridge.cli import main; main()", "drift"]
+    program = [sys.executable, "-m", "md_bridge", "drift"]
     options = ["--forces", "conservative", "--replicas", "1", "--equilibrate", "0"]
     with (tmp_path / "screen.txt").open("wb") as screen:
         process = subprocess.Popen(
@@ -476,7 +478,7 @@ def test_sigterm_stops_the_engine_and_the_same_command_goes_on(model, start, tmp
 
 def test_help_loads_nothing_heavy():
     code = (
-        "import sys, md_bridge.cli.drift\n"
+        "import sys, md_bridge.cli.energy.drift\n"
         "print(sorted({'torch', 'scipy', 'matplotlib', 'ase', 'plotly'} & sys.modules.keys()))"
     )
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)

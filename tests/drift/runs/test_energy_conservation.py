@@ -12,16 +12,17 @@ from ase import Atoms
 from ase.build import bulk
 from ase.md.velocitydistribution import Stationary, thermalize_momenta
 
-from md_bridge.drift.judge.statistics import Verdict, drift_statistics
-from md_bridge.drift.runs.dynamics import NveRun
-from md_bridge.drift.runs.ipi import run_ipi_nve
-from md_bridge.drift.runs.lammps import run_lammps_nve
+from md_bridge.drift.judging.verdict import Verdict, drift_statistics
+from md_bridge.drift.records.method import Method
+from md_bridge.drift.runs.ipi import run_in_ipi
+from md_bridge.drift.runs.lammps import run_in_lammps
+from md_bridge.drift.runs.plan import Run
 
 TIMESTEP_FS = 4.0
 INNER_STEPS = 1600
 TOLERANCE = 0.01  # meV/atom/ps
 
-RUNNERS = {"lammps": run_lammps_nve, "i-pi": run_ipi_nve}
+RUNNERS = {"lammps": run_in_lammps, "i-pi": run_in_ipi}
 
 
 @pytest.fixture
@@ -46,7 +47,7 @@ def argon() -> Atoms:
     ],
 )
 def test_verdict(model_file, argon, tmp_path, engine, forces, multiplicity, verdict):
-    run = NveRun(engine, forces, multiplicity, TIMESTEP_FS, INNER_STEPS // (multiplicity or 1))
+    run = Run(Method(engine, forces, multiplicity, TIMESTEP_FS), INNER_STEPS // (multiplicity or 1))
     record = RUNNERS[engine](
         argon, model_file("strong_curl"), run, tmp_path, lambda _: None, threads=1
     )

@@ -12,12 +12,14 @@ from click.testing import CliRunner
 from programs import programs_in, wait_until
 
 from md_bridge import demo as job
-from md_bridge.cli.demo import demo
-from md_bridge.drift.report.force_difference import force_difference
-from md_bridge.drift.runs.dynamics import NveRun, RunError
-from md_bridge.drift.runs.ipi import run_ipi_nve
-from md_bridge.drift.runs.lammps import TRAJECTORY, run_lammps_nve
+from md_bridge.cli.energy.demo import demo
+from md_bridge.drift.records.method import Method
+from md_bridge.drift.runs.force_difference import force_difference
+from md_bridge.drift.runs.ipi import run_in_ipi
+from md_bridge.drift.runs.lammps import TRAJECTORY, run_in_lammps
+from md_bridge.drift.runs.plan import Run
 from md_bridge.drift.runs.tasks import expected_cost
+from md_bridge.processes import RunError
 
 THREADS = 1
 
@@ -35,11 +37,11 @@ def start():
 def mts_runs(start, tmp_path_factory):
     """The same MTS run in both engines: (LAMMPS, i-PI)."""
     folder = tmp_path_factory.mktemp("mts")
-    lammps = NveRun("lammps", "mts", 4, 0.5, 8)
-    ipi = NveRun("i-pi", "mts", 4, 0.5, 8)
+    lammps = Run(Method("lammps", "mts", 4, 0.5), 8)
+    ipi = Run(Method("i-pi", "mts", 4, 0.5), 8)
     return (
-        run_lammps_nve(start, job.MODEL, lammps, folder / "lammps", silent, THREADS),
-        run_ipi_nve(start, job.MODEL, ipi, folder / "i-pi", silent, THREADS),
+        run_in_lammps(start, job.MODEL, lammps, folder / "lammps", silent, THREADS),
+        run_in_ipi(start, job.MODEL, ipi, folder / "i-pi", silent, THREADS),
     )
 
 
@@ -65,8 +67,8 @@ def test_the_conserved_quantity_has_the_conservative_potential(start, mts_runs):
 
 def test_progress_counts_outer_steps_and_frames_are_kept(start, tmp_path):
     seen = []
-    run = NveRun("lammps", "conservative", None, 0.5, 10)
-    record = run_lammps_nve(start, job.MODEL, run, tmp_path, seen.append, THREADS, 5)
+    run = Run(Method("lammps", "conservative", None, 0.5), 10)
+    record = run_in_lammps(start, job.MODEL, run, tmp_path, seen.append, THREADS, 5)
     assert seen == sorted(seen)
     assert record.wall_s > 0
     frames = job.read_frames(tmp_path / TRAJECTORY, start)
@@ -85,12 +87,12 @@ def test_progress_counts_outer_steps_and_frames_are_kept(start, tmp_path):
 def test_a_model_that_lammps_cannot_read_is_reported(start, tmp_path):
     broken = tmp_path / "broken.pt"
     broken.write_bytes(b"not a model")
-    run = NveRun("lammps", "direct", None, 0.5, 10)
+    run = Run(Method("lammps", "direct", None, 0.5), 10)
     with pytest.raises(RunError, match=r"lmp failed with exit code[^$]*broken\.pt"):
-        run_lammps_nve(start, broken, run, tmp_path / "run", silent, THREADS)
-    run = NveRun("i-pi", "mts", 4, 0.5, 10)
+        run_in_lammps(start, broken, run, tmp_path / "run", silent, THREADS)
+    run = Run(Method("i-pi", "mts", 4, 0.5), 10)
     with pytest.raises(RunError, match=r"i-pi failed[^$]*broken\.pt"):
-        run_ipi_nve(start, broken, run, tmp_path / "run", silent, THREADS)
+        run_in_ipi(start, broken, run, tmp_path / "run", silent, THREADS)
 
 
 @pytest.fixture
@@ -99,9 +101,9 @@ def short_runs(monkeypatch):
 
     def shorten(length_ps):
         return [
-            NveRun(run.engine, run.forces, run.multiplicity, run.timestep_fs, steps)
+            Run(run.method, steps)
             for run in PLANNED(0.15)
-            for steps in [16 // (run.multiplicity or 1)]
+            for steps in [16 // (run.method.multiplicity or 1)]
         ]
 
     monkeypatch.setattr(job, "planned_runs", shorten)
@@ -135,13 +137,13 @@ def test_a_run_that_fails_does_not_lose_the_others(short_runs, monkeypatch, tmp_
     def fail(*_):
         raise RunError("i-pi failed with exit code 1")
 
-    monkeypatch.setattr(job, "run_ipi_nve", fail)
+    monkeypatch.setattr(job, "run_in_ipi", fail)
     keep = {"direct", None}
     plan = job.planned_runs
     monkeypatch.setattr(
         job,
         "planned_runs",
-        lambda ps: [r for r in plan(ps) if r.forces in keep or r.engine != "lammps"],
+        lambda ps: [r for r in plan(ps) if r.method.forces in keep or r.method.host != "lammps"],
     )
     result = CliRunner().invoke(demo, ["--out", str(tmp_path)])
     assert result.exit_code == 1
@@ -157,10 +159,10 @@ def test_ctrl_c_keeps_what_is_done(short_runs, monkeypatch, tmp_path):
     def interrupt(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(job, "run_ipi_nve", interrupt)
+    monkeypatch.setattr(job, "run_in_ipi", interrupt)
     plan = job.planned_runs
     monkeypatch.setattr(
-        job, "planned_runs", lambda ps: [r for r in plan(ps) if r.multiplicity in (4, 8)]
+        job, "planned_runs", lambda ps: [r for r in plan(ps) if r.method.multiplicity in (4, 8)]
     )
     result = CliRunner().invoke(demo, ["--out", str(tmp_path)])
     assert result.exit_code == 130
@@ -170,7 +172,7 @@ def test_ctrl_c_keeps_what_is_done(short_runs, monkeypatch, tmp_path):
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_leaves_no_engine_running(number, tmp_path):
-    program = [sys.executable, "-c", "from md_bridge.cli import main; main()"]
+    program = [sys.executable, "-m", "md_bridge"]
     with (tmp_path / "screen.txt").open("wb") as screen:
         process = subprocess.Popen(
             [*program, "demo", "--out", str(tmp_path / "out")],
@@ -197,7 +199,7 @@ def test_a_signal_leaves_no_engine_running(number, tmp_path):
 
 def test_help_loads_nothing_heavy():
     code = (
-        "import sys, md_bridge.cli.demo\n"
+        "import sys, md_bridge.cli.energy.demo\n"
         "print(sorted({'torch', 'scipy', 'matplotlib', 'ase'} & sys.modules.keys()))"
     )
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)

@@ -8,13 +8,15 @@ from ase.build import bulk
 from ase.md.velocitydistribution import Stationary, thermalize_momenta
 
 from md_bridge.drift.protocols import reverse
-from md_bridge.drift.protocols.base import Request
+from md_bridge.drift.protocols.base import ProtocolRequest
 from md_bridge.drift.records.explosions import explosion_in, sound_rows
-from md_bridge.drift.runs.dynamics import NveRun, RunError
-from md_bridge.drift.runs.ipi import run_ipi_nve
-from md_bridge.drift.runs.lammps import run_lammps_nve
+from md_bridge.drift.records.method import Method
+from md_bridge.drift.runs.ipi import run_in_ipi
+from md_bridge.drift.runs.lammps import run_in_lammps
+from md_bridge.drift.runs.plan import Run
+from md_bridge.processes import RunError
 
-RUNNERS = {"lammps": run_lammps_nve, "i-pi": run_ipi_nve}
+RUNNERS = {"lammps": run_in_lammps, "i-pi": run_in_ipi}
 
 
 @pytest.fixture
@@ -27,8 +29,8 @@ def argon():
 
 def test_a_step_far_too_long_explodes(model_file, argon, tmp_path):
     # the crystal's fastest vibration has a period of about 500 fs: this step is beyond stability
-    run = NveRun("lammps", "conservative", None, 250.0, 200, replica=1)
-    record = run_lammps_nve(argon, model_file("curl"), run, tmp_path, lambda _: None, threads=1)
+    run = Run(Method("lammps", "conservative", None, 250.0), 200, replica=1)
+    record = run_in_lammps(argon, model_file("curl"), run, tmp_path, lambda _: None, threads=1)
     assert record.exploded.startswith("exploded at step ")
     assert 1 <= len(record.time_ps) < 200
     assert np.isfinite(record.conserved_energy).all()
@@ -62,7 +64,7 @@ def test_forces_that_are_not_finite_are_an_explosion(nan_model, argon, tmp_path,
     towards = argon.get_distance(0, 1, mic=True, vector=True)
     velocities[0] = 0.2 * towards / np.linalg.norm(towards)  # 0.8 eV; meets atom 1 within 50 fs
     argon.set_velocities(velocities)
-    run = NveRun(engine, "conservative", None, 0.5, 400)
+    run = Run(Method(engine, "conservative", None, 0.5), 400)
     record = RUNNERS[engine](argon, nan_model, run, tmp_path, lambda _: None, threads=1)
     assert "exploded at step" in record.exploded
     assert "not finite" in record.exploded
@@ -84,9 +86,9 @@ def test_other_failures_are_no_explosions(tmp_path):
 
 def test_a_broken_model_is_a_failure(argon, tmp_path):
     (tmp_path / "broken.pt").write_bytes(b"not a model")
-    run = NveRun("lammps", "conservative", None, 0.5, 10)
+    run = Run(Method("lammps", "conservative", None, 0.5), 10)
     with pytest.raises(RunError, match=r"broken\.pt"):
-        run_lammps_nve(argon, tmp_path / "broken.pt", run, tmp_path / "run", lambda _: None, 1)
+        run_in_lammps(argon, tmp_path / "broken.pt", run, tmp_path / "run", lambda _: None, 1)
 
 
 @pytest.mark.parametrize("engine", list(RUNNERS))
@@ -96,7 +98,9 @@ def test_the_way_back_may_explode(nan_model, argon, tmp_path, engine):
     towards = argon.get_distance(0, 1, mic=True, vector=True)
     velocities[0] = 0.2 * towards / np.linalg.norm(towards)
     argon.set_velocities(velocities)
-    request = Request(nan_model, argon, tmp_path, engine=engine, timestep_fs=0.5, length_ps=0.1)
+    request = ProtocolRequest(
+        nan_model, argon, tmp_path, host=engine, timestep_fs=0.5, length_ps=0.1
+    )
     result = reverse.run(request, lambda what, share: None)
     assert result.passed is False
     assert result.rows[0].verdict == "exploded"

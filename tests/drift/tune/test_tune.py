@@ -12,11 +12,11 @@ import pytest
 from ase import Atoms, units
 from click.testing import CliRunner
 
-from md_bridge.cli.tune import tune
-from md_bridge.drift.runs.dynamics import console_script
-from md_bridge.drift.tune.bisection import largest_multiplicity
-from md_bridge.drift.tune.search import TuneRequest
+from md_bridge.cli.energy.tune import tune
+from md_bridge.drift.tuning.bisection import largest_multiplicity
+from md_bridge.drift.tuning.search import TuneRequest
 from md_bridge.lammps import run_lmp
+from md_bridge.processes import find_program
 
 STIFFNESS, DIRECT_STIFFNESS = 9.4, 4.7  # eV/Å²
 INNER_STEP = 1.5  # fs
@@ -117,7 +117,9 @@ def test_inputs_run_as_they_stand(tuned):
     xml = ipi.read_text()
     assert re.search(r"<nmts> *\[ *1, *3 *\]", xml)
     ipi.write_text(re.sub(r"<total_steps>\s*2222\s*<", "<total_steps>20<", xml))
-    done = subprocess.run([console_script("i-pi"), ipi.name], cwd=ipi.parent, capture_output=True)
+    done = subprocess.run(
+        [find_program("i-pi", "ipi"), ipi.name], cwd=ipi.parent, capture_output=True
+    )
     assert done.returncode == 0, done.stdout
 
 

@@ -1,0 +1,1 @@
+"""Commands about the conservation of energy: demo, drift, judge, protocol, tune."""

@@ -1,0 +1,106 @@
+"""``md-bridge drift``: does a model's dynamics conserve energy?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+from click.core import ParameterSource
+
+from md_bridge.cli.command import Command, epilog
+from md_bridge.cli.energy.options import (
+    RESUMES,
+    campaign_folder_options,
+    forces_option,
+    host_option,
+    length_option,
+    model_and_start,
+    require_forces,
+    start_options,
+    timestep_option,
+    tolerance_option,
+)
+from md_bridge.cli.options import json_option, model_options, option, with_seed
+from md_bridge.model_options import ModelOptions
+
+_STATUS = {
+    0: "every kind of forces asked for conserves energy; direct ones alone do not count",
+    1: "a run failed",
+    2: "bad options, or a folder that holds runs with other settings",
+    3: "something drifts, or the runs are too short to tell",
+    **RESUMES,
+}
+
+
+@click.command(
+    cls=Command,
+    epilog=epilog(
+        """
+        md-bridge drift model.pt start.xyz
+        md-bridge drift model.pt start.xyz --forces mts:2,mts:4 --ps 20 --host i-pi
+        md-bridge drift model.pt start.xyz --forces conservative --replicas 1 --json
+        """,
+        _STATUS,
+    ),
+)
+@model_and_start
+@host_option()
+@forces_option()
+@timestep_option()
+@length_option()
+@start_options(replicas="Independent starts; each kind of forces runs from every one.")
+@option(
+    "--keep-velocities",
+    is_flag=True,
+    help="Run from START as it is, with its velocities: one replica, no thermostat.",
+)
+@tolerance_option("md_bridge.drift.judging.verdict:drift_statistics")
+@campaign_folder_options("md-bridge-drift")
+@json_option("the summary")
+@model_options()
+def drift(
+    model: Path,
+    start: Path,
+    tolerance: float,
+    out: Path,
+    from_scratch: bool,
+    as_json: bool,
+    model_options: ModelOptions,
+    **plan: Any,
+) -> None:
+    """Run NVE with MODEL and tell whether it conserves energy.
+
+    START is a periodic structure (any format of ASE); its velocities are replaced: for every
+    replica a thermostat under conservative forces makes a start, and each kind of forces runs NVE
+    from it. Ends with a table, a page, and the series as CSV. Ctrl-C keeps the runs that are done.
+    """
+    context = click.get_current_context()
+    if not 0 < tolerance < float("inf"):
+        raise click.BadParameter(
+            f"must be positive and finite, found {tolerance:g}", param_hint="--tolerance"
+        )
+    if plan["keep_velocities"]:
+        _refuse_thermostat_options(context)
+        plan |= {"replicas": 1, "equilibration_ps": 0.0}
+    from md_bridge.cli.energy.campaign import run_campaign
+    from md_bridge.drift.runs.campaign import Campaign
+    from md_bridge.drift.runs.plan import CampaignPlan
+
+    options = with_seed(model_options, plan["seed"])
+    campaign_plan = CampaignPlan(model=model, start=start, model_options=options, **plan)
+    require_forces(model, (kind for kind, _ in campaign_plan.forces), options)
+    campaign = Campaign(campaign_plan, out, from_scratch)
+    run_campaign(campaign, model_options.threads, tolerance, as_json)
+
+
+def _refuse_thermostat_options(context: click.Context) -> None:
+    """Options of starts that are made mean nothing to one that is kept."""
+    for parameter in context.command.params:
+        name = parameter.name or ""
+        if name not in ("replicas", "equilibration_ps", "temperature_k", "seed"):
+            continue
+        if context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
+            raise click.UsageError(
+                f"{parameter.opts[0]} means nothing with --keep-velocities: leave one of them out"
+            )

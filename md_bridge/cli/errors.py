@@ -1,0 +1,50 @@
+"""Errors of the library, which speaks of arguments, in the words and exit statuses of a command."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Iterator
+
+import click
+
+from md_bridge.errors import ArgumentError, MDBridgeError
+
+_BAD_OPTIONS = ("CampaignError", "StructureError")
+"""Classes of errors about a folder or file that was named: another one mends them."""
+
+
+@contextlib.contextmanager
+def errors_as_sentences(ctx: click.Context) -> Iterator[None]:
+    """Turn errors of the library into those of click, which are a sentence and an exit status.
+
+    :raises click.UsageError: (status 2) about an argument, or a folder that belongs to other runs
+    :raises click.ClickException: (status 1) about anything else
+    """
+    try:
+        yield
+    except MDBridgeError as error:
+        raise _in_words_of(ctx, error) from error
+
+
+def _in_words_of(ctx: click.Context, error: MDBridgeError) -> click.ClickException:
+    options = _options(ctx)
+    argument = getattr(error, "argument", None)
+    message = str(error)
+    if isinstance(error, ArgumentError):
+        message = f"{options.get(error.argument, error.argument)} {error.problem}"
+    for name, option in options.items():
+        if "_" in name:  # others are English words, too
+            message = re.sub(rf"\b{name}\b", option, message)
+    if argument is not None or type(error).__name__ in _BAD_OPTIONS:
+        return click.UsageError(message, ctx)
+    return click.ClickException(message)
+
+
+def _options(ctx: click.Context) -> dict[str, str]:
+    """What a user types, by the name of the argument that gets it."""
+    return {
+        parameter.name: parameter.opts[-1]
+        for parameter in ctx.command.params
+        if parameter.name and isinstance(parameter, click.Option)
+    }

@@ -1,0 +1,1 @@
+"""Commands for i-PI: ipi-input, ipi-run, ipi-client, ipi-driver."""

@@ -1,0 +1,1 @@
+"""Commands about models: export, info, check, evaluate."""

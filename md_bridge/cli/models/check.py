@@ -1,0 +1,77 @@
+"""``md-bridge check``: does a model keep the promises that dynamics rely on?"""
+
+from __future__ import annotations
+
+import json
+import warnings
+from pathlib import Path
+
+import click
+from rich.console import Console
+
+from md_bridge.cli.command import Command, epilog
+from md_bridge.cli.models.options import leave_if_failed, lenient_option
+from md_bridge.cli.options import json_option, model_options, option
+from md_bridge.cli.progress import ProgressBar
+from md_bridge.cli.tables import as_data, print_checks, print_variants
+from md_bridge.model_options import ModelOptions
+
+_STATUS = {0: "every check is passed, or --lenient", 3: "a check failed"}
+
+
+@click.command(
+    cls=Command,
+    epilog=epilog(
+        """
+        md-bridge check model.pt
+        md-bridge check model.pt my-structures.xyz --most 5
+        """,
+        _STATUS,
+    ),
+)
+@click.argument("model", type=click.Path(path_type=Path))
+@click.argument("structures", required=False, type=click.Path(path_type=Path))
+@option(
+    "--most",
+    default=2,
+    type=click.IntRange(min=1),
+    help="Number of structures to check on, spread evenly over the file.",
+)
+@lenient_option
+@json_option("the checks")
+@model_options(symmetrize=False)
+def check(
+    model: Path,
+    structures: Path | None,
+    most: int,
+    lenient: bool,
+    as_json: bool,
+    model_options: ModelOptions,
+) -> None:
+    """Check MODEL: forces and stress against finite differences, invariances, range, smoothness.
+
+    STRUCTURES is any file that ASE reads; without it, structures are made up from the elements that
+    the model knows. With it, direct and conservative forces are compared too.
+    """
+    from md_bridge.export.checks.checks import iterate_checks
+    from md_bridge.structures import read_structures, spread
+
+    warnings.filterwarnings("ignore", category=DeprecationWarning)
+    chosen = None if structures is None else spread(read_structures(structures), most)
+    with ProgressBar(Console(stderr=True)) as bar:
+        bar.update("loading the model")
+        found = iterate_checks(
+            model,
+            chosen,
+            model_options=model_options,
+            progress=lambda name: bar.update(f"checking: {name}"),
+        )
+        checks = list(found)
+    console = Console()
+    if as_json:
+        click.echo(json.dumps({"path": str(model), "checks": as_data(checks)}, allow_nan=False))
+    else:
+        print_checks(console, checks)
+        print_variants(console, model, model_options)
+    if not lenient:
+        leave_if_failed(checks)

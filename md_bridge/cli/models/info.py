@@ -1,0 +1,65 @@
+"""``md-bridge info``: what an exported model is, on one screen."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from md_bridge.cli.command import Command, epilog
+from md_bridge.cli.options import option
+
+
+@click.command(cls=Command, epilog=epilog("md-bridge info model.pt"))
+@click.argument("model", type=click.Path(path_type=Path))
+@option("--all", "everything", is_flag=True, help="Outputs that no host uses, too.")
+@option("--json", "as_json", is_flag=True, help="Print it as JSON.")
+def info(model: Path, everything: bool, as_json: bool) -> None:
+    """Say what MODEL is: elements, cutoff, range, outputs and units, precision, size, citation."""
+    from md_bridge.export.description import describe
+
+    warnings.filterwarnings("ignore", category=DeprecationWarning)
+    facts = describe(model)
+    if as_json:
+        click.echo(json.dumps(facts, allow_nan=False))
+    else:
+        _print(Console(), facts, everything)
+
+
+def _print(console: Console, facts: dict[str, Any], everything: bool) -> None:
+    console.print(f"[bold]{escape(facts['name'] or facts['path'])}[/]", highlight=False)
+    if facts["description"]:
+        console.print(escape(facts["description"]), highlight=False)
+    table = Table(box=None, show_header=False, pad_edge=False)
+    table.add_column(style="dim")
+    table.add_column(overflow="fold")
+    reach = facts["interaction_range_A"]
+    rows = {
+        "elements": " ".join(facts["elements"]),
+        "cutoff": " and ".join(f"{cutoff:g} Å" for cutoff in facts["cutoffs_A"]) or "none",
+        "interaction range": "infinite" if reach is None else f"{reach:g} Å",
+        "precision": facts["dtype"],
+        "devices": ", ".join(facts["devices"]),
+        "size": f"{facts['parameters']:,} parameters, {facts['bytes'] / 1e6:.1f} MB",
+        "exported": f"{facts['exported']} (torch {facts['torch']}, metatomic {facts['metatomic']})",
+        "authors": ", ".join(facts["authors"]),
+    }
+    for name, text in rows.items():
+        if text:
+            table.add_row(name, escape(text))
+    for output in facts["outputs"]:
+        if output["used"] or everything:
+            unit = output["unit"] or "no unit"
+            table.add_row("output", escape(f"{output['name']} ({unit}, per {output['per']})"))
+    for kind, references in facts["references"].items():
+        for reference in references:
+            table.add_row(f"cite ({kind})", escape(reference))
+    for key, value in facts["extra"].items():
+        table.add_row(escape(key), escape(value))
+    console.print(table, highlight=False)

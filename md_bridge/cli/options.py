@@ -1,0 +1,138 @@
+"""Options that several commands have: one decorator each, with the default of the library."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from md_bridge.cli.command import Option
+from md_bridge.model_options import ModelOptions
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+EXISTING_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+MODEL_SECTION = "Model"
+_MODEL = "md_bridge.model_options:ModelOptions"
+
+
+class Numbers(click.ParamType):
+    """Numbers with commas between them.
+
+    :param what: they are, for the message
+    """
+
+    name = "numbers"
+
+    def __init__(self, what: str) -> None:
+        self.what = what
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[float, ...]:
+        """A tuple of them."""
+        if not isinstance(value, str):
+            return tuple(value)
+        try:
+            return tuple(float(word) for word in value.split(","))
+        except ValueError:
+            self.fail(f"expected {self.what} with commas between them, found {value!r}", param, ctx)
+
+
+def option(*names: str, **attributes: Any) -> Callable[[Function], Function]:
+    """``click.option`` with :class:`~md_bridge.cli.command.Option`."""
+    return click.option(*names, cls=Option, **attributes)
+
+
+def json_option(what: str) -> Callable[[Function], Function]:
+    """``--json``.
+
+    :param what: is printed: "the summary"
+    """
+    return option("--json", "as_json", is_flag=True, help=f"Print {what} as JSON, and no table.")
+
+
+def threads_option(section: str = MODEL_SECTION) -> Callable[[Function], Function]:
+    """``--threads``."""
+    return option(
+        "--threads",
+        of=_MODEL,
+        type=click.IntRange(min=0),
+        section=section,
+        show_default=False,
+        help="Threads; 0: OMP_NUM_THREADS, or the free cores.",
+    )
+
+
+def model_options(
+    *, symmetrize: bool = True, seed: bool = False, uncertainty: bool = False
+) -> Callable[[Any], Any]:
+    """What a user may say of a model besides its file, gathered in a parameter ``model_options``.
+
+    :param symmetrize: whether the model is evaluated by the engine, which can average over copies
+    :param seed: with ``--seed``, for commands that draw no other random numbers
+    :param uncertainty: with ``--uncertainty-variant``, for commands that hand uncertainties on
+    """
+    decorators = {
+        "variant": _of_model(
+            "--variant", "Variant of the outputs: pbe for energy/pbe.", "-V", metavar="NAME"
+        ),
+        "direct_variant": _of_model(
+            "--direct-variant", "Variant of the direct forces, if another one.", metavar="NAME"
+        ),
+        "uncertainty_variant": _of_model(
+            "--uncertainty-variant", "Variant of the uncertainty, if another one.", metavar="NAME"
+        ),
+        "device": _of_model("--device", "Device: cpu, cuda or cuda:N."),
+        "extensions": _of_model(
+            "--extensions", "Folder of compiled TorchScript extensions.", metavar="FOLDER"
+        ),
+        "symmetrize": _of_model(
+            "--symmetrize",
+            "Rotated copies to average over: octahedral, icosahedral (also /inversion), random.",
+            metavar="GROUP",
+            show_default=False,
+        ),
+        "seed": _of_model("--seed", "Seed of --symmetrize random.", type=click.IntRange(min=0)),
+        "threads": threads_option(),
+    }
+    left_out = {"symmetrize": symmetrize, "seed": seed, "uncertainty_variant": uncertainty}
+    for name, wanted in left_out.items():
+        if not wanted:
+            del decorators[name]
+
+    def decorate(function: Any) -> Any:
+        @functools.wraps(function)
+        def gathered(**values: Any) -> Any:
+            chosen = {name: values.pop(name) for name in decorators}
+            return function(model_options=ModelOptions(**chosen), **values)
+
+        return chain(decorators.values())(gathered)
+
+    return decorate
+
+
+def _of_model(name: str, help: str, *more: str, **attributes: Any) -> Callable[[Any], Any]:
+    return option(name, *more, of=_MODEL, section=MODEL_SECTION, help=help, **attributes)
+
+
+def with_seed(options: ModelOptions, seed: int) -> ModelOptions:
+    """The options of a model in a command whose ``--seed`` is that of all random numbers."""
+    return replace(options, seed=seed) if options.symmetrize == "random" else options
+
+
+def chain(
+    decorators: Iterable[Callable[[Any], Any]],
+) -> Callable[[Any], Any]:
+    """Several decorators in one, the first of them on top."""
+
+    def decorate(function: Any) -> Any:
+        for decorator in reversed(list(decorators)):
+            function = decorator(function)
+        return function
+
+    return decorate

@@ -1,0 +1,138 @@
+"""Does a run conserve energy? A drift rate with its error, and a verdict.
+
+Everything here is a pure function of numpy arrays; nothing knows which host made them.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from enum import Enum
+
+import numpy as np
+from ase import units
+from numpy.typing import ArrayLike
+
+from md_bridge.drift.judging.line import LineFit, block_means, checked_series, fit_line
+
+DEFAULT_TOLERANCE = 0.1
+"""Drift that still counts as conserved (meV/atom/ps)."""
+
+_TREND_BLOCKS = 8
+_NO_LINE = LineFit(math.nan, math.nan, math.inf, 0.0, math.nan)
+# Thermal energies are at least those of this temperature (K).
+_COLD = 300.0
+
+
+class Verdict(str, Enum):
+    """What a run says about energy conservation."""
+
+    CONSERVES = "conserves"
+    DRIFTS = "drifts"
+    INCONCLUSIVE = "inconclusive"
+
+
+@dataclass(frozen=True)
+class DriftStatistics:
+    """Energy conservation of one run. Energies per atom in meV, times in ps, temperatures in K."""
+
+    energy: LineFit
+    """Line through H/N: slope in meV/atom/ps, rms in meV/atom."""
+    temperature: LineFit
+    """Line through T: slope in K/ps, rms in K."""
+    largest_excursion: float
+    """max |H(t) - H(0)| / N (meV/atom)."""
+    mean_temperature: float
+    """Mean kinetic temperature (K)."""
+    tolerance: float
+    """Drift that counts as conserved (meV/atom/ps)."""
+    verdict: Verdict
+
+
+def drift_statistics(
+    time_ps: ArrayLike,
+    conserved_energy: ArrayLike,
+    temperature: ArrayLike | None,
+    atom_count: int,
+    tolerance: float = DEFAULT_TOLERANCE,
+) -> DriftStatistics:
+    """Assess one run from its conserved quantity H(t) and temperature T(t) at outer steps.
+
+    The verdict is that of :func:`verdict_of`. A run whose line says nothing, but whose H has been
+    further from its start than the thermal energy of the atoms (3/2 kT at its start, at least at
+    300 K), has run away: *drifts*.
+
+    :param time_ps: shape (n,), ps.
+    :param conserved_energy: H of the whole system, shape (n,), eV.
+    :param temperature: shape (n,), K; None where it is not known.
+    :param atom_count: number of atoms N.
+    :param tolerance: largest drift of H/N that counts as conserved (meV/atom/ps).
+    :raises ValueError: as :func:`~md_bridge.drift.judging.line.fit_line`, or if ``atom_count`` or
+        ``tolerance`` is not positive.
+    """
+    if atom_count < 1:
+        raise ValueError(f"atom_count must be at least 1, found {atom_count}")
+    if not tolerance > 0:
+        raise ValueError(f"tolerance must be positive (meV/atom/ps), found {tolerance}")
+    time, conserved = checked_series(time_ps, conserved_energy)
+    # Relative to the start before scaling: H is thousands of eV, its fluctuations are
+    # micro-electronvolts per atom.
+    per_atom = (conserved - conserved[0]) * 1000.0 / atom_count
+    energy = fit_line(time, per_atom)
+    temperatures = None if temperature is None else np.asarray(temperature, dtype=float)
+    excursion = float(np.max(np.abs(per_atom)))
+    verdict = verdict_of(energy, tolerance, monotone=changes_steadily(per_atom))
+    if verdict is Verdict.INCONCLUSIVE and excursion > _thermal_energy(
+        _COLD if temperatures is None else float(temperatures[0])
+    ):
+        verdict = Verdict.DRIFTS
+    return DriftStatistics(
+        energy=energy,
+        temperature=_NO_LINE if temperatures is None else fit_line(time, temperatures),
+        largest_excursion=excursion,
+        mean_temperature=math.nan if temperatures is None else float(np.mean(temperatures)),
+        tolerance=tolerance,
+        verdict=verdict,
+    )
+
+
+def no_statistics(tolerance: float) -> DriftStatistics:
+    """Of a run that ended before its second sample: no numbers, and the verdict *drifts*."""
+    return DriftStatistics(_NO_LINE, _NO_LINE, math.nan, math.nan, tolerance, Verdict.DRIFTS)
+
+
+def verdict_of(energy: LineFit, tolerance: float, monotone: bool = False) -> Verdict:
+    """Turn a drift rate and its error into a verdict.
+
+    - *conserves*: the whole 95 % interval of the slope lies within +-tolerance.
+    - *drifts*: the whole interval lies outside +-tolerance and the slope is more than three
+      standard errors from zero; or the slope exceeds the tolerance and the series changes steadily
+      one way (``monotone``): a run-away is not a line, so its error about a line is meaningless.
+    - *inconclusive* otherwise: run longer.
+    """
+    size = abs(energy.slope)
+    if size + energy.half_width <= tolerance:
+        return Verdict.CONSERVES
+    if size > tolerance and monotone:
+        return Verdict.DRIFTS
+    if size - energy.half_width > tolerance and not energy.is_zero_within_error:
+        return Verdict.DRIFTS
+    return Verdict.INCONCLUSIVE
+
+
+def changes_steadily(values: ArrayLike) -> bool:
+    """Whether eight consecutive block means strictly rise, or strictly fall.
+
+    For a series without trend whose blocks are independent the chance is 2/8!, one in twenty
+    thousand.
+    """
+    y = np.asarray(values, dtype=float)
+    if len(y) < 2 * _TREND_BLOCKS:
+        return False
+    steps = np.diff(block_means(y, _TREND_BLOCKS))
+    return bool(np.all(steps > 0) or np.all(steps < 0))
+
+
+def _thermal_energy(temperature: float) -> float:
+    """Mean kinetic energy of an atom at this temperature, or at 300 K if that is higher (meV)."""
+    return 1500.0 * units.kB * max(temperature, _COLD)

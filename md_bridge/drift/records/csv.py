@@ -1,0 +1,126 @@
+"""Runs as CSV files: ``# key: value`` lines, a header and one line a sample."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+
+from md_bridge.drift.records.method import Method
+from md_bridge.drift.records.run import SERIES, RunRecord
+from md_bridge.text import replace_atomically
+
+_COLUMNS = ("time_ps", "conserved_eV", "temperature_K")
+_ELEMENT_COLUMN = re.compile(r"temperature_([A-Z][a-z]?)_K")
+_METHOD = ("host", "forces", "multiplicity", "timestep_fs")
+_RUN = ("atom_count", "wall_s")
+_OPTIONAL = ("replica", "seed", "source", "exploded")
+
+_Number = TypeVar("_Number", int, float)
+
+
+def write_csv(record: RunRecord, path: Path) -> None:
+    """Write a run for numpy, pandas and :func:`read_csv`.
+
+    The file appears whole or not at all, so that its presence says that the run is complete.
+
+    :raises OSError: the file cannot be written
+    """
+    replace_atomically(path, lambda unfinished: _write(record, unfinished))
+
+
+def _write(record: RunRecord, path: Path) -> None:
+    names = [*_COLUMNS, *(f"temperature_{element}_K" for element in record.element_temperatures)]
+    columns = [getattr(record, name) for name in SERIES]
+    columns += record.element_temperatures.values()
+    header = {key: getattr(record.method, key) for key in _METHOD}
+    header |= {key: getattr(record, key) for key in _RUN}
+    optional = {key: getattr(record, key) for key in _OPTIONAL}
+    with path.open("w", newline="", encoding="utf-8") as stream:
+        for key, value in header.items():
+            stream.write(f"# {key}: {'' if value is None else value}\n")
+        for key, value in optional.items():
+            if value is not None:
+                stream.write(f"# {key}: {' '.join(str(value).split())}\n")
+        writer = csv.writer(stream, lineterminator="\n")
+        writer.writerow(names)
+        writer.writerows([f"{value:.12g}" for value in row] for row in zip(*columns, strict=True))
+
+
+def read_csv(path: Path) -> RunRecord:
+    """Read a run that :func:`write_csv` wrote.
+
+    :raises ValueError: a header line or a column is missing or not a number; the message names the
+        file and the line.
+    """
+    lines = path.read_text(encoding="utf-8").splitlines()
+    header = {
+        key.strip(): value.strip()
+        for key, _, value in (line[1:].partition(":") for line in lines if line.startswith("#"))
+    }
+    if "engine" in header:  # what the host was called in files of version 0.1
+        header.setdefault("host", header.pop("engine"))
+    missing = [key for key in (*_METHOD, *_RUN) if key not in header]
+    if missing:
+        raise ValueError(f"{path}: expected a line '# {missing[0]}: ...' at the top, found none")
+    body = [(n, line) for n, line in enumerate(lines, 1) if line and not line.startswith("#")]
+    elements = _read_elements(path, body[0][1] if body else "nothing")
+    width = len(_COLUMNS) + len(elements)
+    rows = [_parse_row(path, number, line, width) for number, line in body[1:]]
+    columns = np.array(rows, dtype=np.float64).reshape(-1, width).T
+    method = Method(
+        header["host"],
+        header["forces"],
+        None if header["multiplicity"] == "" else _number(path, header, "multiplicity", int),
+        _number(path, header, "timestep_fs", float),
+    )
+    return RunRecord(
+        method,
+        _number(path, header, "atom_count", int),
+        _number(path, header, "wall_s", float),
+        columns[0],
+        columns[1],
+        columns[2],
+        element_temperatures=dict(zip(elements, columns[len(_COLUMNS) :], strict=True)),
+        replica=_number(path, header, "replica", int) if "replica" in header else None,
+        seed=_number(path, header, "seed", int) if "seed" in header else None,
+        source=header.get("source"),
+        exploded=header.get("exploded"),
+    )
+
+
+def _read_elements(path: Path, line: str) -> list[str]:
+    """The elements whose temperatures follow the three columns that every file has."""
+    names = line.split(",")
+    matches = [_ELEMENT_COLUMN.fullmatch(name) for name in names[len(_COLUMNS) :]]
+    elements = [match.group(1) for match in matches if match]
+    if tuple(names[: len(_COLUMNS)]) != _COLUMNS or len(elements) != len(matches):
+        raise ValueError(
+            f"{path}: expected the columns {','.join(_COLUMNS)} and any temperature_<element>_K "
+            f"after them, found {line}"
+        )
+    return elements
+
+
+def _number(
+    path: Path, header: dict[str, str], key: str, kind: Callable[[str], _Number]
+) -> _Number:
+    try:
+        return kind(header[key])
+    except ValueError:
+        raise ValueError(f"{path}: '{key}' must be a number, found {header[key]!r}") from None
+
+
+def _parse_row(path: Path, number: int, line: str, width: int) -> list[float]:
+    cells = line.split(",")
+    try:
+        row = [float(cell) for cell in cells]
+    except ValueError:
+        row = []
+    if len(row) != width:
+        raise ValueError(f"{path}, line {number}: expected {width} numbers, found {line!r}")
+    return row

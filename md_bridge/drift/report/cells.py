@@ -1,0 +1,128 @@
+"""Tables of runs: headings, what they mean, and the cells, for the terminal and the page."""
+
+from __future__ import annotations
+
+import math
+
+from md_bridge.drift.runs.analysis import Analysis, MethodResult, RunResult
+from md_bridge.text import factor, rounded, significant, with_error
+
+COLUMNS = (
+    ("run", ""),
+    ("drift", "meV/atom/ps"),
+    ("verdict", ""),
+    ("per freedom", "meV/ps"),
+    ("fluctuation", "meV/atom"),
+    ("temperature drift", "K/ps"),
+    ("wall time", "s/ps"),
+    ("speed-up", ""),
+    ("bound", ""),
+)
+"""Heading and unit of each cell of :func:`table_row`."""
+
+RUN_COLUMNS = (
+    ("run", ""),
+    ("drift", "meV/atom/ps"),
+    ("verdict", ""),
+    ("fluctuation", "meV/atom"),
+    ("largest change", "meV/atom"),
+    ("mean T", "K"),
+    ("temperature drift", "K/ps"),
+    ("length", "ps"),
+)
+"""Heading and unit of each cell of :func:`run_row`."""
+
+COLUMN_MEANINGS = {
+    "drift": "Least-squares slope of the conserved quantity H (kinetic + conservative potential "
+    "energy), per atom, ± one standard error that allows for autocorrelation (block averages). "
+    "Of several replicas, the mean; their scatter sets the error where it is larger.",
+    "verdict": "conserves: the 95 % interval of the drift lies within ±{tolerance:g} meV/atom/ps. "
+    "drifts: it lies outside, or the energy of a replica changes steadily one way, or one "
+    "explodes. inconclusive: run longer.",
+    "per freedom": "The drift per degree of freedom (3N − 3 of N atoms), to compare systems.",
+    "fluctuation": "Root mean square of H about that line, per atom: the size of the oscillation "
+    "that any finite time step causes.",
+    "temperature drift": "Slope of the kinetic temperature ± one standard error. In a short run it "
+    "also holds the natural exchange of kinetic and potential energy.",
+    "wall time": "Seconds of wall time for one picosecond, set-up left out.",
+    "speed-up": "Wall time of {reference} over that of this run.",
+    "bound": "The most that M can give: S(M) = M·F / (M − 1 + F), where F is the cost of a "
+    "conservative evaluation over that of a direct one{ratio}.",
+}
+
+
+def table_row(result: MethodResult) -> tuple[str, ...]:
+    """The cells of a method, in the order of :data:`COLUMNS`."""
+    statistics = result.statistics
+    return (
+        result.label,
+        _drift_cell(result),
+        statistics.verdict.value,
+        _per_freedom(result),
+        significant(statistics.energy.rms, 2),
+        with_error(statistics.temperature.slope, statistics.temperature.stderr, 2),
+        significant(result.wall_s_per_ps, 3),
+        factor(result.speedup),
+        factor(result.speedup_bound),
+    )
+
+
+def run_row(run: RunResult) -> tuple[str, ...]:
+    """The cells of a single run, in the order of :data:`RUN_COLUMNS`."""
+    statistics = run.statistics
+    return (
+        run.record.label,
+        with_error(statistics.energy.slope, statistics.energy.stderr),
+        statistics.verdict.value + (", exploded" if run.record.exploded else ""),
+        significant(statistics.energy.rms, 2),
+        significant(statistics.largest_excursion, 2),
+        significant(statistics.mean_temperature, 4),
+        with_error(statistics.temperature.slope, statistics.temperature.stderr, 2),
+        significant(run.record.length_ps, 3),
+    )
+
+
+def element_columns(result: MethodResult) -> tuple[tuple[str, str], ...]:
+    """Heading and unit of each cell of :func:`element_row`."""
+    return tuple(
+        column
+        for entry in result.elements
+        for column in ((f"T of {entry.element}", "K"), (f"{entry.element} / all", ""))
+    )
+
+
+def element_row(result: MethodResult) -> tuple[str, ...]:
+    """Mean kinetic temperature of each element, and that over the one of all atoms."""
+    return tuple(
+        cell
+        for entry in result.elements
+        for cell in (
+            with_error(entry.mean.value, entry.mean.stderr),
+            with_error(entry.ratio.value, entry.ratio.stderr),
+        )
+    )
+
+
+def _drift_cell(result: MethodResult) -> str:
+    if result.exploded:
+        return f"{len(result.exploded)} of {len(result.runs)} exploded"
+    energy = result.statistics.energy
+    return with_error(energy.slope, energy.stderr)
+
+
+def column_meanings(analysis: Analysis) -> dict[str, str]:
+    """One explanation a column, with the numbers of these runs in it."""
+    ratio = f" (measured here: {analysis.cost_ratio:.2f})" if analysis.cost_ratio else ""
+    reference = f"the {analysis.reference.label} run" if analysis.reference else "conservative"
+    return {
+        name: text.format(tolerance=analysis.tolerance, reference=reference, ratio=ratio)
+        for name, text in COLUMN_MEANINGS.items()
+    }
+
+
+def _per_freedom(result: MethodResult) -> str:
+    """With the decimals that its error has."""
+    slope, error = result.drift_per_degree_of_freedom, result.statistics.energy.stderr
+    if not math.isfinite(slope):
+        return "-"
+    return rounded(slope, error * abs(slope / (result.statistics.energy.slope or 1)))

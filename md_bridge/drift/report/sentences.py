@@ -1,0 +1,125 @@
+"""What runs show, in sentences that are true whatever they show."""
+
+from __future__ import annotations
+
+import math
+
+from md_bridge.drift.judging.verdict import Verdict
+from md_bridge.drift.runs.analysis import Analysis, MethodResult
+from md_bridge.drift.runs.force_difference import ForceDifference
+from md_bridge.text import rounded, significant
+
+RESONANCE_FS = 4.0
+"""Outer steps from about half the period of the fastest vibration on can resonate (O-H: 9 fs)."""
+
+_POSSIBLE = 1.1
+"""A speed-up above its bound by more than this factor is no noise of a quiet machine."""
+
+
+def verdict_sentence(result: MethodResult) -> str:
+    """What the runs of one method show."""
+    label, statistics = result.label, result.statistics
+    energy = statistics.energy
+    if result.exploded:
+        first = result.exploded[0]
+        return f"{label} does not conserve energy: {first.label} {first.exploded}."
+    interval = rounded(energy.slope, energy.half_width)
+    if math.isfinite(energy.half_width):
+        interval += f" ± {rounded(energy.half_width, energy.half_width)} meV/atom/ps (95 %)"
+    else:
+        interval += " meV/atom/ps, too short for an error"
+    if statistics.verdict is Verdict.CONSERVES:
+        zero = ", zero within its error" if energy.is_zero_within_error else ""
+        return f"{label} conserves energy: it drifts by {interval}{zero}."
+    if statistics.verdict is Verdict.DRIFTS:
+        return (
+            f"{label} does not conserve energy: it drifts by {interval}, and was "
+            f"{significant(statistics.largest_excursion, 2)} meV/atom away from its start at most."
+            f"{_drifting_replicas(result)}"
+        )
+    length = sum(run.record.length_ps for run in result.runs)
+    return (
+        f"{label} cannot be judged from {length:.3g} ps: it drifts by {interval}, "
+        f"where up to {statistics.tolerance:g} counts as conserved. Run longer."
+    )
+
+
+def _drifting_replicas(result: MethodResult) -> str:
+    """Which replicas drift by themselves, if not all do."""
+    drifting = [run.record for run in result.runs if run.statistics.verdict is Verdict.DRIFTS]
+    if not drifting or len(drifting) == len(result.runs):
+        return ""
+    names = ", ".join(f"#{record.replica}" for record in drifting)
+    return f" Of {len(result.runs)} replicas, {names} drift{'s' * (len(drifting) == 1)} clearly."
+
+
+def timing_sentences(analysis: Analysis) -> list[str]:
+    """A warning if a run was faster than possible; then the machine did other things meanwhile."""
+    impossible = [
+        result.label
+        for result in analysis.results
+        if result.speedup is not None
+        and result.speedup_bound is not None
+        and result.speedup > _POSSIBLE * result.speedup_bound
+    ]
+    if not impossible:
+        return []
+    return [
+        f"The speed-up of {', '.join(impossible)} exceeds its bound, which is impossible: the "
+        "machine was busier during some runs than during others. Measure again when it is quiet."
+    ]
+
+
+def limit_sentences(analysis: Analysis, difference: ForceDifference | None) -> list[str]:
+    """What limits M here: the model's two kinds of forces, resonance, and the price of a step."""
+    sentences = [_largest_multiplicity(analysis)]
+    if difference is not None:
+        sentences.append(
+            f"Direct and conservative forces of this model differ by {1000 * difference.rms:.0f} "
+            f"meV/Å (rms; largest component {1000 * difference.largest:.0f}, where the forces "
+            f"themselves have {1000 * difference.conservative_rms:.0f} rms). Between two outer "
+            "steps nothing corrects this difference: the better the direct forces, the larger M."
+        )
+    resonant = sorted(
+        {
+            (result.method.multiplicity, result.method.timestep_fs)
+            for result in analysis.results
+            if result.method.multiplicity is not None
+            and result.method.outer_timestep_fs >= RESONANCE_FS
+        }
+    )
+    for multiplicity, timestep in resonant:
+        sentences.append(
+            f"M = {multiplicity} makes an outer step of {multiplicity * timestep:g} fs. From about "
+            f"{RESONANCE_FS:g} fs on, half the period of the fastest vibration where there is "
+            "hydrogen (O-H: 9 fs), the correction can resonate with that vibration and pump energy "
+            "into it, however good the direct forces are."
+        )
+    if analysis.cost_ratio is not None:
+        sentences.append(
+            f"A conservative evaluation costs F = {analysis.cost_ratio:.2f} direct ones, so no M "
+            f"gains more than a factor of {analysis.cost_ratio:.2f}."
+        )
+    return sentences
+
+
+def _largest_multiplicity(analysis: Analysis) -> str:
+    verdicts: dict[int, set[Verdict]] = {}
+    for result in analysis.results:
+        if result.method.multiplicity is not None:
+            found = verdicts.setdefault(result.method.multiplicity, set())
+            found.add(result.statistics.verdict)
+    tried = ", ".join(str(m) for m in sorted(verdicts))
+    conserving = [m for m, found in verdicts.items() if found == {Verdict.CONSERVES}]
+    drifting = [m for m, found in verdicts.items() if Verdict.DRIFTS in found]
+    if not verdicts:
+        return "No multiple-time-step run was made."
+    text = f"Of the M tried ({tried}), "
+    text += (
+        f"{max(conserving)} is the largest that conserves energy"
+        if conserving
+        else "none is shown to conserve energy"
+    )
+    if drifting:
+        text += f", and {min(drifting)} the smallest that drifts"
+    return text + f" (tolerance {analysis.tolerance:g} meV/atom/ps)."

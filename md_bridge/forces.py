@@ -1,0 +1,66 @@
+"""Kinds of forces that drive dynamics, and M, the number of inner steps: parsed once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from md_bridge.errors import ArgumentError
+from md_bridge.text import nearest
+
+__all__ = ["CONSERVATIVE", "DIRECT", "FORCES", "Kind", "forces_text", "parse_kind", "parse_kinds"]
+
+CONSERVATIVE = "conservative"
+DIRECT = "direct"
+FORCES = (CONSERVATIVE, DIRECT)
+"""What a model gives: minus the gradient of its energy, or forces that it predicts."""
+
+Kind = tuple[str, int | None]
+"""``conservative``, ``direct`` or ``mts``, and M for ``mts``."""
+
+_EXAMPLES = (*FORCES, "mts:2", "mts:4", "mts:8")
+
+
+def parse_kind(text: str, least: int = 2) -> Kind:
+    """``conservative``, ``direct`` or ``mts:4`` (direct forces in four inner steps, corrected by
+    conservative ones) as a kind of forces with its M.
+
+    :param least: smallest M
+    :raises ArgumentError: an unknown kind, named with the nearest valid one, or an M that is no
+        whole number from ``least`` on
+    """
+    word = text.strip()
+    if word in FORCES:
+        return word, None
+    kind, colon, number = word.partition(":")
+    if kind == "mts" and colon:
+        if not (number.isascii() and number.isdecimal() and int(number) >= least):
+            raise ArgumentError(
+                "forces",
+                f"'{word}': M, the number of inner steps in an outer step, must be a whole number "
+                f"above {least - 1}, as in mts:4",
+            )
+        return "mts", int(number)
+    if not word:
+        raise ArgumentError(
+            "forces", "must be one of conservative, direct and mts:M; found nothing"
+        )
+    near = "mts:4" if word.startswith("mts") else nearest(word, _EXAMPLES)
+    hint = f", did you mean {near}?" if near else ""
+    raise ArgumentError("forces", f"'{word}' is none of conservative, direct and mts:M{hint}")
+
+
+def parse_kinds(text: str) -> tuple[Kind, ...]:
+    """``conservative,direct,mts:4`` as kinds of forces with their M.
+
+    :raises ArgumentError: as :func:`parse_kind`, or a kind given twice
+    """
+    kinds = [parse_kind(word) for word in text.split(",")]
+    for kind in kinds:
+        if kinds.count(kind) > 1:
+            raise ArgumentError("forces", f"'{forces_text([kind])}' is given twice")
+    return tuple(kinds)
+
+
+def forces_text(kinds: Sequence[Kind]) -> str:
+    """What :func:`parse_kinds` reads."""
+    return ",".join(kind if m is None else f"{kind}:{m}" for kind, m in kinds)

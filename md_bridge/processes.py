@@ -1,0 +1,173 @@
+"""Programs that are found, started, watched and stopped: ``lmp``, ``i-pi``, clients."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from md_bridge.errors import MDBridgeError
+from md_bridge.extras import require
+
+__all__ = ["LineCounter", "Program", "RunError", "find_program", "watch"]
+
+_POLL_SECONDS = 0.2
+GRACE_SECONDS = 5.0
+"""What is told to stop gets so much time before it is killed."""
+_LOG_LINES = 12
+
+
+class RunError(MDBridgeError, RuntimeError):
+    """A program that was started for a run failed; the message says how, and where its log is."""
+
+
+def find_program(name: str, extra: str) -> Path:
+    """The program of this Python environment, or else the one on the PATH.
+
+    :param name: for example ``i-pi``
+    :param extra: of this package, which brings it
+    :raises MissingExtraError: if it is in neither, because the extra is not installed
+    :raises RunError: if it is in neither for another reason
+    """
+    path = Path(sys.executable).parent / name
+    if path.exists():
+        return path
+    # `pip install --user` puts it elsewhere
+    found = shutil.which(name)
+    if found is None:
+        require(extra, wanted_by=f"the program {name}")
+        raise RunError(f"{path} does not exist, and there is no {name} on the PATH either")
+    return Path(found)
+
+
+@dataclass
+class Program:
+    """A program in a process group of its own, so that Ctrl-C in the terminal reaches only us.
+
+    A context manager: it runs from the beginning of the block, and nothing that it has started is
+    left at the end.
+    """
+
+    name: str
+    """For people."""
+    command: Sequence[str | Path]
+    log: Path
+    """Gets what it prints."""
+    mode: str = "wb"
+    """``ab`` goes on with an old log."""
+    environment: Mapping[str, str] | None = None
+    """Variables on top of those of this process."""
+    folder: Path | None = None
+    """Where it runs; None: here."""
+    process: subprocess.Popen[bytes] = field(init=False)
+    offset: int = field(init=False, default=0)
+
+    def __enter__(self) -> Program:
+        """Start it.
+
+        :raises RunError: if that cannot be done
+        """
+        try:
+            with self.log.open(self.mode) as stream:
+                self.offset = stream.tell()
+                self.process = subprocess.Popen(
+                    [str(part) for part in self.command],
+                    cwd=self.folder,
+                    env={**os.environ, "PYTHONUNBUFFERED": "1", **(self.environment or {})},
+                    stdin=subprocess.DEVNULL,
+                    stdout=stream,
+                    stderr=subprocess.STDOUT,
+                    start_new_session=True,
+                )
+        except OSError as error:
+            reason = error.strerror or error
+            raise RunError(f"cannot start {self.name}, {self.command[0]}: {reason}") from error
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Nothing that was started here stays."""
+        if self.status is None:
+            self.signal(signal.SIGTERM)
+            self.wait(GRACE_SECONDS)
+        if self.status is None:
+            self.signal(signal.SIGKILL)
+            self.process.wait()
+
+    @property
+    def status(self) -> int | None:
+        """Exit status; None while it runs."""
+        return self.process.poll()
+
+    def signal(self, number: int) -> None:
+        """Send a signal to it and all that it has started: ``lmp`` is a parent of the real one."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, number)
+
+    def wait(self, seconds: float) -> bool:
+        """Wait for its end; False if it still runs."""
+        try:
+            self.process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            return False
+        return True
+
+    def failure(self) -> str:
+        """How it ended, and what it said last."""
+        status = self.status
+        if status is None:
+            how = "does not answer"
+        elif status < 0:
+            how = f"was killed by {signal.Signals(-status).name}"
+        else:
+            how = f"failed with exit code {status}"
+        with self.log.open("rb") as stream:
+            stream.seek(self.offset)
+            lines = stream.read().decode("utf-8", "replace").strip().splitlines()
+        tail = "\n".join(f"  {line}" for line in lines[-_LOG_LINES:]) or "  (it is empty)"
+        return f"{self.name} {how}. The end of {self.log}:\n{tail}"
+
+
+def watch(program: Program, count: Callable[[], int], progress: Callable[[int], None]) -> None:
+    """Run a program to its end.
+
+    It is stopped, with everything it started, when this function is left by an exception (Ctrl-C).
+
+    :param count: steps found in the output so far
+    :param progress: called with that number, a few times a second
+    :raises RunError: if it cannot be started or exits with another status than 0
+    """
+    with program:
+        while program.status is None:
+            time.sleep(_POLL_SECONDS)
+            progress(count())
+    if program.status != 0:
+        raise RunError(program.failure())
+
+
+class LineCounter:
+    """Counts the whole lines of a growing file that a test accepts; reads only what is new."""
+
+    def __init__(self, path: Path, accepts: Callable[[bytes], bool]) -> None:
+        self._path = path
+        self._accepts = accepts
+        self._offset = 0
+        self._lines = 0
+
+    def __call__(self) -> int:
+        """Lines accepted so far; 0 while the file does not exist."""
+        if not self._path.exists():
+            return 0
+        with self._path.open("rb") as stream:
+            stream.seek(self._offset)
+            new = stream.read()
+        whole, newline, _ = new.rpartition(b"\n")
+        self._offset += len(whole) + len(newline)
+        self._lines += sum(1 for line in whole.splitlines() if self._accepts(line))
+        return self._lines

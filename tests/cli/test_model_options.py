@@ -1,0 +1,145 @@
+"""What a user says of a model reaches every program that evaluates it."""
+
+import json
+import re
+from dataclasses import fields
+
+import ase.io
+import click
+import pytest
+from ase.build import bulk
+from click.testing import CliRunner
+
+from md_bridge.cli import main
+from md_bridge.cli.command import Command
+from md_bridge.cli.options import model_options, with_seed
+from md_bridge.model_options import ModelOptions
+
+WITH_A_MODEL = [
+    ["check"],
+    ["evaluate"],
+    ["ipi-input"],
+    ["ipi-run"],
+    ["ipi-client"],
+    ["drift"],
+    ["tune"],
+    ["protocol", "order"],
+    ["protocol", "jacobian"],
+]
+
+
+def run(*arguments):
+    return CliRunner().invoke(main, [str(argument) for argument in arguments])
+
+
+@pytest.fixture
+def start(tmp_path):
+    atoms = bulk("Ar", "fcc", a=5.5, cubic=True) * (2, 2, 2)
+    atoms.rattle(0.1, seed=0)
+    ase.io.write(tmp_path / "start.xyz", atoms)
+    return tmp_path / "start.xyz"
+
+
+@pytest.mark.parametrize("command", WITH_A_MODEL, ids=" ".join)
+@pytest.mark.parametrize("name", ["variant", "direct-variant", "device", "extensions", "threads"])
+def test_every_command_with_a_model_has_them(command, name):
+    assert re.search(rf"^ .*--{name} ", run(*command, "--help").stdout, re.M)
+
+
+def test_they_are_gathered():
+    @click.command(cls=Command)
+    @model_options(seed=True, uncertainty=True)
+    def show(model_options):
+        click.echo(repr(model_options))
+
+    assert CliRunner().invoke(show, []).stdout.strip() == repr(ModelOptions())
+    values = {
+        "variant": "pbe",
+        "direct_variant": "-",
+        "uncertainty_variant": "scan",
+        "device": "cpu",
+        "extensions": "folder",
+        "symmetrize": "random",
+        "seed": 7,
+        "threads": 3,
+    }
+    assert set(values) == {field.name for field in fields(ModelOptions)}
+    words = [f"--{name.replace('_', '-')}={value}" for name, value in values.items()]
+    result = CliRunner().invoke(show, words)
+    assert result.stdout.strip() == repr(ModelOptions(**values))
+
+
+def test_one_seed_is_that_of_all_random_numbers():
+    assert with_seed(ModelOptions(symmetrize="random"), 5).seed == 5
+    # the engine refuses a seed that has nothing to act on
+    assert with_seed(ModelOptions(symmetrize="octahedral"), 5).seed is None
+
+
+@pytest.mark.parametrize("host", ["lammps", "i-pi"])
+def test_drift_hands_them_to_the_host(model_file, start, tmp_path, host):
+    result = run(
+        *("drift", model_file("strong_curl"), start, "--out", tmp_path / "out", "--host", host),
+        *("--forces", "conservative", "--replicas", 1, "--timestep", 4, "--ps", 0.2),
+        *("--temperature", 80, "--equilibrate", 0.02),
+        *("--symmetrize", "octahedral", "--device", "cpu", "--threads", 1, "--json"),
+    )
+    assert result.exit_code in (0, 3), result.output
+    folder = tmp_path / "out" / "runs" / f"{host}-conservative-replica-1"
+    text = "\n".join(path.read_text() for path in [*folder.glob("in.*"), *folder.glob("*.xml")])
+    assert re.search(r"symmetrize:? octahedral", text)
+    assert re.search(r"device:? cpu", text)
+    assert json.loads(result.stdout)["settings"]["threads"] == 1
+    # runs with another symmetry are not mixed with these
+    other = run("drift", model_file("strong_curl"), start, "--out", tmp_path / "out")
+    assert other.exit_code == 2
+    assert "holds runs with other settings" in " ".join(other.stderr.split())
+
+
+def test_an_unknown_symmetry_is_an_error_before_anything_runs(model_file, start, tmp_path):
+    words = ["drift", model_file("strong_curl"), start, "--out", tmp_path / "out"]
+    result = run(*words, "--symmetrize", "octahedrl")
+    assert result.exit_code in (1, 2)
+    assert "octahedral" in result.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_ipi_input_writes_them(model_file, start, tmp_path):
+    out = tmp_path / "input.xml"
+    words = ["ipi-input", start, "-m", model_file("curl"), "-o", out, "--forces", "mts:4"]
+    result = run(*words, "--symmetrize", "octahedral", "--device", "cpu")
+    assert result.exit_code == 0, result.output
+    text = out.read_text()
+    assert len(re.findall(r"symmetrize: octahedral", text)) == 2
+    assert len(re.findall(r"device: cpu", text)) == 2
+
+
+def test_ipi_run_hands_them_to_its_clients(model_file, start, tmp_path, monkeypatch):
+    """And those that are the default need not be said."""
+    seen = []
+
+    def stop(simulation, clients, progress, **_):
+        seen.extend(clients)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("md_bridge.ipi.runner.run", stop)
+    monkeypatch.chdir(tmp_path)
+    words = ["ipi-run", start, "-m", model_file("curl"), "--transport", "unix", "--clients", 2]
+    result = run(*words, "--symmetrize", "random", "--seed", 5, "--device", "cpu")
+    assert result.exit_code == 130, result.output
+    assert len(seen) == 2
+    line = " ".join(map(str, seen[0]))
+    for part in ("--symmetrize random", "--seed 5", "--device cpu"):
+        assert part in line
+    assert "--variant" not in line
+    assert "-m md_bridge ipi-client" in line
+
+
+def test_evaluate_is_of_the_symmetrised_model(model_file, start, tmp_path):
+    atoms = ase.io.read(start)
+    atoms.info["energy"] = 0.0
+    ase.io.write(tmp_path / "test.xyz", atoms)
+    words = ["evaluate", model_file("curl"), tmp_path / "test.xyz"]
+    result = run(*words, "--symmetrize", "tetrahedral")
+    assert result.exit_code == 1
+    assert "octahedral" in result.stderr
+    assert run(*words, "--symmetrize", "octahedral", "--threads", 1).exit_code == 0

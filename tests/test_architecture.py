@@ -1,0 +1,213 @@
+"""The house as DESIGN draws it: which way dependencies point, sizes, words, docstrings."""
+
+import ast
+import re
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGE = ROOT / "md_bridge"
+SOURCES = ("md_bridge", "csrc", "lammps_plugin", "tests", "examples", "benchmarks", "docs")
+LONGEST_FILE = 500
+LARGEST_FOLDER = 15
+SUFFIXES = (".py", ".hpp", ".cpp")
+
+SHARED = ["errors", "text", "forces", "structures", "processes", "model_options"]
+HOSTS = ["ase", "lammps", "ipi"]
+JOBS = ["export", "drift", "demo", "cli"]
+DRIFT = ["judging", "records", "runs", "tuning", "protocols", "report"]
+
+
+def below(order: list[str], name: str) -> list[str]:
+    """Those that come before a name, which must not import it and what comes after."""
+    return order[order.index(name) :]
+
+
+# What a module (or all modules of a package) must not import; names without md_bridge.
+FORBIDDEN = {
+    **{name: ["engine", "_core", *HOSTS, *JOBS] for name in SHARED},
+    "engine": [*HOSTS, *JOBS],
+    # hosts do not know each other, nor what is done with them
+    "ase": ["lammps", "ipi", *JOBS],
+    "lammps": ["ase", "ipi", "engine", "_core", *JOBS],
+    "ipi": ["ase", "lammps", *JOBS],
+    "export": ["lammps", "ipi", "drift", "demo", "cli"],
+    "drift": ["demo", "cli"],
+    "demo": ["cli"],
+    # judging <- records <- runs <- tuning, protocols <- report
+    "drift.judging": [
+        *(f"drift.{name}" for name in below(DRIFT, "records")),
+        *("engine", "_core", "export", *HOSTS),
+    ],
+    "drift.records": [f"drift.{name}" for name in below(DRIFT, "runs")],
+    "drift.runs": [f"drift.{name}" for name in below(DRIFT, "tuning")],
+    "drift.tuning": ["drift.protocols", "drift.report"],
+    "drift.protocols": ["drift.tuning", "drift.report"],
+    "drift.api": ["drift.protocols", "drift.report"],
+}
+
+
+def module_name(path: Path, root: Path) -> str:
+    """``drift.judging.line`` for ``root/drift/judging/line.py``."""
+    parts = path.relative_to(root).with_suffix("").parts
+    return ".".join(part for part in parts if part != "__init__")
+
+
+def imports(path: Path) -> set[str]:
+    """What a module imports of md_bridge, wherever in it."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: imports of this package are absolute"
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return {name.removeprefix("md_bridge.") for name in found if name.startswith("md_bridge.")}
+
+
+def is_in(name: str, package: str) -> bool:
+    """Whether a module is a package or in it."""
+    return name == package or name.startswith(f"{package}.")
+
+
+def reversed_arrows(root: Path) -> list[str]:
+    """Every import that :data:`FORBIDDEN` forbids."""
+    return [
+        f"{importer} imports {imported}"
+        for path in sorted(root.rglob("*.py"))
+        for importer in [module_name(path, root)]
+        for package, forbidden in FORBIDDEN.items()
+        if is_in(importer, package)
+        for imported in sorted(imports(path))
+        if any(is_in(imported, name) for name in forbidden)
+    ]
+
+
+def test_dependencies_point_one_way():
+    assert reversed_arrows(PACKAGE) == []
+    for package in FORBIDDEN:
+        path = PACKAGE / package.replace(".", "/")
+        assert path.with_suffix(".py").exists() or path.is_dir(), f"there is no {package}"
+
+
+@pytest.mark.parametrize(
+    ("module", "statement"),
+    [
+        ("drift/judging/line.py", "from md_bridge.drift.records.run import RunRecord"),
+        ("drift/judging/line.py", "def f():\n    import md_bridge.engine"),
+        ("drift/tuning/search.py", "from md_bridge.drift import report"),
+        ("drift/protocols/loop.py", "from md_bridge.drift.tuning import search"),
+        ("lammps/runner.py", "from md_bridge import ipi"),
+        ("ase.py", "import md_bridge.lammps"),
+        ("export/files.py", "from md_bridge.drift import judge"),
+        ("text.py", "from md_bridge.engine import Engine"),
+        ("demo.py", "from md_bridge.cli import main"),
+    ],
+)
+def test_a_reversed_arrow_is_seen(tmp_path, module, statement):
+    path = tmp_path / module
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("import md_bridge.errors\n")
+    assert reversed_arrows(tmp_path) == []
+    path.write_text(statement)
+    assert len(reversed_arrows(tmp_path)) == 1
+
+
+HOST_WORDS = re.compile(
+    r"lammps|i-pi|\bipi\b|bohr|hartree|\brespa|posdata|pybind|\bPyObject\b", re.IGNORECASE
+)
+
+
+def test_the_engine_knows_no_host():
+    files = [path for path in (ROOT / "csrc/engine").rglob("*") if path.suffix in SUFFIXES]
+    assert len(files) > 10
+    found = [
+        f"{path.relative_to(ROOT)}:{number}: {line.strip()}"
+        for path in files
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
+        if HOST_WORDS.search(line)
+    ]
+    assert found == []
+
+
+@pytest.mark.parametrize(
+    "line", ["#include <pybind11/x.h>", "// as LAMMPS does", "bohr", "POSDATA"]
+)
+def test_a_host_word_is_seen(line):
+    assert HOST_WORDS.search(line)
+    assert not HOST_WORDS.search("correspaced recipiece: 3 empires")
+
+
+def sources() -> Iterator[Path]:
+    """All source files, but for what builds and tools leave."""
+    for folder in SOURCES:
+        for path in sorted((ROOT / folder).rglob("*")):
+            if path.suffix in SUFFIXES and not {"build", "_build", "__pycache__"} & {*path.parts}:
+                yield path
+
+
+def test_files_are_short():
+    lengths = {path: len(path.read_text(encoding="utf-8").splitlines()) for path in sources()}
+    assert len(lengths) > 200
+    assert [f"{p.relative_to(ROOT)}: {n}" for p, n in lengths.items() if n > LONGEST_FILE] == []
+
+
+def test_folders_are_small():
+    modules = defaultdict(set)  # a header and its source are one
+    for path in sources():
+        if path.name != "__init__.py":
+            modules[path.parent].add(path.stem)
+    found = {str(path.relative_to(ROOT)): len(names) for path, names in modules.items()}
+    assert {path: count for path, count in found.items() if count > LARGEST_FOLDER} == {}
+
+
+def undocumented(source: str) -> list[str]:
+    """Public functions, methods and classes without a docstring, and functions of four or more
+    parameters that do not document each of them."""
+    return list(_undocumented(ast.parse(source).body, ""))
+
+
+def _undocumented(body: list[ast.stmt], prefix: str) -> Iterator[str]:
+    for node in body:
+        if not isinstance(node, ast.FunctionDef | ast.ClassDef) or node.name.startswith("_"):
+            continue
+        if "overload" in [ast.unparse(decorator) for decorator in node.decorator_list]:
+            continue
+        name, text = prefix + node.name, ast.get_docstring(node) or ""
+        if not text:
+            yield f"{name}: no docstring"
+        if isinstance(node, ast.ClassDef):
+            yield from _undocumented(node.body, f"{name}.")
+            continue
+        wanted = [a for a in _parameters(node) if a not in ("self", "cls")]
+        missing = [a for a in wanted if f":param {a}:" not in text]
+        if len(wanted) >= 4 and missing:
+            yield f"{name}: no :param: of {', '.join(missing)}"
+
+
+def _parameters(function: ast.FunctionDef) -> list[str]:
+    arguments = function.args
+    return [a.arg for a in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs)]
+
+
+def test_what_is_public_is_documented():
+    found = [
+        f"{path.relative_to(ROOT)}: {problem}"
+        for path in sorted(PACKAGE.rglob("*.py"))
+        if "cli" not in path.parts  # options have their help
+        and not path.name.startswith("_")
+        for problem in undocumented(path.read_text(encoding="utf-8"))
+    ]
+    assert found == []
+
+
+def test_a_missing_docstring_is_seen():
+    assert undocumented("def f(): pass\ndef _g(): pass") == ["f: no docstring"]
+    assert undocumented("class A:\n 'A.'\n def f(self): pass") == ["A.f: no docstring"]
+    assert undocumented("def f(a, b, c, *, d):\n ''':param a: 1\n:param c: 3'''") == [
+        "f: no :param: of b, d"
+    ]
+    assert undocumented("def f(a, b, c):\n 'Three.'") == []
