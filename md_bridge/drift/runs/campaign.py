@@ -31,6 +31,7 @@ from md_bridge.drift.runs.plan import CampaignPlan, Run
 from md_bridge.drift.runs.starts import read_periodic_structure, thermalise, write_start
 from md_bridge.drift.runs.tasks import Task, TaskProgress, run_task
 from md_bridge.errors import ArgumentError, MDBridgeError
+from md_bridge.extras import HOSTS, require
 from md_bridge.forces import forces_text
 from md_bridge.model_options import ModelOptions
 from md_bridge.processes import RunError
@@ -74,6 +75,7 @@ class Campaign:
     :raises CampaignError: the folder belongs to other settings, or is in use, or cannot be made
     :raises StructureError: the start cannot be used
     :raises ArgumentError: velocities are to be kept, and the start has none
+    :raises MissingExtraError: the host is not installed
     """
 
     def __init__(self, plan: CampaignPlan, folder: Path, from_scratch: bool = False) -> None:
@@ -86,6 +88,7 @@ class Campaign:
                 f"needs velocities, and {plan.start} has none: leave it out, and a thermostat "
                 "makes some",
             )
+        require(HOSTS[plan.host], wanted_by=f"a run in {plan.host}")
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:

@@ -10,7 +10,6 @@ import numpy as np
 from ase import Atoms
 from ase.io import write
 from ase.units import fs, kB
-from ipi.utils.units import unit_to_internal
 from numpy.typing import NDArray
 
 from md_bridge._templates import templates
@@ -29,10 +28,6 @@ PROPERTIES = "run.properties"
 _CHECKPOINT = "run.last"
 
 _STEP_TIME = re.compile(r"Average timings at MD step\s+\d+\. t/step:\s+([0-9.eE+-]+)")
-# i-PI takes manual positions and velocities in atomic units, whatever unit is written beside them.
-# These are its own, rounded constants, those with which it reads the cell and the time step.
-_ANGSTROM = unit_to_internal("length", "angstrom", 1.0)
-_FEMTOSECOND = unit_to_internal("time", "femtosecond", 1.0)
 
 
 def run_in_ipi(
@@ -109,6 +104,7 @@ def ipi_input_text(
                     f"the path of the {what}, {path}, has a '{character}', which i-PI cannot read "
                     "in <parameters>: rename it"
                 )
+    angstrom, femtosecond = _in_ipi("length", "angstrom"), _in_ipi("time", "femtosecond")
     return (
         templates("md_bridge.drift")
         .get_template("run.xml.j2")
@@ -121,8 +117,8 @@ def ipi_input_text(
             model=model,
             labels=_array(start.get_chemical_symbols()),
             cell=_array(_numbers(start.cell.array.T)),
-            positions=_array(_numbers(start.get_positions() * _ANGSTROM)),
-            velocities=_array(_numbers(start.get_velocities() * fs * _ANGSTROM / _FEMTOSECOND)),
+            positions=_array(_numbers(start.get_positions() * angstrom)),
+            velocities=_array(_numbers(start.get_velocities() * fs * angstrom / femtosecond)),
             masses=_array(_numbers(start.get_masses())),
         )
     )
@@ -192,6 +188,18 @@ def keep_last_frame(folder: Path, start: Atoms) -> None:
     write_last_frame(_last_frame(folder / _CHECKPOINT, start), folder)
 
 
+def _in_ipi(family: str, unit: str) -> float:
+    """A unit in atomic units.
+
+    i-PI takes manual positions and velocities in atomic units, whatever unit is written beside
+    them. These are its own, rounded constants, those with which it reads the cell and the time
+    step.
+    """
+    from ipi.utils.units import unit_to_internal  # the extra ipi
+
+    return float(unit_to_internal(family, unit, 1.0))
+
+
 def _last_frame(checkpoint: Path, start: Atoms) -> Atoms | None:
     """The positions in i-PI's last checkpoint."""
     if not checkpoint.exists():
@@ -202,7 +210,7 @@ def _last_frame(checkpoint: Path, start: Atoms) -> Atoms | None:
     if positions.size != 3 * len(start) or not np.isfinite(positions).all():
         return None
     frame = standard_orientation(start)
-    frame.set_positions(positions.reshape(-1, 3) / _ANGSTROM)
+    frame.set_positions(positions.reshape(-1, 3) / _in_ipi("length", "angstrom"))
     frame.info["outer_step"] = int(simulation.findtext("step", "0"))
     return frame
 
