@@ -49,6 +49,9 @@ format: $(READY) ## let ruff and clang-format mend what they can
 	$(BIN)/ruff format .
 	$(BIN)/clang-format -i $(CPP)
 
+docs: $(READY) ## the documentation site, in build/docs
+	$(BIN)/sphinx-build -W --keep-going -q -b html docs build/docs
+
 stubs: $(READY) ## md_bridge/_core.pyi anew, after a change of the bindings
 	$(BIN)/python scripts/make_stubs.py
 

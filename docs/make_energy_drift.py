@@ -169,14 +169,10 @@ def _run_table(waters: list[Water]) -> str:
     headings = list(_HEADINGS) + (["speed-up", "bound"] if _timed(waters) else [])
     rows = [f"| {' | '.join(headings)} |", "|---" * len(headings) + "|"]
     for result in _results(waters):
-        statistics = result.statistics
         cells = (
             result.label,
             _lengths(result),
-            with_error(statistics.energy.slope, statistics.energy.stderr),
-            statistics.verdict.value,
-            f"{statistics.energy.rms:.2g}",
-            with_error(statistics.temperature.slope, statistics.temperature.stderr),
+            *_statistics(result),
             _factor(result.speedup),
             _factor(result.speedup_bound),
         )
@@ -189,6 +185,31 @@ def _run_table(waters: list[Water]) -> str:
         f"{waters[0].analysis.tolerance:g} meV/atom/ps.",
     ]
     return "\n".join(rows)
+
+
+def _statistics(result: MethodResult) -> tuple[str, str, str, str]:
+    """Drift, verdict, fluctuation and temperature drift.
+
+    A line through a run that exploded has a slope that says nothing: no numbers of such runs.
+    """
+    verdict = result.statistics.verdict.value
+    exploded = _exploded(result)
+    if exploded:
+        count = len(result.runs)
+        word = "exploded" if count == 1 else f"{exploded} of {count} exploded"
+        return word, verdict, "-", "-"
+    energy, temperature = result.statistics.energy, result.statistics.temperature
+    return (
+        with_error(energy.slope, energy.stderr),
+        verdict,
+        f"{energy.rms:.2g}",
+        with_error(temperature.slope, temperature.stderr),
+    )
+
+
+def _exploded(result: MethodResult) -> int:
+    """Number of the runs that ended before their time."""
+    return sum(run.record.exploded is not None for run in result.runs)
 
 
 def _timed(waters: list[Water]) -> bool:
@@ -228,8 +249,8 @@ def _findings(waters: list[Water]) -> str:
 
 
 def _element_table(waters: list[Water]) -> str:
-    """Mean kinetic temperature of each element over that of all atoms."""
-    results = [result for result in _results(waters) if result.elements]
+    """Mean kinetic temperature of each element over that of all atoms, where nothing exploded."""
+    results = [result for result in _results(waters) if result.elements and not _exploded(result)]
     elements = sorted({entry.element for result in results for entry in result.elements})
     rows = [f"| run | {' | '.join(elements)} |", "|---" * (len(elements) + 1) + "|"]
     for result in results:

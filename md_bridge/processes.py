@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from md_bridge.errors import MDBridgeError
+from md_bridge.extras import require
 
 __all__ = ["LineCounter", "Program", "RunError", "find_program", "watch"]
 
@@ -27,12 +28,13 @@ class RunError(MDBridgeError, RuntimeError):
     """A program that was started for a run failed; the message says how, and where its log is."""
 
 
-def find_program(name: str, package: str) -> Path:
+def find_program(name: str, extra: str) -> Path:
     """The program of this Python environment, or else the one on the PATH.
 
     :param name: for example ``i-pi``
-    :param package: what to install for it, for the message
-    :raises RunError: if it is in neither
+    :param extra: of this package, which brings it
+    :raises MissingExtraError: if it is in neither, because the extra is not installed
+    :raises RunError: if it is in neither for another reason
     """
     path = Path(sys.executable).parent / name
     if path.exists():
@@ -40,10 +42,8 @@ def find_program(name: str, package: str) -> Path:
     # `pip install --user` puts it elsewhere
     found = shutil.which(name)
     if found is None:
-        raise RunError(
-            f"{path} does not exist: install it with `pip install {package}`; "
-            f"there is no {name} on the PATH either"
-        )
+        require(extra, wanted_by=f"the program {name}")
+        raise RunError(f"{path} does not exist, and there is no {name} on the PATH either")
     return Path(found)
 
 

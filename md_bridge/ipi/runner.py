@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from md_bridge.engine import EngineError
-from md_bridge.extras import require
 from md_bridge.ipi.reader import SimulationFile, read_simulation
 from md_bridge.processes import GRACE_SECONDS, Program, RunError, find_program
 

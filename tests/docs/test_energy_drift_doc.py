@@ -1,4 +1,4 @@
-"""docs/energy-drift.md: its Python runs, its links lead somewhere, and its script fills it in."""
+"""docs/energy-drift.md: its Python runs, and its script fills it in."""
 
 import importlib.util
 import json
@@ -103,6 +103,18 @@ def test_script_fills_in_tables_and_pictures(script, document, tmp_path):
     assert document.read_text() == before
 
 
+def test_exploded_run_has_no_drift(script, document, tmp_path):
+    folder = campaign(tmp_path / "lammps", "lammps", 0)
+    for number in (1, 2):
+        series = folder / "series" / f"lammps-direct-replica-{number}.csv"
+        series.write_text("# exploded: step 100 (0.05 ps)\n" + series.read_text())
+    done = make(script, document, "--campaign", f"lammps={folder}")
+    assert done.exit_code == 0, done.output
+    runs = section(document, "runs")
+    assert "| LAMMPS direct | 2 × 2 | 2 of 2 exploded | drifts | - | - |" in runs, runs
+    assert "LAMMPS direct" not in section(document, "elements")
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -128,12 +140,6 @@ def test_python_of_the_document_runs():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "conserves" in done.stdout
-
-
-def test_links_lead_somewhere():
-    for link in re.findall(r"\]\((?!https?:)([^)#]+)\)", TEXT):
-        # pictures appear when the script has run on a campaign
-        assert (DOCUMENT.parent / link).exists() or link.startswith("images/energy-drift"), link
 
 
 def test_library_imports_nothing_heavy():
