@@ -43,7 +43,7 @@ class Folding : protected LAMMPS_NS::Pointers {
   /// Candidate pairs, both i->j and j->i, as mdbridge::Pairs::provide wants them: 5 integers a
   /// pair, two sites and the shift of the second one. To be taken once after each rebuild(); they
   /// are handed over, not copied, and leave none behind.
-  std::vector<std::int32_t> take_pairs() { return std::move(pairs_); }
+  std::vector<std::int32_t> take_pairs() { return std::exchange(pairs_, {}); }
 
  private:
   struct Image {

@@ -48,22 +48,38 @@ std::vector<std::array<std::int32_t, 5>> labels(const Pairs& pairs, const Struct
   return all;
 }
 
-/// How many pairs within the cutoff begin at an owned atom, and the sum of their lengths.
-struct Sum {
-  double count = 0.0;
+/// The pairs within the cutoff that begin at one atom: how many, and the sum of their lengths.
+struct Neighbours {
+  int count = 0;
   double length = 0.0;
+};
 
-  Sum(const Pairs& pairs, const Structure& structure, double cutoff) {
-    SelectedPairs selected;
-    pairs.select(structure, cutoff, /*full=*/true, selected);
-    for (std::int64_t p = 0; p < selected.size(); ++p) {
-      if (selected.labels[5 * p] >= structure.owned_size()) continue;
-      const double* d = &selected.vectors[3 * p];
-      count += 1.0;
-      length += std::sqrt(d[0] * d[0] + d[1] * d[1] + d[2] * d[2]);
+std::vector<Neighbours> neighbours_of_each(const Pairs& pairs, const Structure& structure,
+                                           double cutoff) {
+  SelectedPairs selected;
+  pairs.select(structure, cutoff, /*full=*/true, selected);
+  std::vector<Neighbours> all(structure.size());
+  for (std::int64_t p = 0; p < selected.size(); ++p) {
+    const double* d = &selected.vectors[3 * p];
+    Neighbours& of = all[selected.labels[5 * p]];
+    of.count += 1;
+    of.length += std::sqrt(d[0] * d[0] + d[1] * d[1] + d[2] * d[2]);
+  }
+  return all;
+}
+
+/// Which sites are at most so many pairs away from an owned one.
+std::vector<bool> within(const Pairs& pairs, const Structure& structure, double cutoff, int steps) {
+  std::vector<bool> reached(structure.size(), false);
+  std::fill_n(reached.begin(), structure.owned_size(), true);
+  for (int step = 0; step < steps; ++step) {
+    const std::vector<bool> before = reached;
+    for (const auto& label : labels(pairs, structure, cutoff)) {
+      if (before[label[0]]) reached[label[1]] = true;
     }
   }
-};
+  return reached;
+}
 
 /// A pair style without forces: at its first force call the tests run, with the list that LAMMPS
 /// has just built for it.
@@ -102,10 +118,24 @@ class TestNeighbours : public LAMMPS_NS::Pair {
 
   void compute(int eflag, int vflag) override {
     ev_init(eflag, vflag);
+    try {
+      run_tests();
+    } catch (const Error& error_of_test) {
+      error->one(FLERR, "test_neighbours: {}", error_of_test.what());
+    }
+    int failed = expect_.failed();
+    MPI_Allreduce(MPI_IN_PLACE, &failed, 1, MPI_INT, MPI_SUM, world);
+    if (failed > 0) error->all(FLERR, "test_neighbours: {} failed", failed);
+    if (comm->me == 0) utils::logmesg(lmp, "test_neighbours: all as expected\n");
+  }
+
+ private:
+  void run_tests() {
     test_folding();
     test_types_that_the_model_does_not_see();
     test_a_ghost_of_another_atom();
     test_pairs_are_complete();
+    test_cell();
     test_foreign_sites();
     test_units();
     test_following_small_motion();
@@ -116,13 +146,8 @@ class TestNeighbours : public LAMMPS_NS::Pair {
     test_added_atoms();
     test_names();
     test_layers();
-    int failed = expect_.failed();
-    MPI_Allreduce(MPI_IN_PLACE, &failed, 1, MPI_INT, MPI_SUM, world);
-    if (failed > 0) error->all(FLERR, "test_neighbours: {} failed", failed);
-    if (comm->me == 0) utils::logmesg(lmp, "test_neighbours: all as expected\n");
   }
 
- private:
   ListFollower follower() const { return follower(needs_); }
   ListFollower follower(const ListNeeds& needs) const {
     ListFollower follower(lmp);
@@ -186,12 +211,11 @@ class TestNeighbours : public LAMMPS_NS::Pair {
     expect_.that(follower.has_list(), "a list is followed");
 
     const Structure& mine = follower.structure();
+    const auto owned = static_cast<std::ptrdiff_t>(follower.owned());
     Structure all = mine;
     all.owned = -1;
-    all.positions =
-        gather_everywhere(world, std::vector<double>(mine.positions.begin(),
-                                                     mine.positions.begin() + 3 * mine.owned))
-            .values;
+    const auto x = mine.positions.begin();
+    all.positions = gather_everywhere(world, std::vector<double>(x, x + 3 * owned)).values;
     all.types.assign(all.positions.size() / 3, 18);
     Pairs own(0.0);
     own.update(all, needs_.cutoff);
@@ -199,12 +223,35 @@ class TestNeighbours : public LAMMPS_NS::Pair {
       expect_.that(labels(provided, mine, needs_.cutoff) == labels(own, all, needs_.cutoff),
                    "one rank finds the pairs that the engine finds");
     }
-    const Sum found(provided, mine, needs_.cutoff);
-    const Sum expected(own, all, needs_.cutoff);
-    double sums[2] = {found.count, found.length};
-    MPI_Allreduce(MPI_IN_PLACE, sums, 2, MPI_DOUBLE, MPI_SUM, world);
-    expect_.equal(sums[0], expected.count, "number of pairs of all ranks");
-    expect_.close(sums[1], expected.length, 1e-6, "sum of their lengths");
+
+    // with L layers the neighbours of sites up to L - 1 pairs away must be there
+    const auto id = follower.ids().begin();
+    const auto all_ids = gather_everywhere(world, std::vector<double>(id, id + owned)).values;
+    const auto expected = neighbours_of_each(own, all, needs_.cutoff);
+    const auto found = neighbours_of_each(provided, mine, needs_.cutoff);
+    const auto needed = within(provided, mine, needs_.cutoff, needs_.layers - 1);
+    for (std::size_t s = 0; s < found.size(); ++s) {
+      if (!needed[s]) continue;
+      const auto at = std::find(all_ids.begin(), all_ids.end(), follower.ids()[s]);
+      const Neighbours& right = expected[at - all_ids.begin()];
+      const std::string name = "atom ID " + std::to_string(follower.ids()[s]);
+      expect_.equal(found[s].count, right.count, name + ": number of neighbours");
+      expect_.close(found[s].length, right.length, 1e-8, name + ": sum of their distances");
+    }
+  }
+
+  void test_cell() {
+    ListFollower follower = this->follower();
+    Pairs pairs(0.0);
+    follower.follow(*list, pairs);
+    const double rows[9] = {domain->xprd, 0.0,        0.0,        domain->xy,  domain->yprd,
+                            0.0,          domain->xz, domain->yz, domain->zprd};
+    for (int k = 0; k < 9; ++k) {
+      const bool periodic = domain->periodicity[k / 3] != 0;
+      expect_.equal(follower.structure().periodic[k / 3], periodic, "periodic directions");
+      expect_.close(follower.structure().cell[k], periodic ? rows[k] : 0.0, 1e-12,
+                    "the rows of the cell are the lattice vectors of periodic directions");
+    }
   }
 
   void test_foreign_sites() {

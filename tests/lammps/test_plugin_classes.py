@@ -4,8 +4,6 @@ import lammps_tools as tools
 import plugin_programs
 import pytest
 
-ATOMS = tools.argon(cells=(2, 2, 2), tilt=(1.0, 0.5, -0.5))
-
 
 @pytest.fixture(scope="module")
 def check_program(tmp_path_factory):
@@ -46,12 +44,21 @@ def test_uncertainty(uncertainty_program, ranks):
 
 
 @pytest.mark.parametrize(
-    ("ranks", "boundary", "layers"),
-    [(1, "p p p", 1), (1, "p p p", 2), (1, "p f p", 1), (2, "p p p", 1), (2, "p p p", 2)],
+    ("ranks", "cells", "boundary", "layers"),
+    [
+        (1, (2, 2, 2), "p p p", 1),
+        (1, (2, 2, 2), "p p p", 2),
+        (1, (2, 2, 2), "p f p", 1),
+        (2, (2, 2, 2), "p p p", 1),
+        (2, (2, 2, 2), "p p p", 2),
+        # so long that the ranks do not know all atoms, and some as an image only
+        (2, (2, 2, 6), "p p p", 2),
+    ],
 )
-def test_folding_and_list_follower(neighbours_plugin, tmp_path, ranks, boundary, layers):
+def test_folding_and_list_follower(neighbours_plugin, tmp_path, ranks, cells, boundary, layers):
     """The cutoff is more than half of the box: atoms see several images of each other."""
-    atoms = ATOMS if boundary == "p p p" else tools.argon(cells=(2, 2, 2))
+    tilt = (1.0, 0.5, -0.5) if boundary == "p p p" else (0.0, 0.0, 0.0)
+    atoms = tools.argon(cells=cells, tilt=tilt)
     box = tools.box_from_file(atoms, ["Ar"], tmp_path / "argon.data", boundary=boundary)
     text = f"""
         {box}
