@@ -51,7 +51,7 @@ def check(
     )
     from md_bridge.export.checks.checks import iterate_checks
     from md_bridge.export.errors import ExportError
-    from md_bridge.structures import StructureError, read_structures, spread
+    from md_bridge.structures import read_structures, spread
 
     warnings.filterwarnings("ignore", category=DeprecationWarning)
     console = Console(stderr=as_json)
@@ -66,7 +66,7 @@ def check(
                     progress=lambda name: status.update(f"checking: {name}"),
                 )
             )
-    except (ExportError, StructureError) as error:
+    except ExportError as error:
         raise click.ClickException(str(error)) from None
     if as_json:
         click.echo(json.dumps({"path": str(model), "checks": as_data(checks)}, allow_nan=False))

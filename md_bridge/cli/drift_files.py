@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 from rich.console import Console
 
-from md_bridge.cli.drift_options import NOT_CONSERVED, in_options
+from md_bridge.cli.drift_options import NOT_CONSERVED
 
 if TYPE_CHECKING:
     from md_bridge.drift.judging.ensemble import EnsembleCheck
@@ -126,7 +126,7 @@ def judge_files(ctx: click.Context) -> None:
         if values["thermostat"] is not None:
             checks = check_thermostats(runs, _temperatures(values["thermostat"]), values["dof"])
     except (ReadError, ValidationError) as error:
-        raise click.UsageError(in_options(error)) from None
+        raise click.UsageError(str(error)) from None
     except ImportError as error:  # of physical_validation
         raise click.ClickException(str(error)) from None
     folder = values["out"] if "out" in given else FOLDER

@@ -37,7 +37,6 @@ _OPTIONS = {
     "temperature_k": "--temperature",
     "equilibration_ps": "--equilibrate",
     "keep_velocities": "--keep-velocities",
-    "from_scratch": "--from-scratch",
     "most": "--max-m",
 }
 
@@ -46,15 +45,8 @@ def in_options(error: Exception) -> str:
     """The message of an error that speaks of arguments, in the words of the command line."""
     argument = getattr(error, "argument", "")
     names = {**_OPTIONS, argument: _OPTIONS.get(argument, f"--{argument.replace('_', '-')}")}
-    message = re.sub(r"ReadOptions\((\w+)=([^)]*)\)", _read_option, str(error))
+    message = str(error)
     for name, option in names.items():
         if name and (name == argument or "_" in name):
             message = re.sub(rf"\b{name}\b", option, message)
     return message
-
-
-def _read_option(match: re.Match[str]) -> str:
-    """``--run 3`` for ``ReadOptions(run=3)``."""
-    name, value = match.groups()
-    option = _OPTIONS.get(name, f"--{name}")
-    return option if value == "..." else f"{option} {value}"

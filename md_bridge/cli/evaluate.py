@@ -71,7 +71,7 @@ def evaluate(
     from md_bridge.export.errors import ExportError
     from md_bridge.export.evaluation import error_table, evaluate_structures, read_labels
     from md_bridge.export.model_file import require_exported
-    from md_bridge.structures import StructureError, read_structures
+    from md_bridge.structures import read_structures
 
     console = Console(stderr=as_json)
     try:
@@ -113,7 +113,7 @@ def evaluate(
                 f"'{labelled}' has no label that can be compared: a stress needs a structure that "
                 "is periodic in all directions"
             )
-    except (ExportError, EngineError, StructureError) as error:
+    except (ExportError, EngineError) as error:
         raise click.ClickException(str(error)) from None
     rows = error_table(samples)
     if as_json:

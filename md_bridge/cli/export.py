@@ -101,7 +101,7 @@ def export(
     from md_bridge.export.errors import ExportError
     from md_bridge.export.files import check_destination, errors_of_writing, save_atomically
     from md_bridge.export.sources import build_model
-    from md_bridge.structures import StructureError, read_structures, spread
+    from md_bridge.structures import read_structures, spread
 
     warnings.filterwarnings("ignore", category=DeprecationWarning)
     console = Console(stderr=as_json)
@@ -144,7 +144,7 @@ def export(
             if keep:
                 with errors_of_writing(out):
                     os.replace(written, out)
-    except (ExportError, StructureError) as error:
+    except ExportError as error:
         raise click.ClickException(str(error)) from None
 
     if as_json:

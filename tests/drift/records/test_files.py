@@ -113,7 +113,7 @@ def test_too_short_is_inconclusive(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["LOG", "--run", "2"], "expected a run from 1 to 1, found 2"),
+        (["LOG", "--run", "2"], "expected a run from 1 to 1, found --run 2"),
         (["LOG", "--column", "toteng_"], "there is no column toteng_ (did you mean TotEng?)"),
         (["LOG", "--replicas", "3"], "--replicas has no meaning with --from"),
         (["COARSE"], "is printed in steps of 0.54 meV/atom"),
