@@ -118,12 +118,3 @@ def test_damaged_files_are_refused_with_their_line(tmp_path, old, new, message):
     with pytest.raises(ValueError, match=message) as caught:
         read_csv(path)
     assert str(path) in str(caught.value)
-
-
-def test_files_of_version_0_1_are_read(tmp_path):
-    """They say ``engine`` where ``host`` is meant."""
-    path = tmp_path / "run.csv"
-    write_csv(record(host="i-pi"), path)
-    assert path.read_text().startswith("# host: i-pi\n")
-    path.write_text(path.read_text().replace("# host:", "# engine:"))
-    assert read_csv(path).method == record(host="i-pi").method

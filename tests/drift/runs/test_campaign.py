@@ -388,25 +388,6 @@ def test_other_settings_in_the_folder_are_named(model, start, tmp_path, monkeypa
     assert read_csv(out / "series" / "lammps-mts-2-replica-1.csv").length_ps == pytest.approx(3.2)
 
 
-def test_a_folder_of_version_0_1_goes_on(model, start, tmp_path, monkeypatch):
-    """It says ``engine`` and ``variant``, and knows no other options of the model."""
-    Host(monkeypatch)
-    out = tmp_path / "out"
-    options = ["--replicas", "1", "--forces", "mts:2", "--equilibrate", "0"]
-    assert command(model, start, out, *options).exit_code == 0
-    settings = json.loads((out / "campaign.json").read_text())
-    assert settings["host"] == "lammps"
-    assert settings.pop("model_options")["symmetrize"] == "none"
-    old = {"engine": settings.pop("host"), "variant": "", **settings}
-    (out / "campaign.json").write_text(json.dumps(old))
-    host = Host(monkeypatch)
-    assert command(model, start, out, *options).exit_code == 0
-    assert host.labels == []
-    assert json.loads((out / "campaign.json").read_text())["host"] == "lammps"
-    (out / "campaign.json").write_text(json.dumps({**old, "variant": "pbe"}))
-    assert command(model, start, out, *options).exit_code == 2
-
-
 def test_a_folder_of_something_else_is_left_alone(model, start, tmp_path):
     out = tmp_path / "out"
     (out / "series").mkdir(parents=True)
