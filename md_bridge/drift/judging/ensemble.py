@@ -32,6 +32,7 @@ import numpy as np
 from ase import units
 from numpy.typing import ArrayLike, NDArray
 
+from md_bridge.errors import MDBridgeError
 from md_bridge.extras import missing_as_sentence
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ _SEED = 20_180_905
 _ANGSTROM_PER_PS = units.Angstrom / (1000.0 * units.fs)
 
 
-class ValidationError(ValueError):
+class ValidationError(MDBridgeError, ValueError):
     """The data cannot be checked; the message says what was expected and found."""
 
 
