@@ -33,6 +33,8 @@ class Panel {
     this.reset = document.getElementById(name + "-reset");
     this.values = this.place.appendChild(element("div", "values"));
     this.values.hidden = true;
+    this.line = element("p", "point");
+    this.line.setAttribute("aria-live", "polite"); // read out as the keys go along
     this.point = null; // {run, index}: what the reader points at
     new ResizeObserver(() => this.resize()).observe(this.place);
     this.reset.addEventListener("click", () => this.draw());
@@ -55,14 +57,14 @@ class Panel {
     this.unpoint();
     this.reset.hidden = true;
     const convert = (value) => (this.logarithmic ? size(value) : value);
-    const tables = data.runs.map((run) => [run[this.name].time, run[this.name].values.map(convert)]);
+    const curves = data.runs.map((run) => run[this.name]);
+    const tables = curves.map((curve) => [curve.time, curve.values.map(convert)]);
     const joined = tables.length ? uPlot.join(tables) : [[0, 1]];
     this.plot = new uPlot(this.options(), joined, this.place);
     this.mark = element("div", "mark");
     this.mark.hidden = true;
     this.plot.over.append(this.mark);
     this.plot.over.addEventListener("dblclick", () => (this.reset.hidden = true));
-    this.place.dataset.scale = this.logarithmic ? "log" : "linear";
   }
 
   options() {
@@ -157,8 +159,7 @@ class Panel {
     const last = this.plot.posToVal(left + reach, "x");
     for (const run of data.runs.filter(shown)) {
       const { time } = run[this.name];
-      const from = Math.min(nearestIndex(time, first), nearestIndex(time, (first + last) / 2));
-      for (let index = from; index < time.length; index += 1) {
+      for (let index = nearestIndex(time, first); index < time.length; index += 1) {
         const at = this.position(run, index);
         const distance = at ? Math.hypot(at.left - left, at.top - top) : Infinity;
         if (distance < least) [found, least] = [{ run, index }, distance];
@@ -177,7 +178,8 @@ class Panel {
 
   text(run, index) {
     const value = this.value(run, index);
-    return `${(value ?? 0).toPrecision(4)} ${this.quantity.unit} at ${run[this.name].time[index].toFixed(3)} ps`;
+    const time = run[this.name].time[index];
+    return `${(value ?? 0).toPrecision(4)} ${this.quantity.unit} at ${time.toFixed(3)} ps`;
   }
 
   show(point) {
@@ -190,9 +192,9 @@ class Panel {
     if (inside) Object.assign(this.mark.style, { left: at.left + "px", top: at.top + "px" });
     this.mark.style.setProperty("--curve", colour(run));
 
-    const line = element("p", "point", this.text(run, index));
+    this.line.textContent = this.text(run, index);
     const name = element("p", "name", run.label);
-    this.values.replaceChildren(line, name, this.others(run, run[this.name].time[index]));
+    this.values.replaceChildren(this.line, name, this.others(run, run[this.name].time[index]));
     this.values.style.setProperty("--curve", colour(run));
     this.values.hidden = false;
     this.placeValues(at ? at.left : 0, at ? at.top : 0);
