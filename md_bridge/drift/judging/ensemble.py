@@ -32,6 +32,8 @@ import numpy as np
 from ase import units
 from numpy.typing import ArrayLike, NDArray
 
+from md_bridge.errors import MDBridgeError
+
 if TYPE_CHECKING:
     from physical_validation.data import SimulationData
 
@@ -46,7 +48,7 @@ _SEED = 20_180_905
 _ANGSTROM_PER_PS = units.Angstrom / (1000.0 * units.fs)
 
 
-class ValidationError(ValueError):
+class ValidationError(MDBridgeError, ValueError):
     """The data cannot be checked; the message says what was expected and found."""
 
 
