@@ -109,7 +109,7 @@ class Kinds(click.ParamType):
 
     def shown(self, value: Any) -> str:
         """As a user types them."""
-        return value if isinstance(value, str) else forces_text(value)
+        return forces_text(value)
 
 
 def forces_option(default: str | None = None) -> Decorator:
@@ -141,7 +141,7 @@ def out_option(folder: str, what: str = "Folder for everything.") -> Decorator:
     :param what: help
     """
     path = click.Path(file_okay=False, path_type=Path)
-    return option("--out", default=Path(folder), type=path, help=what)
+    return option("--out", default=folder, type=path, help=what)
 
 
 def campaign_folder_options(folder: str) -> Decorator:
