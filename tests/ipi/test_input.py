@@ -14,8 +14,11 @@ from ipi_tools import ANGSTROM, I_PI, argon, environment
 
 from md_bridge.cli import main
 from md_bridge.engine import EngineError
+from md_bridge.errors import ArgumentError
 from md_bridge.ipi.input import write_input
-from md_bridge.ipi.plan import make_plan, parse_forces
+from md_bridge.ipi.plan import make_plan
+from md_bridge.model_options import ModelOptions
+from md_bridge.structures import StructureError
 
 FEMTOSECOND = unit_to_internal("time", "femtosecond", 1.0)
 
@@ -104,6 +107,17 @@ class TestWhatIPiUnderstands:
         assert weights == [[1, 0], [-1, 1]]
         assert simulation.tsteps == 77
 
+    def test_options_of_the_model(self, folder, model_file):
+        options = ModelOptions(symmetrize="octahedral", device="cpu", threads=1)
+        write(folder, model_file("curl"), steps=2, model_options=options)
+        text = (folder / "input.xml").read_text()
+        assert "device: cpu, symmetrize: octahedral, threads: 1" in text
+        run_by_ipi(folder)
+        write(folder, model_file("curl"), transport="unix", model_options=options)
+        text = " ".join((folder / "input.xml").read_text().split())
+        assert "same options of the model: device cpu, symmetrize octahedral, threads 1." in text
+        read_by_ipi(folder)
+
     def test_velocities_are_thermal(self, folder, model_file):
         write(folder, model_file("curl"), temperature=500, seed=3)
         beads = read_by_ipi(folder).syslist[0].beads
@@ -170,12 +184,12 @@ class TestStart:
         atoms = argon()
         change(atoms)
         ase.io.write(folder / "odd.traj", atoms)
-        with pytest.raises(EngineError, match=rf"odd\.traj.*{message}"):
+        with pytest.raises(StructureError, match=rf"odd\.traj.*{message}"):
             write(folder, model_file("curl"), start="odd.traj")
 
     def test_several_structures(self, folder, model_file):
         ase.io.write(folder / "many.xyz", [argon(), argon()])
-        with pytest.raises(EngineError, match="has 2 structures, and i-PI would take them for"):
+        with pytest.raises(StructureError, match="has 2 structures, and i-PI would take them for"):
             write(folder, model_file("curl"), start="many.xyz")
 
     def test_pressure_of_a_molecule(self, folder, model_file):
@@ -244,14 +258,14 @@ class TestCommand:
         ("arguments", "message"),
         [
             (["--temprature", "40"], "--temperature"),
-            (["--forces", "mtz:8"], "did you mean mts:4?"),
+            (["--forces", "mtz:8"], "did you mean mts:8?"),
             (["--forces", "conservativ"], "did you mean conservative?"),
-            (["--forces", "mts:0"], "expected mts:M with M inner steps"),
-            (["--forces", "mts"], "expected mts:M with M inner steps"),
+            (["--forces", "mts:0"], "must be a whole number above 0, as in mts:4"),
+            (["--forces", "mts"], "did you mean mts:4?"),
             (["--ensemble", "nph"], "'nph' is not one of 'nve', 'nvt', 'npt'"),
-            (["--pressure", "1"], "a pressure needs the ensemble npt, found nve"),
-            (["--ensemble", "nvt", "--barostat", "flexible"], "a barostat needs the ensemble npt"),
-            (["--thermostat", "svr"], "the thermostat svr needs the ensemble nvt or npt"),
+            (["--pressure", "1"], "pressure needs the ensemble npt, found nve"),
+            (["--ensemble", "nvt", "--barostat", "flexible"], "barostat needs the ensemble npt"),
+            (["--thermostat", "svr"], "thermostat svr needs the ensemble nvt or npt"),
             (
                 ["--ensemble", "nvt", "--beads", "4", "--thermostat", "svr"],
                 "use pile_g or pile_l",
@@ -260,10 +274,10 @@ class TestCommand:
             (["--timestep", "0"], "timestep must be positive, found 0"),
             (["--timestep", "nan"], "timestep must be positive, found nan"),
             (["--beads", "0"], "beads must be at least 1, found 0"),
-            (["--clients", "2"], "need sockets"),
+            (["--clients", "2"], "for an address or several clients"),
             (["--transport", "unix", "--address", "a/b"], "has no slash"),
             (["--transport", "unix", "--address", "a-"], "a--conservative has a '--'"),
-            (["--transport", "inet", "--address", "here"], "should be HOST:PORT"),
+            (["--transport", "inet", "--address", "here"], "must be HOST:PORT"),
         ],
     )
     def test_bad_options(self, folder, model_file, arguments, message):
@@ -294,8 +308,11 @@ class TestCommand:
         assert "nowhere.pt" in self.invoke("start.xyz", "-m", "nowhere.pt").output
 
 
-def test_parse_forces():
-    assert parse_forces("mts:8") == (("conservative", "direct"), 8)
-    assert parse_forces("direct") == (("direct",), 0)
-    with pytest.raises(EngineError, match="There are conservative, direct, mts:M"):
-        parse_forces("gradient")
+def test_kinds_of_forces():
+    plan = make_plan(forces="mts:8")
+    assert (plan.kinds, plan.inner_steps) == (("conservative", "direct"), 8)
+    plan = make_plan(forces="direct")
+    assert (plan.kinds, plan.inner_steps) == (("direct",), 0)
+    assert make_plan(forces="mts:1").inner_steps == 1
+    with pytest.raises(ArgumentError, match="is none of conservative, direct and mts:M"):
+        make_plan(forces="gradient")

@@ -304,7 +304,7 @@ def _sentence(method: Method, fit: OrderFit, noise: float) -> str:
     if fit.noise_share > _LARGEST_NOISE_SHARE:
         return (
             f"{label}: the round-off of the energy ({noise:.2g} meV/atom) hides the fluctuation at "
-            f"{min(fit.timesteps):g} fs. Take a larger --timestep."
+            f"{min(fit.timesteps):g} fs. Take a larger time step."
         )
     if method.forces == "direct":
         return f"{label}: exponent {exponent}; H drifts with direct forces, so nothing is expected."
@@ -321,7 +321,7 @@ def _sentence(method: Method, fit: OrderFit, noise: float) -> str:
         return (
             f"{label}: the fluctuation of H falls as δt to the power {exponent}, faster than "
             f"expected: {max(fit.timesteps):g} fs is near the limit of stability. Take a smaller "
-            "--timestep."
+            "time step."
         )
     return f"{label}: exponent {exponent}, too uncertain to judge. Run longer."
 

@@ -81,7 +81,9 @@ def read_ase_log(log: str | Path, options: ReadOptions | None = None) -> RunReco
     columns, rows = _log_run(log, options.run)
     name = _log_column(log, columns, options.column)
     if options.atoms is None:
-        raise ReadError(f"{log}: ASE's log does not hold the number of atoms: give --atoms")
+        raise ReadError(
+            f"{log}: ASE's log does not hold the number of atoms: give ReadOptions(atoms=...)"
+        )
     table = dict(zip(columns, np.array(rows, dtype=np.float64).T, strict=True))
     per_atom = options.atoms if "/N" in name else 1
     energy = table[name] * per_atom
@@ -90,7 +92,8 @@ def read_ase_log(log: str | Path, options: ReadOptions | None = None) -> RunReco
     strictly_later(
         time[:count],
         log,
-        "MDLogger rounds times to 0.1 fs: give --timestep and --interval",
+        "MDLogger rounds times to 0.1 fs: give ReadOptions(timestep_fs=...) and "
+        "ReadOptions(interval=...)",
     )
     return record_of_file(
         source=log,
@@ -131,8 +134,8 @@ def _spacing(path: Path, description: dict[str, object], options: ReadOptions) -
     if steps is None and isinstance(interval, int):
         steps = interval
     missing = [
-        option
-        for option, value in (("--timestep", timestep_fs), ("--interval", steps))
+        f"ReadOptions({option}=...)"
+        for option, value in (("timestep_fs", timestep_fs), ("interval", steps))
         if value is None
     ]
     if timestep_fs is None or steps is None:
@@ -159,7 +162,9 @@ def _atom_count(path: Path, frames: list[Atoms], asked: int | None) -> int:
                 f"{first.get_chemical_formula()}: expected one system"
             )
     if asked is not None and asked != len(first):
-        raise ReadError(f"{path} has {len(first)} atoms, but --atoms says {asked}: leave it out")
+        raise ReadError(
+            f"{path} has {len(first)} atoms, but you say ReadOptions(atoms={asked}): leave it out"
+        )
     return len(first)
 
 
@@ -201,12 +206,12 @@ def _log_run(log: Path, asked: int | None) -> tuple[list[str], list[list[str]]]:
         raise ReadError(f"{log}: expected the heading {LOG_COLUMNS[0]} of ASE's MDLogger")
     if asked is None and len(runs) > 1:
         listing = "".join(
-            f"\n  --run {i}: {len(rows)} samples" for i, (_, rows) in enumerate(runs, 1)
+            f"\n  ReadOptions(run={i}): {len(rows)} samples" for i, (_, rows) in enumerate(runs, 1)
         )
         raise ReadError(f"{log} has {len(runs)} runs (a heading each): choose one{listing}")
     number = asked or 1
     if not 1 <= number <= len(runs):
-        raise ReadError(f"{log}: expected a run from 1 to {len(runs)}, found --run {number}")
+        raise ReadError(f"{log}: expected a run from 1 to {len(runs)}, found {number}")
     return runs[number - 1]
 
 
@@ -228,8 +233,8 @@ def _log_times(
     if "Time[ps]" in table:
         return table["Time[ps]"]
     raise ReadError(
-        f"{log}: expected a column Time[ps], found {', '.join(table)}: give --timestep and "
-        "--interval (MD steps between two lines)"
+        f"{log}: expected a column Time[ps], found {', '.join(table)}: give "
+        "ReadOptions(timestep_fs=...) and ReadOptions(interval=...), MD steps between two lines"
     )
 
 

@@ -155,7 +155,8 @@ def _conserved_column(output: Path, columns: list[_Column], asked: str | None) -
         raise ReadError(f"{output}: there is no column {asked}{hint}; found {found}")
     raise ReadError(
         f"{output}: expected a column conserved, found {found}. Add `conserved{{electronvolt}}` to "
-        "<properties> and run again, or name another column with --column"
+        "<properties> and run again, or name another column with "
+        "ReadOptions(column=...)"
     )
 
 
@@ -214,7 +215,7 @@ def _times(
     missing = "step" if timestep_fs is not None else "time"
     raise ReadError(
         f"{output}: expected a column {missing}, found {found}. Add `time{{picosecond}}` to "
-        "<properties>, or print `step` and give --timestep"
+        "<properties>, or print `step` and give ReadOptions(timestep_fs=...)"
     )
 
 
@@ -249,5 +250,5 @@ def _atom_count(output: Path, asked: int | None) -> int:
                 return int(first)
     raise ReadError(
         f"{output}: i-PI does not print the number of atoms, and no xyz trajectory {prefix}.* lies "
-        "beside the file: give --atoms"
+        "beside the file: give ReadOptions(atoms=...)"
     )

@@ -54,7 +54,10 @@ _KEYWORDS = {
 }
 
 _THERMOSTATS = ("nvt", "npt", "nph", "langevin", "temp", "press", "gle", "gld", "ttm")
-_ADVICE = "Add it to `thermo_style custom` and run again, or name another column with --column"
+_ADVICE = (
+    "Add it to `thermo_style custom` and run again, or name another column with "
+    "ReadOptions(column=...)"
+)
 
 
 def read_lammps_log(log: str | Path, options: ReadOptions | None = None) -> RunRecord:
@@ -121,11 +124,13 @@ def _label(log: Path, number: int, asked: int | None) -> str:
 
 
 def _chosen_run(log: Path, runs: list[ThermoRun], asked: int | None) -> tuple[int, ThermoRun]:
-    listing = "".join(f"\n  --run {i}: {run.describe()}" for i, run in enumerate(runs, 1))
+    listing = "".join(
+        f"\n  ReadOptions(run={i}): {run.describe()}" for i, run in enumerate(runs, 1)
+    )
     if asked is not None:
         if not 1 <= asked <= len(runs):
             raise ReadError(
-                f"{log}: expected a run from 1 to {len(runs)}, found --run {asked}. "
+                f"{log}: expected a run from 1 to {len(runs)}, found {asked}. "
                 f"The runs of this log:{listing}"
             )
         return asked, runs[asked - 1]
@@ -148,11 +153,14 @@ def _units(log: Path, run: ThermoRun, asked: str | None) -> _Units:
     known = ", ".join(_UNITS)
     found = run.settings.units
     if asked is not None and found is not None and asked != found:
-        raise ReadError(f"{log} says `units {found}`, but --units says {asked}: leave --units out")
+        raise ReadError(
+            f"{log} says `units {found}`, but you say ReadOptions(units={asked}): leave it out"
+        )
     name = asked or found
     if name is None:
         raise ReadError(
-            f"{log}: expected a line `units ...` above the run, found none: give --units ({known})"
+            f"{log}: expected a line `units ...` above the run, found none: give "
+            f"ReadOptions(units=...) ({known})"
         )
     if name not in _UNITS:
         raise ReadError(
@@ -175,12 +183,14 @@ def _atom_count(
             )
         found = counts[0] if counts else found
     if found is not None and asked is not None and asked != found:
-        raise ReadError(f"{log} has {found} atoms, but --atoms says {asked}: leave --atoms out")
+        raise ReadError(
+            f"{log} has {found} atoms, but you say ReadOptions(atoms={asked}): leave it out"
+        )
     count = found or asked
     if count is None:
         raise ReadError(
             f"{log}: the run did not reach its end, where LAMMPS prints the number of atoms: give "
-            "--atoms"
+            "ReadOptions(atoms=...)"
         )
     return count
 
@@ -222,7 +232,8 @@ def _refuse_thermostat(log: Path, run: ThermoRun) -> None:
             raise ReadError(
                 f"{log}: fix {identifier} ({style}) exchanges energy with the atoms, so TotEng is "
                 "not conserved. Print `econserve` in `thermo_style custom` (fix langevin needs "
-                "`tally yes`), or judge TotEng nevertheless with --column TotEng"
+                "`tally yes`), or judge TotEng nevertheless with "
+                "ReadOptions(column=TotEng)"
             )
 
 
@@ -234,7 +245,7 @@ def _refuse_silent_thermostat(log: Path, run: ThermoRun) -> None:
             raise ReadError(
                 f"{log}: fix {identifier} (langevin) runs without `tally yes`, so Econserve lacks "
                 "the energy that it exchanged: add `tally yes` and run again, or judge Econserve "
-                "nevertheless with --column Econserve"
+                "nevertheless with ReadOptions(column=Econserve)"
             )
 
 

@@ -68,7 +68,7 @@ def record_of_file(
     if atom_count < 1:
         raise ReadError(
             f"{source}: expected at least one atom, found {atom_count}; give the number with "
-            "--atoms"
+            "ReadOptions(atoms=...)"
         )
     count = len(time_ps)
     if not count == len(conserved_energy) == len(temperature):

@@ -136,8 +136,7 @@ def _step_sentences(step: StepResult, longest_ps: float) -> list[str]:
     if step.conservative.verdict is Verdict.DRIFTS:
         return [
             f"With {step.timestep_fs:g} fs even conservative forces drift: the step is too long, "
-            "or the potential is not smooth (`md-bridge drift --protocol order` tells which). Try "
-            "a shorter one with --timesteps."
+            "or the potential is not smooth (the protocol `order` tells which). Try a shorter one."
         ]
     sentences = []
     if not step.ratio_is_measured:
@@ -151,8 +150,8 @@ def _step_sentences(step: StepResult, longest_ps: float) -> list[str]:
     if undecided:
         sentences.append(
             f"M = {', '.join(undecided)} with {step.timestep_fs:g} fs cannot be judged from "
-            f"{longest_ps:g} ps and counts as not conserving: raise --longest-ps or --replicas to "
-            "know."
+            f"{longest_ps:g} ps and counts as not conserving: longer runs or more replicas "
+            "would tell."
         )
     return sentences
 

@@ -235,12 +235,12 @@ class Campaign:
                 )
                 raise CampaignError(
                     f"{self.folder} holds runs with other settings: {changes}. Give another "
-                    "folder with --out, or begin anew with --from-scratch"
+                    "folder, or begin anew with from_scratch"
                 )
         elif (self.folder / SERIES).exists():
             raise CampaignError(
                 f"{self.folder} holds series but no {SETTINGS}: they are of something else. Give "
-                "another folder with --out"
+                "another folder"
             )
         text = json.dumps(wanted, indent=2) + "\n"
         replace_atomically(path, lambda unfinished: unfinished.write_text(text, encoding="utf-8"))
@@ -258,7 +258,7 @@ class Campaign:
             except BlockingIOError:
                 raise CampaignError(
                     f"another md-bridge drift works in {self.folder}: wait for it, or give "
-                    "another folder with --out"
+                    "another folder"
                 ) from None
             yield
 

@@ -138,12 +138,12 @@ def test_several_runs_are_listed(lammps_log):
         read_run(log)
     message = str(caught.value)
     assert f"{log} has 2 runs" in message
-    assert re.search(r"--run 1: minimisation, steps 0 to \d+", message)
-    assert re.search(r"--run 3: steps \d+ to \d+ \(12 samples\)", message)
+    assert re.search(r"ReadOptions\(run=1\): minimisation, steps 0 to \d+", message)
+    assert re.search(r"ReadOptions\(run=3\): steps \d+ to \d+ \(12 samples\)", message)
     chosen = read_run(log, ReadOptions(run=4))
     assert chosen.length_ps == pytest.approx(STEPS * 0.002)
     assert chosen.time_ps[0] == 0.0
-    with pytest.raises(ReadError, match=r"from 1 to 4, found --run 9"):
+    with pytest.raises(ReadError, match=r"from 1 to 4, found 9"):
         read_run(log, ReadOptions(run=9))
 
 
@@ -152,7 +152,7 @@ def test_a_log_cut_short(lammps_log, tmp_path):
     text = whole.read_text()
     log = tmp_path / "log.lammps"
     log.write_text(text[: text.index("\n       300 ") + 25])  # in the middle of a line
-    with pytest.raises(ReadError, match=r"did not reach its end.*give --atoms"):
+    with pytest.raises(ReadError, match=r"did not reach its end.*give ReadOptions\(atoms"):
         read_run(log)
     series = read_run(log, ReadOptions(atoms=ATOMS))
     assert series.time_ps[-1] == pytest.approx(290 * 0.002)
@@ -163,14 +163,24 @@ def test_a_log_cut_short(lammps_log, tmp_path):
     ("pattern", "replacement", "options", "message"),
     [
         (r"^units metal$", "units lj", {}, r"`units lj` cannot be converted"),
-        (r"^units metal$", "", {}, r"expected a line `units \.\.\.`.*give --units \(metal"),
+        (
+            r"^units metal$",
+            "",
+            {},
+            r"expected a line `units \.\.\.`.*ReadOptions\(units=...\) \(metal",
+        ),
         ("TotEng", "v_total", {}, r"expected a column Econserve or TotEng, found Step, Temp, v_"),
         ("Temp", "v_t", {}, r"expected a column Temp, found"),
         (r"^   Step", "v_step", {}, r"expected a column Step or Time, found v_step"),
         (r"^Per MPI.*\n.*Step.*$", "", {}, r"expected a run with thermodynamic output"),
         (" Temp ", " Temp ", {"column": "totengy"}, r"no column totengy \(did you mean TotEng\?\)"),
-        (" Temp ", " Temp ", {"units": "real"}, r"says `units metal`, but --units says real"),
-        (" Temp ", " Temp ", {"atoms": 5}, r"has 108 atoms, but --atoms says 5"),
+        (
+            " Temp ",
+            " Temp ",
+            {"units": "real"},
+            r"`units metal`, but you say ReadOptions\(units=real",
+        ),
+        (" Temp ", " Temp ", {"atoms": 5}, r"has 108 atoms, but you say ReadOptions\(atoms=5\)"),
     ],
 )
 def test_lammps_logs_that_are_refused(lammps_log, tmp_path, pattern, replacement, options, message):
@@ -271,7 +281,9 @@ def test_ipi_output_with_mixed_units(ipi_run):
 
 def test_ipi_steps_in_place_of_times(ipi_run, tmp_path):
     output = with_log(ipi_run, tmp_path, r"time\{femtosecond\}", "forcemod")
-    with pytest.raises(ReadError, match=r"expected a column time, found step.*give --timestep"):
+    with pytest.raises(
+        ReadError, match=r"expected a column time, found step.*give ReadOptions\(timestep_fs"
+    ):
         read_run(output, ReadOptions(atoms=32))
     series = read_run(output, ReadOptions(atoms=32, timestep_fs=2.0))
     np.testing.assert_allclose(series.time_ps, np.arange(51) * 0.002, rtol=1e-12, atol=1e-15)
@@ -305,7 +317,7 @@ def test_ipi_outputs_that_are_refused(ipi_run, tmp_path, pattern, replacement, m
 
 
 def test_ipi_needs_the_number_of_atoms(ipi_run, tmp_path):
-    with pytest.raises(ReadError, match=r"no xyz trajectory run.* give --atoms"):
+    with pytest.raises(ReadError, match=r"no xyz trajectory run.* give ReadOptions\(atoms"):
         read_run(with_log(ipi_run, tmp_path, "step", "step"))
 
 
@@ -343,7 +355,10 @@ def test_extxyz_needs_times(ase_run, tmp_path):
     frames = read(ase_run / "md.traj", index=":")
     path = tmp_path / "md.extxyz"
     write(path, frames)
-    with pytest.raises(ReadError, match=r"at what times.*give --timestep and --interval"):
+    with pytest.raises(
+        ReadError,
+        match=r"at what times.*give ReadOptions\(timestep_fs=...\) and ReadOptions\(interval",
+    ):
         read_run(path)
     series = read_run(path, ReadOptions(timestep_fs=2.0, interval=2))
     expected = read_run(ase_run / "md.traj")
@@ -377,13 +392,15 @@ def test_ase_log_per_atom_and_appended(ase_run, tmp_path):
         logger()
         logger()
         logger.close()
-    with pytest.raises(ReadError, match=r"has 2 runs.*\n  --run 1: 2 samples"):
+    with pytest.raises(ReadError, match=r"has 2 runs.*\n  ReadOptions\(run=1\): 2 samples"):
         read_run(log, ReadOptions(atoms=32))
     options = ReadOptions(atoms=32, run=2, timestep_fs=2.0, interval=1)
     energy = read_run(log, options).conserved_energy
     np.testing.assert_allclose(energy, read_run(ase_run / "md.traj").conserved_energy[0],
                                atol=32 * 6e-5)  # fmt: skip
-    with pytest.raises(ReadError, match="does not hold the number of atoms: give --atoms"):
+    with pytest.raises(
+        ReadError, match=r"does not hold the number of atoms: give ReadOptions\(atoms"
+    ):
         read_run(log, ReadOptions(run=1))
 
 

@@ -295,7 +295,7 @@ def test_a_start_may_keep_its_velocities(model, start, tmp_path, monkeypatch):
     options = ["--timestep", "4", "--ps", "1.6", "--forces", "mts:2"]
     cold = CliRunner().invoke(drift, [*arguments, *options])
     assert cold.exit_code == 2
-    assert "has no velocities to keep" in cold.stderr
+    assert "needs velocities, and" in cold.stderr
     atoms = ase.io.read(start)
     atoms.set_momenta(np.random.default_rng(3).normal(size=(len(atoms), 3)))
     ase.io.write(start, atoms)
@@ -381,7 +381,7 @@ def test_other_settings_in_the_folder_are_named(model, start, tmp_path, monkeypa
     result = command(model, start, out, *options, "--ps", "3.2")
     assert result.exit_code == 2
     words = " ".join(result.stderr.split())
-    assert "holds runs with other settings: length_ps is 1.6 there and 3.2 now" in words
+    assert "holds runs with other settings: --ps is 1.6 there and 3.2 now" in words
     host = Host(monkeypatch)
     assert command(model, start, out, *options, "--ps", "3.2", "--from-scratch").exit_code == 0
     assert host.labels == ["LAMMPS MTS M=2 #1"]
@@ -437,7 +437,7 @@ def test_a_model_without_direct_forces_is_refused_at_once(model_file, start, tmp
     [
         (["--forces", "mst:4"], "did you mean mts:4?"),
         (["--tolerance", "0"], "must be positive and finite, found 0"),
-        (["--ps", "-1"], "length_ps must be positive"),
+        (["--ps", "-1"], "--ps must be positive"),
         (["--replicas", "0"], "not in the range x>=1"),
     ],
 )

@@ -14,6 +14,7 @@ from programs import programs_in, wait_until
 from md_bridge import demo as job
 from md_bridge.cli.energy.demo import demo
 from md_bridge.drift.records.method import Method
+from md_bridge.drift.runs import dynamics
 from md_bridge.drift.runs.force_difference import force_difference
 from md_bridge.drift.runs.ipi import run_in_ipi
 from md_bridge.drift.runs.lammps import TRAJECTORY, run_in_lammps
@@ -118,7 +119,7 @@ def test_the_demo_from_end_to_end(short_runs, tmp_path):
     assert result.exit_code == 0, result.output
     content = json.loads(result.stdout)
     assert content == json.loads((tmp_path / "summary.json").read_text())
-    assert [(entry["engine"], entry["forces"], entry["M"]) for entry in content["runs"]] == [
+    assert [(entry["host"], entry["forces"], entry["M"]) for entry in content["runs"]] == [
         ("lammps", "conservative", None),
         ("lammps", "direct", None),
         ("lammps", "mts", 2),
@@ -137,7 +138,7 @@ def test_a_run_that_fails_does_not_lose_the_others(short_runs, monkeypatch, tmp_
     def fail(*_):
         raise RunError("i-pi failed with exit code 1")
 
-    monkeypatch.setattr(job, "run_in_ipi", fail)
+    monkeypatch.setattr(dynamics, "run_in_ipi", fail)
     keep = {"direct", None}
     plan = job.planned_runs
     monkeypatch.setattr(
@@ -159,7 +160,7 @@ def test_ctrl_c_keeps_what_is_done(short_runs, monkeypatch, tmp_path):
     def interrupt(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(job, "run_in_ipi", interrupt)
+    monkeypatch.setattr(dynamics, "run_in_ipi", interrupt)
     plan = job.planned_runs
     monkeypatch.setattr(
         job, "planned_runs", lambda ps: [r for r in plan(ps) if r.method.multiplicity in (4, 8)]

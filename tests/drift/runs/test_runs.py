@@ -18,7 +18,7 @@ from md_bridge.drift.records.method import Method
 from md_bridge.drift.runs.ipi import run_in_ipi
 from md_bridge.drift.runs.lammps import TRAJECTORY, lammps_input_text, read_log, write_data_file
 from md_bridge.drift.runs.plan import Run
-from md_bridge.lammps import lmp_command
+from md_bridge.lammps import environment, lmp_command
 from md_bridge.processes import LineCounter, Program, RunError, find_program, watch
 from md_bridge.structures import standard_orientation
 
@@ -67,6 +67,7 @@ def test_lammps_reads_the_start_with_its_velocities(tilted, tmp_path):
     subprocess.run(
         lmp_command(["-in", "in.lammps", "-log", "log.lammps", "-screen", "none"]),
         cwd=tmp_path,
+        env=environment(),
         check=True,
         stdout=subprocess.DEVNULL,
     )

@@ -168,7 +168,7 @@ def test_search_stops_where_there_is_no_more_to_gain():
     ("options", "message"),
     [
         (["--timesteps", "0.5;1"], "expected numbers with commas between them, found '0.5;1'"),
-        (["--timesteps", "0.5,0.5"], "expected different steps, found 0.5,0.5"),
+        (["--timesteps", "0.5,0.5"], "must be different steps, found 0.5,0.5"),
         (["--worth", "0.5"], "--worth must be 1 or more, found 0.5"),
         (["--max-m", "1"], "--max-m must be at least 2, found 1"),
         (["--tolerance", "0"], "--tolerance must be positive, found 0"),
