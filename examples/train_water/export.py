@@ -13,6 +13,7 @@ from direct_head import PairForceHead, WaterModel
 from metatomic.torch import AtomisticModel, ModelCapabilities, ModelMetadata, ModelOutput
 from metatrain.pet import PET
 
+from md_bridge.export.checkpoint import load_checkpoint
 from md_bridge.export.files import save_atomically
 
 DESCRIPTION = """Liquid water (H, O). FOR DEMONSTRATION ONLY: not for research results.
@@ -32,8 +33,7 @@ REFERENCES = {
 
 def load_backbone(checkpoint: str | Path) -> PET:
     """The best PET of a metatrain checkpoint, ready for inference in single precision."""
-    state = torch.load(checkpoint, weights_only=False, map_location="cpu")
-    return PET.load_checkpoint(state, "export").eval().to(torch.float32)
+    return PET.load_checkpoint(load_checkpoint(checkpoint), "export").eval().to(torch.float32)
 
 
 def load_head(path: str | Path) -> PairForceHead:

@@ -143,10 +143,10 @@ def _parse(name: str, value: Any) -> Any:
         return Path(str(value))
     if name == "seed":
         return _seed(value)
+    if name == "threads":
+        return _thread_count(value)
     if isinstance(default, bool):
         return _boolean(name, value)
-    if isinstance(default, int):
-        return _thread_count(value)
     if isinstance(default, float):
         return _number(name, value)
     return str(value)

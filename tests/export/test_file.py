@@ -357,3 +357,12 @@ def test_kinds_of_pet(tmp_path):
         reference = atoms.copy()
         reference.calc = MetatomicCalculator(path, uncertainty_threshold=None)
         np.testing.assert_allclose(result.conservative_forces, reference.get_forces(), atol=1e-5)
+
+
+def test_extra_files_may_hold_anything(tmp_path):
+    """TorchScript files can carry pictures and weights of others as well."""
+    path = models.lennard_jones().export(tmp_path / "m.pt")
+    before = describe(path)
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("m/extra/picture", b"\x89PNG\xff\xfe")
+    assert {**describe(path), "bytes": 0} == {**before, "bytes": 0}

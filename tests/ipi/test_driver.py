@@ -166,7 +166,7 @@ def test_forcefields_with_different_threads_are_refused(model_file, start):
     MDBridgeDriver(model=model_file("curl"), template=start, threads="1", forces="direct")
     with pytest.raises(EngineError, match="one with threads = 1 and one with threads = 2"):
         MDBridgeDriver(model=model_file("curl"), template=start, threads=2, forces="direct")
-    assert first.threads == 1
+    assert first.options.model_options.threads == 1
 
 
 def test_forcefields_with_different_options_are_refused(model_file, start):
