@@ -46,7 +46,12 @@ int run(const std::string& model, const std::string& start, int inner_steps, int
   std::vector<Structure> structures = {read_xyz(start)};  // one that moves
   std::vector<double>& positions = structures.front().positions;
   std::vector<double> mass, velocity(positions.size(), 0.0);  // Å/fs; at rest
-  for (const auto type : structures.front().types) mass.insert(mass.end(), 3, masses.at(type));
+  for (const auto type : structures.front().types) {
+    if (!masses.contains(type)) {
+      throw mdbridge::Error("add the mass of " + mdbridge::chemical_symbol(type) + " to main.cpp");
+    }
+    mass.insert(mass.end(), 3, masses.at(type));
+  }
 
   const auto kick = [&](double time, const std::vector<double>& force, double sign = 1.0) {
     for (std::size_t k = 0; k < velocity.size(); ++k) {
