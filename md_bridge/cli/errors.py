@@ -35,6 +35,8 @@ def _in_words_of(ctx: click.Context, error: MDBridgeError) -> click.ClickExcepti
     if isinstance(error, ArgumentError):
         message = f"{options.get(error.argument, error.argument)} {error.problem}"
     message = _READ_OPTION.sub(lambda found: _typed(options, *found.groups()), message)
+    if "out" in options:
+        message = message.replace("another folder", f"another folder with {options['out']}")
     for name, option in options.items():
         if "_" in name:  # others are English words, too
             message = re.sub(rf"\b{name}\b", option, message)
