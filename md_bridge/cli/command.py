@@ -43,25 +43,30 @@ class Option(click.Option):
         if isinstance(kind, click.IntRange | click.FloatRange):
             whole = isinstance(kind, click.IntRange)
             attributes.setdefault("metavar", "INTEGER" if whole else "FLOAT")
-        super().__init__(*args, **attributes)
         self.section = section
+        self.of: str | None = None  # not before click has built the option
+        super().__init__(*args, **attributes)
         self.of = of
 
-    def get_default(self, ctx: click.Context, call: bool = True) -> Any:
-        """The default: that of the library where ``of`` says so."""
+    @property  # click has an attribute
+    def default(self) -> Any:
+        """The default, as a user types it: that of the library where ``of`` says so."""
         if self.of is None:
-            return super().get_default(ctx, call)
-        return library_default(self.of, self.name or "")
+            return self._default
+        value = library_default(self.of, self.name or "")
+        return self.type.shown(value) if hasattr(self.type, "shown") else value
+
+    @default.setter
+    def default(self, value: Any) -> None:
+        self._default = value
 
     def get_help_extra(self, ctx: click.Context) -> Any:
         """What stands in brackets: a default that is worth mentioning, in its shortest form."""
         extra = super().get_help_extra(ctx)
         extra.pop("range", None)
-        default = self.show_default
+        default: Any = self.show_default
         if default is True:
             default = self.get_default(ctx, call=False)
-        if hasattr(self.type, "shown"):
-            default = self.type.shown(default)
         if isinstance(default, str | float):
             extra["default"] = f"{default:g}" if isinstance(default, float) else default
         if not extra.get("default"):

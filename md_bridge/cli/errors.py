@@ -12,6 +12,8 @@ from md_bridge.errors import ArgumentError, MDBridgeError
 
 _BAD_OPTIONS = ("CampaignError", "StructureError")
 """Classes of errors about a folder or file that was named: another one mends them."""
+_READ_OPTION = re.compile(r"ReadOptions\((\w+)=([^)]*)\)")
+"""How the readers of files name what a user can say."""
 
 
 @contextlib.contextmanager
@@ -29,16 +31,24 @@ def errors_as_sentences(ctx: click.Context) -> Iterator[None]:
 
 def _in_words_of(ctx: click.Context, error: MDBridgeError) -> click.ClickException:
     options = _options(ctx)
-    argument = getattr(error, "argument", None)
     message = str(error)
     if isinstance(error, ArgumentError):
         message = f"{options.get(error.argument, error.argument)} {error.problem}"
+    message = _READ_OPTION.sub(lambda found: _typed(options, *found.groups()), message)
+    if "out" in options:
+        message = message.replace("another folder", f"another folder with {options['out']}")
     for name, option in options.items():
         if "_" in name:  # others are English words, too
             message = re.sub(rf"\b{name}\b", option, message)
-    if argument is not None or type(error).__name__ in _BAD_OPTIONS:
+    if isinstance(error, ArgumentError) or type(error).__name__ in _BAD_OPTIONS:
         return click.UsageError(message, ctx)
     return click.ClickException(message)
+
+
+def _typed(options: dict[str, str], name: str, value: str) -> str:
+    """``ReadOptions(run=2)`` as it is typed: ``--run 2``."""
+    option = options.get(name, name)
+    return option if value == "..." else f"{option} {value}"
 
 
 def _options(ctx: click.Context) -> dict[str, str]:

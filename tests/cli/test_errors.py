@@ -36,6 +36,8 @@ def command(error):
         (ArgumentError("forces", "'direkt' is none"), 2, "--forces 'direkt' is none"),
         (MDBridgeError("the model has no direct forces"), 1, "the model has no direct forces"),
         (MDBridgeError("timestep_fs is too long"), 1, "--timestep is too long"),
+        (MDBridgeError("give ReadOptions(timestep_fs=...)"), 1, "give --timestep"),
+        (MDBridgeError("choose ReadOptions(length_ps=2)"), 1, "choose --ps 2"),
         (CampaignError("holds other runs"), 2, "holds other runs"),
     ],
 )

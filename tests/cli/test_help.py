@@ -109,6 +109,17 @@ def test_the_nearest_command_is_named():
     assert "Did you mean 'judge'?" in result.stderr
 
 
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_defaults_can_be_typed(command):
+    """What generated pages print, which look at the option and not at its help."""
+    found, context = loaded(command)
+    for parameter in found.params:
+        default = parameter.default
+        assert "UNSET" not in repr(default) or not getattr(parameter, "of", None)
+        if isinstance(default, str) and isinstance(parameter, click.Option):
+            parameter.type.convert(default, parameter, context)
+
+
 @pytest.mark.parametrize(
     ("command", "option", "expected"),
     [

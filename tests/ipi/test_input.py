@@ -276,7 +276,7 @@ class TestCommand:
             (["--beads", "0"], "beads must be at least 1, found 0"),
             (["--clients", "2"], "for an address or several clients"),
             (["--transport", "unix", "--address", "a/b"], "has no slash"),
-            (["--transport", "unix", "--address", "a-"], 'a--conservative has a "--"'),
+            (["--transport", "unix", "--address", "a-"], "a--conservative has a '--'"),
             (["--transport", "inet", "--address", "here"], "must be HOST:PORT"),
         ],
     )

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _STATUS = {
     0: "every run conserves energy, and its thermostat samples the canonical ensemble",
-    1: "a file cannot be read, or not be judged",
+    1: "a file cannot be read, or not as the options say",
     3: "something drifts, or a run is too short to tell",
 }
 

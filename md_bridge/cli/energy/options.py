@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 
@@ -12,7 +12,6 @@ from md_bridge.cli.options import EXISTING_FILE, chain, option
 from md_bridge.forces import Kind, forces_text, parse_kinds
 from md_bridge.model_options import ModelOptions
 
-Function = TypeVar("Function", bound=Callable[..., Any])
 Decorator = Callable[[Any], Any]
 
 PLAN = "md_bridge.drift.runs.plan:CampaignPlan"
@@ -52,31 +51,30 @@ def host_option(of: str = PLAN) -> Decorator:
 def start_options(of: str = PLAN, replicas: str = "") -> Decorator:
     """How starts are made: ``--temperature``, ``--replicas``, ``--equilibrate``, ``--seed``.
 
-    :param replicas: help of ``--replicas``; empty: there is one start
+    :param replicas: help of ``--replicas``; empty: there is one start, and no such option
     """
-    options = {
-        "temperature": option(
-            "--temperature",
-            "temperature_k",
-            of=of,
-            type=float,
-            help="Temperature of the thermostat that makes the starts (K).",
-        ),
-        "replicas": option(
-            "--replicas", of=of, type=click.IntRange(min=1), help=replicas or "unused"
-        ),
-        "equilibrate": option(
-            "--equilibrate",
-            "equilibration_ps",
-            of=of,
-            type=float,
-            help="Length of the thermostatted run before each start (ps); 0: new velocities only.",
-        ),
-        "seed": seed_option(of),
-    }
-    if not replicas:
-        del options["replicas"]
-    return chain(options.values())
+    several = option("--replicas", of=of, type=click.IntRange(min=1), help=replicas)
+    return chain(
+        [
+            option(
+                "--temperature",
+                "temperature_k",
+                of=of,
+                type=float,
+                help="Temperature of the thermostat that makes the starts (K).",
+            ),
+            *([several] if replicas else []),
+            option(
+                "--equilibrate",
+                "equilibration_ps",
+                of=of,
+                type=float,
+                help="Length of the thermostatted run before each start (ps); 0: new velocities "
+                "only.",
+            ),
+            seed_option(of),
+        ]
+    )
 
 
 def seed_option(of: str = PLAN) -> Decorator:
@@ -111,7 +109,7 @@ class Kinds(click.ParamType):
 
     def shown(self, value: Any) -> str:
         """As a user types them."""
-        return value if isinstance(value, str) else forces_text(value)
+        return forces_text(value)
 
 
 def forces_option(default: str | None = None) -> Decorator:
@@ -143,7 +141,7 @@ def out_option(folder: str, what: str = "Folder for everything.") -> Decorator:
     :param what: help
     """
     path = click.Path(file_okay=False, path_type=Path)
-    return option("--out", default=Path(folder), type=path, help=what)
+    return option("--out", default=folder, type=path, help=what)
 
 
 def campaign_folder_options(folder: str) -> Decorator:

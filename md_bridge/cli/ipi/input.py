@@ -31,7 +31,7 @@ from md_bridge.model_options import ModelOptions
 @option(
     "-o",
     "--out",
-    default=Path("input.xml"),
+    default="input.xml",
     type=click.Path(dir_okay=False, path_type=Path),
     help="File to write.",
 )

@@ -117,8 +117,8 @@ def test_too_short_is_inconclusive(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message", "status"),
     [
-        (["LOG", "--run", "2"], "expected a run from 1 to 1, found --run 2", 2),
-        (["LOG", "--column", "toteng_"], "there is no column toteng_ (did you mean TotEng?)", 2),
+        (["LOG", "--run", "2"], "expected a run from 1 to 1, found", 1),
+        (["LOG", "--column", "toteng_"], "there is no column toteng_ (did you mean TotEng?)", 1),
         (["LOG", "--replicas", "3"], "No such option '--replicas'", 2),
         (["LOG", "--tolerance", "0"], "must be positive and finite, found 0", 2),
         (["COARSE"], "is printed in steps of 0.54 meV/atom", 1),
@@ -192,11 +192,11 @@ def test_a_thermostat_may_move_the_centre_of_mass(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("temperatures", "message"),
-    [("warm", "expected temperatures (K)"), ("300,310", "found 2 for 1 files")],
+    ("temperatures", "message", "status"),
+    [("warm", "expected temperatures (K)", 2), ("300,310", "found 2 for 1 files", 1)],
 )
-def test_thermostats_that_are_refused(tmp_path, temperatures, message):
+def test_thermostats_that_are_refused(tmp_path, temperatures, message, status):
     log = thermostatted_log(tmp_path / "300.log", 300.0, 0, samples=50)
     result = call(tmp_path, log, "--thermostat", temperatures)
-    assert result.exit_code == 2
+    assert result.exit_code == status
     assert message in re.sub(r"\s+", " ", result.output)
