@@ -24,7 +24,7 @@ def read_structures(path: str | os.PathLike[str]) -> list[ase.Atoms]:
     try:
         structures = ase.io.read(path, index=":")
     except Exception as error:  # ASE's readers raise anything
-        raise ExportError(f"ASE cannot read '{path}': {error or type(error).__name__}") from error
+        raise ExportError(f"ASE can not read '{path}': {error or type(error).__name__}") from error
     if not structures:
         raise ExportError(f"'{path}' holds no structure")
     return list(structures)

@@ -130,20 +130,20 @@ def make_plan(
     numbers = {"timestep": timestep, "temperature": temperature, "thermostat-tau": thermostat_tau}
     for name, value in {**numbers, "barostat-tau": barostat_tau}.items():
         if not (math.isfinite(value) and value > 0):
-            raise EngineError(f"{name} must be positive, found {value:g}")
+            raise EngineError(f"{name} must be positive, got {value:g}")
     for name, count in {"steps": steps, "beads": beads, "stride": stride}.items():
         if count < 1:
-            raise EngineError(f"{name} must be at least 1, found {count}")
+            raise EngineError(f"{name} must be at least 1, got {count}")
     if pressure is not None and not math.isfinite(pressure):
-        raise EngineError(f"pressure must be finite (bar), found {pressure:g}")
+        raise EngineError(f"pressure must be finite (bar), got {pressure:g}")
     for given, name in ((pressure, "pressure"), (barostat, "barostat")):
         if ensemble != "npt" and given is not None:
-            raise EngineError(f"a {name} needs the ensemble npt, found {ensemble}")
+            raise EngineError(f"a {name} needs the ensemble npt, got {ensemble}")
     if ensemble == "nve" and thermostat != "auto":
-        raise EngineError(f"the thermostat {thermostat} needs the ensemble nvt or npt, found nve")
+        raise EngineError(f"the thermostat {thermostat} needs the ensemble nvt or npt, got nve")
     if transport == "ffdirect" and (address or clients > 1):
         raise EngineError(
-            "an address or several clients need sockets (the transport unix, shm or inet), found "
+            "an address or several clients need sockets (the transport unix, shm or inet), got "
             "the transport ffdirect, with the model in i-PI's own process"
         )
     return Plan(
@@ -197,12 +197,12 @@ def _choose_address(transport: str, address: str) -> str:
     if transport != "inet":
         if "/" in address:
             raise EngineError(
-                f"the address '{address}' is the name of a socket, which has no slash"
+                f'the address "{address}" is the name of a socket, which has no slash'
             )
         return address or "mdbridge"
     address = address or "localhost:31415"
     host, _, port = address.rpartition(":")
     # the next port is for the next forcefield
     if not host or not (port.isascii() and port.isdigit() and 1 <= int(port) < 65535):
-        raise EngineError(f"the address '{address}' should be HOST:PORT, such as localhost:31415")
+        raise EngineError(f'the address "{address}" should be HOST:PORT, such as localhost:31415')
     return address
