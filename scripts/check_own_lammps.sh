@@ -72,7 +72,8 @@ def thermo(name):
 
 def forces(name):
     lines = open(f"forces-{name}.txt").read().splitlines()
-    return np.array([line.split() for line in lines if len(line.split()) == 4], dtype=float)
+    atoms = [line.split() for line in lines if line[0].isdigit() and len(line.split()) == 4]
+    return np.array(atoms, dtype=float)
 
 wrong = False
 for name in ("one", "two"):

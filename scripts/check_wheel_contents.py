@@ -58,11 +58,15 @@ def foreign_paths(library: Path) -> list[str]:
     for paths in re.findall(r"R(?:UN)?PATH.*\[(.*)\]", dynamic):
         absolute = [path for path in paths.split(":") if not path.startswith("$ORIGIN")]
         found += [f"it searches for libraries in {path}" for path in absolute]
-    here = str(Path(__file__).resolve().parents[1]).encode()
     texts = re.findall(rb"[\x20-\x7e]{4,}", library.read_bytes())
-    for text in {text for text in texts if here in text or b"/site-packages/" in text}:
+    for text in {text for text in texts if _of_a_machine(text)}:
         found.append(f"a path of this machine is in it: {text.decode()}")
     return sorted(found)
+
+
+def _of_a_machine(text: bytes) -> bool:
+    here = str(Path(__file__).resolve().parents[1]).encode()
+    return here in text or b"/site-packages/" in text or text.startswith(b"../")
 
 
 def wrong_requirements(metadata: Message) -> list[str]:
