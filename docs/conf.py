@@ -111,7 +111,14 @@ def _read(app: Sphinx, docname: str, source: list[str]) -> None:
     source[0] = _LINK.sub(retarget, source[0])
 
 
+def _escape(app: Sphinx, context: object, lines: list[str]) -> None:
+    """Helps are plain text: a star in them, as in series/*.csv, is no markup."""
+    lines[:] = [line.replace("/*", r"/\*") for line in lines]
+
+
 def setup(app: Sphinx) -> None:
     """Called by Sphinx."""
+    for part in ("description", "options", "arguments", "epilog"):
+        app.connect(f"sphinx-click-process-{part}", _escape)
     app.connect("source-read", _read)
     app.add_lexer("lammps", BashLexer)  # comments, strings and variables look alike
