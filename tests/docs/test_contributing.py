@@ -10,7 +10,7 @@ MADE = {"build/docs"}
 
 
 def test_paths_exist():
-    paths = {span for span in re.findall(r"`([\w./-]+/[\w./-]*)`", TEXT)} - MADE
+    paths = set(re.findall(r"`([\w./-]+/[\w./-]*)`", TEXT)) - MADE
     assert len(paths) > 30
     assert [path for path in sorted(paths) if not (ROOT / path).exists()] == []
 
