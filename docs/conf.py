@@ -7,7 +7,8 @@ import zlib
 from os.path import relpath
 from pathlib import Path
 
-from pygments.lexers.shell import BashLexer
+from pygments.lexer import RegexLexer
+from pygments.token import Comment, Keyword, Name, String, Text
 from sphinx.application import Sphinx
 
 from md_bridge import __version__
@@ -111,7 +112,29 @@ def _read(app: Sphinx, docname: str, source: list[str]) -> None:
     source[0] = _LINK.sub(retarget, source[0])
 
 
+class LammpsLexer(RegexLexer):
+    """Inputs of LAMMPS: commands, comments, strings and variables."""
+
+    name = "LAMMPS"
+    tokens = {  # noqa: RUF012
+        "root": [
+            (r"#.*$", Comment),
+            (r'"[^"\n]*"', String),
+            (r"\$(\w|[{(][^})\n]*[})])", Name.Variable),
+            (r"^[a-z_]+", Keyword),
+            (r"\s+|\S+", Text),
+        ]
+    }
+
+
+def _escape(app: Sphinx, context: object, lines: list[str]) -> None:
+    """Helps are plain text: a star in them, as in series/*.csv, is no markup."""
+    lines[:] = [line.replace("/*", r"/\*") for line in lines]
+
+
 def setup(app: Sphinx) -> None:
     """Called by Sphinx."""
+    for part in ("description", "options", "arguments", "epilog"):
+        app.connect(f"sphinx-click-process-{part}", _escape)
     app.connect("source-read", _read)
-    app.add_lexer("lammps", BashLexer)  # comments, strings and variables look alike
+    app.add_lexer("lammps", LammpsLexer)

@@ -51,16 +51,16 @@ class ParameterError(MDBridgeError, InputError, ValueError):
 class MDBridgeCalculator(Calculator):
     """Energy, forces and stress of a trained model, in ASE's units: eV, eV/Å, eV/Å³.
 
-    =====================  ========  ==========================================================
-    property               shape     what it is
-    =====================  ========  ==========================================================
-    ``energy``             scalar    the energy of the model, whichever forces are chosen
-    ``free_energy``        scalar    the same number, which ASE's optimisers ask for
-    ``energies``           [N]       energies of the atoms, which add up to ``energy``
-    ``forces``             [N, 3]    conservative or direct ones
-    ``stress``             [6]       xx, yy, zz, yz, xz, xy; positive under tension
-    ``energy_uncertainty`` [N]       standard deviation of the energy of each atom
-    =====================  ========  ==========================================================
+    ======================  ========  ==========================================================
+    property                shape     what it is
+    ======================  ========  ==========================================================
+    ``energy``              scalar    the energy of the model, whichever forces are chosen
+    ``free_energy``         scalar    the same number, which ASE's optimisers ask for
+    ``energies``            [N]       energies of the atoms, which add up to ``energy``
+    ``forces``              [N, 3]    conservative or direct ones
+    ``stress``              [6]       xx, yy, zz, yz, xz, xy; positive under tension
+    ``energy_uncertainty``  [N]       standard deviation of the energy of each atom
+    ======================  ========  ==========================================================
 
     The conservative stress is dE/d(strain) over the volume of the cell, as everywhere in ASE: also
     for a slab or a wire, whose volume contains the vacuum, so that only stress × volume has a

@@ -41,7 +41,7 @@ class DriftStatistics:
     temperature: LineFit
     """Line through T: slope in K/ps, rms in K."""
     largest_excursion: float
-    """max |H(t) - H(0)| / N (meV/atom)."""
+    """max ``|H(t) - H(0)|`` / N (meV/atom)."""
     mean_temperature: float
     """Mean kinetic temperature (K)."""
     tolerance: float
