@@ -16,6 +16,8 @@ import shutil
 import sys
 from typing import TYPE_CHECKING
 
+from md_bridge._paths import cmake_prefix_path
+
 if TYPE_CHECKING:
     from md_bridge.ase import MDBridgeCalculator
     from md_bridge.engine import Engine, structure_from_ase
@@ -29,13 +31,12 @@ __all__ = [
     "MDBridgeError",
     "ModelOptions",
     "__version__",
+    "cmake_prefix_path",
     "export_file",
     "export_module",
     "run_checks",
     "structure_from_ase",
 ]
-
-from md_bridge._paths import cmake_prefix_path as cmake_prefix_path
 
 __version__ = "0.1.0"
 

@@ -25,6 +25,21 @@ from md_bridge.drift.runs.plan import Run
 from md_bridge.processes import RunError
 from md_bridge.structures import read_structure
 
+__all__ = [
+    "LONGEST_PS",
+    "MODEL",
+    "SHORTEST_PS",
+    "START",
+    "TIMESTEP_FS",
+    "DemoOutcome",
+    "StepsDone",
+    "describe_settings",
+    "perform",
+    "planned_runs",
+    "read_frames",
+    "read_start",
+]
+
 MODEL = DATA / "water.pt"
 START = DATA / "water-start.xyz"
 

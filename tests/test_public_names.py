@@ -67,27 +67,7 @@ def undocumented_of(function: ast.FunctionDef, text: str, name: str) -> list[str
     return [f"{name}({argument})" for argument in missing] + ([] if text else [name])
 
 
-# an expected failure that passes is red: strike it off then
-LATER = pytest.mark.xfail(strict=True, reason="does not say its public names yet")
-WITHOUT = {
-    "md_bridge.demo",
-    "md_bridge.engine",
-    "md_bridge.export.structures",
-    "md_bridge.ipi.plan",
-    "md_bridge.ipi.runner",
-    "md_bridge.ipi.start",
-    "md_bridge.lammps.runner",
-}
-
-
-@pytest.mark.parametrize(
-    "name",
-    [
-        pytest.param(name, marks=LATER if name in WITHOUT else ())
-        for name in MODULES
-        if ".drift" not in name
-    ],
-)
+@pytest.mark.parametrize("name", MODULES)
 def test_public_names(name):
     """Each module says which names are public; they exist and explain themselves."""
     module = importlib.import_module(name)
@@ -103,7 +83,6 @@ def test_public_names(name):
     assert undocumented(name) == []
 
 
-@pytest.mark.xfail(strict=True, reason="errors of the engine and of drift are still to follow")
 def test_one_root_of_all_errors():
     found = set()
     for name in MODULES:

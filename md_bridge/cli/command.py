@@ -13,6 +13,15 @@ import click
 
 from md_bridge.cli.errors import errors_as_sentences
 
+__all__ = [
+    "DEFAULT_SECTION",
+    "Command",
+    "Group",
+    "Option",
+    "epilog",
+    "library_default",
+]
+
 DEFAULT_SECTION = "Options"
 
 _USUAL_STATUS = {

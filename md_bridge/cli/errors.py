@@ -10,6 +10,10 @@ import click
 
 from md_bridge.errors import ArgumentError, MDBridgeError
 
+__all__ = [
+    "errors_as_sentences",
+]
+
 _BAD_OPTIONS = ("CampaignError", "StructureError")
 """Classes of errors about a folder or file that was named: another one mends them."""
 _READ_OPTION = re.compile(r"ReadOptions\((\w+)=([^)]*)\)")

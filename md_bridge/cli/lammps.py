@@ -10,6 +10,10 @@ import click
 from md_bridge.cli.command import Command, epilog
 from md_bridge.cli.options import option
 
+__all__ = [
+    "lammps",
+]
+
 
 @click.command(
     cls=Command,

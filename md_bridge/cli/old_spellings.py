@@ -7,6 +7,10 @@ from __future__ import annotations
 
 import click
 
+__all__ = [
+    "modernise",
+]
+
 _ENGINE = ("drift", "tune", "protocol")
 _STRICT = ("check", "export")
 

@@ -13,6 +13,19 @@ import click
 from md_bridge.cli.command import Option
 from md_bridge.model_options import ModelOptions
 
+__all__ = [
+    "EXISTING_FILE",
+    "MODEL_SECTION",
+    "Function",
+    "Numbers",
+    "chain",
+    "json_option",
+    "model_options",
+    "option",
+    "threads_option",
+    "with_seed",
+]
+
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 EXISTING_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)

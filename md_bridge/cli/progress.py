@@ -11,6 +11,11 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 if TYPE_CHECKING:
     from md_bridge.drift.runs.tasks import Task
 
+__all__ = [
+    "ProgressBar",
+    "TaskBar",
+]
+
 _ESTIMATE_SECONDS = 120.0
 """The time left is estimated from this much of the past: programs report in bursts."""
 _WHOLE = 1_000_000

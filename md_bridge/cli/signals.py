@@ -7,6 +7,11 @@ import signal
 from collections.abc import Iterator
 from types import FrameType
 
+__all__ = [
+    "INTERRUPTED",
+    "signals_as_exceptions",
+]
+
 INTERRUPTED = 128 + signal.SIGINT
 """Exit status after Ctrl-C."""
 

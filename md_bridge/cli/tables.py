@@ -17,6 +17,14 @@ if TYPE_CHECKING:
     from md_bridge.export.checks.result import Check
     from md_bridge.model_options import ModelOptions
 
+__all__ = [
+    "as_data",
+    "print_checks",
+    "print_errors",
+    "print_variants",
+    "tell_files",
+]
+
 
 def print_checks(console: Console, checks: Sequence[Check]) -> None:
     """A line for each check, and below a sentence for each that failed or was measured."""

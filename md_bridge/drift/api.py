@@ -21,6 +21,13 @@ from md_bridge.forces import parse_kinds
 from md_bridge.model_options import ModelOptions
 from md_bridge.processes import RunError
 
+__all__ = [
+    "Progress",
+    "judge",
+    "measure",
+    "tune",
+]
+
 Progress = Callable[[str, float], None]
 """Called with what is being done, in a few words, and the share of it that is done."""
 

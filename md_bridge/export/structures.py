@@ -9,6 +9,10 @@ import numpy as np
 
 from md_bridge.export.errors import ExportError
 
+__all__ = [
+    "require_elements",
+]
+
 
 def require_elements(structures: Sequence[ase.Atoms], known: Sequence[int], what: str) -> None:
     """Refuse structures with elements that the model does not know.

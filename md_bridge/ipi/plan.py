@@ -9,6 +9,15 @@ from md_bridge.errors import ArgumentError
 from md_bridge.forces import FORCES, parse_kind
 from md_bridge.model_options import ModelOptions
 
+__all__ = [
+    "BAROSTATS",
+    "ENSEMBLES",
+    "THERMOSTATS",
+    "TRANSPORTS",
+    "Plan",
+    "make_plan",
+]
+
 ENSEMBLES = ("nve", "nvt", "npt")
 TRANSPORTS = ("ffdirect", "unix", "shm", "inet")
 THERMOSTATS = ("auto", "svr", "langevin", "pile_g", "pile_l")

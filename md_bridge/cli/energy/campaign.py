@@ -17,6 +17,11 @@ if TYPE_CHECKING:
     from md_bridge.drift.report.environment import RunSettings
     from md_bridge.drift.runs.campaign import Campaign, CampaignOutcome
 
+__all__ = [
+    "RUN_FAILED",
+    "run_campaign",
+]
+
 RUN_FAILED = 1
 
 

@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from md_bridge import demo as job
     from md_bridge.drift.runs.plan import Run
 
+__all__ = [
+    "demo",
+]
+
 _DEFAULT_LENGTH_PS = 0.5
 """Six runs of this length take three to four minutes on two cores."""
 _BUSY = 0.5

@@ -24,6 +24,10 @@ from md_bridge.cli.energy.options import (
 from md_bridge.cli.options import json_option, model_options, option, with_seed
 from md_bridge.model_options import ModelOptions
 
+__all__ = [
+    "drift",
+]
+
 _STATUS = {
     0: "every kind of forces asked for conserves energy; direct ones alone do not count",
     1: "a run failed",

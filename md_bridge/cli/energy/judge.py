@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from md_bridge.drift.judging.ensemble import EnsembleCheck
     from md_bridge.drift.report.files import FileRuns
 
+__all__ = [
+    "judge",
+]
+
 _STATUS = {
     0: "every run conserves energy, and its thermostat samples the canonical ensemble",
     1: "a file cannot be read, or not as the options say",

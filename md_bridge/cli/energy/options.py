@@ -12,6 +12,27 @@ from md_bridge.cli.options import EXISTING_FILE, chain, option
 from md_bridge.forces import Kind, forces_text, parse_kinds
 from md_bridge.model_options import ModelOptions
 
+__all__ = [
+    "NOT_CONSERVED",
+    "PLAN",
+    "RESUMES",
+    "STOPPED",
+    "Decorator",
+    "Host",
+    "Kinds",
+    "campaign_folder_options",
+    "forces_option",
+    "host_option",
+    "length_option",
+    "model_and_start",
+    "out_option",
+    "require_forces",
+    "seed_option",
+    "start_options",
+    "timestep_option",
+    "tolerance_option",
+]
+
 Decorator = Callable[[Any], Any]
 
 PLAN = "md_bridge.drift.runs.plan:CampaignPlan"

@@ -33,6 +33,10 @@ if TYPE_CHECKING:
 
     from md_bridge.drift.protocols.base import Progress, ProtocolRequest, ProtocolResult
 
+__all__ = [
+    "protocol",
+]
+
 _DYNAMICS = {
     "order": (1.0, "conservative,mts:2"),
     "reverse": (0.5, "conservative,direct,mts:4"),

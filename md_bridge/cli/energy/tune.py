@@ -35,6 +35,10 @@ if TYPE_CHECKING:
     from md_bridge.drift.runs.tasks import TaskProgress
     from md_bridge.drift.tuning.search import TuneRequest, Tuning
 
+__all__ = [
+    "tune",
+]
+
 _REQUEST = "md_bridge.drift.tuning.search:TuneRequest"
 _STATUS = {
     0: "an M of 2 or more conserves energy",

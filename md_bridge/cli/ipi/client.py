@@ -13,6 +13,10 @@ from md_bridge.cli.options import model_options, option
 from md_bridge.cli.signals import INTERRUPTED, signals_as_exceptions
 from md_bridge.model_options import ModelOptions
 
+__all__ = [
+    "ipi_client",
+]
+
 _SESSION = "md_bridge.ipi.session:SessionOptions"
 _CLIENT = "md_bridge.ipi.client:Client"
 

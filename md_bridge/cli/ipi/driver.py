@@ -4,6 +4,10 @@ import click
 
 from md_bridge.cli.command import Command, epilog
 
+__all__ = [
+    "ipi_driver",
+]
+
 
 @click.command("ipi-driver", cls=Command, epilog=epilog("md-bridge ipi-driver"))
 def ipi_driver() -> None:

@@ -12,6 +12,10 @@ from md_bridge.cli.ipi.options import plan_arguments, simulation_options
 from md_bridge.cli.options import model_options, option
 from md_bridge.model_options import ModelOptions
 
+__all__ = [
+    "ipi_input",
+]
+
 
 @click.command(
     "ipi-input",

@@ -14,6 +14,14 @@ from md_bridge.cli.command import DEFAULT_SECTION, Option
 from md_bridge.cli.options import chain, with_seed
 from md_bridge.model_options import ModelOptions
 
+__all__ = [
+    "NAMES",
+    "SECTION",
+    "given",
+    "plan_arguments",
+    "simulation_options",
+]
+
 SECTION = "Simulation"
 _PLAN = "md_bridge.ipi.plan:make_plan"
 

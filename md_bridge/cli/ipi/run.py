@@ -23,6 +23,10 @@ from md_bridge.model_options import ModelOptions
 if TYPE_CHECKING:
     from md_bridge.ipi.reader import SimulationFile
 
+__all__ = [
+    "ipi_run",
+]
+
 _STATUS = {
     0: "all steps are done",
     130: "interrupted (143 terminated, 129 hung up): RESTART goes on",

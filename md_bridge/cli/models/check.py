@@ -16,6 +16,10 @@ from md_bridge.cli.progress import ProgressBar
 from md_bridge.cli.tables import as_data, print_checks, print_variants
 from md_bridge.model_options import ModelOptions
 
+__all__ = [
+    "check",
+]
+
 _STATUS = {0: "every check is passed, or --lenient", 3: "a check failed"}
 
 

@@ -22,6 +22,12 @@ if TYPE_CHECKING:
 
     from md_bridge.export.evaluation import Labels, Sample
 
+__all__ = [
+    "check_plot",
+    "draw_parity",
+    "evaluate",
+]
+
 _LABELS = "md_bridge.export.evaluation:read_labels"
 _EVALUATE = "md_bridge.export.evaluation:evaluate_structures"
 

@@ -20,6 +20,11 @@ from md_bridge.cli.progress import ProgressBar
 from md_bridge.cli.tables import as_data, print_checks, print_variants
 from md_bridge.model_options import ModelOptions
 
+__all__ = [
+    "export",
+    "read_metadata",
+]
+
 _STATUS = {
     0: "the file is written, and every check is passed (or --lenient)",
     1: "an error; a sentence says which, and nothing is written",

@@ -15,6 +15,10 @@ from rich.table import Table
 from md_bridge.cli.command import Command, epilog
 from md_bridge.cli.options import option
 
+__all__ = [
+    "info",
+]
+
 
 @click.command(cls=Command, epilog=epilog("md-bridge info model.pt"))
 @click.argument("model", type=click.Path(path_type=Path))

@@ -12,6 +12,12 @@ from md_bridge.cli.options import option
 if TYPE_CHECKING:
     from md_bridge.export.checks.result import Check
 
+__all__ = [
+    "CHECKS_FAILED",
+    "leave_if_failed",
+    "lenient_option",
+]
+
 CHECKS_FAILED = 3
 """Exit status where a check failed."""
 

@@ -38,6 +38,21 @@ from md_bridge.extras import missing_as_sentence
 if TYPE_CHECKING:
     from physical_validation.data import SimulationData
 
+__all__ = [
+    "ALARM_DEVIATIONS",
+    "FEWEST_SAMPLES",
+    "Deviation",
+    "EnsembleCheck",
+    "ValidationError",
+    "check_ensemble",
+    "check_equipartition",
+    "check_kinetic_energy",
+    "check_molecules",
+    "check_step_convergence",
+    "independent_samples",
+    "suggested_temperature_step",
+]
+
 ALARM_DEVIATIONS = 3.0
 """A deviation of this many standard errors is one; the chance of a false alarm is 0.3 %."""
 

@@ -11,6 +11,12 @@ from numpy.typing import NDArray
 from md_bridge.drift.judging.line import Estimate, mean_estimate
 from md_bridge.drift.judging.replicas import combine_estimates
 
+__all__ = [
+    "ElementTemperature",
+    "degrees_of_freedom",
+    "element_temperatures",
+]
+
 
 @dataclass(frozen=True)
 class ElementTemperature:

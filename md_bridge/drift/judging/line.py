@@ -16,6 +16,17 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import special
 
+__all__ = [
+    "CONFIDENCE",
+    "SIGNIFICANCE",
+    "Estimate",
+    "LineFit",
+    "block_means",
+    "checked_series",
+    "fit_line",
+    "mean_estimate",
+]
+
 SIGNIFICANCE = 3.0
 """A slope within this many standard errors of zero is zero within its error."""
 

@@ -11,6 +11,12 @@ from scipy import special
 from md_bridge.drift.judging.line import Estimate, LineFit
 from md_bridge.drift.judging.verdict import DriftStatistics, Verdict, verdict_of
 
+__all__ = [
+    "combine_estimates",
+    "combine_lines",
+    "combine_statistics",
+]
+
 
 def combine_estimates(estimates: Sequence[Estimate]) -> Estimate:
     """The mean over independent replicas.

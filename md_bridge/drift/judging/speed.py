@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+__all__ = [
+    "cost_ratio",
+    "speedup_bound",
+]
+
 
 def cost_ratio(conservative_s_per_ps: float, direct_s_per_ps: float) -> float:
     """F, the cost of a conservative over that of a direct evaluation, from two runs of one step."""

@@ -15,6 +15,16 @@ from numpy.typing import ArrayLike
 
 from md_bridge.drift.judging.line import LineFit, block_means, checked_series, fit_line
 
+__all__ = [
+    "DEFAULT_TOLERANCE",
+    "DriftStatistics",
+    "Verdict",
+    "changes_steadily",
+    "drift_statistics",
+    "no_statistics",
+    "verdict_of",
+]
+
 DEFAULT_TOLERANCE = 0.1
 """Drift that still counts as conserved (meV/atom/ps)."""
 

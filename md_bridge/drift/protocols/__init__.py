@@ -5,6 +5,11 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable
 
+__all__ = [
+    "PROTOCOLS",
+    "runner",
+]
+
 PROTOCOLS = {
     "order": "fluctuation of the conserved quantity against the time step",
     "reverse": "distance from the start after a run there and back",

@@ -15,6 +15,15 @@ from md_bridge.drift.records.method import Method
 from md_bridge.forces import Kind
 from md_bridge.model_options import ModelOptions
 
+__all__ = [
+    "Curve",
+    "Plot",
+    "Progress",
+    "ProtocolRequest",
+    "ProtocolResult",
+    "Row",
+]
+
 Progress = Callable[[str, float], None]
 """Called with what is being done, in a few words, and the share of the whole that is done."""
 

@@ -15,6 +15,11 @@ from md_bridge.export.checks.runner import Runner, per_atom
 from md_bridge.export.errors import ExportError
 from md_bridge.model_options import ModelOptions
 
+__all__ = [
+    "Array",
+    "DifferentiableForces",
+]
+
 Array = NDArray[np.float64]
 
 _DOUBLE_STEP = 1e-4

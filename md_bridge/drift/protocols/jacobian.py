@@ -37,6 +37,26 @@ from md_bridge.text import finite_or_none, with_error
 if TYPE_CHECKING:
     from md_bridge.drift.protocols.differentiable import DifferentiableForces
 
+__all__ = [
+    "ATOM_PROBES",
+    "BIN_WIDTH",
+    "EXACT_ATOMS",
+    "PROBES",
+    "Array",
+    "Asymmetry",
+    "Blocks",
+    "Part",
+    "full_jacobian",
+    "jacobian_asymmetry",
+    "jacobian_blocks",
+    "probe",
+    "probe_blocks",
+    "probed_asymmetry",
+    "random_signs",
+    "resolve",
+    "run",
+]
+
 Array = NDArray[np.float64]
 
 EXACT_ATOMS = 200

@@ -27,6 +27,15 @@ from md_bridge.drift.protocols.base import (
 )
 from md_bridge.drift.protocols.paths import ClosedPath, default_paths
 
+__all__ = [
+    "POINTS",
+    "LoopWork",
+    "PathResult",
+    "evaluate_path",
+    "loop_work",
+    "run",
+]
+
 POINTS = 32
 """Points on a small loop; a full turn of a molecule gets four times as many."""
 

@@ -31,6 +31,19 @@ from md_bridge.drift.records.run import RunRecord
 from md_bridge.drift.runs.plan import Run
 from md_bridge.text import with_error
 
+__all__ = [
+    "DIVISORS",
+    "EXPECTED",
+    "ORDER_TOLERANCE",
+    "Array",
+    "OrderFit",
+    "OrderVerdict",
+    "order_exponent",
+    "order_fit",
+    "run",
+    "white_noise",
+]
+
 Array = NDArray[np.float64]
 
 EXPECTED = 2.0

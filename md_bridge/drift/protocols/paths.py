@@ -12,6 +12,19 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial.transform import Rotation
 
+__all__ = [
+    "CIRCLE_RADIUS",
+    "COLLECTIVE_AMPLITUDE",
+    "STRAIN_AMPLITUDE",
+    "ClosedPath",
+    "circle_path",
+    "collective_path",
+    "default_paths",
+    "smallest_molecule",
+    "strain_path",
+    "turn_path",
+]
+
 CIRCLE_RADIUS = 0.1
 """Radius of the circle a single atom is led around (Å): about its thermal amplitude."""
 COLLECTIVE_AMPLITUDE = 0.05

@@ -50,6 +50,21 @@ from md_bridge.structures import standard_orientation
 if TYPE_CHECKING:
     from md_bridge.engine import Engine
 
+__all__ = [
+    "FAULT_FACTOR",
+    "FRAMES",
+    "ROUND_OFF_FACTOR",
+    "Array",
+    "ReturnPath",
+    "ReverseVerdict",
+    "Share",
+    "distances",
+    "expected_round_off",
+    "force_noise",
+    "return_path",
+    "run",
+]
+
 Array = NDArray[np.float64]
 Share = Callable[[float], None]
 """Called with the share of one run that is done."""

@@ -14,6 +14,11 @@ from ipi.scripting.interactive import InteractiveSimulation
 from ipi.utils.depend import dstrip
 from ipi.utils.units import unit_to_user
 
+__all__ = [
+    "main",
+    "there_and_back",
+]
+
 
 def there_and_back(
     simulation: InteractiveSimulation, steps: int, interval: int

@@ -32,6 +32,17 @@ from md_bridge.drift.runs.plan import Run
 from md_bridge.drift.runs.thermostats import KINDS, Thermostat
 from md_bridge.text import with_error
 
+__all__ = [
+    "DISCARDED",
+    "RELAXATION_FS",
+    "TOLERANCE",
+    "HeatVerdict",
+    "HeldTemperature",
+    "held_temperatures",
+    "judge_temperature",
+    "run",
+]
+
 RELAXATION_FS = 100.0
 """Relaxation time of both thermostats, a usual choice."""
 TOLERANCE = 0.02

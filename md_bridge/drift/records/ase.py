@@ -21,6 +21,12 @@ from md_bridge.drift.records.reader_tools import (
 )
 from md_bridge.drift.records.run import RunRecord
 
+__all__ = [
+    "LOG_COLUMNS",
+    "read_ase_log",
+    "read_ase_trajectory",
+]
+
 LOG_COLUMNS = ("Etot[eV]", "Etot/N[eV]")
 """How ASE's MDLogger heads the total energy."""
 

@@ -14,6 +14,11 @@ from md_bridge.drift.records.method import Method
 from md_bridge.drift.records.run import SERIES, RunRecord
 from md_bridge.text import replace_atomically
 
+__all__ = [
+    "read_csv",
+    "write_csv",
+]
+
 _COLUMNS = ("time_ps", "conserved_eV", "temperature_K")
 _ELEMENT_COLUMN = re.compile(r"temperature_([A-Z][a-z]?)_K")
 _METHOD = ("host", "forces", "multiplicity", "timestep_fs")

@@ -11,6 +11,18 @@ import numpy as np
 from ase import Atoms
 from numpy.typing import NDArray
 
+__all__ = [
+    "HOTTEST_K",
+    "LAST_FRAME",
+    "Explosion",
+    "ending",
+    "explosion_in",
+    "sound_rows",
+    "tells_of_explosion",
+    "too_hot",
+    "write_last_frame",
+]
+
 LAST_FRAME = "last-good.xyz"
 HOTTEST_K = 1e5
 """Above this temperature nothing is left of what was simulated, whatever it was."""

@@ -24,6 +24,11 @@ from md_bridge.drift.records.reader_tools import (
 )
 from md_bridge.drift.records.run import RunRecord
 
+__all__ = [
+    "HEADER",
+    "read_ipi_output",
+]
+
 HEADER = re.compile(r"^#\s+(?:column|cols\.)\s+(\d+)(?:-\d+)?\s+-->\s+(.+?)\s*(?::\s.*)?$")
 """``# column   2     --> time{picosecond} : The elapsed simulation time.``"""
 

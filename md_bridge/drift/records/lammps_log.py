@@ -24,6 +24,10 @@ from md_bridge.drift.records.reader_tools import (
 )
 from md_bridge.drift.records.run import RunRecord
 
+__all__ = [
+    "read_lammps_log",
+]
+
 
 @dataclass(frozen=True)
 class _Units:

@@ -9,6 +9,12 @@ from pathlib import Path
 
 from md_bridge.drift.records.errors import ReadError
 
+__all__ = [
+    "Settings",
+    "ThermoRun",
+    "thermo_runs",
+]
+
 _LOOP = re.compile(r"^Loop time of (\S+) on .* for (\d+) steps with (\d+) atoms")
 _MULTI = re.compile(r"^-+ Step +(\d+) -+ CPU = +(\S+) \(sec\) -+")
 _PAIRS = re.compile(r"(\S+) += +(\S+)")

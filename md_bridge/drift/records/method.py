@@ -4,6 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+__all__ = [
+    "FORCES",
+    "HOSTS",
+    "Method",
+]
+
 HOSTS = ("lammps", "i-pi", "ase", "other")
 FORCES = ("conservative", "direct", "mts", "unknown")
 _HOST_NAMES = {"lammps": "LAMMPS", "i-pi": "i-PI", "ase": "ASE", "other": "other"}

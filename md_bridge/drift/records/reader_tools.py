@@ -18,6 +18,17 @@ from md_bridge.drift.records.method import Method
 from md_bridge.drift.records.run import RunRecord
 from md_bridge.text import nearest
 
+__all__ = [
+    "ReadOptions",
+    "did_you_mean",
+    "kinetic_energy",
+    "kinetic_temperature",
+    "last_digit",
+    "record_of_file",
+    "sound_part",
+    "strictly_later",
+]
+
 
 @dataclass(frozen=True)
 class ReadOptions:

@@ -19,6 +19,12 @@ from md_bridge.drift.judging.verdict import (
 from md_bridge.drift.records.errors import ReadError
 from md_bridge.drift.records.method import Method
 
+__all__ = [
+    "SERIES",
+    "RunRecord",
+    "check_resolution",
+]
+
 SERIES = ("time_ps", "conserved_energy", "temperature")
 """Names of the series that every run has."""
 _OPTIONAL_SERIES = ("kinetic_energy", "potential_energy")

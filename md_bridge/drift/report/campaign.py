@@ -15,6 +15,12 @@ from md_bridge.drift.report.write import ReportFiles, write_report
 from md_bridge.drift.runs.analysis import Analysis, analyse
 from md_bridge.drift.runs.campaign import Campaign, CampaignOutcome
 
+__all__ = [
+    "campaign_conserves",
+    "describe_campaign",
+    "write_campaign_report",
+]
+
 
 def describe_campaign(campaign: Campaign) -> RunSettings:
     """What the report says about a campaign. The load is that of now: ask before the runs."""

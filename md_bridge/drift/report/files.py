@@ -21,6 +21,14 @@ from md_bridge.drift.report.environment import RunSettings
 from md_bridge.drift.report.write import ReportFiles, write_report
 from md_bridge.drift.runs.analysis import Analysis
 
+__all__ = [
+    "FileRuns",
+    "all_conserve",
+    "check_thermostats",
+    "read_files",
+    "report_files",
+]
+
 
 @dataclass(frozen=True)
 class FileRuns:

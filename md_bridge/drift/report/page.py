@@ -29,6 +29,10 @@ from md_bridge.drift.report.sentences import (
 from md_bridge.drift.runs.analysis import Analysis, MethodResult, RunResult
 from md_bridge.drift.runs.force_difference import ForceDifference
 
+__all__ = [
+    "render_page",
+]
+
 _LEAD = (
     "The same start, driven by conservative forces, by direct forces, and by multiple time "
     "stepping (MTS): direct forces in the inner loop, corrected by conservative ones every M steps."

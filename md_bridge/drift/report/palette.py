@@ -6,6 +6,12 @@ from collections.abc import Sequence
 
 from md_bridge.drift.runs.analysis import MethodResult
 
+__all__ = [
+    "OKABE_ITO",
+    "on_dark",
+    "run_colours",
+]
+
 # Okabe and Ito's colours, told apart by colour-blind readers.
 OKABE_ITO = ("#0072B2", "#D55E00", "#009E73", "#000000", "#CC79A7", "#E69F00", "#56B4E9")
 

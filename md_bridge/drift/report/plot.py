@@ -18,6 +18,12 @@ from md_bridge.drift.report.palette import run_colours
 from md_bridge.drift.report.quantities import ENERGY, TEMPERATURE, TIME_AXIS, Quantity
 from md_bridge.drift.runs.analysis import Analysis, MethodResult
 
+__all__ = [
+    "as_png",
+    "as_svg",
+    "draw",
+]
+
 # A run this many times further off than the quietest one leaves the magnified panel.
 _OUTLIER = 4.0
 _HEADROOM = 1.25

@@ -21,6 +21,16 @@ from md_bridge.drift.report.environment import describe_model, describe_system, 
 from md_bridge.drift.report.palette import OKABE_ITO
 from md_bridge.drift.report.plot import as_svg
 
+__all__ = [
+    "ProtocolFiles",
+    "as_data",
+    "draw",
+    "protocol_table",
+    "render_page",
+    "settings_rows",
+    "write_protocol_report",
+]
+
 _PANEL_INCHES = 3.2
 _COLUMNS = 2
 _BINS = 200  # of the 330 points that a panel is wide

@@ -10,6 +10,16 @@ from numpy.typing import NDArray
 
 from md_bridge.drift.records.run import RunRecord
 
+__all__ = [
+    "AVERAGE_PS",
+    "ENERGY",
+    "TEMPERATURE",
+    "TIME_AXIS",
+    "Quantity",
+    "energy_change",
+    "running_mean",
+]
+
 # The kinetic temperature of a small box swings with every O-H vibration.
 AVERAGE_PS = 0.05
 TIME_AXIS = "time (ps)"

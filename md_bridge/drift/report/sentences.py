@@ -9,6 +9,13 @@ from md_bridge.drift.runs.analysis import Analysis, MethodResult
 from md_bridge.drift.runs.force_difference import ForceDifference
 from md_bridge.text import rounded, significant
 
+__all__ = [
+    "RESONANCE_FS",
+    "limit_sentences",
+    "timing_sentences",
+    "verdict_sentence",
+]
+
 RESONANCE_FS = 4.0
 """Outer steps from about half the period of the fastest vibration on can resonate (O-H: 9 fs)."""
 

@@ -14,6 +14,11 @@ from md_bridge.drift.runs.analysis import Analysis, MethodResult, RunResult
 from md_bridge.drift.runs.force_difference import ForceDifference
 from md_bridge.text import finite_or_none
 
+__all__ = [
+    "summary_content",
+    "write_summary",
+]
+
 
 def summary_content(
     analysis: Analysis,

@@ -11,6 +11,11 @@ from md_bridge.drift.report.cells import COLUMNS, table_row
 from md_bridge.drift.runs.analysis import Analysis
 from md_bridge.text import with_error
 
+__all__ = [
+    "element_table",
+    "runs_table",
+]
+
 _STYLES = {
     Verdict.CONSERVES: "green",
     Verdict.DRIFTS: "red",

@@ -13,6 +13,12 @@ from md_bridge.drift.report.sentences import RESONANCE_FS
 from md_bridge.drift.tuning.search import StepResult, Trial, Tuning
 from md_bridge.text import factor, finite_or_none, with_error
 
+__all__ = [
+    "tuning_sentences",
+    "tuning_summary",
+    "tuning_table",
+]
+
 _STYLES = {
     Verdict.CONSERVES: "green",
     Verdict.DRIFTS: "red",

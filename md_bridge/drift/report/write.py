@@ -16,6 +16,11 @@ from md_bridge.drift.report.summary import summary_content, write_summary
 from md_bridge.drift.runs.analysis import Analysis, analyse
 from md_bridge.drift.runs.force_difference import ForceDifference
 
+__all__ = [
+    "ReportFiles",
+    "write_report",
+]
+
 
 @dataclass(frozen=True)
 class ReportFiles:

@@ -16,6 +16,13 @@ from md_bridge.drift.judging.verdict import DEFAULT_TOLERANCE, DriftStatistics
 from md_bridge.drift.records.method import Method
 from md_bridge.drift.records.run import RunRecord
 
+__all__ = [
+    "Analysis",
+    "MethodResult",
+    "RunResult",
+    "analyse",
+]
+
 
 @dataclass(frozen=True)
 class RunResult:

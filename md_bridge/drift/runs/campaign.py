@@ -37,6 +37,15 @@ from md_bridge.model_options import ModelOptions
 from md_bridge.processes import RunError
 from md_bridge.text import replace_atomically
 
+__all__ = [
+    "SERIES",
+    "SETTINGS",
+    "Campaign",
+    "CampaignError",
+    "CampaignOutcome",
+    "read_settings",
+]
+
 SETTINGS = "campaign.json"
 SERIES = "series"
 

@@ -14,6 +14,10 @@ from md_bridge.drift.runs.plan import Run
 from md_bridge.drift.runs.tasks import Progress
 from md_bridge.drift.runs.thermostats import Thermostat
 
+__all__ = [
+    "run_dynamics",
+]
+
 
 def run_dynamics(
     start: Atoms,

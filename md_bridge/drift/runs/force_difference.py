@@ -9,6 +9,11 @@ from pathlib import Path
 import numpy as np
 from ase import Atoms
 
+__all__ = [
+    "ForceDifference",
+    "force_difference",
+]
+
 
 @dataclass(frozen=True)
 class ForceDifference:

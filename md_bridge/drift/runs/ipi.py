@@ -24,6 +24,14 @@ from md_bridge.ipi.parameters import changed_options
 from md_bridge.processes import LineCounter, Program, RunError, find_program, watch
 from md_bridge.structures import standard_orientation
 
+__all__ = [
+    "PROPERTIES",
+    "ipi_input_text",
+    "keep_last_frame",
+    "read_properties",
+    "run_in_ipi",
+]
+
 PROPERTIES = "run.properties"
 _CHECKPOINT = "run.last"
 

@@ -22,6 +22,19 @@ from md_bridge.lammps.keywords import pair_style_keywords, quoted
 from md_bridge.processes import LineCounter, Program, RunError, watch
 from md_bridge.structures import standard_orientation
 
+__all__ = [
+    "LOG",
+    "SCREEN",
+    "TRAJECTORY",
+    "keep_last_frame",
+    "lammps_input_text",
+    "lammps_program",
+    "read_log",
+    "run_in_lammps",
+    "sample_interval",
+    "write_data_file",
+]
+
 LOG = "log.lammps"
 TRAJECTORY = "trajectory.lammpstrj"
 

@@ -11,6 +11,14 @@ from md_bridge.forces import Kind, parse_kinds
 from md_bridge.model_options import ModelOptions
 from md_bridge.text import nearest
 
+__all__ = [
+    "DEFAULT_FORCES",
+    "RUN_HOSTS",
+    "CampaignPlan",
+    "Run",
+    "require_host",
+]
+
 DEFAULT_FORCES = "conservative,direct,mts:2,mts:4,mts:8"
 
 RUN_HOSTS = ("lammps", "i-pi")

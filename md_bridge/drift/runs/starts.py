@@ -20,6 +20,12 @@ from md_bridge.structures import StructureError
 from md_bridge.structures import read_structure as read_any_structure
 from md_bridge.text import replace_atomically
 
+__all__ = [
+    "read_periodic_structure",
+    "thermalise",
+    "write_start",
+]
+
 _RELAXATION_FS = 50.0
 """Of the velocities under the thermostat: a tenth of a short equilibration, and longer than the
 periods of bonds to hydrogen."""

@@ -8,6 +8,15 @@ from dataclasses import dataclass
 from md_bridge.drift.judging.speed import speedup_bound
 from md_bridge.drift.runs.plan import Run
 
+__all__ = [
+    "USUAL_COST_RATIO",
+    "Progress",
+    "Task",
+    "TaskProgress",
+    "expected_cost",
+    "run_task",
+]
+
 USUAL_COST_RATIO = 2.7
 """A conservative evaluation in direct ones, before anything is measured."""
 

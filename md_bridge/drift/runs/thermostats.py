@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+__all__ = [
+    "KINDS",
+    "Thermostat",
+]
+
 KINDS = {"langevin": "Langevin", "rescaling": "velocity rescaling"}
 """Name of each thermostat, for people."""
 

@@ -6,6 +6,11 @@ from collections.abc import Callable
 
 from md_bridge.drift.judging.speed import speedup_bound
 
+__all__ = [
+    "WORTH",
+    "largest_multiplicity",
+]
+
 WORTH = 1.03
 """A larger M that can gain less than this factor is not tried."""
 

@@ -16,6 +16,10 @@ from md_bridge.lammps.keywords import pair_style_keywords, quoted
 from md_bridge.model_options import ModelOptions
 from md_bridge.text import with_error
 
+__all__ = [
+    "write_inputs",
+]
+
 _LENGTH_PS = 10.0
 _STRIDE_PS = 0.01
 _RESTART_PS = 1.0

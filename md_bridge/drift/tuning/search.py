@@ -23,6 +23,17 @@ from md_bridge.forces import Kind
 from md_bridge.model_options import ModelOptions
 from md_bridge.text import replace_atomically
 
+__all__ = [
+    "LENGTH_FACTOR",
+    "ShowCampaign",
+    "StepResult",
+    "Trial",
+    "TuneError",
+    "TuneRequest",
+    "Tuning",
+    "search",
+]
+
 LENGTH_FACTOR = 4
 """Runs that cannot be judged are repeated this much longer."""
 
