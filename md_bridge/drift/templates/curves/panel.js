@@ -73,7 +73,7 @@ class Panel {
     return {
       width: this.place.clientWidth,
       height: this.place.clientHeight,
-      padding: [8, 12, 0, 0],
+      padding: [8, 20, 0, 0],
       legend: { show: false },
       scales: {
         x: { time: false },
