@@ -146,7 +146,7 @@ def test_evaluate_with_other_names_and_mixed_boundaries(folder):
 def test_evaluate_errors(folder):
     models.lennard_jones().export("m.pt")
     (folder / "bad.xyz").write_text("this is no xyz file")
-    assert "ASE cannot read 'bad.xyz'" in message(run(evaluate, "m.pt", "bad.xyz"))
+    assert "ASE cannot read a structure from bad.xyz" in message(run(evaluate, "m.pt", "bad.xyz"))
     result = run(evaluate, "none.pt", "bad.xyz")
     assert result.exit_code == 1
     message_of_bad = message(run(evaluate, "bad.xyz", "bad.xyz"))

@@ -74,7 +74,7 @@ def test_check_of_unknown_elements(folder):
     result = run(check, "m.pt", "s.xyz")
     assert result.exit_code == 1
     assert "has H, O, which the model does not know; it knows Ar" in message(result)
-    assert "there is no file" in message(run(check, "m.pt", "none.xyz"))
+    assert "none.xyz does not exist" in message(run(check, "m.pt", "none.xyz"))
 
 
 def test_check_uses_the_elements_of_the_user(folder):
