@@ -126,7 +126,7 @@ class Program:
         elif status < 0:
             how = f"was killed by {signal.Signals(-status).name}"
         else:
-            how = f"failed with exit code {status}"
+            how = f"failed with exit status {status}"
         with self.log.open("rb") as stream:
             stream.seek(self.offset)
             lines = stream.read().decode("utf-8", "replace").strip().splitlines()

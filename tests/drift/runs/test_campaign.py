@@ -318,14 +318,14 @@ def test_direct_forces_alone_do_not_decide(model, start, tmp_path, monkeypatch):
 def test_a_failed_run_loses_no_other_and_is_tried_again(model, start, tmp_path, monkeypatch):
     def fail(run):
         if run.method.forces == "conservative":
-            raise RunError("lmp failed with exit code 1. The end of [log]")
+            raise RunError("lmp failed with exit status 1. The end of [log]")
         return record_of(run)
 
     options = ["--replicas", "1", "--forces", "conservative,mts:2", "--equilibrate", "0"]
     Host(monkeypatch, fail)
     result = command(model, start, tmp_path / "out", *options)
     assert result.exit_code == 1
-    assert "LAMMPS conservative #1 failed: lmp failed with exit code 1" in result.stderr
+    assert "LAMMPS conservative #1 failed: lmp failed with exit status 1" in result.stderr
     content = json.loads((tmp_path / "out" / "summary.json").read_text())
     assert content["failures"][0]["run"] == "LAMMPS conservative #1"
     host = Host(monkeypatch)

@@ -89,7 +89,7 @@ def test_a_model_that_lammps_cannot_read_is_reported(start, tmp_path):
     broken = tmp_path / "broken.pt"
     broken.write_bytes(b"not a model")
     run = Run(Method("lammps", "direct", None, 0.5), 10)
-    with pytest.raises(RunError, match=r"lmp failed with exit code[^$]*broken\.pt"):
+    with pytest.raises(RunError, match=r"lmp failed with exit status[^$]*broken\.pt"):
         run_in_lammps(start, broken, run, tmp_path / "run", silent, THREADS)
     run = Run(Method("i-pi", "mts", 4, 0.5), 10)
     with pytest.raises(RunError, match=r"i-pi failed[^$]*broken\.pt"):
@@ -136,7 +136,7 @@ def test_the_demo_from_end_to_end(short_runs, tmp_path):
 
 def test_a_run_that_fails_does_not_lose_the_others(short_runs, monkeypatch, tmp_path):
     def fail(*_):
-        raise RunError("i-pi failed with exit code 1")
+        raise RunError("i-pi failed with exit status 1")
 
     monkeypatch.setattr(dynamics, "run_in_ipi", fail)
     keep = {"direct", None}
@@ -148,11 +148,11 @@ def test_a_run_that_fails_does_not_lose_the_others(short_runs, monkeypatch, tmp_
     )
     result = CliRunner().invoke(demo, ["--out", str(tmp_path)])
     assert result.exit_code == 1
-    assert "i-PI MTS M=4 failed: i-pi failed with exit code 1" in result.stderr
+    assert "i-PI MTS M=4 failed: i-pi failed with exit status 1" in result.stderr
     assert "LAMMPS direct" in result.stdout
     content = json.loads((tmp_path / "summary.json").read_text())
     assert len(content["runs"]) == 1
-    failure = {"run": "i-PI MTS M=4", "error": "i-pi failed with exit code 1"}
+    failure = {"run": "i-PI MTS M=4", "error": "i-pi failed with exit status 1"}
     assert content["failures"] == [failure]
 
 

@@ -149,7 +149,7 @@ def test_a_watched_program_gets_its_environment_and_reports_progress(tmp_path):
 
 
 def test_a_failed_program_is_named_with_the_end_of_its_log(tmp_path):
-    with pytest.raises(RunError, match=r"failed with exit code 3") as caught:
+    with pytest.raises(RunError, match=r"failed with exit status 3") as caught:
         run_python("print('ERROR: no such model'); raise SystemExit(3)", tmp_path)
     assert "ERROR: no such model" in str(caught.value)
     assert str(tmp_path / "log.txt") in str(caught.value)
