@@ -165,13 +165,19 @@ def order_fit(
 
 def white_noise(values: ArrayLike) -> float:
     """Root mean square of the noise of a series that is smooth otherwise: what is left of it after
-    four differences, which take away all that changes slowly from sample to sample."""
+    four differences, which take away all that changes slowly from sample to sample.
+
+    :param values: shape (n,), n >= 5, evenly spaced, in any unit
+    :returns: in the unit of the values
+    """
     return float(np.sqrt(np.mean(np.diff(np.asarray(values, float), 4) ** 2) / _FOURTH_DIFFERENCE))
 
 
 def run(request: ProtocolRequest, progress: Progress) -> ProtocolResult:
     """Three runs of each kind of forces, from one start.
 
+    :param request: model, start and settings
+    :param progress: called with a text and the share done, from 0 to 1
     :raises md_bridge.drift.runs.dynamics.RunError: a run fails
     """
     from md_bridge.drift.runs.dynamics import run_dynamics

@@ -57,7 +57,12 @@ class ClosedPath:
 
 
 def default_paths(atoms: Atoms, points: int, seed: int) -> list[ClosedPath]:
-    """What a system lends itself to: circles of atoms, a collective loop, turns, strain cycles."""
+    """What a system lends itself to: circles of atoms, a collective loop, turns, strain cycles.
+
+    :param atoms: the structure at which the paths begin and end, Å
+    :param points: points on a circle
+    :param seed: of the direction of the collective loop
+    """
     paths = [
         circle_path(atoms, _nearest_to_centre(atoms, symbol), "xy", points)
         for symbol in sorted(set(atoms.get_chemical_symbols()))
@@ -182,6 +187,9 @@ def smallest_molecule(atoms: Atoms) -> list[int] | None:
     """Atoms of the smallest group of bonded atoms that is not all there is; None without one.
 
     Bonds are guessed from covalent radii, so crystals and metals have no molecule.
+
+    :param atoms: the structure, Å
+    :returns: their indices, ascending
     """
     radii = [_BOND_FACTOR * radius for radius in natural_cutoffs(atoms)]
     neighbours = NeighborList(radii, skin=0.0, self_interaction=False, bothways=True)

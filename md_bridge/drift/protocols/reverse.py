@@ -196,6 +196,8 @@ def force_noise(engine: Engine, atoms: Atoms, direct: bool, seed: int = 1) -> fl
 def run(request: ProtocolRequest, progress: Progress) -> ProtocolResult:
     """There and back with each kind of forces.
 
+    :param request: model, start and settings
+    :param progress: called with a text and the share done, from 0 to 1
     :raises RunError: a run fails; one that explodes is a result
     """
     from md_bridge.engine import set_threads
@@ -240,7 +242,14 @@ def _host(request: ProtocolRequest) -> ModuleType:
 
 
 def return_path(request: ProtocolRequest, method: Method, progress: Share) -> ReturnPath:
-    """One run there and back in the host that was asked for."""
+    """One run there and back in the host that was asked for.
+
+    :param request: model, start and settings
+    :param method: kind of forces and time step
+    :param progress: called with the share done, from 0 to 1
+    :returns: times in ps, distances in Å, energies in eV
+    :raises RunError: the run fails or explodes
+    """
     interval = max(1, round(1000 * request.length_ps / method.outer_timestep_fs / FRAMES))
     one = Run(method, interval * FRAMES, model_options=request.model_options)
     folder = _folder(request, method)

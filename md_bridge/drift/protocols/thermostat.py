@@ -87,6 +87,8 @@ def judge_temperature(mean: Estimate, target: float, tolerance: float = TOLERANC
       tolerance
     - *inconclusive* otherwise
 
+    :param mean: mean temperature of the run and its error, K
+    :param target: temperature asked for, K
     :param tolerance: as a share of the target
     """
     low, high = mean.value - mean.half_width, mean.value + mean.half_width
@@ -102,7 +104,13 @@ def judge_temperature(mean: Estimate, target: float, tolerance: float = TOLERANC
 def held_temperatures(
     record: RunRecord, thermostat: Thermostat, discarded: float = DISCARDED
 ) -> list[HeldTemperature]:
-    """Mean temperature of all atoms and of each element, the beginning of the run left out."""
+    """Mean temperature of all atoms and of each element, the beginning of the run left out.
+
+    :param record: a run with the thermostat
+    :param thermostat: what held the temperature
+    :param discarded: share of the run that is left out, from 0 to 1
+    :returns: all atoms first, then each element; temperatures in K
+    """
     first = int(discarded * len(record.time_ps))
     series = {_ALL: record.temperature, **record.element_temperatures}
     return [
