@@ -47,6 +47,8 @@ class ProtocolFiles:
 def write_protocol_report(result: ProtocolResult, request: ProtocolRequest) -> ProtocolFiles:
     """Write ``report.html`` and ``summary.json`` into the request's folder, made if missing.
 
+    :param result: what the protocol found
+    :param request: what was asked for
     :raises OSError: they cannot be written
     :raises ValueError: a number of the summary is no number
     """
@@ -59,7 +61,13 @@ def write_protocol_report(result: ProtocolResult, request: ProtocolRequest) -> P
 
 
 def as_data(result: ProtocolResult, request: ProtocolRequest) -> dict[str, Any]:
-    """The content of ``summary.json``: the protocol's own numbers, and what every one has."""
+    """The content of ``summary.json``: the protocol's own numbers, and what every one has.
+
+    :param result: what the protocol found
+    :param request: what was asked for
+    :returns: what JSON can have; names carry their units
+    :raises EngineError: the model cannot be loaded
+    """
     return {
         "protocol": result.protocol,
         "passed": result.passed,
@@ -70,7 +78,11 @@ def as_data(result: ProtocolResult, request: ProtocolRequest) -> dict[str, Any]:
 
 
 def settings_rows(request: ProtocolRequest) -> list[tuple[str, str]]:
-    """What was tested, and where: pairs of a name and a text with its unit."""
+    """What was tested, and where: pairs of a name and a text with its unit.
+
+    :param request: what was asked for
+    :raises EngineError: the model cannot be loaded
+    """
     found = surroundings()
     return [
         ("model", describe_model(request.model, request.model_options)),
@@ -85,7 +97,10 @@ def settings_rows(request: ProtocolRequest) -> list[tuple[str, str]]:
 
 
 def protocol_table(result: ProtocolResult) -> Table:
-    """One line a row, the verdict in the last column."""
+    """One line a row, the verdict in the last column.
+
+    :param result: what the protocol found
+    """
     table = Table(box=None, padding=(0, 1), pad_edge=False, collapse_padding=True)
     for number, (heading, unit) in enumerate(result.columns):
         text = escape(heading) + (f"\n[dim]{escape(unit)}[/dim]" if unit else "")
@@ -97,7 +112,12 @@ def protocol_table(result: ProtocolResult) -> Table:
 
 
 def render_page(result: ProtocolResult, request: ProtocolRequest) -> str:
-    """The page as one string of HTML; the picture is embedded as SVG, nothing is fetched."""
+    """The page as one string of HTML; the picture is embedded as SVG, nothing is fetched.
+
+    :param result: what the protocol found
+    :param request: what was asked for
+    :raises EngineError: the model cannot be loaded
+    """
     picture = None
     if result.plots:
         svg = as_svg(draw(result.plots))
