@@ -296,7 +296,7 @@ class TestRefuses:
         message = self.invoke("input.xml", "-m", model_file("curl"), "--serve", "one=both")
         assert "one=both: there are conservative and direct forces" in message
         message = self.invoke("input.xml", "-m", model_file("curl"), "--serve", "one")
-        assert "expected NAME=FORCES, got one" in message
+        assert "expected NAME=FORCES, found one" in message
 
     def test_options_of_another_kind_of_input(self, model_file):
         self.write(ffdirect("one", model_file("curl"), "conservative"))

@@ -127,7 +127,7 @@ def turn_path(
 ) -> ClosedPath:
     """A full rigid turn of some atoms about an axis through their centre of mass.
 
-    Atoms that a periodic boundary parts from the first one of them are led as its neighbours.
+    Atoms that a periodic boundary parts from the first one of them turn as its nearest images.
 
     :param atoms: the structure
     :param indices: of the atoms that turn, the first of them where it is
