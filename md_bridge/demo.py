@@ -26,13 +26,10 @@ from md_bridge.processes import RunError
 from md_bridge.structures import read_structure
 
 __all__ = [
-    "LONGEST_PS",
     "MODEL",
-    "SHORTEST_PS",
     "START",
     "TIMESTEP_FS",
     "DemoOutcome",
-    "StepsDone",
     "describe_settings",
     "perform",
     "planned_runs",

@@ -38,10 +38,6 @@ if TYPE_CHECKING:
     from md_bridge.drift.protocols.differentiable import DifferentiableForces
 
 __all__ = [
-    "ATOM_PROBES",
-    "BIN_WIDTH",
-    "EXACT_ATOMS",
-    "PROBES",
     "Array",
     "Asymmetry",
     "Blocks",
@@ -50,7 +46,6 @@ __all__ = [
     "jacobian_asymmetry",
     "jacobian_blocks",
     "probe",
-    "probe_blocks",
     "probed_asymmetry",
     "random_signs",
     "resolve",
@@ -229,7 +224,9 @@ def random_signs(count: int, size: int, seed: int) -> Array:
     return np.random.default_rng(seed).choice([-1.0, 1.0], size=(count, size))
 
 
-def probe_blocks(forces: DifferentiableForces, count: int, seed: int, progress: Progress) -> Blocks:
+def _probe_blocks(
+    forces: DifferentiableForces, count: int, seed: int, progress: Progress
+) -> Blocks:
     """Blocks of some random atoms' columns, from one vector of random signs on each.
 
     :param forces: whose Jacobian is probed
@@ -276,7 +273,7 @@ def run(
         jv, jtv, _ = probe(direct, vectors, _part_of(progress, 0.0, 0.3, "direct forces"))
         whole = probed_asymmetry(jv, jtv)
         step = _part_of(progress, 0.3, 0.8, "single atoms")
-        blocks = probe_blocks(direct, ATOM_PROBES, request.seed + 1, step)
+        blocks = _probe_blocks(direct, ATOM_PROBES, request.seed + 1, step)
     conservative = DifferentiableForces(request.model, atoms, "conservative", variant)
     vectors = random_signs(_PROBES_OF_HESSIAN, conservative.size, request.seed)
     check = _part_of(progress, 0.8, 1.0, "conservative forces")

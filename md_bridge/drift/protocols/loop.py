@@ -28,7 +28,6 @@ from md_bridge.drift.protocols.base import (
 from md_bridge.drift.protocols.paths import ClosedPath, default_paths
 
 __all__ = [
-    "POINTS",
     "LoopWork",
     "PathResult",
     "evaluate_path",

@@ -13,14 +13,10 @@ from scipy.sparse.csgraph import connected_components
 from scipy.spatial.transform import Rotation
 
 __all__ = [
-    "CIRCLE_RADIUS",
-    "COLLECTIVE_AMPLITUDE",
-    "STRAIN_AMPLITUDE",
     "ClosedPath",
     "circle_path",
     "collective_path",
     "default_paths",
-    "smallest_molecule",
     "strain_path",
     "turn_path",
 ]
@@ -69,7 +65,7 @@ def default_paths(atoms: Atoms, points: int, seed: int) -> list[ClosedPath]:
     ]
     if len(atoms) > 1:
         paths.append(collective_path(atoms, 2 * points, seed))
-    molecule = smallest_molecule(atoms)
+    molecule = _smallest_molecule(atoms)
     if molecule is not None:
         name = f"turn of a molecule ({atoms[molecule].get_chemical_formula()})"
         paths.append(turn_path(atoms, molecule, (0, 0, 1), name, _TURN_POINTS * points))
@@ -183,7 +179,7 @@ def strain_path(
     return ClosedPath(name, "strain", len(atoms), tuple(configurations), tangents)
 
 
-def smallest_molecule(atoms: Atoms) -> list[int] | None:
+def _smallest_molecule(atoms: Atoms) -> list[int] | None:
     """Atoms of the smallest group of bonded atoms that is not all there is; None without one.
 
     Bonds are guessed from covalent radii, so crystals and metals have no molecule.

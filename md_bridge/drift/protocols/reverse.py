@@ -51,17 +51,13 @@ if TYPE_CHECKING:
     from md_bridge.engine import Engine
 
 __all__ = [
-    "FAULT_FACTOR",
     "FRAMES",
-    "ROUND_OFF_FACTOR",
     "Array",
     "ReturnPath",
     "ReverseVerdict",
     "Share",
     "distances",
     "expected_round_off",
-    "force_noise",
-    "return_path",
     "run",
 ]
 
@@ -171,7 +167,7 @@ def expected_round_off(
     return np.asarray(np.hypot(walk, rounding))
 
 
-def force_noise(engine: Engine, atoms: Atoms, direct: bool, seed: int = 1) -> float:
+def _force_noise(engine: Engine, atoms: Atoms, direct: bool, seed: int = 1) -> float:
     """Rms round-off of a force component (eV/Å): how much it changes when all atoms are shifted.
 
     :param engine: with the model
@@ -211,7 +207,7 @@ def run(request: ProtocolRequest, progress: Progress) -> ProtocolResult:
 
         report(0.0)
         try:
-            outcomes[method] = return_path(request, method, report)
+            outcomes[method] = _return_path(request, method, report)
         except RunError:
             explosion = _explosion(request, method)
             if explosion is None:
@@ -241,7 +237,7 @@ def _host(request: ProtocolRequest) -> ModuleType:
     return ipi if request.host == "i-pi" else lammps
 
 
-def return_path(request: ProtocolRequest, method: Method, progress: Share) -> ReturnPath:
+def _return_path(request: ProtocolRequest, method: Method, progress: Share) -> ReturnPath:
     """One run there and back in the host that was asked for.
 
     :param request: model, start and settings
@@ -263,7 +259,7 @@ def return_path(request: ProtocolRequest, method: Method, progress: Share) -> Re
 
     engine = Engine(request.model, **request.model_options.engine_keywords())
     noise = [
-        force_noise(engine, request.start, direct)
+        _force_noise(engine, request.start, direct)
         for direct in {"conservative": (False,), "direct": (True,)}.get(
             method.forces, (False, True)
         )

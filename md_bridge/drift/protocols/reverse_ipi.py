@@ -16,11 +16,10 @@ from ipi.utils.units import unit_to_user
 
 __all__ = [
     "main",
-    "there_and_back",
 ]
 
 
-def there_and_back(
+def _there_and_back(
     simulation: InteractiveSimulation, steps: int, interval: int
 ) -> dict[str, np.ndarray]:
     """Frames on the way out and on the way back, both at outer steps 0, interval, ... steps.
@@ -62,7 +61,7 @@ def main(arguments: list[str]) -> None:
     source, steps, interval, target = arguments
     with Path(source).open(encoding="utf-8") as stream:
         simulation = InteractiveSimulation(stream)
-    found = there_and_back(simulation, int(steps), int(interval))
+    found = _there_and_back(simulation, int(steps), int(interval))
     np.savez(target, forward=found["forward"], backward=found["backward"], energy=found["energy"])
 
 

@@ -33,12 +33,10 @@ from md_bridge.drift.runs.thermostats import KINDS, Thermostat
 from md_bridge.text import with_error
 
 __all__ = [
-    "DISCARDED",
     "RELAXATION_FS",
     "TOLERANCE",
     "HeatVerdict",
     "HeldTemperature",
-    "held_temperatures",
     "judge_temperature",
     "run",
 ]
@@ -101,7 +99,7 @@ def judge_temperature(mean: Estimate, target: float, tolerance: float = TOLERANC
     return HeatVerdict.INCONCLUSIVE
 
 
-def held_temperatures(
+def _held_temperatures(
     record: RunRecord, thermostat: Thermostat, discarded: float = DISCARDED
 ) -> list[HeldTemperature]:
     """Mean temperature of all atoms and of each element, the beginning of the run left out.
@@ -185,7 +183,7 @@ def _result(
                 }
             )
             continue
-        temperatures = held_temperatures(record, thermostat)
+        temperatures = _held_temperatures(record, thermostat)
         rows += [_row(entry) for entry in temperatures]
         sentences.append(_sentence(record, thermostat, temperatures))
         runs += [_summary(entry) for entry in temperatures]

@@ -9,7 +9,6 @@ from md_bridge.text import factor, rounded, significant, with_error
 
 __all__ = [
     "COLUMNS",
-    "COLUMN_MEANINGS",
     "RUN_COLUMNS",
     "column_meanings",
     "element_columns",

@@ -27,7 +27,6 @@ __all__ = [
     "draw",
     "protocol_table",
     "render_page",
-    "settings_rows",
     "write_protocol_report",
 ]
 
@@ -73,11 +72,11 @@ def as_data(result: ProtocolResult, request: ProtocolRequest) -> dict[str, Any]:
         "passed": result.passed,
         **result.summary,
         "sentences": list(result.sentences),
-        "settings": dict(settings_rows(request)),
+        "settings": dict(_settings_rows(request)),
     }
 
 
-def settings_rows(request: ProtocolRequest) -> list[tuple[str, str]]:
+def _settings_rows(request: ProtocolRequest) -> list[tuple[str, str]]:
     """What was tested, and where: pairs of a name and a text with its unit.
 
     :param request: what was asked for
@@ -124,7 +123,7 @@ def render_page(result: ProtocolResult, request: ProtocolRequest) -> str:
         picture = "data:image/svg+xml;base64," + base64.b64encode(svg).decode("ascii")
     template = templates("md_bridge.drift").get_template("protocol.html.j2")
     return template.render(
-        title=result.title, result=result, picture=picture, settings=settings_rows(request)
+        title=result.title, result=result, picture=picture, settings=_settings_rows(request)
     )
 
 

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from md_bridge.drift.records.run import RunRecord
 
 __all__ = [
-    "AVERAGE_PS",
     "ENERGY",
     "TEMPERATURE",
     "TIME_AXIS",
