@@ -27,7 +27,7 @@ mdbridge::Structure read_xyz(const std::string& path) {
     file >> symbol;
     for (std::size_t k = 3 * i; k < 3 * i + 3; ++k) file >> structure.positions[k];
     structure.types.push_back(mdbridge::atomic_number(symbol));
-    if (!masses.contains(structure.types.back())) throw mdbridge::Error("no mass of " + symbol);
+    if (!masses.contains(structure.types.back())) throw mdbridge::Error("add a mass of " + symbol);
   }
   if (!file || atoms == 0) throw mdbridge::Error(path + ": expected extended xyz with a Lattice");
   return structure;
