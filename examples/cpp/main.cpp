@@ -17,7 +17,7 @@ mdbridge::Structure read_xyz(const std::string& path) {
   std::ifstream file(path);
   std::string symbol, rest;
   std::size_t atoms = 0;
-  file >> atoms;
+  if (!(file >> atoms)) throw mdbridge::Error(path + ": expected the number of atoms");
   std::getline(file, rest, '"');
   mdbridge::Structure structure{.periodic = {true, true, true}};
   for (double& number : structure.cell) file >> number;
@@ -26,10 +26,10 @@ mdbridge::Structure read_xyz(const std::string& path) {
   for (std::size_t i = 0; i < atoms; ++i, std::getline(file, rest)) {
     file >> symbol;
     for (std::size_t k = 3 * i; k < 3 * i + 3; ++k) file >> structure.positions[k];
+    if (!file) throw mdbridge::Error(path + ": expected extended xyz with a Lattice");
     structure.types.push_back(mdbridge::atomic_number(symbol));
     if (!masses.contains(structure.types.back())) throw mdbridge::Error("add a mass of " + symbol);
   }
-  if (!file || atoms == 0) throw mdbridge::Error(path + ": expected extended xyz with a Lattice");
   return structure;
 }
 
