@@ -8,7 +8,7 @@ READY := $(VENV)/.ready
 
 # all C++ of the repository and nothing that git ignores; of an unpacked archive, our folders
 CPP = $(shell git ls-files --cached --others --exclude-standard '*.cpp' '*.hpp' 2>/dev/null \
-	|| find csrc lammps_plugin examples -name '*.?pp')
+	|| find csrc lammps_plugin examples tests -name '*.?pp')
 
 .PHONY: help setup demo test lint format stubs docs wheel bench clean
 .DELETE_ON_ERROR:

@@ -53,7 +53,7 @@ constexpr bool built_for_open_mpi = true;
 constexpr bool built_for_open_mpi = false;
 #endif
 
-const char* mpi_name(bool open_mpi) { return open_mpi ? "Open MPI" : "MPICH or its kin"; }
+const char* mpi_name(bool open_mpi) { return open_mpi ? "Open MPI" : "MPICH or a compatible MPI"; }
 
 /// Bytes of a type of LAMMPS as it was built: "tagint", "imageint"; 0 if it does not tell.
 int size_in_lammps(LAMMPS& lammps, const char* type) {

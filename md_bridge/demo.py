@@ -26,13 +26,10 @@ from md_bridge.processes import RunError
 from md_bridge.structures import read_structure
 
 __all__ = [
-    "LONGEST_PS",
     "MODEL",
-    "SHORTEST_PS",
     "START",
     "TIMESTEP_FS",
     "DemoOutcome",
-    "StepsDone",
     "describe_settings",
     "perform",
     "planned_runs",
@@ -125,7 +122,12 @@ def read_start() -> Atoms:
 
 
 def read_frames(trajectory: Path, start: Atoms) -> list[Atoms]:
-    """Configurations that a LAMMPS run of ``start`` left."""
+    """Configurations that a LAMMPS run of ``start`` left.
+
+    :param trajectory: the dump file, in LAMMPS's text format
+    :param start: what was run; the atoms' elements and periodicity
+    :returns: one structure (Å) a frame, without velocities
+    """
     frames = ase.io.read(trajectory, index=":", format="lammps-dump-text")
     return [
         Atoms(start.numbers, positions=frame.positions, cell=frame.cell, pbc=start.pbc)
@@ -134,7 +136,11 @@ def read_frames(trajectory: Path, start: Atoms) -> list[Atoms]:
 
 
 def describe_settings(runs: Sequence[Run], threads: int) -> RunSettings:
-    """What the page says about model, system and machine."""
+    """What the page says about model, system and machine.
+
+    :param runs: the runs of the demonstration, of one time step and length
+    :param threads: threads of each run
+    """
     start = read_start()
     run = runs[0]
     return RunSettings(

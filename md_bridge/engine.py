@@ -130,7 +130,10 @@ class Engine(_core.Engine):
         return self.model.info
 
     def set_draw(self, draw: int) -> None:
-        """Old name of :meth:`set_rotation_counter`, for one more version."""
+        """Old name of :meth:`set_rotation_counter`, for one more version.
+
+        :param draw: as there
+        """
         warnings.warn(
             "Engine.set_draw is called set_rotation_counter now", FutureWarning, stacklevel=2
         )
@@ -236,6 +239,7 @@ def _refuse_keyword(name: str) -> NoReturn:
 def structure_from_ase(atoms: Atoms) -> Structure:
     """An ASE ``Atoms`` object as a structure; lattice vectors along open directions are dropped.
 
+    :param atoms: N atoms, Å
     :raises EngineError: if a position is not finite, or the cell is flat
     """
     periodic = np.asarray(atoms.pbc, dtype=bool)

@@ -17,6 +17,8 @@ class ArgumentError(MDBridgeError, ValueError):
     """An argument that cannot be; the message begins with its name.
 
     :ivar argument: name of the argument, as Python has it; a command line has an option for it
+    :param argument: name of the argument, as Python has it
+    :param problem: the rest of the message, what follows the name
     """
 
     def __init__(self, argument: str, problem: str) -> None:

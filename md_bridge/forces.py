@@ -24,7 +24,9 @@ def parse_kind(text: str, least: int = 2) -> Kind:
     """``conservative``, ``direct`` or ``mts:4`` (direct forces in four inner steps, corrected by
     conservative ones) as a kind of forces with its M.
 
+    :param text: one word, blanks around it allowed
     :param least: smallest M
+    :returns: the kind, and M of ``mts``, else None
     :raises ArgumentError: an unknown kind, named with the nearest valid one, or an M that is no
         whole number from ``least`` on
     """
@@ -52,6 +54,7 @@ def parse_kind(text: str, least: int = 2) -> Kind:
 def parse_kinds(text: str) -> tuple[Kind, ...]:
     """``conservative,direct,mts:4`` as kinds of forces with their M.
 
+    :param text: words with commas between them
     :raises ArgumentError: as :func:`parse_kind`, or a kind given twice
     """
     kinds = [parse_kind(word) for word in text.split(",")]
@@ -62,5 +65,8 @@ def parse_kinds(text: str) -> tuple[Kind, ...]:
 
 
 def forces_text(kinds: Sequence[Kind]) -> str:
-    """What :func:`parse_kinds` reads."""
+    """What :func:`parse_kinds` reads.
+
+    :param kinds: kinds of forces with their M
+    """
     return ",".join(kind if m is None else f"{kind}:{m}" for kind, m in kinds)

@@ -106,12 +106,18 @@ class Program:
         return self.process.poll()
 
     def signal(self, number: int) -> None:
-        """Send a signal to it and all that it has started: ``lmp`` is a parent of the real one."""
+        """Send a signal to it and all that it has started: ``lmp`` is a parent of the real one.
+
+        :param number: as in :mod:`signal`
+        """
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.process.pid, number)
 
     def wait(self, seconds: float) -> bool:
-        """Wait for its end; False if it still runs."""
+        """Wait for its end; False if it still runs.
+
+        :param seconds: the longest that is waited, s
+        """
         try:
             self.process.wait(seconds)
         except subprocess.TimeoutExpired:
@@ -139,6 +145,7 @@ def watch(program: Program, count: Callable[[], int], progress: Callable[[int], 
 
     It is stopped, with everything it started, when this function is left by an exception (Ctrl-C).
 
+    :param program: not yet started
     :param count: steps found in the output so far
     :param progress: called with that number, a few times a second
     :raises RunError: if it cannot be started or exits with another status than 0
@@ -152,7 +159,11 @@ def watch(program: Program, count: Callable[[], int], progress: Callable[[int], 
 
 
 class LineCounter:
-    """Counts the whole lines of a growing file that a test accepts; reads only what is new."""
+    """Counts the whole lines of a growing file that a test accepts; reads only what is new.
+
+    :param path: the file; it may be missing at first
+    :param accepts: called with a line, without its newline; True if it counts
+    """
 
     def __init__(self, path: Path, accepts: Callable[[bytes], bool]) -> None:
         self._path = path

@@ -28,6 +28,8 @@ class StructureError(MDBridgeError, ValueError):
 def read_structures(path: str | os.PathLike[str]) -> list[Atoms]:
     """All structures of any file that ASE reads, at least one.
 
+    :param path: the file
+    :returns: positions in Å
     :raises StructureError: the file is missing, unreadable or holds no structure
     """
     path = Path(path)
@@ -46,13 +48,19 @@ def read_structures(path: str | os.PathLike[str]) -> list[Atoms]:
 def read_structure(path: str | os.PathLike[str]) -> Atoms:
     """The last structure of a file.
 
+    :param path: any file that ASE reads
+    :returns: positions in Å
     :raises StructureError: as :func:`read_structures`
     """
     return read_structures(path)[-1]
 
 
 def spread(structures: Sequence[Atoms], most: int) -> list[Atoms]:
-    """At most ``most`` of the structures, evenly spread, the first one among them."""
+    """At most ``most`` of the structures, evenly spread, the first one among them.
+
+    :param structures: in the order of their file
+    :param most: largest number, at least one
+    """
     picked = np.unique(np.linspace(0, len(structures) - 1, min(most, len(structures))).astype(int))
     return [structures[i] for i in picked]
 
@@ -61,6 +69,9 @@ def standard_orientation(atoms: Atoms) -> Atoms:
     """A copy rotated so that cell vector a lies along x and b in the xy plane.
 
     LAMMPS and i-PI both ask for such a cell. Velocities turn with the positions.
+
+    :param atoms: with a cell of three independent vectors, Å
+    :returns: positions in Å
     """
     cell, rotation = atoms.cell.standard_form()
     rotated: Atoms = atoms.copy()

@@ -23,6 +23,8 @@ __all__ = [
 def nearest(name: str, known: Iterable[str]) -> str | None:
     """The known name that a mistyped one is nearest to, whatever the case of its letters.
 
+    :param name: what was typed
+    :param known: the valid names
     :returns: None if no name is near
     """
     by_lower = {entry.lower(): entry for entry in known}
@@ -31,7 +33,10 @@ def nearest(name: str, known: Iterable[str]) -> str | None:
 
 
 def finite_or_none(value: float) -> float | None:
-    """The number as JSON can have it: None for NaN and infinity."""
+    """The number as JSON can have it: None for NaN and infinity.
+
+    :param value: in any unit
+    """
     return value if math.isfinite(value) else None
 
 
@@ -54,6 +59,8 @@ def replace_atomically(path: Path, write: Callable[[Path], object]) -> None:
 def with_error(value: float, error: float, most_decimals: int = 3) -> str:
     """``-0.012 ± 0.005``: both with the decimals of the error's first two digits.
 
+    :param value: in any unit
+    :param error: its standard error, in the same unit
     :param most_decimals: at most so many decimals
     :returns: ``-`` for a value that is not finite, ``± ?`` for such an error
     """
@@ -66,14 +73,23 @@ def with_error(value: float, error: float, most_decimals: int = 3) -> str:
 
 
 def rounded(value: float, scale: float) -> str:
-    """``value`` with the decimals that two digits of ``scale`` need, at most three."""
+    """``value`` with the decimals that two digits of ``scale`` need, at most three.
+
+    :param value: in any unit
+    :param scale: what gives the decimals, in the same unit
+    :returns: with three significant digits if the scale is not finite or not positive
+    """
     if not math.isfinite(scale) or scale <= 0:
         return minus_sign(f"{value:.3g}")
     return minus_sign(f"{value:.{min(_decimals(scale, 2), 3)}f}")
 
 
 def significant(value: float, digits: int) -> str:
-    """Fixed notation with at least ``digits`` significant digits; ``-`` if it is not finite."""
+    """Fixed notation with at least ``digits`` significant digits; ``-`` if it is not finite.
+
+    :param value: in any unit
+    :param digits: at least one
+    """
     if not math.isfinite(value):
         return "-"
     if value == 0:
@@ -82,14 +98,21 @@ def significant(value: float, digits: int) -> str:
 
 
 def factor(value: float | None, missing: str = "-") -> str:
-    """A ratio with two decimals; ``missing`` for None, ``-`` if it is not finite."""
+    """A ratio with two decimals; ``missing`` for None, ``-`` if it is not finite.
+
+    :param value: the ratio, without unit
+    :param missing: what stands for None
+    """
     if value is None:
         return missing
     return f"{value:.2f}" if math.isfinite(value) else "-"
 
 
 def minus_sign(text: str) -> str:
-    """The number in ``text`` with a true minus sign, and none before a rounded zero."""
+    """The number in ``text`` with a true minus sign, and none before a rounded zero.
+
+    :param text: a number as Python prints it
+    """
     if not text.startswith("-"):
         return text
     return text[1:] if float(text) == 0 else "−" + text[1:]

@@ -13,7 +13,7 @@ from ase.data import chemical_symbols
 
 from md_bridge.export.model_file import load_exported
 
-__all__ = ["USED_OUTPUTS", "describe"]
+__all__ = ["describe"]
 
 USED_OUTPUTS = (
     "energy",

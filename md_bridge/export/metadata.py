@@ -9,7 +9,7 @@ from metatomic.torch import ModelMetadata
 
 from md_bridge.export.errors import ExportError, nearest
 
-__all__ = ["KEYS", "merge_metadata", "parse_metadata"]
+__all__ = ["merge_metadata", "parse_metadata"]
 
 KEYS = ("name", "description", "authors", "references", "extra")
 """What metadata may say of a model."""

@@ -14,7 +14,6 @@ from metatomic.torch import ModelMetadata, unit_conversion_factor
 from md_bridge.export.errors import ExportError, nearest
 
 __all__ = [
-    "DEVICES",
     "DTYPES",
     "FileOptions",
     "ModuleOptions",

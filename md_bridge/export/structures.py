@@ -17,6 +17,8 @@ __all__ = [
 def require_elements(structures: Sequence[ase.Atoms], known: Sequence[int], what: str) -> None:
     """Refuse structures with elements that the model does not know.
 
+    :param structures: those to be evaluated
+    :param known: atomic numbers that the model knows
     :param what: what the structures are, for the message: the name of their file
     :raises ExportError: naming the first such structure and its elements
     """

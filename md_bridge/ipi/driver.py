@@ -36,7 +36,7 @@ from md_bridge.model_options import ModelOptions
 __DRIVER_NAME__ = "mdbridge"
 __DRIVER_CLASS__ = "MDBridgeDriver"
 
-__all__ = ["PARAMETERS", "MDBridgeDriver"]
+__all__ = ["MDBridgeDriver"]
 
 _SESSION_OPTIONS = {f.name: f for f in fields(SessionOptions) if f.name != "model_options"}
 _MODEL_OPTIONS = {f.name: f for f in fields(ModelOptions)}

@@ -11,7 +11,11 @@ __all__ = ["changed_options", "client_arguments"]
 
 
 def changed_options(options: ModelOptions) -> dict[str, Any]:
-    """The fields that differ from their defaults: the driver's parameters have the same names."""
+    """The fields that differ from their defaults: the driver's parameters have the same names.
+
+    :param options: how the model is evaluated
+    :returns: values by the names of the fields
+    """
     return {
         field.name: getattr(options, field.name)
         for field in fields(options)
@@ -20,7 +24,10 @@ def changed_options(options: ModelOptions) -> dict[str, Any]:
 
 
 def client_arguments(options: ModelOptions) -> list[str]:
-    """The same for ``md-bridge ipi-client``: ``["--variant", "pbe"]``."""
+    """The same for ``md-bridge ipi-client``: ``["--variant", "pbe"]``.
+
+    :param options: how the model is evaluated
+    """
     return [
         word
         for name, value in changed_options(options).items()

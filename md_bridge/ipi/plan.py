@@ -10,10 +10,7 @@ from md_bridge.forces import FORCES, parse_kind
 from md_bridge.model_options import ModelOptions
 
 __all__ = [
-    "BAROSTATS",
     "ENSEMBLES",
-    "THERMOSTATS",
-    "TRANSPORTS",
     "Plan",
     "make_plan",
 ]

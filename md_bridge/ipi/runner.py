@@ -104,6 +104,7 @@ def run(
 def check_folder(simulation: SimulationFile) -> None:
     """Refuse what would make i-PI stop at once, or answer to somebody else's clients.
 
+    :param simulation: i-PI's input file, as read
     :raises EngineError: if there is a file EXIT, nothing is left to do or a socket is taken
     """
     if Path("EXIT").exists():
@@ -146,12 +147,18 @@ def restart_stamp() -> int:
 
 
 def client_log(number: int) -> Path:
-    """Where the client of this number (from 1) writes."""
+    """Where the client of this number (from 1) writes.
+
+    :param number: of the client, from 1
+    """
     return Path("log.client" if number == 1 else f"log.client-{number}")
 
 
 class StepCounter:
-    """Steps done, from the number of lines in i-PI's properties file; reads only what is new."""
+    """Steps done, from the number of lines in i-PI's properties file; reads only what is new.
+
+    :param simulation: i-PI's input file, as read, before i-PI starts
+    """
 
     def __init__(self, simulation: SimulationFile) -> None:
         self._steps = simulation.first_step

@@ -46,7 +46,11 @@ class Start:
         return bool(self.atoms.pbc.all())
 
     def box(self, interaction_range: float) -> list[str]:
-        """Lengths of a box for a molecule, Å: so large that no atom feels an image of another."""
+        """Lengths of a box for a molecule, Å: so large that no atom feels an image of another.
+
+        :param interaction_range: of the model, Å
+        :returns: three equal numbers as i-PI's input has them
+        """
         extent = np.ptp(self.atoms.positions, axis=0).max()
         reach = min(interaction_range, _LARGEST_RANGE)
         return [f"{np.ceil(extent + 2 * reach + _ROOM):g}"] * 3
@@ -59,6 +63,8 @@ class Start:
 def read_start(path: Path) -> Start:
     """Read a structure and turn it so that its cell is upper triangular in i-PI's convention.
 
+    :param path: any file that ASE reads
+    :returns: positions in Å, with notes on what was changed
     :raises StructureError: if there is not exactly one structure, or i-PI could not have such a
         cell
     """

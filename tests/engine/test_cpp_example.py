@@ -37,3 +37,19 @@ def test_energy_of_the_engine_and_conserved(host, inner_steps):
 def test_error_is_a_sentence(host, tmp_path):
     with pytest.raises(AssertionError, match=r"host: there is no model file '.*absent.pt'"):
         cpp_programs.run(host, tmp_path / "absent.pt", DATA / "water-start.xyz", 1, 1)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "expected the number of atoms"),
+        ("1\nno cell\nO 0 0 0\n", "expected extended xyz with a Lattice"),
+        ('2\nLattice="9 0 0 0 9 0 0 0 9"\nO 0 0 0\n', "expected extended xyz with a Lattice"),
+        ('1\nLattice="9 0 0 0 9 0 0 0 9"\nAu 0 0 0\n', "add a mass of Au"),
+    ],
+)
+def test_an_unfit_start_is_refused(host, tmp_path, text, said):
+    start = tmp_path / "start.xyz"
+    start.write_text(text)
+    with pytest.raises(AssertionError, match=f"host: .*{said}"):
+        cpp_programs.run(host, DATA / "water.pt", start, 1, 1)

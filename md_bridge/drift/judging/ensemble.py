@@ -347,7 +347,13 @@ def check_step_convergence(
 
 
 def independent_samples(values: ArrayLike) -> NDArray[np.float64]:
-    """The equilibrated part of a series, thinned to samples that do not remember each other."""
+    """The equilibrated part of a series, thinned to samples that do not remember each other.
+
+    :param values: shape (n,), in any unit, evenly spaced in time
+    :returns: shape (k,) with k <= n, in the same unit
+    :raises ValidationError: the series is too short, has another shape or a number that is not
+        finite
+    """
     series = _series("series", values)
     return series[_independent(series)]
 

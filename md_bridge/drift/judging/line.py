@@ -160,6 +160,9 @@ def checked_series(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Both as arrays of one shape (n,), finite, the times increasing.
 
+    :param time: shape (n,), n >= 2, in any unit
+    :param values: shape (n,), in any unit
+    :returns: times and values
     :raises ValueError: as :func:`fit_line`
     """
     t = np.asarray(time, dtype=np.float64)
@@ -231,7 +234,12 @@ def _random_walk_slope_error(
 
 
 def block_means(values: NDArray[np.float64], count: int) -> NDArray[np.float64]:
-    """Means of ``count`` consecutive blocks whose lengths differ by at most one sample."""
+    """Means of ``count`` consecutive blocks whose lengths differ by at most one sample.
+
+    :param values: shape (n,), in any unit
+    :param count: number of blocks, at most n
+    :returns: shape (count,), in the same unit
+    """
     edges = np.round(np.linspace(0, len(values), count + 1)).astype(int)
     return np.add.reduceat(values, edges[:-1]) / np.diff(edges)
 

@@ -34,6 +34,8 @@ def combine_estimates(estimates: Sequence[Estimate]) -> Estimate:
     freedom of the scatter if that is above its median for errors that are right (from the F
     distribution), else those of Welch. The tests check the coverage of the 95 % interval.
 
+    :param estimates: one a replica, all in one unit
+    :returns: their mean, in the same unit
     :raises ValueError: no estimates
     """
     count = len(estimates)
@@ -55,7 +57,12 @@ def combine_estimates(estimates: Sequence[Estimate]) -> Estimate:
 
 
 def combine_lines(lines: Sequence[LineFit]) -> LineFit:
-    """Mean slope and intercept over replicas, see :func:`combine_estimates`; rms of all."""
+    """Mean slope and intercept over replicas, see :func:`combine_estimates`; rms of all.
+
+    :param lines: one a replica, all in the same units
+    :returns: a line in the same units
+    :raises ValueError: no lines
+    """
     slope = combine_estimates(
         [Estimate(line.slope, line.stderr, line.degrees_of_freedom) for line in lines]
     )
@@ -77,6 +84,9 @@ def combine_statistics(
     mean slope and its error.
 
     :param replicas: those that did not explode; all of them if all did
+    :param tolerance: largest drift that counts as conserved, meV/atom/ps
+    :param exploded: whether a replica exploded
+    :raises ValueError: no replicas
     """
     energy = combine_lines([replica.energy for replica in replicas])
     verdict = verdict_of(energy, tolerance)

@@ -9,7 +9,13 @@ __all__ = [
 
 
 def cost_ratio(conservative_s_per_ps: float, direct_s_per_ps: float) -> float:
-    """F, the cost of a conservative over that of a direct evaluation, from two runs of one step."""
+    """F, the cost of a conservative over that of a direct evaluation, from two runs of one step.
+
+    :param conservative_s_per_ps: wall time of the conservative run, s/ps
+    :param direct_s_per_ps: wall time of the direct run, s/ps
+    :returns: F, a number without unit
+    :raises ValueError: a wall time is not positive
+    """
     if not (conservative_s_per_ps > 0 and direct_s_per_ps > 0):
         raise ValueError(
             "wall times must be positive, found "

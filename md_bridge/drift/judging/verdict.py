@@ -107,7 +107,10 @@ def drift_statistics(
 
 
 def no_statistics(tolerance: float) -> DriftStatistics:
-    """Of a run that ended before its second sample: no numbers, and the verdict *drifts*."""
+    """Of a run that ended before its second sample: no numbers, and the verdict *drifts*.
+
+    :param tolerance: largest drift that counts as conserved, meV/atom/ps
+    """
     return DriftStatistics(_NO_LINE, _NO_LINE, math.nan, math.nan, tolerance, Verdict.DRIFTS)
 
 
@@ -119,6 +122,10 @@ def verdict_of(energy: LineFit, tolerance: float, monotone: bool = False) -> Ver
       standard errors from zero; or the slope exceeds the tolerance and the series changes steadily
       one way (``monotone``): a run-away is not a line, so its error about a line is meaningless.
     - *inconclusive* otherwise: run longer.
+
+    :param energy: line through the conserved quantity, slope in meV/atom/ps
+    :param tolerance: largest drift that counts as conserved, meV/atom/ps
+    :param monotone: whether the series changes steadily one way, see :func:`changes_steadily`
     """
     size = abs(energy.slope)
     if size + energy.half_width <= tolerance:
@@ -135,6 +142,9 @@ def changes_steadily(values: ArrayLike) -> bool:
 
     For a series without trend whose blocks are independent the chance is 2/8!, one in twenty
     thousand.
+
+    :param values: shape (n,), in any unit, evenly spaced in time
+    :returns: False also for a series that is too short to tell
     """
     y = np.asarray(values, dtype=float)
     if len(y) < 2 * _TREND_BLOCKS:

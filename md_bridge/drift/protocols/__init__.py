@@ -23,6 +23,7 @@ PROTOCOLS = {
 def runner(name: str) -> Callable:
     """The function ``run(request, progress)`` of a protocol.
 
+    :param name: one of :data:`PROTOCOLS`
     :raises ValueError: there is no such protocol
     """
     if name not in PROTOCOLS:

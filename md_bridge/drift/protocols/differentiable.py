@@ -31,7 +31,10 @@ class DifferentiableForces:
 
     The net force is removed, as in dynamics. In double precision where the model can be converted.
 
+    :param model: path of the exported model
+    :param atoms: the structure x, N atoms, Å
     :param kind: ``conservative`` or ``direct``
+    :param variant: of the model's outputs; empty for the default one
     :raises ExportError: the model has no forces of this kind
     """
 
@@ -64,7 +67,10 @@ class DifferentiableForces:
         return _DOUBLE_STEP if self.is_double else _SINGLE_STEP
 
     def forces(self, displacement: Array | None = None) -> Array:
-        """Forces at the structure plus a displacement, shape (3 N,), eV/Å."""
+        """Forces at the structure plus a displacement, shape (3 N,), eV/Å.
+
+        :param displacement: shape (3 N,), Å; None: none
+        """
         return self._graph(displacement, False)[1].detach().double().numpy().reshape(-1)
 
     def transposed_products(self) -> Callable[[Array], Array]:
@@ -86,7 +92,13 @@ class DifferentiableForces:
 
     def product(self, v: Array, step: float | None = None) -> Array:
         """Jv by central differences: [F(x + h v) - F(x - h v)] / 2h, where h moves no coordinate
-        by more than ``step`` (Å)."""
+        by more than ``step`` (Å).
+
+        :param v: shape (3 N,), not zero
+        :param step: largest change of a coordinate, Å; None: one that suits the precision of the
+            model
+        :returns: shape (3 N,), eV/Å² for a ``v`` without unit
+        """
         h = (step or self.step) / float(np.max(np.abs(v)))
         return (self.forces(h * v) - self.forces(-h * v)) / (2 * h)
 

@@ -38,10 +38,6 @@ if TYPE_CHECKING:
     from md_bridge.drift.protocols.differentiable import DifferentiableForces
 
 __all__ = [
-    "ATOM_PROBES",
-    "BIN_WIDTH",
-    "EXACT_ATOMS",
-    "PROBES",
     "Array",
     "Asymmetry",
     "Blocks",
@@ -50,7 +46,6 @@ __all__ = [
     "jacobian_asymmetry",
     "jacobian_blocks",
     "probe",
-    "probe_blocks",
     "probed_asymmetry",
     "random_signs",
     "resolve",
@@ -111,6 +106,8 @@ class Blocks:
 def jacobian_asymmetry(jacobian: ArrayLike) -> float:
     """λ of a square matrix; zero if it is zero.
 
+    :param jacobian: shape (n, n), in any unit
+    :returns: λ, a number without unit
     :raises ValueError: the matrix is not square, or has a number that is not finite
     """
     j = np.asarray(jacobian, dtype=np.float64)
@@ -137,7 +134,11 @@ def probed_asymmetry(products: ArrayLike, transposed_products: ArrayLike) -> Asy
 
 
 def jacobian_blocks(jacobian: ArrayLike) -> Blocks:
-    """Squared norms of all 3 x 3 blocks of a Jacobian of shape (3N, 3N)."""
+    """Squared norms of all 3 x 3 blocks of a Jacobian of shape (3N, 3N).
+
+    :param jacobian: shape (3N, 3N), eV/Å²
+    :returns: squared norms of the blocks and of their antisymmetric parts, (eV/Å²)²
+    """
     j = np.asarray(jacobian, dtype=np.float64)
     n = len(j) // 3
     norms = np.sum(j.reshape(n, 3, n, 3) ** 2, axis=(1, 3))
@@ -177,7 +178,11 @@ def resolve(
 
 
 def full_jacobian(forces: DifferentiableForces, progress: Progress) -> Array:
-    """J, shape (3N, 3N), eV/Å², one reverse pass a row."""
+    """J, shape (3N, 3N), eV/Å², one reverse pass a row.
+
+    :param forces: the function of N atoms to be differentiated
+    :param progress: called before the end of each row with a text and the share done
+    """
     transposed = forces.transposed_products()
     rows = np.empty((forces.size, forces.size))
     for k, unit in enumerate(np.eye(forces.size)):
@@ -191,7 +196,9 @@ def probe(
 ) -> tuple[Array, Array, float]:
     """Jv and Jᵀv for each vector, and the error of the differences.
 
+    :param forces: the function of N atoms to be differentiated
     :param vectors: shape (probes, 3N)
+    :param progress: called for each vector with a text and the share done
     :returns: Jv, Jᵀv (eV/Å²) and the relative error of the Jv, estimated with twice the step
     """
     transposed = forces.transposed_products()
@@ -207,11 +214,19 @@ def probe(
 
 
 def random_signs(count: int, size: int, seed: int) -> Array:
-    """Vectors of independent signs, shape (count, size)."""
+    """Vectors of independent signs, shape (count, size).
+
+    :param count: number of vectors
+    :param size: components of each
+    :param seed: of the random numbers; the same seed gives the same vectors
+    :returns: +1 or -1, each as likely
+    """
     return np.random.default_rng(seed).choice([-1.0, 1.0], size=(count, size))
 
 
-def probe_blocks(forces: DifferentiableForces, count: int, seed: int, progress: Progress) -> Blocks:
+def _probe_blocks(
+    forces: DifferentiableForces, count: int, seed: int, progress: Progress
+) -> Blocks:
     """Blocks of some random atoms' columns, from one vector of random signs on each.
 
     :param forces: whose Jacobian is probed
@@ -234,6 +249,8 @@ def run(
 ) -> ProtocolResult:
     """λ of the direct forces at the start, resolved; and of the conservative ones, as a check.
 
+    :param request: model, start and settings
+    :param progress: called with a text and the share done, from 0 to 1
     :param exact_atoms: up to so many atoms the whole Jacobian is computed
     :raises ExportError: the model has no direct forces
     :raises ArgumentError: the request wants the model symmetrized
@@ -256,7 +273,7 @@ def run(
         jv, jtv, _ = probe(direct, vectors, _part_of(progress, 0.0, 0.3, "direct forces"))
         whole = probed_asymmetry(jv, jtv)
         step = _part_of(progress, 0.3, 0.8, "single atoms")
-        blocks = probe_blocks(direct, ATOM_PROBES, request.seed + 1, step)
+        blocks = _probe_blocks(direct, ATOM_PROBES, request.seed + 1, step)
     conservative = DifferentiableForces(request.model, atoms, "conservative", variant)
     vectors = random_signs(_PROBES_OF_HESSIAN, conservative.size, request.seed)
     check = _part_of(progress, 0.8, 1.0, "conservative forces")

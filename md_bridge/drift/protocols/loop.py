@@ -28,7 +28,6 @@ from md_bridge.drift.protocols.base import (
 from md_bridge.drift.protocols.paths import ClosedPath, default_paths
 
 __all__ = [
-    "POINTS",
     "LoopWork",
     "PathResult",
     "evaluate_path",
@@ -108,6 +107,9 @@ class PathResult:
 def run(request: ProtocolRequest, progress: Progress, points: int = POINTS) -> ProtocolResult:
     """Evaluate model and paths, and put the result into words.
 
+    :param request: model, start and settings
+    :param progress: called with a text and the share done, from 0 to 1
+    :param points: points on a circle; turns and the collective loop have more
     :raises md_bridge.engine.EngineError: the model cannot be loaded or lacks an element
     """
     paths = default_paths(request.start, points, request.seed)
@@ -120,7 +122,13 @@ def run(request: ProtocolRequest, progress: Progress, points: int = POINTS) -> P
 
 
 def evaluate_path(request: ProtocolRequest, path: ClosedPath) -> PathResult:
-    """Energy, conservative and direct forces (or virials) at every point of the path."""
+    """Energy, conservative and direct forces (or virials) at every point of the path.
+
+    :param request: model and settings
+    :param path: the closed path, its points in Å
+    :returns: works and range of the energy in eV
+    :raises md_bridge.engine.EngineError: the model cannot be loaded or lacks an element
+    """
     from md_bridge.engine import Engine, set_threads, structure_from_ase
 
     set_threads(request.threads)

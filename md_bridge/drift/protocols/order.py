@@ -32,16 +32,12 @@ from md_bridge.drift.runs.plan import Run
 from md_bridge.text import with_error
 
 __all__ = [
-    "DIVISORS",
-    "EXPECTED",
-    "ORDER_TOLERANCE",
     "Array",
     "OrderFit",
     "OrderVerdict",
     "order_exponent",
     "order_fit",
     "run",
-    "white_noise",
 ]
 
 Array = NDArray[np.float64]
@@ -139,7 +135,7 @@ def order_fit(
         raise ValueError("expected times and conserved quantity of each time step")
     squares = [_squared_blocks(t, y) for t, y in zip(times, conserved, strict=True)]
     smallest = int(np.argmin(timesteps))
-    noise = white_noise(conserved[smallest])
+    noise = _white_noise(conserved[smallest])
     sums = np.array([block for block, _ in squares])  # (steps, blocks)
     counts = np.array([count for _, count in squares])
     mean_squares = sums.sum(axis=1) / counts.sum(axis=1)
@@ -163,15 +159,21 @@ def order_fit(
     return OrderFit(float(exponent), stderr, tuple(timesteps), sizes, noise, share)
 
 
-def white_noise(values: ArrayLike) -> float:
+def _white_noise(values: ArrayLike) -> float:
     """Root mean square of the noise of a series that is smooth otherwise: what is left of it after
-    four differences, which take away all that changes slowly from sample to sample."""
+    four differences, which take away all that changes slowly from sample to sample.
+
+    :param values: shape (n,), n >= 5, evenly spaced, in any unit
+    :returns: in the unit of the values
+    """
     return float(np.sqrt(np.mean(np.diff(np.asarray(values, float), 4) ** 2) / _FOURTH_DIFFERENCE))
 
 
 def run(request: ProtocolRequest, progress: Progress) -> ProtocolResult:
     """Three runs of each kind of forces, from one start.
 
+    :param request: model, start and settings
+    :param progress: called with a text and the share done, from 0 to 1
     :raises md_bridge.drift.runs.dynamics.RunError: a run fails
     """
     from md_bridge.drift.runs.dynamics import run_dynamics

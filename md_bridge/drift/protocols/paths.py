@@ -13,14 +13,10 @@ from scipy.sparse.csgraph import connected_components
 from scipy.spatial.transform import Rotation
 
 __all__ = [
-    "CIRCLE_RADIUS",
-    "COLLECTIVE_AMPLITUDE",
-    "STRAIN_AMPLITUDE",
     "ClosedPath",
     "circle_path",
     "collective_path",
     "default_paths",
-    "smallest_molecule",
     "strain_path",
     "turn_path",
 ]
@@ -57,14 +53,19 @@ class ClosedPath:
 
 
 def default_paths(atoms: Atoms, points: int, seed: int) -> list[ClosedPath]:
-    """What a system lends itself to: circles of atoms, a collective loop, turns, strain cycles."""
+    """What a system lends itself to: circles of atoms, a collective loop, turns, strain cycles.
+
+    :param atoms: the structure at which the paths begin and end, Å
+    :param points: points on a circle
+    :param seed: of the direction of the collective loop
+    """
     paths = [
         circle_path(atoms, _nearest_to_centre(atoms, symbol), "xy", points)
         for symbol in sorted(set(atoms.get_chemical_symbols()))
     ]
     if len(atoms) > 1:
         paths.append(collective_path(atoms, 2 * points, seed))
-    molecule = smallest_molecule(atoms)
+    molecule = _smallest_molecule(atoms)
     if molecule is not None:
         name = f"turn of a molecule ({atoms[molecule].get_chemical_formula()})"
         paths.append(turn_path(atoms, molecule, (0, 0, 1), name, _TURN_POINTS * points))
@@ -122,7 +123,7 @@ def turn_path(
 ) -> ClosedPath:
     """A full rigid turn of some atoms about an axis through their centre of mass.
 
-    Atoms that a periodic boundary parts from the first one of them are led as its neighbours.
+    Atoms that a periodic boundary parts from the first one of them turn as its nearest images.
 
     :param atoms: the structure
     :param indices: of the atoms that turn, the first of them where it is
@@ -178,10 +179,13 @@ def strain_path(
     return ClosedPath(name, "strain", len(atoms), tuple(configurations), tangents)
 
 
-def smallest_molecule(atoms: Atoms) -> list[int] | None:
+def _smallest_molecule(atoms: Atoms) -> list[int] | None:
     """Atoms of the smallest group of bonded atoms that is not all there is; None without one.
 
     Bonds are guessed from covalent radii, so crystals and metals have no molecule.
+
+    :param atoms: the structure, Å
+    :returns: their indices, ascending
     """
     radii = [_BOND_FACTOR * radius for radius in natural_cutoffs(atoms)]
     neighbours = NeighborList(radii, skin=0.0, self_interaction=False, bothways=True)

@@ -51,17 +51,13 @@ if TYPE_CHECKING:
     from md_bridge.engine import Engine
 
 __all__ = [
-    "FAULT_FACTOR",
     "FRAMES",
-    "ROUND_OFF_FACTOR",
     "Array",
     "ReturnPath",
     "ReverseVerdict",
     "Share",
     "distances",
     "expected_round_off",
-    "force_noise",
-    "return_path",
     "run",
 ]
 
@@ -171,7 +167,7 @@ def expected_round_off(
     return np.asarray(np.hypot(walk, rounding))
 
 
-def force_noise(engine: Engine, atoms: Atoms, direct: bool, seed: int = 1) -> float:
+def _force_noise(engine: Engine, atoms: Atoms, direct: bool, seed: int = 1) -> float:
     """Rms round-off of a force component (eV/Å): how much it changes when all atoms are shifted.
 
     :param engine: with the model
@@ -196,6 +192,8 @@ def force_noise(engine: Engine, atoms: Atoms, direct: bool, seed: int = 1) -> fl
 def run(request: ProtocolRequest, progress: Progress) -> ProtocolResult:
     """There and back with each kind of forces.
 
+    :param request: model, start and settings
+    :param progress: called with a text and the share done, from 0 to 1
     :raises RunError: a run fails; one that explodes is a result
     """
     from md_bridge.engine import set_threads
@@ -209,7 +207,7 @@ def run(request: ProtocolRequest, progress: Progress) -> ProtocolResult:
 
         report(0.0)
         try:
-            outcomes[method] = return_path(request, method, report)
+            outcomes[method] = _return_path(request, method, report)
         except RunError:
             explosion = _explosion(request, method)
             if explosion is None:
@@ -239,8 +237,15 @@ def _host(request: ProtocolRequest) -> ModuleType:
     return ipi if request.host == "i-pi" else lammps
 
 
-def return_path(request: ProtocolRequest, method: Method, progress: Share) -> ReturnPath:
-    """One run there and back in the host that was asked for."""
+def _return_path(request: ProtocolRequest, method: Method, progress: Share) -> ReturnPath:
+    """One run there and back in the host that was asked for.
+
+    :param request: model, start and settings
+    :param method: kind of forces and time step
+    :param progress: called with the share done, from 0 to 1
+    :returns: times in ps, distances in Å, energies in eV
+    :raises RunError: the run fails or explodes
+    """
     interval = max(1, round(1000 * request.length_ps / method.outer_timestep_fs / FRAMES))
     one = Run(method, interval * FRAMES, model_options=request.model_options)
     folder = _folder(request, method)
@@ -254,7 +259,7 @@ def return_path(request: ProtocolRequest, method: Method, progress: Share) -> Re
 
     engine = Engine(request.model, **request.model_options.engine_keywords())
     noise = [
-        force_noise(engine, request.start, direct)
+        _force_noise(engine, request.start, direct)
         for direct in {"conservative": (False,), "direct": (True,)}.get(
             method.forces, (False, True)
         )

@@ -16,15 +16,17 @@ from ipi.utils.units import unit_to_user
 
 __all__ = [
     "main",
-    "there_and_back",
 ]
 
 
-def there_and_back(
+def _there_and_back(
     simulation: InteractiveSimulation, steps: int, interval: int
 ) -> dict[str, np.ndarray]:
     """Frames on the way out and on the way back, both at outer steps 0, interval, ... steps.
 
+    :param simulation: as i-PI has read it, of one system with one bead
+    :param steps: outer steps of each way
+    :param interval: outer steps between two frames
     :returns: ``forward`` and ``backward`` positions (frames, N, 3) in Å, ``energy`` at both ends in
         eV
     """
@@ -50,11 +52,16 @@ def there_and_back(
 
 
 def main(arguments: list[str]) -> None:
-    """See the module."""
+    """See the module.
+
+    :param arguments: input file, outer steps, interval of the frames and the ``.npz`` file to be
+        written
+    :raises ValueError: another number of arguments, or a step that is no whole number
+    """
     source, steps, interval, target = arguments
     with Path(source).open(encoding="utf-8") as stream:
         simulation = InteractiveSimulation(stream)
-    found = there_and_back(simulation, int(steps), int(interval))
+    found = _there_and_back(simulation, int(steps), int(interval))
     np.savez(target, forward=found["forward"], backward=found["backward"], energy=found["energy"])
 
 

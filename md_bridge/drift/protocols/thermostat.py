@@ -33,12 +33,10 @@ from md_bridge.drift.runs.thermostats import KINDS, Thermostat
 from md_bridge.text import with_error
 
 __all__ = [
-    "DISCARDED",
     "RELAXATION_FS",
     "TOLERANCE",
     "HeatVerdict",
     "HeldTemperature",
-    "held_temperatures",
     "judge_temperature",
     "run",
 ]
@@ -87,6 +85,8 @@ def judge_temperature(mean: Estimate, target: float, tolerance: float = TOLERANC
       tolerance
     - *inconclusive* otherwise
 
+    :param mean: mean temperature of the run and its error, K
+    :param target: temperature asked for, K
     :param tolerance: as a share of the target
     """
     low, high = mean.value - mean.half_width, mean.value + mean.half_width
@@ -99,10 +99,16 @@ def judge_temperature(mean: Estimate, target: float, tolerance: float = TOLERANC
     return HeatVerdict.INCONCLUSIVE
 
 
-def held_temperatures(
+def _held_temperatures(
     record: RunRecord, thermostat: Thermostat, discarded: float = DISCARDED
 ) -> list[HeldTemperature]:
-    """Mean temperature of all atoms and of each element, the beginning of the run left out."""
+    """Mean temperature of all atoms and of each element, the beginning of the run left out.
+
+    :param record: a run with the thermostat
+    :param thermostat: what held the temperature
+    :param discarded: share of the run that is left out, from 0 to 1
+    :returns: all atoms first, then each element; temperatures in K
+    """
     first = int(discarded * len(record.time_ps))
     series = {_ALL: record.temperature, **record.element_temperatures}
     return [
@@ -177,7 +183,7 @@ def _result(
                 }
             )
             continue
-        temperatures = held_temperatures(record, thermostat)
+        temperatures = _held_temperatures(record, thermostat)
         rows += [_row(entry) for entry in temperatures]
         sentences.append(_sentence(record, thermostat, temperatures))
         runs += [_summary(entry) for entry in temperatures]

@@ -33,6 +33,8 @@ def write_csv(record: RunRecord, path: Path) -> None:
 
     The file appears whole or not at all, so that its presence says that the run is complete.
 
+    :param record: the run
+    :param path: the file, replaced if it exists
     :raises OSError: the file cannot be written
     """
     replace_atomically(path, lambda unfinished: _write(record, unfinished))
@@ -59,8 +61,10 @@ def _write(record: RunRecord, path: Path) -> None:
 def read_csv(path: Path) -> RunRecord:
     """Read a run that :func:`write_csv` wrote.
 
+    :param path: the file
     :raises ValueError: a header line or a column is missing or not a number; the message names the
         file and the line.
+    :raises OSError: the file cannot be read
     """
     lines = path.read_text(encoding="utf-8").splitlines()
     header = {

@@ -48,7 +48,10 @@ class Explosion:
     """Outer step, where known."""
 
     def sentence(self, outer_timestep_fs: float) -> str:
-        """With the step and its time: ``exploded at step 120 (0.240 ps): Lost atoms: …``."""
+        """With the step and its time: ``exploded at step 120 (0.240 ps): Lost atoms: …``.
+
+        :param outer_timestep_fs: length of a step that the step number counts, fs
+        """
         if self.step is None:
             return f"exploded: {self.reason}"
         time = self.step * outer_timestep_fs / 1000
@@ -56,12 +59,18 @@ class Explosion:
 
 
 def tells_of_explosion(message: str) -> bool:
-    """Whether an error message of a host or of this package says that the dynamics went wrong."""
+    """Whether an error message of a host or of this package says that the dynamics went wrong.
+
+    :param message: what was printed, one line or several
+    """
     return _WORDS.search(message) is not None
 
 
 def explosion_in(output: Path) -> Explosion | None:
-    """The explosion that a program's output tells of; None if it failed for another reason."""
+    """The explosion that a program's output tells of; None if it failed for another reason.
+
+    :param output: file with what the program printed; a missing one tells of nothing
+    """
     text = output.read_text(encoding="utf-8", errors="replace") if output.exists() else ""
     for line in reversed(text.splitlines()):
         if tells_of_explosion(line) and (_PREFIX.match(line.strip()) or "Error" in line):
@@ -72,13 +81,20 @@ def explosion_in(output: Path) -> Explosion | None:
 
 
 def too_hot(temperature_k: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Which samples are above :data:`HOTTEST_K`; none if the first is: then that is the plan."""
+    """Which samples are above :data:`HOTTEST_K`; none if the first is: then that is the plan.
+
+    :param temperature_k: shape (n,), K
+    :returns: shape (n,)
+    """
     planned = bool(len(temperature_k)) and bool(temperature_k[0] > HOTTEST_K)
     return (temperature_k > HOTTEST_K) & (not planned)
 
 
 def ending(temperature_k: float) -> str:
-    """What is wrong with the first bad sample of a series."""
+    """What is wrong with the first bad sample of a series.
+
+    :param temperature_k: temperature of that sample, K
+    """
     if temperature_k > HOTTEST_K:
         return f"the temperature passed {HOTTEST_K:.0f} K"
     return "energy or temperature is not finite"
@@ -91,6 +107,8 @@ def sound_rows(
 
     :param rows: shape (n, columns), the outer step in the first
     :param temperature_k: shape (n,)
+    :param explosion: what the host's output tells of, if it does
+    :returns: shape (k, columns) with k <= n; the explosion has its step
     """
     hot = too_hot(temperature_k)
     bad = np.flatnonzero(~np.isfinite(rows).all(axis=1) | hot)
@@ -106,6 +124,11 @@ def sound_rows(
 
 
 def write_last_frame(frame: Atoms | None, folder: Path) -> None:
-    """Keep the last good frame as ``last-good.xyz``; nothing if there is none."""
+    """Keep the last good frame as ``last-good.xyz``; nothing if there is none.
+
+    :param frame: the frame, Å
+    :param folder: of the run
+    :raises OSError: the file cannot be written
+    """
     if frame is not None:
         ase.io.write(folder / LAST_FRAME, frame, format="extxyz")

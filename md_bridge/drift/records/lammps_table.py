@@ -75,6 +75,7 @@ class ThermoRun:
 def thermo_runs(log: Path) -> list[ThermoRun]:
     """All runs of a log, in order; thermo styles one, custom, multi and yaml.
 
+    :param log: what LAMMPS wrote, finished or not
     :raises ReadError: the file cannot be read, or a line of a table has another number of columns
     """
     try:

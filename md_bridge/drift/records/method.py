@@ -70,9 +70,15 @@ class Method:
         return "-".join(parts)
 
     def replica_label(self, replica: int | None) -> str:
-        """``LAMMPS MTS M=4 #2``; the number only where there are several replicas."""
+        """``LAMMPS MTS M=4 #2``; the number only where there are several replicas.
+
+        :param replica: its number, from 1; None if there is only one
+        """
         return self.label + (f" #{replica}" if replica is not None else "")
 
     def replica_name(self, replica: int | None) -> str:
-        """``lammps-mts-4-replica-2``; the number only where there are several replicas."""
+        """``lammps-mts-4-replica-2``; the number only where there are several replicas.
+
+        :param replica: its number, from 1; None if there is only one
+        """
         return self.name + (f"-replica-{replica}" if replica is not None else "")

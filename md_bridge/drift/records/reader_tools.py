@@ -106,7 +106,11 @@ def record_of_file(
 
 
 def last_digit(tokens: Iterable[str]) -> float:
-    """Value of the finest digit among printed numbers: 1e-4 for ``-81.5585`` and ``-8.15585e1``."""
+    """Value of the finest digit among printed numbers: 1e-4 for ``-81.5585`` and ``-8.15585e1``.
+
+    :param tokens: numbers as they are printed; other words are left out
+    :returns: in the unit of the numbers; zero if there are none
+    """
     exponents = []
     for token in tokens:
         try:
@@ -119,18 +123,32 @@ def last_digit(tokens: Iterable[str]) -> float:
 
 
 def kinetic_temperature(kinetic: NDArray[np.float64], atom_count: int) -> NDArray[np.float64]:
-    """Temperature (K) of 3N - 3 degrees of freedom (3 for one atom), from kinetic energies (eV)."""
+    """Temperature (K) of 3N - 3 degrees of freedom (3 for one atom), from kinetic energies (eV).
+
+    :param kinetic: of all atoms together, shape (n,), eV
+    :param atom_count: number of atoms
+    :returns: shape (n,), K
+    """
     return 2.0 * kinetic / (max(3 * atom_count - 3, 3) * kB)
 
 
 def kinetic_energy(temperature: NDArray[np.float64], atom_count: int) -> NDArray[np.float64]:
     """Kinetic energy (eV) of 3N - 3 degrees of freedom: the inverse of
-    :func:`kinetic_temperature`."""
+    :func:`kinetic_temperature`.
+
+    :param temperature: shape (n,), K
+    :param atom_count: number of atoms
+    :returns: of all atoms together, shape (n,), eV
+    """
     return 0.5 * max(3 * atom_count - 3, 3) * kB * temperature
 
 
 def did_you_mean(name: str, known: Sequence[str]) -> str:
-    """`` (did you mean X?)`` if one of the known names is near, else nothing."""
+    """`` (did you mean X?)`` if one of the known names is near, else nothing.
+
+    :param name: what was found
+    :param known: the valid names
+    """
     near = nearest(name, known)
     return f" (did you mean {near}?)" if near else ""
 
@@ -138,7 +156,13 @@ def did_you_mean(name: str, known: Sequence[str]) -> str:
 def sound_part(
     time: NDArray[np.float64], energy: NDArray[np.float64], temperature: NDArray[np.float64]
 ) -> tuple[int, str | None]:
-    """Number of samples before the first that is not finite or too hot, and what that one is."""
+    """Number of samples before the first that is not finite or too hot, and what that one is.
+
+    :param time: shape (n,), ps
+    :param energy: conserved quantity, shape (n,), eV
+    :param temperature: shape (n,), K
+    :returns: n and None if all are sound
+    """
     good = np.isfinite(time) & np.isfinite(energy) & np.isfinite(temperature)
     bad = np.flatnonzero(~good | too_hot(temperature))
     if not bad.size:
@@ -149,6 +173,9 @@ def sound_part(
 def strictly_later(time: NDArray[np.float64], source: Path, advice: str) -> None:
     """Refuse times that do not increase.
 
+    :param time: shape (n,), ps
+    :param source: the file, for the message
+    :param advice: what to do, a sentence for the end of the message
     :raises ReadError: naming the first pair and what to do
     """
     late = np.flatnonzero(np.diff(time) <= 0)

@@ -137,6 +137,7 @@ def check_resolution(record: RunRecord, tolerance: float) -> None:
 
     Rounded numbers can look constant, and a constant would pass as perfect conservation.
 
+    :param record: the run; one that exploded is not refused
     :param tolerance: meV/atom/ps
     :raises ReadError: if the last digit of H is worth more than a quarter of the drift to be seen
     """

@@ -23,7 +23,11 @@ __all__ = [
 
 
 def describe_campaign(campaign: Campaign) -> RunSettings:
-    """What the report says about a campaign. The load is that of now: ask before the runs."""
+    """What the report says about a campaign. The load is that of now: ask before the runs.
+
+    :param campaign: with its plan and start
+    :raises EngineError: the model cannot be loaded
+    """
     from md_bridge.engine import choose_threads
 
     plan = campaign.plan
@@ -68,7 +72,12 @@ def write_campaign_report(
 
 
 def campaign_conserves(campaign: Campaign, analysis: Analysis) -> bool:
-    """Whether every kind of forces asked for, direct ones left out, is shown to conserve energy."""
+    """Whether every kind of forces asked for, direct ones left out, is shown to conserve energy.
+
+    :param campaign: with its plan
+    :param analysis: of the runs that are complete
+    :returns: False also while runs are missing
+    """
     judged = [result for result in analysis.results if result.method.forces != "direct"]
     expected = [run for run in campaign.plan.runs() if run.method.forces != "direct"]
     return sum(len(result.runs) for result in judged) == len(expected) and all(

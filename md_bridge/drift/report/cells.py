@@ -9,7 +9,6 @@ from md_bridge.text import factor, rounded, significant, with_error
 
 __all__ = [
     "COLUMNS",
-    "COLUMN_MEANINGS",
     "RUN_COLUMNS",
     "column_meanings",
     "element_columns",
@@ -63,7 +62,10 @@ COLUMN_MEANINGS = {
 
 
 def table_row(result: MethodResult) -> tuple[str, ...]:
-    """The cells of a method, in the order of :data:`COLUMNS`."""
+    """The cells of a method, in the order of :data:`COLUMNS`.
+
+    :param result: of one method
+    """
     statistics = result.statistics
     return (
         result.label,
@@ -79,7 +81,10 @@ def table_row(result: MethodResult) -> tuple[str, ...]:
 
 
 def run_row(run: RunResult) -> tuple[str, ...]:
-    """The cells of a single run, in the order of :data:`RUN_COLUMNS`."""
+    """The cells of a single run, in the order of :data:`RUN_COLUMNS`.
+
+    :param run: with its record and statistics
+    """
     statistics = run.statistics
     return (
         run.record.label,
@@ -94,7 +99,10 @@ def run_row(run: RunResult) -> tuple[str, ...]:
 
 
 def element_columns(result: MethodResult) -> tuple[tuple[str, str], ...]:
-    """Heading and unit of each cell of :func:`element_row`."""
+    """Heading and unit of each cell of :func:`element_row`.
+
+    :param result: of one method; the elements of others are the same
+    """
     return tuple(
         column
         for entry in result.elements
@@ -103,7 +111,11 @@ def element_columns(result: MethodResult) -> tuple[tuple[str, str], ...]:
 
 
 def element_row(result: MethodResult) -> tuple[str, ...]:
-    """Mean kinetic temperature of each element, and that over the one of all atoms."""
+    """Mean kinetic temperature of each element, and that over the one of all atoms.
+
+    :param result: of one method
+    :returns: two cells an element: K, and a number without unit
+    """
     return tuple(
         cell
         for entry in result.elements
@@ -122,7 +134,11 @@ def _drift_cell(result: MethodResult) -> str:
 
 
 def column_meanings(analysis: Analysis) -> dict[str, str]:
-    """One explanation a column, with the numbers of these runs in it."""
+    """One explanation a column, with the numbers of these runs in it.
+
+    :param analysis: whose tolerance (meV/atom/ps), reference and F are named
+    :returns: the explanation of each heading of :data:`COLUMNS` that needs one
+    """
     ratio = f" (measured here: {analysis.cost_ratio:.2f})" if analysis.cost_ratio else ""
     reference = f"the {analysis.reference.label} run" if analysis.reference else "conservative"
     return {

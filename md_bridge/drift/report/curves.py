@@ -34,6 +34,7 @@ _DIGITS = 5
 def curve_data(analysis: Analysis, bins: int = _BINS) -> dict[str, Any]:
     """What ``templates/curves`` draws: every run with times (ps), H (meV/atom) and T (K).
 
+    :param analysis: of all runs; those of a single sample are left out
     :param bins: stretches of a run of which the smallest and the largest value are kept
     :returns: ``runs``, ``quantities`` (their titles and units), ``time_axis``, ``several`` (methods
         with more than one run) and ``scale`` (``linear`` or ``log``, the energy's axis at first)
@@ -68,6 +69,8 @@ def curve_text(analysis: Analysis) -> str:
     Many runs get fewer points each. Where samples are evenly spaced, ``time`` gives way to
     ``steps``: by how many of the run's ``interval`` (ps) a point is later than the one before it,
     the first one than zero.
+
+    :param analysis: of all runs
     """
     bins = _BINS
     while True:
@@ -81,7 +84,11 @@ def curve_text(analysis: Analysis) -> str:
 
 
 def as_json(data: dict[str, Any]) -> str:
-    """JSON that may stand in a script element."""
+    """JSON that may stand in a script element.
+
+    :param data: numbers, texts, lists and mappings
+    :raises ValueError: a number is not finite
+    """
     return json.dumps(data, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")
 
 
@@ -90,6 +97,7 @@ def thinned(values: NDArray[np.float64], bins: int = _BINS) -> NDArray[np.intp]:
     of both ends: the envelope stays, and every point is a sample.
 
     :param values: shape (n,); all indices if there are few
+    :param bins: number of stretches
     :returns: ascending indices, shape (k,) with k <= 2 bins + 2
     """
     count = len(values)

@@ -55,6 +55,7 @@ class RunSettings:
 def describe_model(model: Path, options: ModelOptions | None = None) -> str:
     """Name, cutoff and precision of an exported model, in words.
 
+    :param model: path of the exported model
     :param options: how it is evaluated; None: as it is
     :raises EngineError: if it cannot be loaded
     """
@@ -69,7 +70,11 @@ def describe_model(model: Path, options: ModelOptions | None = None) -> str:
 
 
 def describe_system(atoms: Atoms) -> str:
-    """Formula and size, in words."""
+    """Formula and size, in words.
+
+    :param atoms: with a cell, Å
+    :raises ValueError: the cell has no volume
+    """
     formula = atoms.get_chemical_formula()
     return f"{formula}, {len(atoms)} atoms in {atoms.get_volume():.0f} Å³"
 

@@ -47,6 +47,7 @@ def read_files(
 ) -> FileRuns:
     """Read one run a file.
 
+    :param paths: at least one file
     :param options: what the files leave open; the same for all of them
     :param tolerance: drift that is to be seen in them (meV/atom/ps)
     :raises ReadError: see :func:`md_bridge.drift.records.readers.read_run`
@@ -69,6 +70,7 @@ def check_thermostats(
     The kinetic energy of each against the Maxwell-Boltzmann distribution; the potential energies of
     every two that follow each other at different temperatures.
 
+    :param runs: see :func:`read_files`; those without kinetic energies are left out
     :param temperatures: of the thermostats (K), one a file, or one for all of them
     :param degrees_of_freedom: that the thermostat acts on; None: 3N - 3, for a centre of mass at
         rest
@@ -102,6 +104,10 @@ def report_files(
     """Write page, picture, ``summary.json`` and series into a folder.
 
     :param runs: see :func:`read_files`
+    :param folder: made if missing; files of an earlier report in it are replaced
+    :param tolerance: largest drift that counts as conserved, meV/atom/ps
+    :returns: what the runs show, the files, and what the page says of the settings
+    :raises OSError: a file cannot be written
     """
     records = runs.records
     settings = RunSettings(
@@ -121,7 +127,10 @@ def report_files(
 
 
 def all_conserve(analysis: Analysis) -> bool:
-    """Whether every run is shown to conserve energy."""
+    """Whether every run is shown to conserve energy.
+
+    :param analysis: of all runs
+    """
     return all(result.statistics.verdict is Verdict.CONSERVES for result in analysis.results)
 
 

@@ -32,7 +32,11 @@ _LIGHTER = {"#000000": "#e4e8ec", "#332288": "#8f86d6", "#882255": "#d1739f", "#
 
 
 def run_colours(results: Sequence[MethodResult]) -> dict[str, str]:
-    """Colour of each method by its name: fixed for the usual ones, the next free one for others."""
+    """Colour of each method by its name: fixed for the usual ones, the next free one for others.
+
+    :param results: one a method, in the order of the page
+    :returns: ``#rrggbb`` on a light page, by :attr:`MethodResult.name`
+    """
     free = iter(_OTHERS * (len(results) // len(_OTHERS) + 1))
     return {
         result.name: _USUAL[result.name] if result.name in _USUAL else next(free)
@@ -41,5 +45,9 @@ def run_colours(results: Sequence[MethodResult]) -> dict[str, str]:
 
 
 def on_dark(colour: str) -> str:
-    """The colour that stands for ``colour`` (``#rrggbb``) on a dark page."""
+    """The colour that stands for ``colour`` (``#rrggbb``) on a dark page.
+
+    :param colour: one of :func:`run_colours`
+    :returns: ``#rrggbb``; the colour itself where it does for both
+    """
     return _LIGHTER.get(colour, colour)

@@ -27,7 +27,6 @@ __all__ = [
     "draw",
     "protocol_table",
     "render_page",
-    "settings_rows",
     "write_protocol_report",
 ]
 
@@ -47,6 +46,8 @@ class ProtocolFiles:
 def write_protocol_report(result: ProtocolResult, request: ProtocolRequest) -> ProtocolFiles:
     """Write ``report.html`` and ``summary.json`` into the request's folder, made if missing.
 
+    :param result: what the protocol found
+    :param request: what was asked for
     :raises OSError: they cannot be written
     :raises ValueError: a number of the summary is no number
     """
@@ -59,18 +60,28 @@ def write_protocol_report(result: ProtocolResult, request: ProtocolRequest) -> P
 
 
 def as_data(result: ProtocolResult, request: ProtocolRequest) -> dict[str, Any]:
-    """The content of ``summary.json``: the protocol's own numbers, and what every one has."""
+    """The content of ``summary.json``: the protocol's own numbers, and what every one has.
+
+    :param result: what the protocol found
+    :param request: what was asked for
+    :returns: what JSON can have; names carry their units
+    :raises EngineError: the model cannot be loaded
+    """
     return {
         "protocol": result.protocol,
         "passed": result.passed,
         **result.summary,
         "sentences": list(result.sentences),
-        "settings": dict(settings_rows(request)),
+        "settings": dict(_settings_rows(request)),
     }
 
 
-def settings_rows(request: ProtocolRequest) -> list[tuple[str, str]]:
-    """What was tested, and where: pairs of a name and a text with its unit."""
+def _settings_rows(request: ProtocolRequest) -> list[tuple[str, str]]:
+    """What was tested, and where: pairs of a name and a text with its unit.
+
+    :param request: what was asked for
+    :raises EngineError: the model cannot be loaded
+    """
     found = surroundings()
     return [
         ("model", describe_model(request.model, request.model_options)),
@@ -85,7 +96,10 @@ def settings_rows(request: ProtocolRequest) -> list[tuple[str, str]]:
 
 
 def protocol_table(result: ProtocolResult) -> Table:
-    """One line a row, the verdict in the last column."""
+    """One line a row, the verdict in the last column.
+
+    :param result: what the protocol found
+    """
     table = Table(box=None, padding=(0, 1), pad_edge=False, collapse_padding=True)
     for number, (heading, unit) in enumerate(result.columns):
         text = escape(heading) + (f"\n[dim]{escape(unit)}[/dim]" if unit else "")
@@ -97,14 +111,19 @@ def protocol_table(result: ProtocolResult) -> Table:
 
 
 def render_page(result: ProtocolResult, request: ProtocolRequest) -> str:
-    """The page as one string of HTML; the picture is embedded as SVG, nothing is fetched."""
+    """The page as one string of HTML; the picture is embedded as SVG, nothing is fetched.
+
+    :param result: what the protocol found
+    :param request: what was asked for
+    :raises EngineError: the model cannot be loaded
+    """
     picture = None
     if result.plots:
         svg = as_svg(draw(result.plots))
         picture = "data:image/svg+xml;base64," + base64.b64encode(svg).decode("ascii")
     template = templates("md_bridge.drift").get_template("protocol.html.j2")
     return template.render(
-        title=result.title, result=result, picture=picture, settings=settings_rows(request)
+        title=result.title, result=result, picture=picture, settings=_settings_rows(request)
     )
 
 

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from md_bridge.drift.records.run import RunRecord
 
 __all__ = [
-    "AVERAGE_PS",
     "ENERGY",
     "TEMPERATURE",
     "TIME_AXIS",
@@ -26,12 +25,18 @@ TIME_AXIS = "time (ps)"
 
 
 def energy_change(record: RunRecord) -> NDArray[np.float64]:
-    """[H(t) - H(0)] / N, shape (n,), meV/atom."""
+    """[H(t) - H(0)] / N, shape (n,), meV/atom.
+
+    :param record: a run of n samples, n >= 1
+    """
     return (record.conserved_energy - record.conserved_energy[0]) * 1000.0 / record.atom_count
 
 
 def running_mean(record: RunRecord) -> NDArray[np.float64]:
-    """T(t) averaged over a window around each sample, cut at the ends; shape (n,), K."""
+    """T(t) averaged over a window around each sample, cut at the ends; shape (n,), K.
+
+    :param record: a run of n samples, evenly spaced in time
+    """
     if len(record.time_ps) < 2:
         return record.temperature
     half = int(AVERAGE_PS / (record.time_ps[1] - record.time_ps[0]) / 2)

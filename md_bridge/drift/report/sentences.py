@@ -24,7 +24,10 @@ _POSSIBLE = 1.1
 
 
 def verdict_sentence(result: MethodResult) -> str:
-    """What the runs of one method show."""
+    """What the runs of one method show.
+
+    :param result: of one method
+    """
     label, statistics = result.label, result.statistics
     energy = statistics.energy
     if result.exploded:
@@ -61,7 +64,11 @@ def _drifting_replicas(result: MethodResult) -> str:
 
 
 def timing_sentences(analysis: Analysis) -> list[str]:
-    """A warning if a run was faster than possible; then the machine did other things meanwhile."""
+    """A warning if a run was faster than possible; then the machine did other things meanwhile.
+
+    :param analysis: of all runs
+    :returns: one sentence, or none
+    """
     impossible = [
         result.label
         for result in analysis.results
@@ -78,7 +85,11 @@ def timing_sentences(analysis: Analysis) -> list[str]:
 
 
 def limit_sentences(analysis: Analysis, difference: ForceDifference | None) -> list[str]:
-    """What limits M here: the model's two kinds of forces, resonance, and the price of a step."""
+    """What limits M here: the model's two kinds of forces, resonance, and the price of a step.
+
+    :param analysis: of all runs
+    :param difference: between the two kinds of forces at the start, eV/Å; None: not known
+    """
     sentences = [_largest_multiplicity(analysis)]
     if difference is not None:
         sentences.append(

@@ -45,7 +45,13 @@ def summary_content(
 
 
 def write_summary(content: dict[str, Any], path: Path) -> None:
-    """Write strict JSON (no NaN, no infinity)."""
+    """Write strict JSON (no NaN, no infinity).
+
+    :param content: what JSON can have
+    :param path: the file, replaced if it exists
+    :raises OSError: the file cannot be written
+    :raises ValueError: a number is not finite
+    """
     path.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n", encoding="utf-8")
 
 

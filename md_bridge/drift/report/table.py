@@ -30,7 +30,11 @@ _WIDE = 104
 
 def element_table(analysis: Analysis) -> Table | None:
     """Mean kinetic temperature of each element, one line a method; None if there is nothing to
-    compare."""
+    compare.
+
+    :param analysis: of all runs
+    :returns: temperatures as shares of that of all atoms
+    """
     results = [result for result in analysis.results if len(result.elements) > 1]
     if not results:
         return None
@@ -47,6 +51,7 @@ def element_table(analysis: Analysis) -> Table | None:
 def runs_table(analysis: Analysis, width: int = 80) -> Table:
     """One line a method.
 
+    :param analysis: of all runs
     :param width: columns of the terminal; 80 are enough
     """
     table = Table(box=None, padding=(0, 1), pad_edge=False, collapse_padding=True)

@@ -37,7 +37,10 @@ _COLUMNS = (
 
 
 def tuning_table(tuning: Tuning) -> Table:
-    """One line for every M that was tried, with the choice in bold."""
+    """One line for every M that was tried, with the choice in bold.
+
+    :param tuning: what the search found
+    """
     table = Table(box=None, padding=(0, 1), pad_edge=False, collapse_padding=True)
     for heading, unit in _COLUMNS:
         table.add_column(
@@ -54,7 +57,10 @@ def tuning_table(tuning: Tuning) -> Table:
 
 
 def tuning_sentences(tuning: Tuning) -> list[str]:
-    """What to use, what it gains, and what to beware of."""
+    """What to use, what it gains, and what to beware of.
+
+    :param tuning: what the search found
+    """
     request, choice = tuning.request, tuning.choice
     sentences = []
     if choice is not None and choice.best is not None:
@@ -89,7 +95,11 @@ def tuning_sentences(tuning: Tuning) -> list[str]:
 
 
 def tuning_summary(tuning: Tuning, inputs: Sequence[Path]) -> dict[str, Any]:
-    """The content of ``tune.json``; numbers that do not exist or are not finite are None."""
+    """The content of ``tune.json``; numbers that do not exist or are not finite are None.
+
+    :param tuning: what the search found
+    :param inputs: the input files written for the choice
+    """
     request, choice = tuning.request, tuning.choice
     best = choice.best if choice is not None else None
     return {

@@ -81,6 +81,9 @@ class CampaignOutcome:
 class Campaign:
     """A plan and the folder that holds its runs.
 
+    :param plan: what is run
+    :param folder: made if missing; complete runs of the same plan in it count as done
+    :param from_scratch: remove what an earlier campaign left in the folder
     :raises CampaignError: the folder belongs to other settings, or is in use, or cannot be made
     :raises StructureError: the start cannot be used
     :raises ArgumentError: velocities are to be kept, and the start has none
@@ -108,11 +111,17 @@ class Campaign:
             self._claim()
 
     def series_file(self, run: Run) -> Path:
-        """Where the series of a complete run is."""
+        """Where the series of a complete run is.
+
+        :param run: one of the plan
+        """
         return self.folder / SERIES / f"{run.name}.csv"
 
     def start_file(self, replica: int) -> Path:
-        """Where the thermalised start of a replica is."""
+        """Where the thermalised start of a replica is.
+
+        :param replica: its number, from 1
+        """
         return self.folder / "starts" / f"replica-{replica}.xyz"
 
     def tasks(self) -> dict[Task, bool]:
@@ -143,6 +152,8 @@ class Campaign:
     def perform(self, threads: int, progress: TaskProgress, outcome: CampaignOutcome) -> None:
         """Do what is missing; a run that fails does not stop the next.
 
+        :param threads: threads of each run
+        :param progress: told of each task and its steps
         :param outcome: filled as results come, so that nothing is lost on Ctrl-C
         :raises CampaignError: another process works in the folder
         """
@@ -278,6 +289,7 @@ class Campaign:
 def read_settings(folder: Path) -> dict[str, Any]:
     """The content of ``campaign.json``.
 
+    :param folder: of the campaign
     :raises CampaignError: it is missing or no JSON object
     """
     path = folder / SETTINGS

@@ -191,7 +191,12 @@ def _rows(properties: Path, width: int) -> NDArray[np.float64]:
 
 
 def keep_last_frame(folder: Path, start: Atoms) -> None:
-    """Of a run that exploded in ``folder``, see :mod:`md_bridge.drift.records.explosions`."""
+    """Of a run that exploded in ``folder``, see :mod:`md_bridge.drift.records.explosions`.
+
+    :param folder: of the run
+    :param start: where the run began; its elements and order of atoms
+    :raises OSError: the frame cannot be written
+    """
     write_last_frame(_last_frame(folder / _CHECKPOINT, start), folder)
 
 

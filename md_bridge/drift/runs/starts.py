@@ -76,13 +76,20 @@ def thermalise(
 
 
 def write_start(atoms: Atoms, path: Path) -> None:
-    """Write a start as extended XYZ; the file appears whole or not at all."""
+    """Write a start as extended XYZ; the file appears whole or not at all.
+
+    :param atoms: positions in Å, with velocities
+    :param path: the file, replaced if it exists
+    :raises OSError: the file cannot be written
+    """
     replace_atomically(path, lambda unfinished: ase.io.write(unfinished, atoms, format="extxyz"))
 
 
 def read_periodic_structure(path: Path) -> Atoms:
     """The last structure of a file, fit for runs in LAMMPS and i-PI.
 
+    :param path: any file that ASE reads
+    :returns: positions in Å, at least two atoms
     :raises StructureError: if it cannot be read, is not periodic in all directions, has fewer than
         two atoms, a left-handed cell or frozen atoms
     """

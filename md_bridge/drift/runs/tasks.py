@@ -39,12 +39,20 @@ class Task:
 
 
 def run_task(run: Run) -> Task:
-    """The task of one run."""
+    """The task of one run.
+
+    :param run: one of a plan
+    """
     return Task(run.label, run.outer_steps, expected_cost(run))
 
 
 def expected_cost(run: Run, ratio: float = USUAL_COST_RATIO) -> float:
-    """Cost of an outer step in conservative evaluations: what a progress bar should count."""
+    """Cost of an outer step in conservative evaluations: what a progress bar should count.
+
+    :param run: one of a plan
+    :param ratio: F, cost of a conservative over that of a direct evaluation
+    :returns: conservative evaluations an outer step
+    """
     if run.method.forces == "conservative":
         return 1.0
     multiplicity = run.method.multiplicity

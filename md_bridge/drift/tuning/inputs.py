@@ -29,6 +29,7 @@ def write_inputs(tuning: Tuning, folder: Path) -> list[Path]:
     """Write ``in.lammps`` with ``start.data`` and ``input.xml`` with ``start.xyz``, which run as
     they stand: 10 ps of NVE from the start of the first replica.
 
+    :param tuning: what the search found; without a choice the inputs are for conservative forces
     :param folder: made if missing; files of these names in it are replaced
     :returns: the two input files
     :raises EngineError: i-PI cannot read a path
