@@ -15,16 +15,17 @@
 #include "finite_difference_check.hpp"
 #include "force.h"
 #include "library.h"
+#include "mdbridge/stopwatch.hpp"
 #include "modify.h"
 #include "mpi/net_force_over_ranks.hpp"
 #include "requirements.hpp"
-#include "stopwatch.hpp"
 #include "update.h"
 
 namespace mdbridge_lammps {
 
 using mdbridge::Error;
 using mdbridge::Evaluation;
+using mdbridge::Stopwatch;
 using mdbridge::Structure;
 using mdbridge::Wanted;
 namespace utils = LAMMPS_NS::utils;
