@@ -154,7 +154,10 @@ void PairMDBridge::compute_outer(int eflag, int vflag) {
 }
 
 void PairMDBridge::start_respa() {
-  boundary_.agree([&] { require_both_forces(*engine_, settings_); });
+  boundary_.agree([&] {
+    require_levels(*lmp);
+    require_both_forces(*engine_, settings_);
+  });
   mdbridge::FusedOptions options;
   options.conservative_uncertainty = uncertainty_.wanted() || uncertainty_computed(*modify);
   options.conservative_atomic_energies = atomic_energies_computed(*modify);

@@ -94,6 +94,14 @@ void require_complete_pairs(const LAMMPS& lammps) {
   }
 }
 
+void require_levels(const LAMMPS& lammps) {
+  if (!utils::strmatch(lammps.force->pair_style, "^hybrid/scaled")) return;
+  throw Error(
+      "run_style respa with inner and outer levels cannot be used with pair_style hybrid/scaled: "
+      "LAMMPS scales the forces of the outer level and not those of the inner one. Use pair_style "
+      "hybrid/overlay, or give each sub-style a level (run_style respa ... hybrid)");
+}
+
 void require_both_forces(const Engine& engine, const Settings& settings) {
   if (settings.forces == Settings::Forces::direct) {
     throw Error(
