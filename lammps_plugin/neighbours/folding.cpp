@@ -38,12 +38,13 @@ void Folding::find_sites(const std::vector<int>& elements) {
   const int all = local + atom->nghost;
   atoms_.clear();
   origins_.clear();
-  images_.assign(all, Image{});
+  folds_.assign(all, Fold{});
+  images_.clear();
   std::unordered_map<LAMMPS_NS::tagint, std::int32_t> site_of;
   site_of.reserve(local);
   const auto add_site = [&](int index, const Shift& origin) {
-    images_[index] = {static_cast<std::int32_t>(atoms_.size()), origin};
-    site_of[atom->tag[index]] = images_[index].site;
+    folds_[index] = {static_cast<std::int32_t>(atoms_.size()), origin};
+    site_of[atom->tag[index]] = folds_[index].site;
     atoms_.push_back(index);
     origins_.push_back(origin);
   };
@@ -60,8 +61,9 @@ void Folding::find_sites(const std::vector<int>& elements) {
     }
     const std::int32_t site = found->second;
     Shift shift = shift_between(atoms_[site], i);
+    images_.push_back({i, atoms_[site], shift});
     for (int k = 0; k < 3; ++k) shift[k] += origins_[site][k];
-    images_[i] = {site, shift};
+    folds_[i] = {site, shift};
   }
 }
 
@@ -101,11 +103,11 @@ Folding::Shift Folding::shift_into_box(int ghost) const {
 }
 
 void Folding::add_pairs_of(int i, const LAMMPS_NS::NeighList& list) {
-  const Image& from = images_[i];
+  const Fold& from = folds_[i];
   if (from.site < 0) return;
   const int* neighbours = list.firstneigh[i];
   for (int n = 0; n < list.numneigh[i]; ++n) {
-    const Image& to = images_[neighbours[n] & NEIGHMASK];
+    const Fold& to = folds_[neighbours[n] & NEIGHMASK];
     if (to.site < 0) continue;
     pairs_.push_back(from.site);
     pairs_.push_back(to.site);

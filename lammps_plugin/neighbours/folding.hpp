@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "image_lattice.hpp"
 #include "pointers.h"
 
 namespace LAMMPS_NS {
@@ -40,13 +41,16 @@ class Folding : protected LAMMPS_NS::Pointers {
   /// its owner has it, inside the box. Models in single precision then see the same numbers
   /// whatever the number of ranks.
   const Shift& origin(std::size_t site) const { return origins_[site]; }
+  /// Ghosts that are other images of a site's atom, own or foreign.
+  const std::vector<Image>& images() const { return images_; }
   /// Candidate pairs, both i->j and j->i, as mdbridge::Pairs::provide wants them: 5 integers a
   /// pair, two sites and the shift of the second one. To be taken once after each rebuild(); they
   /// are handed over, not copied, and leave none behind.
   std::vector<std::int32_t> take_pairs() { return std::exchange(pairs_, {}); }
 
  private:
-  struct Image {
+  /// Where an atom or ghost is folded to.
+  struct Fold {
     std::int32_t site = -1;
     Shift shift{};
   };
@@ -62,7 +66,8 @@ class Folding : protected LAMMPS_NS::Pointers {
   std::vector<int> atoms_;
   std::vector<Shift> origins_;
   int owned_ = 0;
-  std::vector<Image> images_;  // by LAMMPS index
+  std::vector<Fold> folds_;  // by LAMMPS index
+  std::vector<Image> images_;
   std::vector<std::int32_t> pairs_;
 };
 

@@ -2,6 +2,7 @@
 #include "list_follower.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <utility>
 
@@ -24,6 +25,9 @@ namespace {
 
 // Fast enough for hydrogen at several thousand kelvin.
 constexpr double fastest_atom = 0.1;  // Å/fs
+
+// More than rounding, and nothing beside the motion of an atom.
+constexpr double image_tolerance = 1e-6;  // Å
 
 }  // namespace
 
@@ -103,13 +107,14 @@ void ListFollower::fill_cell() {
   Structure& structure = structures_.front();
   const double to_angstrom = 1.0 / needs_.length;
   const double* h = domain->h;  // Voigt order of LAMMPS: xx, yy, zz, yz, xz, xy
-  const double rows[3][3] = {{h[0], 0.0, 0.0}, {h[5], h[1], 0.0}, {h[4], h[3], h[2]}};
-  for (int a = 0; a < 3; ++a) {
-    structure.periodic[a] = domain->periodicity[a] != 0;
-    for (int k = 0; k < 3; ++k) {
-      structure.cell[3 * a + k] = structure.periodic[a] ? rows[a][k] * to_angstrom : 0.0;
-    }
+  std::array<double, 9> box = {h[0], 0.0, 0.0, h[5], h[1], 0.0, h[4], h[3], h[2]};
+  for (int k = 0; k < 9; ++k) {
+    structure.periodic[k / 3] = domain->periodicity[k / 3] != 0;
+    if (!structure.periodic[k / 3]) box[k] = 0.0;
   }
+  structure.cell =
+      lattice_of_images(box, folding_.images(), *atom, image_tolerance * needs_.length);
+  for (double& component : structure.cell) component *= to_angstrom;
 }
 
 void ListFollower::require_valid_list() const {

@@ -142,6 +142,8 @@ class TestNeighbours : public LAMMPS_NS::Pair {
     test_motion_beyond_the_skin();
     test_margin();
     test_box_that_shrinks();
+    test_images_that_are_strained_without_the_box();
+    test_an_image_that_moves_alone();
     test_a_list_that_is_taken_anew();
     test_added_atoms();
     test_names();
@@ -305,9 +307,10 @@ class TestNeighbours : public LAMMPS_NS::Pair {
                   "ghost range");
   }
 
-  /// Move the first atom of rank 0 along x.
+  /// Move the first atom of rank 0 along x, and its ghosts. Collective.
   void move(double by) {
     if (comm->me == 0) atom->x[0][0] += by;
+    comm->forward_comm();
   }
 
   void test_following_small_motion() {
@@ -353,11 +356,54 @@ class TestNeighbours : public LAMMPS_NS::Pair {
     ListFollower follower = this->follower();
     Pairs pairs(0.0);
     follower.follow(*list, pairs);
-    const double length = domain->h[0];
-    domain->h[0] *= 0.5;
+    const auto shrink = [&](double to) {
+      domain->boxhi[0] = domain->boxlo[0] + to;
+      domain->set_global_box();
+      comm->forward_comm();
+    };
+    const double length = domain->xprd;
+    shrink(0.5 * length);
     expect_.throws<Error>([&] { follower.follow(*list, pairs); }, "(or the box) have moved",
                           "a cell that shrinks too far is noticed");
-    domain->h[0] = length;
+    shrink(length);
+  }
+
+  /// Move atoms and ghosts by x += strain y, and leave the box as it is.
+  void shear(double strain) {
+    for (int i = 0; i < atom->nlocal + atom->nghost; ++i) atom->x[i][0] += strain * atom->x[i][1];
+  }
+
+  void test_images_that_are_strained_without_the_box() {
+    ListFollower follower = this->follower();
+    Pairs pairs(0.0);
+    follower.follow(*list, pairs);
+    const auto cell = follower.structure().cell;
+    const double strain = 1e-4;
+    shear(strain);
+    follower.follow(*list, pairs);
+    if (comm->nprocs == 1) {
+      for (int a = 0; a < 3; ++a) {
+        expect_.close(follower.structure().cell[3 * a], cell[3 * a] + strain * cell[3 * a + 1],
+                      1e-11, "the cell is that of the strained images");
+      }
+    }
+    comm->forward_comm();  // ghosts of strained atoms, in the box as it is
+    follower.follow(*list, pairs);
+    expect_.that(follower.structure().cell == cell, "ghosts of the box give its own cell");
+    shear(-strain);
+    comm->forward_comm();
+  }
+
+  void test_an_image_that_moves_alone() {
+    ListFollower follower = this->follower();
+    Pairs pairs(0.0);
+    follower.follow(*list, pairs);
+    if (comm->nprocs > 1) return;  // ranks need not have two images of an atom
+    const int ghost = atom->nlocal;
+    atom->x[ghost][0] += 0.01;
+    expect_.throws<Error>([&] { follower.follow(*list, pairs); },
+                          "not where its periodic image is", "a ghost without its owner");
+    atom->x[ghost][0] -= 0.01;
   }
 
   void test_a_list_that_is_taken_anew() {
