@@ -9,6 +9,7 @@
 
 #include "atom.h"
 #include "domain.h"
+#include "exclusions.hpp"
 #include "mdbridge/error.hpp"
 #include "neigh_list.h"
 
@@ -40,6 +41,10 @@ void Folding::find_sites(const std::vector<int>& elements) {
   origins_.clear();
   folds_.assign(all, Fold{});
   images_.clear();
+  const Exclusions exclusions(lmp);
+  const auto visible = [&](int index) {
+    return elements[atom->type[index]] > 0 && !exclusions.from_all(index);
+  };
   std::unordered_map<LAMMPS_NS::tagint, std::int32_t> site_of;
   site_of.reserve(local);
   const auto add_site = [&](int index, const Shift& origin) {
@@ -49,11 +54,11 @@ void Folding::find_sites(const std::vector<int>& elements) {
     origins_.push_back(origin);
   };
   for (int i = 0; i < local; ++i) {
-    if (elements[atom->type[i]] > 0) add_site(i, Shift{});
+    if (visible(i)) add_site(i, Shift{});
   }
   owned_ = static_cast<int>(atoms_.size());
   for (int i = local; i < all; ++i) {
-    if (elements[atom->type[i]] == 0) continue;
+    if (!visible(i)) continue;
     const auto found = site_of.find(atom->tag[i]);
     if (found == site_of.end()) {
       add_site(i, shift_into_box(i));

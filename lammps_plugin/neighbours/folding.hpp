@@ -30,7 +30,7 @@ class Folding : protected LAMMPS_NS::Pointers {
   /// Fold the atoms and the pairs of a neighbour list that has just been built.
   ///
   /// `elements`: atomic number by LAMMPS type (index 0 unused); 0 for types that the model does not
-  /// see. `layers`: how many cutoffs far an owned atom feels; what lies beyond is left out. Throws
+  /// see, as it does not see atoms that are excluded from all others. `layers`: how many cutoffs far an owned atom feels; what lies beyond is left out. Throws
   /// mdbridge::Error if a ghost is no periodic image of its owner.
   void rebuild(const LAMMPS_NS::NeighList& list, const std::vector<int>& elements, int layers);
 
