@@ -9,6 +9,7 @@
 #include "domain.h"
 #include "error.h"
 #include "force.h"
+#include "group.h"
 #include "mdbridge/error.hpp"
 #include "neighbor.h"
 #include "update.h"
@@ -73,6 +74,11 @@ void require_supported_input(const LAMMPS& lammps, const mdbridge::ModelInfo& in
   if (lammps.domain->dimension != 3) {
     throw Error("expected dimension 3, found dimension " +
                 std::to_string(lammps.domain->dimension));
+  }
+  if (const int group = lammps.neighbor->includegroup; group != 0) {
+    throw Error("the model needs the neighbours of all atoms, but neigh_modify include " +
+                std::string(lammps.group->names[group]) +
+                " lists those of one group only: use neigh_modify include all");
   }
   if (lammps.comm->nprocs > 1) require_shareable(lammps, info, layers);
   const bool minimizing = lammps.update->whichflag == 2;
