@@ -18,7 +18,8 @@ namespace mdbridge_lammps {
 using Label = std::array<std::int32_t, 5>;
 
 void Folding::rebuild(const LAMMPS_NS::NeighList& list, const std::vector<int>& elements,
-                      int layers) {
+                      int layers, double tolerance) {
+  tolerance_ = tolerance;
   find_sites(elements);
   pairs_.clear();
   const bool foreign_sites = static_cast<int>(atoms_.size()) > owned_;
@@ -83,10 +84,13 @@ Folding::Shift Folding::shift_between(int owner, int ghost) const {
   double d[3];
   for (int k = 0; k < 3; ++k) d[k] = atom->x[ghost][k] - atom->x[owner][k];
   const auto cells = fraction(d);
+  // Voigt order of LAMMPS: xx, yy, zz, yz, xz, xy
+  const double* h = domain->h;
+  const double lengths[3] = {h[0], std::hypot(h[5], h[1]), std::hypot(h[4], h[3], h[2])};
   Shift shift{};
   for (int k = 0; k < 3; ++k) {
     const double rounded = domain->periodicity[k] ? std::round(cells[k]) : 0.0;
-    if (std::abs(cells[k] - rounded) > 0.01) {
+    if (lengths[k] * std::abs(cells[k] - rounded) > tolerance_) {
       throw mdbridge::Error("a ghost of atom ID " + std::to_string(atom->tag[owner]) +
                             " is not a periodic image of it: check that no two atoms have the "
                             "same ID (reset_atoms id)");

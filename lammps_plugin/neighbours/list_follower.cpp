@@ -26,6 +26,9 @@ namespace {
 // Fast enough for hydrogen at several thousand kelvin.
 constexpr double fastest_atom = 0.1;  // Å/fs
 
+// More than a strain for finite differences moves an image, and less than two atoms are apart.
+constexpr double namesake_tolerance = 1e-3;  // Å
+
 // More than rounding, and nothing beside the motion of an atom.
 constexpr double image_tolerance = 1e-6;  // Å
 
@@ -70,7 +73,7 @@ bool ListFollower::list_is_new() const {
 
 void ListFollower::take(LAMMPS_NS::NeighList& list, mdbridge::Pairs& pairs) {
   if (list.occasional != 0) neighbor->build_one(&list);
-  folding_.rebuild(list, needs_.elements, needs_.layers);
+  folding_.rebuild(list, needs_.elements, needs_.layers, namesake_tolerance * needs_.length);
   const auto& sites = atoms();
   Structure& structure = structures_.front();
   structure.types.resize(sites.size());

@@ -159,7 +159,7 @@ class TestNeighbours : public LAMMPS_NS::Pair {
 
   void test_folding() {
     Folding folding(lmp);
-    folding.rebuild(*list, needs_.elements, needs_.layers);
+    folding.rebuild(*list, needs_.elements, needs_.layers, 1e-3);
     expect_.equal(folding.owned(), atom->nlocal, "each owned atom is a site");
     const auto& atoms = folding.atoms();
     for (int i = 0; i < atom->nlocal; ++i) {
@@ -182,7 +182,7 @@ class TestNeighbours : public LAMMPS_NS::Pair {
 
   void test_types_that_the_model_does_not_see() {
     Folding folding(lmp);
-    folding.rebuild(*list, {0, 0}, needs_.layers);
+    folding.rebuild(*list, {0, 0}, needs_.layers, 1e-3);
     expect_.equal(folding.atoms().size(), 0U, "types without an element are no sites");
     expect_.that(folding.take_pairs().empty(), "nor do they have pairs");
   }
@@ -199,9 +199,13 @@ class TestNeighbours : public LAMMPS_NS::Pair {
     const LAMMPS_NS::tagint tag = atom->tag[ghost];
     atom->tag[ghost] = atom->tag[0] == tag ? atom->tag[1] : atom->tag[0];
     Folding folding(lmp);
-    expect_.throws<Error>([&] { folding.rebuild(*list, needs_.elements, needs_.layers); },
+    expect_.throws<Error>([&] { folding.rebuild(*list, needs_.elements, needs_.layers, 1e-3); },
                           "not a periodic image", "two atoms of one ID are noticed");
     atom->tag[ghost] = tag;
+    atom->x[ghost][2] += 0.02;
+    expect_.throws<Error>([&] { folding.rebuild(*list, needs_.elements, needs_.layers, 1e-3); },
+                          "not a periodic image", "also where they are near each other");
+    atom->x[ghost][2] -= 0.02;
   }
 
   /// Against the engine's own list for the atoms of all ranks.
@@ -384,7 +388,7 @@ class TestNeighbours : public LAMMPS_NS::Pair {
     if (comm->nprocs == 1) {
       for (int a = 0; a < 3; ++a) {
         expect_.close(follower.structure().cell[3 * a], cell[3 * a] + strain * cell[3 * a + 1],
-                      1e-11, "the cell is that of the strained images");
+                      1e-9, "the cell is that of the strained images");
       }
     }
     comm->forward_comm();  // ghosts of strained atoms, in the box as it is
@@ -401,8 +405,8 @@ class TestNeighbours : public LAMMPS_NS::Pair {
     if (comm->nprocs > 1) return;  // ranks need not have two images of an atom
     const int ghost = atom->nlocal;
     atom->x[ghost][0] += 0.01;
-    expect_.throws<Error>([&] { follower.follow(*list, pairs); },
-                          "not where its periodic image is", "a ghost without its owner");
+    expect_.throws<Error>([&] { follower.follow(*list, pairs); }, "not where its periodic image is",
+                          "a ghost without its owner");
     atom->x[ghost][0] -= 0.01;
   }
 
