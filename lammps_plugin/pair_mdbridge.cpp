@@ -200,6 +200,10 @@ Evaluation PairMDBridge::inspect(const Wanted& wanted) {
           "enough)");
     }
     follower_.require_atoms_of_list();
+  });
+  // displace_atoms, and fix deform after a step, move atoms and leave their ghosts behind
+  comm->forward_comm();
+  in_step([&] {
     update_structure();
     // at an outer step all of it is there already
     evaluation = level_ == Level::inner_outer

@@ -134,10 +134,13 @@ void ListFollower::require_valid_list() const {
 }
 
 void ListFollower::require_atoms_of_list() const {
-  if (list_is_new() || (atom->nlocal == list_local_ && atom->natoms == list_atoms_)) return;
+  if (list_is_new()) return;
+  bool same = atom->nlocal == list_local_ && atom->natoms == list_atoms_;
+  for (std::size_t s = 0; same && s < owned(); ++s) same = atom->tag[atoms()[s]] == ids_[s];
+  if (same) return;
   throw Error(
-      "atoms were added or deleted since the last run: use compute mdbridge/atom after the next "
-      "run (run 0 is enough)");
+      "atoms were added or deleted, or have gone to other ranks, since the last run: use compute "
+      "mdbridge/atom after the next run (run 0 is enough)");
 }
 
 std::string ListFollower::name_of(std::size_t site) const {
