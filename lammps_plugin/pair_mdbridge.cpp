@@ -294,6 +294,7 @@ void PairMDBridge::warn_of_uncertainty(const std::vector<double>& uncertainty) {
 void* PairMDBridge::extract_peratom(const char* name, int& columns) {
   if (std::strcmp(name, "uncertainty") != 0) return nullptr;
   boundary_.agree([&] {
+    require_engine();
     if (!uncertainty_.fix_reads()) require_uncertainty(*engine_);
   });
   uncertainty_.expect_fix();
