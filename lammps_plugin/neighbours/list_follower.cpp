@@ -124,13 +124,15 @@ void ListFollower::require_valid_list() const {
   const double beyond = (neighbor->skin + needs_.margin) / needs_.length;
   const double reach = mdbridge::list_reach(list_structure_, structure(), needs_.cutoff + beyond);
   if (reach >= needs_.cutoff) return;
-  throw Error("in step " + std::to_string(update->ntimestep) +
-              " atoms (or the box) have moved so far since the neighbour list was built that pairs "
-              "beyond " +
-              fmt::format("{:.3g}", reach) + " Angstrom may be missing, but the cutoff is " +
-              fmt::format("{:.3g}", needs_.cutoff) +
-              " Angstrom: forces could be wrong. Use a larger skin (neighbor 3.0 bin), "
-              "neigh_modify every 1 delay 0 check yes, or a smaller (outer) timestep");
+  throw Error(
+      "in step " + std::to_string(update->ntimestep) +
+      " atoms (or the box) have moved so far since the neighbour list was built that pairs "
+      "beyond " +
+      fmt::format("{:.3g}", reach) + " Angstrom may be missing, but the cutoff is " +
+      fmt::format("{:.3g}", needs_.cutoff) +
+      " Angstrom: forces could be wrong. If temperature or energy have risen in the last "
+      "steps, the run is blowing up: look at the model, the start and the (outer) timestep. "
+      "Else use a larger skin (neighbor 3.0 bin), neigh_modify every 1 delay 0 check yes");
 }
 
 void ListFollower::require_atoms_of_list() const {
