@@ -109,7 +109,8 @@ def test_widom_insertion(model):
 
 
 def test_lists_of_one_group_are_refused(model, tmp_path):
-    text = BOX + pair(model) + "group some id 1:16\nneigh_modify include some\nrun 0\n"
+    first = BOX.replace("sort 0 0", "first some")
+    text = first + pair(model) + "group some id 1:16\nneigh_modify include some\nrun 0\n"
     run = tools.run_input(text, tmp_path)
     assert run.returncode == 1
-    assert "neigh_modify include some" in run.stdout
+    assert "use neigh_modify include all" in run.stdout, run.stdout[-1500:]
