@@ -75,13 +75,13 @@ void ComputeMDBridgeAtom::compute_peratom() {
   invoked_peratom = update->ntimestep;
   find_pair();
   const int columns = std::max(1, size_peratom_cols);
-  const int all = atom->nlocal + atom->nghost;
-  if (all > rows_) {
+  // displace_atoms forgets the number of ghosts, which inspect() looks at all the same
+  if (atom->nmax > rows_) {
     memory->destroy(values_);
     rows_ = atom->nmax;
     memory->create(values_, rows_, columns, "mdbridge/atom:values");
   }
-  for (int i = 0; i < all; ++i) std::fill_n(values_[i], columns, 0.0);
+  for (int i = 0; i < rows_; ++i) std::fill_n(values_[i], columns, 0.0);
   fill();
   if (comm->nprocs > 1) comm->reverse_comm(this);
   for (int i = 0; i < atom->nlocal; ++i) {

@@ -12,17 +12,21 @@ std::string sentence(const std::string& message) { return "Pair style mdbridge: 
 
 }  // namespace
 
-void ErrorBoundary::stop_if_any(const std::string& message) {
+std::string ErrorBoundary::shared(std::string message) {
   const int mine = message.empty() ? comm->nprocs : comm->me;
   int first = mine;
   MPI_Allreduce(&mine, &first, 1, MPI_INT, MPI_MIN, world);
-  if (first == comm->nprocs) return;
+  if (first == comm->nprocs) return "";
   int size = static_cast<int>(message.size());
   MPI_Bcast(&size, 1, MPI_INT, first, world);
-  std::string shared = message;
-  shared.resize(size);
-  MPI_Bcast(shared.data(), size, MPI_CHAR, first, world);
-  error->all(FLERR, sentence(shared));
+  message.resize(size);
+  MPI_Bcast(message.data(), size, MPI_CHAR, first, world);
+  return message;
+}
+
+void ErrorBoundary::stop_if_any(const std::string& message) {
+  const std::string of_all = shared(message);
+  if (!of_all.empty()) error->all(FLERR, sentence(of_all));
 }
 
 void ErrorBoundary::stop(const std::string& message) {

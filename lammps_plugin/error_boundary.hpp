@@ -28,6 +28,13 @@ class ErrorBoundary : protected LAMMPS_NS::Pointers {
     if (waiting != nullptr) *waiting += LAMMPS_NS::platform::walltime() - start;
   }
 
+  /// As agree(), for work without which LAMMPS can go on: gives the message to all ranks, empty if
+  /// all went well, and stops none.
+  template <typename Work>
+  std::string problem_of(Work&& work) {
+    return shared(message_of(work));
+  }
+
   /// For work with collective MPI calls inside, which should not fail at all: a rank where it does
   /// aborts all others, and its message may be lost.
   template <typename Work>
@@ -51,6 +58,8 @@ class ErrorBoundary : protected LAMMPS_NS::Pointers {
     return "";
   }
 
+  /// The message of the first rank that has one. Collective.
+  std::string shared(std::string message);
   void stop_if_any(const std::string& message);
   [[noreturn]] void stop(const std::string& message);
 };

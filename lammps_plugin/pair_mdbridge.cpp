@@ -15,16 +15,17 @@
 #include "finite_difference_check.hpp"
 #include "force.h"
 #include "library.h"
+#include "mdbridge/stopwatch.hpp"
 #include "modify.h"
 #include "mpi/net_force_over_ranks.hpp"
 #include "requirements.hpp"
-#include "stopwatch.hpp"
 #include "update.h"
 
 namespace mdbridge_lammps {
 
 using mdbridge::Error;
 using mdbridge::Evaluation;
+using mdbridge::Stopwatch;
 using mdbridge::Structure;
 using mdbridge::Wanted;
 namespace utils = LAMMPS_NS::utils;
@@ -153,7 +154,10 @@ void PairMDBridge::compute_outer(int eflag, int vflag) {
 }
 
 void PairMDBridge::start_respa() {
-  boundary_.agree([&] { require_both_forces(*engine_, settings_); });
+  boundary_.agree([&] {
+    require_levels(*lmp);
+    require_both_forces(*engine_, settings_);
+  });
   mdbridge::FusedOptions options;
   options.conservative_uncertainty = uncertainty_.wanted() || uncertainty_computed(*modify);
   options.conservative_atomic_energies = atomic_energies_computed(*modify);
@@ -196,6 +200,10 @@ Evaluation PairMDBridge::inspect(const Wanted& wanted) {
           "enough)");
     }
     follower_.require_atoms_of_list();
+  });
+  // displace_atoms, and fix deform after a step, move atoms and leave their ghosts behind
+  comm->forward_comm();
+  in_step([&] {
     update_structure();
     // at an outer step all of it is there already
     evaluation = level_ == Level::inner_outer
@@ -286,6 +294,7 @@ void PairMDBridge::warn_of_uncertainty(const std::vector<double>& uncertainty) {
 void* PairMDBridge::extract_peratom(const char* name, int& columns) {
   if (std::strcmp(name, "uncertainty") != 0) return nullptr;
   boundary_.agree([&] {
+    require_engine();
     if (!uncertainty_.fix_reads()) require_uncertainty(*engine_);
   });
   uncertainty_.expect_fix();

@@ -69,6 +69,8 @@ class PairMDBridge : public LAMMPS_NS::Pair {
 
   /// A model is loaded and the pair style starts anew. Collective.
   void load(const Settings& settings);
+  /// Throws mdbridge::Error if there is no model, because that of the restart file is absent.
+  void require_engine() const;
   /// From the names after `pair_coeff * *`. Collective.
   void use_elements(const std::vector<std::string>& names);
   /// LAMMPS's arrays by pair of types.

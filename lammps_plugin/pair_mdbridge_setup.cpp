@@ -81,6 +81,7 @@ void PairMDBridge::coeff(int count, char** words) {
 
 void PairMDBridge::use_elements(const std::vector<std::string>& names) {
   boundary_.agree([&] {
+    require_engine();
     const bool hybrid = utils::strmatch(force->pair_style, "^hybrid");
     elements_ = parse_elements(names, atom->ntypes, hybrid, engine_->info());
   });
@@ -100,6 +101,7 @@ void PairMDBridge::allocate() {
 }
 
 void PairMDBridge::init_style() {
+  boundary_.agree([&] { require_engine(); });
   const auto& info = engine_->info();
   const int layers = message_passing_layers(info);
   boundary_.agree([&] {
@@ -178,13 +180,24 @@ void PairMDBridge::read_restart_settings(std::FILE* file) {
   });
   words = words_of_rank_0(world, words);
   Settings settings;
-  boundary_.agree([&] {
+  std::string problem = boundary_.problem_of([&] {
     const std::string written_at = words.back();
     words.pop_back();
     settings = Settings::parse(words);
     settings.model = find_model(settings.model, written_at);
   });
-  boundary_.agree([&] { load(settings); });
+  if (problem.empty()) problem = boundary_.problem_of([&] { load(settings); });
+  if (problem.empty()) return;
+  // what the restart file holds besides can be read, converted and run with another pair style
+  engine_.reset();
+  if (comm->me == 0) error->warning(FLERR, "Pair style mdbridge: " + problem);
+}
+
+void PairMDBridge::require_engine() const {
+  if (engine_) return;
+  throw Error(
+      "the model of the restart file could not be loaded (see the warning above): give pair_style "
+      "and pair_coeff after read_restart");
 }
 
 void PairMDBridge::write_restart(std::FILE* file) {
@@ -202,7 +215,8 @@ void PairMDBridge::read_restart(std::FILE* file) {
   boundary_.agree([&] {
     if (comm->me == 0) names = read_words(file);
   });
-  use_elements(words_of_rank_0(world, names));
+  names = words_of_rank_0(world, names);
+  if (engine_) use_elements(names);
 }
 
 }  // namespace mdbridge_lammps

@@ -9,6 +9,7 @@
 #include "domain.h"
 #include "error.h"
 #include "force.h"
+#include "group.h"
 #include "mdbridge/error.hpp"
 #include "neighbor.h"
 #include "update.h"
@@ -74,6 +75,11 @@ void require_supported_input(const LAMMPS& lammps, const mdbridge::ModelInfo& in
     throw Error("expected dimension 3, found dimension " +
                 std::to_string(lammps.domain->dimension));
   }
+  if (const int group = lammps.neighbor->includegroup; group != 0) {
+    throw Error("the model needs the neighbours of all atoms, but neigh_modify include " +
+                std::string(lammps.group->names[group]) +
+                " lists those of one group only: use neigh_modify include all");
+  }
   if (lammps.comm->nprocs > 1) require_shareable(lammps, info, layers);
   const bool minimizing = lammps.update->whichflag == 2;
   if (minimizing) require_minimizable(settings);
@@ -92,6 +98,14 @@ void require_complete_pairs(const LAMMPS& lammps) {
     if (lammps.comm->me == 0) lammps.error->warning(FLERR, "Pair style mdbridge: " + message);
     return;
   }
+}
+
+void require_levels(const LAMMPS& lammps) {
+  if (!utils::strmatch(lammps.force->pair_style, "^hybrid/scaled")) return;
+  throw Error(
+      "run_style respa with inner and outer levels cannot be used with pair_style hybrid/scaled: "
+      "LAMMPS scales the forces of the outer level and not those of the inner one. Use pair_style "
+      "hybrid/overlay, or give each sub-style a level (run_style respa ... hybrid)");
 }
 
 void require_both_forces(const Engine& engine, const Settings& settings) {

@@ -216,7 +216,11 @@ std::vector<std::int32_t> parse_elements(const std::vector<std::string>& names, 
     if (name == "NULL") throw Error(where + " is allowed with pair_style hybrid only");
     const int number = mdbridge::atomic_number(name);
     if (number == 0) {
-      throw Error(where + " is not a chemical symbol; the model '" + model.path + "' knows " +
+      const bool numeric = std::all_of(name.begin(), name.end(),
+                                       [](char letter) { return letter >= '0' && letter <= '9'; });
+      const char* expected = numeric ? " is a number; expected a chemical symbol for each atom type"
+                                     : " is not a chemical symbol";
+      throw Error(where + expected + "; the model '" + model.path + "' knows " +
                   join(known_names, ", "));
     }
     if (!std::binary_search(known.begin(), known.end(), number)) {

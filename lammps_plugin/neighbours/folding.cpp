@@ -9,6 +9,7 @@
 
 #include "atom.h"
 #include "domain.h"
+#include "exclusions.hpp"
 #include "mdbridge/error.hpp"
 #include "neigh_list.h"
 
@@ -17,7 +18,8 @@ namespace mdbridge_lammps {
 using Label = std::array<std::int32_t, 5>;
 
 void Folding::rebuild(const LAMMPS_NS::NeighList& list, const std::vector<int>& elements,
-                      int layers) {
+                      int layers, double tolerance) {
+  tolerance_ = tolerance;
   find_sites(elements);
   pairs_.clear();
   const bool foreign_sites = static_cast<int>(atoms_.size()) > owned_;
@@ -38,21 +40,26 @@ void Folding::find_sites(const std::vector<int>& elements) {
   const int all = local + atom->nghost;
   atoms_.clear();
   origins_.clear();
-  images_.assign(all, Image{});
+  folds_.assign(all, Fold{});
+  images_.clear();
+  const Exclusions exclusions(lmp);
+  const auto visible = [&](int index) {
+    return elements[atom->type[index]] > 0 && !exclusions.from_all(index);
+  };
   std::unordered_map<LAMMPS_NS::tagint, std::int32_t> site_of;
   site_of.reserve(local);
   const auto add_site = [&](int index, const Shift& origin) {
-    images_[index] = {static_cast<std::int32_t>(atoms_.size()), origin};
-    site_of[atom->tag[index]] = images_[index].site;
+    folds_[index] = {static_cast<std::int32_t>(atoms_.size()), origin};
+    site_of[atom->tag[index]] = folds_[index].site;
     atoms_.push_back(index);
     origins_.push_back(origin);
   };
   for (int i = 0; i < local; ++i) {
-    if (elements[atom->type[i]] > 0) add_site(i, Shift{});
+    if (visible(i)) add_site(i, Shift{});
   }
   owned_ = static_cast<int>(atoms_.size());
   for (int i = local; i < all; ++i) {
-    if (elements[atom->type[i]] == 0) continue;
+    if (!visible(i)) continue;
     const auto found = site_of.find(atom->tag[i]);
     if (found == site_of.end()) {
       add_site(i, shift_into_box(i));
@@ -60,8 +67,9 @@ void Folding::find_sites(const std::vector<int>& elements) {
     }
     const std::int32_t site = found->second;
     Shift shift = shift_between(atoms_[site], i);
+    images_.push_back({i, atoms_[site], shift});
     for (int k = 0; k < 3; ++k) shift[k] += origins_[site][k];
-    images_[i] = {site, shift};
+    folds_[i] = {site, shift};
   }
 }
 
@@ -76,10 +84,13 @@ Folding::Shift Folding::shift_between(int owner, int ghost) const {
   double d[3];
   for (int k = 0; k < 3; ++k) d[k] = atom->x[ghost][k] - atom->x[owner][k];
   const auto cells = fraction(d);
+  // Voigt order of LAMMPS: xx, yy, zz, yz, xz, xy
+  const double* h = domain->h;
+  const double lengths[3] = {h[0], std::hypot(h[5], h[1]), std::hypot(h[4], h[3], h[2])};
   Shift shift{};
   for (int k = 0; k < 3; ++k) {
     const double rounded = domain->periodicity[k] ? std::round(cells[k]) : 0.0;
-    if (std::abs(cells[k] - rounded) > 0.01) {
+    if (lengths[k] * std::abs(cells[k] - rounded) > tolerance_) {
       throw mdbridge::Error("a ghost of atom ID " + std::to_string(atom->tag[owner]) +
                             " is not a periodic image of it: check that no two atoms have the "
                             "same ID (reset_atoms id)");
@@ -101,11 +112,11 @@ Folding::Shift Folding::shift_into_box(int ghost) const {
 }
 
 void Folding::add_pairs_of(int i, const LAMMPS_NS::NeighList& list) {
-  const Image& from = images_[i];
+  const Fold& from = folds_[i];
   if (from.site < 0) return;
   const int* neighbours = list.firstneigh[i];
   for (int n = 0; n < list.numneigh[i]; ++n) {
-    const Image& to = images_[neighbours[n] & NEIGHMASK];
+    const Fold& to = folds_[neighbours[n] & NEIGHMASK];
     if (to.site < 0) continue;
     pairs_.push_back(from.site);
     pairs_.push_back(to.site);

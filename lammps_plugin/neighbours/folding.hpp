@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "image_lattice.hpp"
 #include "pointers.h"
 
 namespace LAMMPS_NS {
@@ -29,9 +30,11 @@ class Folding : protected LAMMPS_NS::Pointers {
   /// Fold the atoms and the pairs of a neighbour list that has just been built.
   ///
   /// `elements`: atomic number by LAMMPS type (index 0 unused); 0 for types that the model does not
-  /// see. `layers`: how many cutoffs far an owned atom feels; what lies beyond is left out. Throws
-  /// mdbridge::Error if a ghost is no periodic image of its owner.
-  void rebuild(const LAMMPS_NS::NeighList& list, const std::vector<int>& elements, int layers);
+  /// see, as it does not see atoms that are excluded from all others. `layers`: how many cutoffs
+  /// far an owned atom feels; what lies beyond is left out. Throws mdbridge::Error if a ghost lies
+  /// further than `tolerance` (LAMMPS units) from all periodic images of its owner.
+  void rebuild(const LAMMPS_NS::NeighList& list, const std::vector<int>& elements, int layers,
+               double tolerance);
 
   /// LAMMPS index of each site; the sites of owned atoms come first, in the order of the atoms.
   const std::vector<int>& atoms() const { return atoms_; }
@@ -40,13 +43,16 @@ class Folding : protected LAMMPS_NS::Pointers {
   /// its owner has it, inside the box. Models in single precision then see the same numbers
   /// whatever the number of ranks.
   const Shift& origin(std::size_t site) const { return origins_[site]; }
+  /// Ghosts that are other images of a site's atom, own or foreign.
+  const std::vector<Image>& images() const { return images_; }
   /// Candidate pairs, both i->j and j->i, as mdbridge::Pairs::provide wants them: 5 integers a
   /// pair, two sites and the shift of the second one. To be taken once after each rebuild(); they
   /// are handed over, not copied, and leave none behind.
   std::vector<std::int32_t> take_pairs() { return std::exchange(pairs_, {}); }
 
  private:
-  struct Image {
+  /// Where an atom or ghost is folded to.
+  struct Fold {
     std::int32_t site = -1;
     Shift shift{};
   };
@@ -62,7 +68,9 @@ class Folding : protected LAMMPS_NS::Pointers {
   std::vector<int> atoms_;
   std::vector<Shift> origins_;
   int owned_ = 0;
-  std::vector<Image> images_;  // by LAMMPS index
+  double tolerance_ = 0.0;
+  std::vector<Fold> folds_;  // by LAMMPS index
+  std::vector<Image> images_;
   std::vector<std::int32_t> pairs_;
 };
 

@@ -2,6 +2,7 @@
 #include "list_follower.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <utility>
 
@@ -24,6 +25,12 @@ namespace {
 
 // Fast enough for hydrogen at several thousand kelvin.
 constexpr double fastest_atom = 0.1;  // Å/fs
+
+// More than a strain for finite differences moves an image, and less than two atoms are apart.
+constexpr double namesake_tolerance = 1e-3;  // Å
+
+// More than rounding, and nothing beside the motion of an atom.
+constexpr double image_tolerance = 1e-6;  // Å
 
 }  // namespace
 
@@ -66,7 +73,7 @@ bool ListFollower::list_is_new() const {
 
 void ListFollower::take(LAMMPS_NS::NeighList& list, mdbridge::Pairs& pairs) {
   if (list.occasional != 0) neighbor->build_one(&list);
-  folding_.rebuild(list, needs_.elements, needs_.layers);
+  folding_.rebuild(list, needs_.elements, needs_.layers, namesake_tolerance * needs_.length);
   const auto& sites = atoms();
   Structure& structure = structures_.front();
   structure.types.resize(sites.size());
@@ -103,33 +110,39 @@ void ListFollower::fill_cell() {
   Structure& structure = structures_.front();
   const double to_angstrom = 1.0 / needs_.length;
   const double* h = domain->h;  // Voigt order of LAMMPS: xx, yy, zz, yz, xz, xy
-  const double rows[3][3] = {{h[0], 0.0, 0.0}, {h[5], h[1], 0.0}, {h[4], h[3], h[2]}};
-  for (int a = 0; a < 3; ++a) {
-    structure.periodic[a] = domain->periodicity[a] != 0;
-    for (int k = 0; k < 3; ++k) {
-      structure.cell[3 * a + k] = structure.periodic[a] ? rows[a][k] * to_angstrom : 0.0;
-    }
+  std::array<double, 9> box = {h[0], 0.0, 0.0, h[5], h[1], 0.0, h[4], h[3], h[2]};
+  for (int k = 0; k < 9; ++k) {
+    structure.periodic[k / 3] = domain->periodicity[k / 3] != 0;
+    if (!structure.periodic[k / 3]) box[k] = 0.0;
   }
+  structure.cell =
+      lattice_of_images(box, folding_.images(), *atom, image_tolerance * needs_.length);
+  for (double& component : structure.cell) component *= to_angstrom;
 }
 
 void ListFollower::require_valid_list() const {
   const double beyond = (neighbor->skin + needs_.margin) / needs_.length;
   const double reach = mdbridge::list_reach(list_structure_, structure(), needs_.cutoff + beyond);
   if (reach >= needs_.cutoff) return;
-  throw Error("in step " + std::to_string(update->ntimestep) +
-              " atoms (or the box) have moved so far since the neighbour list was built that pairs "
-              "beyond " +
-              fmt::format("{:.3g}", reach) + " Angstrom may be missing, but the cutoff is " +
-              fmt::format("{:.3g}", needs_.cutoff) +
-              " Angstrom: forces could be wrong. Use a larger skin (neighbor 3.0 bin), "
-              "neigh_modify every 1 delay 0 check yes, or a smaller (outer) timestep");
+  throw Error(
+      "in step " + std::to_string(update->ntimestep) +
+      " atoms (or the box) have moved so far since the neighbour list was built that pairs "
+      "beyond " +
+      fmt::format("{:.3g}", reach) + " Angstrom may be missing, but the cutoff is " +
+      fmt::format("{:.3g}", needs_.cutoff) +
+      " Angstrom: forces could be wrong. If temperature or energy have risen in the last "
+      "steps, the run is blowing up: look at the model, the start and the (outer) timestep. "
+      "Else use a larger skin (neighbor 3.0 bin), neigh_modify every 1 delay 0 check yes");
 }
 
 void ListFollower::require_atoms_of_list() const {
-  if (list_is_new() || (atom->nlocal == list_local_ && atom->natoms == list_atoms_)) return;
+  if (list_is_new()) return;
+  bool same = atom->nlocal == list_local_ && atom->natoms == list_atoms_;
+  for (std::size_t s = 0; same && s < owned(); ++s) same = atom->tag[atoms()[s]] == ids_[s];
+  if (same) return;
   throw Error(
-      "atoms were added or deleted since the last run: use compute mdbridge/atom after the next "
-      "run (run 0 is enough)");
+      "atoms were added or deleted, or have gone to other ranks, since the last run: use compute "
+      "mdbridge/atom after the next run (run 0 is enough)");
 }
 
 std::string ListFollower::name_of(std::size_t site) const {

@@ -142,6 +142,7 @@ class TestNeighbours : public LAMMPS_NS::Pair {
     test_motion_beyond_the_skin();
     test_margin();
     test_box_that_shrinks();
+    test_images_that_are_strained_without_the_box();
     test_a_list_that_is_taken_anew();
     test_added_atoms();
     test_names();
@@ -157,7 +158,7 @@ class TestNeighbours : public LAMMPS_NS::Pair {
 
   void test_folding() {
     Folding folding(lmp);
-    folding.rebuild(*list, needs_.elements, needs_.layers);
+    folding.rebuild(*list, needs_.elements, needs_.layers, 1e-3);
     expect_.equal(folding.owned(), atom->nlocal, "each owned atom is a site");
     const auto& atoms = folding.atoms();
     for (int i = 0; i < atom->nlocal; ++i) {
@@ -180,7 +181,7 @@ class TestNeighbours : public LAMMPS_NS::Pair {
 
   void test_types_that_the_model_does_not_see() {
     Folding folding(lmp);
-    folding.rebuild(*list, {0, 0}, needs_.layers);
+    folding.rebuild(*list, {0, 0}, needs_.layers, 1e-3);
     expect_.equal(folding.atoms().size(), 0U, "types without an element are no sites");
     expect_.that(folding.take_pairs().empty(), "nor do they have pairs");
   }
@@ -197,9 +198,13 @@ class TestNeighbours : public LAMMPS_NS::Pair {
     const LAMMPS_NS::tagint tag = atom->tag[ghost];
     atom->tag[ghost] = atom->tag[0] == tag ? atom->tag[1] : atom->tag[0];
     Folding folding(lmp);
-    expect_.throws<Error>([&] { folding.rebuild(*list, needs_.elements, needs_.layers); },
+    expect_.throws<Error>([&] { folding.rebuild(*list, needs_.elements, needs_.layers, 1e-3); },
                           "not a periodic image", "two atoms of one ID are noticed");
     atom->tag[ghost] = tag;
+    atom->x[ghost][2] += 0.02;
+    expect_.throws<Error>([&] { folding.rebuild(*list, needs_.elements, needs_.layers, 1e-3); },
+                          "not a periodic image", "also where they are near each other");
+    atom->x[ghost][2] -= 0.02;
   }
 
   /// Against the engine's own list for the atoms of all ranks.
@@ -305,9 +310,10 @@ class TestNeighbours : public LAMMPS_NS::Pair {
                   "ghost range");
   }
 
-  /// Move the first atom of rank 0 along x.
+  /// Move the first atom of rank 0 along x, and its ghosts. Collective.
   void move(double by) {
     if (comm->me == 0) atom->x[0][0] += by;
+    comm->forward_comm();
   }
 
   void test_following_small_motion() {
@@ -353,11 +359,47 @@ class TestNeighbours : public LAMMPS_NS::Pair {
     ListFollower follower = this->follower();
     Pairs pairs(0.0);
     follower.follow(*list, pairs);
-    const double length = domain->h[0];
-    domain->h[0] *= 0.5;
+    const auto shrink = [&](double to) {
+      domain->boxhi[0] = domain->boxlo[0] + to;
+      domain->set_global_box();
+      comm->forward_comm();
+    };
+    const double length = domain->xprd;
+    shrink(0.5 * length);
     expect_.throws<Error>([&] { follower.follow(*list, pairs); }, "(or the box) have moved",
                           "a cell that shrinks too far is noticed");
-    domain->h[0] = length;
+    shrink(length);
+  }
+
+  /// Move atoms and ghosts by x += strain y, and leave the box as it is.
+  void shear(double strain) {
+    for (int i = 0; i < atom->nlocal + atom->nghost; ++i) atom->x[i][0] += strain * atom->x[i][1];
+  }
+
+  void test_images_that_are_strained_without_the_box() {
+    ListFollower follower = this->follower();
+    Pairs pairs(0.0);
+    follower.follow(*list, pairs);
+    const auto cell = follower.structure().cell;
+    const double strain = 1e-4;
+    shear(strain);
+    follower.follow(*list, pairs);
+    if (comm->nprocs == 1) {
+      for (int a = 0; a < 3; ++a) {
+        expect_.close(follower.structure().cell[3 * a], cell[3 * a] + strain * cell[3 * a + 1],
+                      1e-9, "the cell is that of the strained images");
+      }
+    }
+    comm->forward_comm();  // ghosts of strained atoms, in the box as it is
+    follower.follow(*list, pairs);
+    expect_.that(follower.structure().cell == cell, "ghosts of the box give its own cell");
+    shear(-strain);
+    comm->forward_comm();
+    if (comm->nprocs > 1) return;  // ranks need not have two images of an atom
+    atom->x[atom->nlocal][0] += 0.01;
+    expect_.throws<Error>([&] { follower.follow(*list, pairs); }, "not where its periodic image is",
+                          "a ghost that moves alone");
+    atom->x[atom->nlocal][0] -= 0.01;
   }
 
   void test_a_list_that_is_taken_anew() {

@@ -62,6 +62,10 @@ CASES = {
         ["one element for each of the 1 atom types", "found 2"],
     ),
     "no element": (BOX + pair(coefficients="Argon"), ["'Argon'", "not a chemical symbol", "Ar"]),
+    "atomic number": (
+        BOX + pair(coefficients="18"),
+        ["'18'", "is a number", "expected a chemical symbol", "knows Ar"],
+    ),
     "element not in the model": (BOX + pair(coefficients="Kr"), ["'Kr'", "not in the model", "Ar"]),
     "NULL without hybrid": (BOX + pair(coefficients="NULL"), ["hybrid only"]),
     "units": (

@@ -27,7 +27,9 @@ def neighbours_plugin(tmp_path_factory):
     return plugin_programs.lammps_plugin(
         tmp_path_factory.mktemp("neighbours"),
         "test_neighbours",
+        "neighbours/exclusions.cpp",
         "neighbours/folding.cpp",
+        "neighbours/image_lattice.cpp",
         "neighbours/list_follower.cpp",
         "mpi/gather.cpp",
     )

@@ -248,6 +248,7 @@ def test_images_that_a_shrinking_box_brings_near_stop_the_run(model_file, tmp_pa
     run = tools.run_input(text, tmp_path)
     assert run.returncode == 1
     assert "have moved so far since the neighbour list was built" in run.stdout
+    assert "If temperature or energy have risen" in run.stdout
 
 
 def test_atoms_deleted_before_a_dump_of_the_correction(curl, tmp_path):
@@ -259,7 +260,7 @@ def test_atoms_deleted_before_a_dump_of_the_correction(curl, tmp_path):
     )
     run = tools.run_input(text, tmp_path)
     assert run.returncode == 1
-    assert "atoms were added or deleted since the last run" in run.stdout
+    assert "atoms were added or deleted, or have gone to other ranks" in run.stdout
 
 
 def test_deleted_and_isolated_atoms(model_file):
