@@ -37,6 +37,9 @@ def true_range(module: torch.nn.Module) -> float:
     depends on what its neighbours saw in that layer, so information travels L + 1 cutoffs; with
     the "residual" one, L.
 
+    An adaptive cutoff is one more: the weight of the last edge on this way depends on the cutoffs
+    of both of its ends, and that of the far end on *its* neighbours.
+
     :param module: a model of metatrain, or one with a PET inside
     :returns: in the length unit of the model
     """
@@ -47,6 +50,7 @@ def true_range(module: torch.nn.Module) -> float:
             continue
         hops = part.num_gnn_layers
         hops += part.featurizer_type == "feedforward"
+        hops += getattr(part, "num_neighbors_adaptive", None) is not None
         reach = max(reach, float(hops * part.cutoff))
     return reach
 
