@@ -33,6 +33,7 @@ def _target(name: str):
         return get_energy_target_info(name, {"quantity": "energy", "unit": "eV"})
     rank, sample_kind, unit = {
         "non_conservative_force": (1, "atom", "eV/A"),
+        "non_conservative_forces": (1, "atom", "eV/A"),
         "non_conservative_stress": (2, "system", "eV/A^3"),
     }[base]
     layout = {"type": {"cartesian": {"rank": rank}}, "num_subtargets": 1}
