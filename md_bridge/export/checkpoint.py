@@ -18,6 +18,7 @@ from md_bridge.export.metadata import merge_metadata, parse_metadata
 from md_bridge.export.model_file import Kind, identify, load_exported
 from md_bridge.export.options import DTYPES, FileOptions
 from md_bridge.export.outputs import keep_outputs
+from md_bridge.export.pet import isolate_padding, true_range
 
 __all__ = ["build_file_model", "export_file", "load_checkpoint"]
 
@@ -164,6 +165,7 @@ def _export_checkpoint(
             module = model_from_checkpoint(checkpoint, context="export")
             if dtype is not None:
                 module = module.to(DTYPES[dtype])
+            isolate_padding(module)
             return _with_true_range(module, module.export())
     except ImportError as error:
         raise ExportError(
@@ -174,27 +176,14 @@ def _export_checkpoint(
 
 
 def _with_true_range(module: torch.nn.Module, model: AtomisticModel) -> AtomisticModel:
-    """``model`` with the interaction range it has, where metatrain declares a shorter one.
-
-    The default "feedforward" featuriser of PET exchanges messages along edges after its last layer
-    too: the energy of an atom depends on what its neighbours saw in that layer, so information
-    travels one cutoff more than there are layers.
-    """
-    parts: list[Any] = list(module.modules())  # an uncertainty model has its PET inside
-    ranges = [
-        float((part.num_gnn_layers + 1) * part.cutoff)
-        for part in parts
-        if getattr(part, "featurizer_type", None) == "feedforward"
-    ]
-    if not ranges:
-        return model
+    """``model`` with the interaction range it has, where metatrain declares a shorter one."""
     to_angstrom = unit_conversion_factor(model.capabilities().length_unit, "angstrom")
     return keep_outputs(
         model,
         outputs=None,
         devices=None,
         metadata=model.metadata(),
-        interaction_range=max(ranges) * to_angstrom,
+        interaction_range=true_range(module) * to_angstrom,
     )
 
 

@@ -19,6 +19,7 @@ USED_OUTPUTS = (
     "energy",
     "energy_uncertainty",
     "non_conservative_force",
+    "non_conservative_forces",  # in files of before 2026
     "non_conservative_stress",
 )
 """Outputs of a model that MD Bridge makes use of, without their variants."""

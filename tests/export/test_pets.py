@@ -26,6 +26,7 @@ from md_bridge.cli.energy.drift import drift
 from md_bridge.cli.ipi.run import ipi_run
 from md_bridge.cli.models.info import info
 from md_bridge.drift.records.csv import read_csv
+from md_bridge.engine import Engine, structure_from_ase
 from md_bridge.export import export_file
 from md_bridge.export.checks.checks import check_corner_cases
 from md_bridge.export.checks.derivatives import check_forces, check_stress
@@ -187,6 +188,21 @@ def test_variants_are_told_apart(tmp_path):
     )
     with pytest.raises(ExportError, match=r"variant 'scn'; its variants: 'pbe', 'scan'.*'scan'\?"):
         Runner(path, ModelOptions(variant="scn"))
+
+
+def test_direct_forces_of_the_old_name(tmp_path):
+    """In the plural, as files of before 2026 have it: listed, checked and run."""
+    old = pet_checkpoint(tmp_path / "m.ckpt", outputs=["energy", "non_conservative_forces"])
+    path = export_file(old, tmp_path / "m.pt")
+    facts = json.loads(CliRunner().invoke(info, [str(path), "--json"]).stdout)
+    used = [output["name"] for output in facts["outputs"] if output["used"]]
+    assert used == ["energy", "non_conservative_forces"]
+    checked = Runner(path).evaluate([water()])[0].direct_forces
+    run = Engine(path, remove_net_force=False).evaluate(
+        structure_from_ase(water()), direct_forces=True
+    )
+    assert np.abs(run.direct_forces).max() > 1e-3
+    np.testing.assert_allclose(checked, run.direct_forces, atol=1e-6)
 
 
 def test_mtt_export_and_ours_agree_in_all_hosts(tmp_path):

@@ -7,10 +7,13 @@ import torch
 
 pytest.importorskip("metatrain", reason="checkpoints are made and read by metatrain")
 
+from metatomic.torch import load_atomistic_model
 from metatrain.pet import PET
 from metatrain.utils.architectures import get_default_hypers
 from metatrain.utils.data import DatasetInfo
 from metatrain.utils.data.target_info import get_energy_target_info, get_generic_target_info
+
+from md_bridge._paths import DATA
 
 DEFAULT_OUTPUTS = ("energy", "non_conservative_force", "non_conservative_stress")
 TINY = {
@@ -30,6 +33,7 @@ def _target(name: str):
         return get_energy_target_info(name, {"quantity": "energy", "unit": "eV"})
     rank, sample_kind, unit = {
         "non_conservative_force": (1, "atom", "eV/A"),
+        "non_conservative_forces": (1, "atom", "eV/A"),
         "non_conservative_stress": (2, "system", "eV/A^3"),
     }[base]
     layout = {"type": {"cartesian": {"rank": rank}}, "num_subtargets": 1}
@@ -73,4 +77,33 @@ def uncertain_pet_checkpoint(path, elements=(1, 8), seed=0) -> Path:
         if name.startswith(("covariance_", "cholesky_")):
             buffer.copy_(torch.eye(len(buffer)))
     torch.save(model.get_checkpoint(), path)
+    return Path(path)
+
+
+def trained_pet_checkpoint(path, **hypers) -> Path:
+    """Write a checkpoint of a PET with the weights of the bundled water model, energy only.
+
+    Rounding errors show in a network with the gradients of a trained one, not in an untrained one.
+    With an adaptive cutoff it is no good model of water, but its forces are of the right size.
+
+    :param hypers: of PET, on top of those of the water model
+    """
+    size = {"cutoff": 4.0, "d_pet": 64, "d_head": 64, "d_node": 128, "d_feedforward": 128}
+    size |= {"num_heads": 4, "num_attention_layers": 1, "num_gnn_layers": 2}
+    info = DatasetInfo(
+        length_unit="angstrom", atomic_types=[1, 8], targets={"energy": _target("energy")}
+    )
+    pet = PET({**get_default_hypers("pet")["model"], **size, **hypers}, info)
+    water = load_atomistic_model(DATA / "water.pt")
+    weights = {
+        name.removeprefix("module.backend."): values
+        for name, values in water.state_dict().items()
+        if name.startswith("module.backend.")
+    }
+    pet.backend.load_state_dict(weights)
+    with torch.no_grad():
+        for name, values in pet.backend.named_parameters():
+            if "last_layers.energy" in name:
+                values *= water.module.energy_scale
+    torch.save(pet.get_checkpoint(), path)
     return Path(path)

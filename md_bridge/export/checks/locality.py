@@ -52,7 +52,23 @@ def _change_from_outside(
     :returns: change of its energy (or direct force, if larger), and the size of its energy
     """
     cutoff = runner.cutoffs[-1]
-    near = check_structures.ball(elements, reach + cutoff, 0.6 * cutoff)
+    largest, size = 0.0, 1.0
+    for near in (
+        check_structures.ball(elements, reach + cutoff, 0.6 * cutoff),
+        check_structures.star(elements, reach + cutoff, cutoff),
+    ):
+        far = _with_others_outside(near, reach, seed)
+        a, b = (runner.evaluate([atoms], conservative=False)[0] for atoms in (near, far))
+        largest = worst(largest, abs(a.energies[0] - b.energies[0]))
+        if a.direct_forces is not None and b.direct_forces is not None:
+            direct = np.abs(a.direct_forces[0] - b.direct_forces[0]).max()
+            largest = worst(largest, float(direct))
+        size = max(size, abs(a.energies[0]))
+    return largest, size
+
+
+def _with_others_outside(near: ase.Atoms, reach: float, seed: int) -> ase.Atoms:
+    """A copy in which all atoms beyond ``reach`` (Å) of the first have moved or are gone."""
     distances = near.get_distances(0, np.arange(len(near)))
     outside = np.flatnonzero(distances > reach)
     far = near.copy()
@@ -60,11 +76,7 @@ def _change_from_outside(
     generator = np.random.default_rng(seed)
     far.positions[outside] += directions * generator.uniform(0.2, 0.5, (len(outside), 1))
     del far[outside[::3]]
-    a, b = runner.evaluate([near], conservative=False) + runner.evaluate([far], conservative=False)
-    change = abs(a.energies[0] - b.energies[0])
-    if a.direct_forces is not None and b.direct_forces is not None:
-        change = worst(change, float(np.abs(a.direct_forces[0] - b.direct_forces[0]).max()))
-    return change, max(abs(a.energies[0]), 1.0)
+    return far
 
 
 def _right_range(runner: Runner, elements: Sequence[int], seed: int, most: int = 8) -> str:

@@ -8,7 +8,7 @@ import ase
 import numpy as np
 from ase.data import covalent_radii
 
-__all__ = ["ball", "choose_elements", "cluster", "lattice", "spacing"]
+__all__ = ["ball", "choose_elements", "cluster", "lattice", "spacing", "star"]
 
 _COMMON = (1, 6, 8, 7, 14, 26, 29, 13)  # preferred, where a model knows many elements
 
@@ -88,3 +88,23 @@ def ball(
     order = np.argsort(distances, kind="stable")
     positions = positions[order][distances[order] < radius]
     return ase.Atoms(numbers=np.resize(elements, len(positions)), positions=positions)
+
+
+def star(elements: Sequence[int], radius: float, cutoff: float) -> ase.Atoms:
+    """An atom at the origin and six arms of atoms that have two neighbours each, far apart.
+
+    Where atoms are few, adaptive cutoffs are at their largest, so information travels as far as it
+    ever does: 0.85 to 0.95 of the cutoff from atom to atom.
+
+    :param elements: atomic numbers, which alternate along each arm
+    :param radius: length of the arms, Å
+    :param cutoff: of the model, Å
+    """
+    positions = [np.zeros(3)]
+    numbers = [elements[0]]
+    for arm, step in enumerate(cutoff * np.linspace(0.85, 0.95, 6)):
+        direction = np.eye(3)[arm % 3] * (1 if arm < 3 else -1)
+        for place in range(1, int(radius / step) + 1):
+            positions.append(place * step * direction)
+            numbers.append(elements[place % len(elements)])
+    return ase.Atoms(numbers=numbers, positions=positions)
