@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from dataclasses import asdict
-from difflib import get_close_matches
 from typing import Any
 
 import numpy as np
@@ -30,6 +29,7 @@ from md_bridge.engine import (
 )
 from md_bridge.errors import MDBridgeError
 from md_bridge.model_options import ModelOptions
+from md_bridge.text import nearest
 
 __all__ = ["MDBridgeCalculator", "ParameterError"]
 
@@ -322,6 +322,6 @@ def _unknown(name: str, names: tuple[str, ...]) -> str:
     """The sentence about a parameter that does not exist."""
     if name in _OTHER_NAMES:
         return f"unknown parameter '{name}': MD Bridge calls it {_OTHER_NAMES[name]}"
-    near = get_close_matches(name, names, n=1)
-    hint = f"did you mean '{near[0]}'? " if near else ""
+    near = nearest(name, names)
+    hint = f"did you mean '{near}'? " if near else ""
     return f"unknown parameter '{name}': {hint}There are {', '.join(names)}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 import shutil
 import signal
@@ -22,6 +23,8 @@ _POLL_SECONDS = 0.2
 GRACE_SECONDS = 5.0
 """What is told to stop gets so much time before it is killed."""
 _LOG_LINES = 12
+_PR_SET_PDEATHSIG = 1
+_LIBC = ctypes.CDLL(None)
 
 
 class RunError(MDBridgeError, RuntimeError):
@@ -45,6 +48,11 @@ def find_program(name: str, extra: str) -> Path:
         require(extra, wanted_by=f"the program {name}")
         raise RunError(f"{path} does not exist, and there is no {name} on the PATH either")
     return Path(found)
+
+
+def _end_with_parent() -> None:
+    """Get a SIGTERM when the process that started this one ends, even by SIGKILL."""
+    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 @dataclass
@@ -85,6 +93,7 @@ class Program:
                     stdout=stream,
                     stderr=subprocess.STDOUT,
                     start_new_session=True,
+                    preexec_fn=_end_with_parent,
                 )
         except OSError as error:
             reason = error.strerror or error

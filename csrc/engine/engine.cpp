@@ -9,6 +9,7 @@
 #include "mdbridge/error.hpp"
 #include "mdbridge/net_force.hpp"
 #include "mdbridge/stopwatch.hpp"
+#include "mdbridge/threads.hpp"
 #include "packing.hpp"
 #include "quantities.hpp"
 #include "text.hpp"
@@ -189,6 +190,7 @@ Evaluation Engine::evaluate(const Structure& structure, Pairs& pairs, const Want
 
 std::vector<Evaluation> Engine::evaluate(const std::vector<StructureAndPairs>& batch,
                                          const Wanted& wanted) {
+  survive_forks();
   require(wanted);
   // a batch may hold structures without atoms (a process that owns none): nothing to ask the model
   std::vector<StructureAndPairs> occupied;

@@ -8,6 +8,7 @@
 
 #include "backend.hpp"
 #include "mdbridge/error.hpp"
+#include "mdbridge/threads.hpp"
 #include "memory.hpp"
 #include "text.hpp"
 
@@ -40,6 +41,7 @@ std::shared_ptr<Model> Model::load(const std::string& path, const ModelOptions& 
   static std::mutex mutex;
   static std::map<File, std::vector<std::weak_ptr<Model>>> loaded;
 
+  survive_forks();
   check_file(path);
   const File file{fs::canonical(path).string(), options.extensions,
                   fs::last_write_time(path).time_since_epoch().count(), fs::file_size(path)};

@@ -134,8 +134,7 @@ void Client::connect_waiting() {
     if (Clock::now() < deadline_) continue;
     throw Error("no i-PI server answered for " + connection->name() + " at " +
                 connection->address() + " within " + seconds(options_.timeout) + " (" +
-                connection->last_failure() +
-                "): start i-PI first, and compare the address with the one in its <ffsocket>");
+                connection->last_failure() + "): " + connection->advice());
   }
 }
 

@@ -1,6 +1,8 @@
 #include "ipi/connection.hpp"
 
 #include <algorithm>
+#include <cerrno>
+#include <cstring>
 #include <type_traits>
 #include <utility>
 
@@ -40,6 +42,15 @@ bool Connection::connect() {
   next_attempt_ = Clock::now() + patience_;
   patience_ = std::min(2 * patience_, longest_patience);
   return false;
+}
+
+std::string Connection::advice() const {
+  if (!endpoint_.path.empty() && last_failure_ == std::strerror(ECONNREFUSED)) {
+    return "the file " + endpoint_.path +
+           " is there, but nobody listens to it: an i-PI that was killed has left it. Remove it, "
+           "and start i-PI again";
+  }
+  return "start i-PI first, and compare the address with the one in its <ffsocket>";
 }
 
 void Connection::reset() {

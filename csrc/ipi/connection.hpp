@@ -37,6 +37,8 @@ class Connection {
   bool connect();
   Clock::time_point next_attempt() const { return next_attempt_; }
   const std::string& last_failure() const { return last_failure_; }
+  /// What to do about it.
+  std::string advice() const;
   void close() { socket_.close(); }
   /// Forget what was said, for another attempt.
   void reset();

@@ -15,6 +15,7 @@ import click
 from md_bridge import __version__, _versions, extras
 from md_bridge.cli.command import Group
 from md_bridge.cli.old_spellings import modernise
+from md_bridge.cli.signals import INTERRUPTED
 
 __all__ = ["main"]
 
@@ -78,12 +79,16 @@ class LazyGroup(Group):
         """Run the subcommand.
 
         :raises click.ClickException: it needs a package of an extra that is not installed
+        :raises SystemExit: Ctrl-C, also while it is imported
         """
         try:
             with extras.missing_as_sentence("this command"):
                 return super().invoke(ctx)
         except extras.MissingExtraError as error:
             raise click.ClickException(str(error)) from None
+        except KeyboardInterrupt:
+            click.echo("interrupted", err=True)
+            raise SystemExit(INTERRUPTED) from None
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import the subcommand.

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 
+from md_bridge import text
 from md_bridge.errors import MDBridgeError
 
 __all__ = ["ExportError", "nearest"]
@@ -20,5 +20,5 @@ def nearest(word: str, valid: Iterable[str]) -> str:
     :param word: what was written
     :param valid: what might have been meant
     """
-    matches = difflib.get_close_matches(word, list(valid), n=1, cutoff=0.5)
-    return f" Did you mean '{matches[0]}'?" if matches else ""
+    near = text.nearest(word, valid)
+    return f" Did you mean '{near}'?" if near else ""

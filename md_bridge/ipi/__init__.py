@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-__all__ = ["driver_path"]
+__all__ = ["SOCKETS_PREFIX", "driver_path"]
+
+SOCKETS_PREFIX = "/tmp/ipi_"
+"""What i-PI puts before the name of a unix socket, unless it is told otherwise."""
 
 
 def driver_path() -> Path:

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from md_bridge.ipi import SOCKETS_PREFIX
 from md_bridge.ipi.session import Session
 
 from md_bridge import _core  # isort: skip (md_bridge.ipi.session loads the libraries that it needs)
 
-__all__ = ["SOCKETS_PREFIX", "Client"]
-
-SOCKETS_PREFIX = "/tmp/ipi_"
-"""What i-PI puts before the name of a unix socket, unless it is told otherwise."""
+__all__ = ["Client"]
 
 
 class Client:

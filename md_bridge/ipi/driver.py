@@ -16,7 +16,6 @@ where both are wanted.
 
 from __future__ import annotations
 
-import difflib
 import os
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -31,7 +30,9 @@ from ipi.utils.softexit import softexit
 
 from md_bridge.engine import EngineError
 from md_bridge.ipi.session import FORCES, STRESS, SessionOptions, shared_session, summary_line
+from md_bridge.ipi.template import describe_template
 from md_bridge.model_options import ModelOptions
+from md_bridge.text import nearest
 
 __DRIVER_NAME__ = "mdbridge"
 __DRIVER_CLASS__ = "MDBridgeDriver"
@@ -86,6 +87,8 @@ class MDBridgeDriver(Dummy_driver):
         self.session = shared_session(self.options)
         self.session.serve(self.forces)
         softexit.register_function(self.report)
+        described = describe_template(self.options.template)
+        info(f" @MDBridge ({self.forces}): {described}", verbosity.low)
 
     def report(self) -> None:
         """Say at the end of the simulation what was evaluated."""
@@ -156,8 +159,8 @@ def _unknown_parameter(name: str) -> str:
     """The sentence about a parameter that does not exist."""
     if name in _OTHER_NAMES:
         return f"unknown parameter {name}: MD Bridge calls it {_OTHER_NAMES[name]}"
-    near = difflib.get_close_matches(name, PARAMETERS, n=1)
-    hint = f"did you mean {near[0]}? " if near else ""
+    near = nearest(name, PARAMETERS)
+    hint = f"did you mean {near}? " if near else ""
     return f"unknown parameter {name}: {hint}There are {', '.join(PARAMETERS)}"
 
 

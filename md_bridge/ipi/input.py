@@ -13,7 +13,7 @@ from md_bridge.engine import Engine, EngineError
 from md_bridge.ipi import driver_path
 from md_bridge.ipi.parameters import changed_options
 from md_bridge.ipi.plan import Plan
-from md_bridge.ipi.start import Start, read_start
+from md_bridge.ipi.start import Start, is_read_as_xyz, read_start
 
 from md_bridge import _core  # isort: skip (md_bridge.engine loads the libraries that it needs)
 
@@ -79,7 +79,7 @@ def write_input(
         constant pressure, or a file cannot be written
     """
     start = read_start(start_path)
-    copy = None if start.as_it_is else path.with_name(f"{path.stem}-start.xyz")
+    copy = None if start.as_it_is else _copy_beside(path)
     for file in filter(None, (path, copy)):
         if file.exists() and not overwrite:
             raise EngineError(f"{file} exists: give another name (--out), or say --overwrite")
@@ -97,6 +97,12 @@ def write_input(
             "expect more drift than with 4 fs or less"
         )
     return Written(path, copy or start_path, notes)
+
+
+def _copy_beside(path: Path) -> Path:
+    """Where the start of this input is written to, by a name that i-PI does not take for VASP's."""
+    named = path.with_name(f"{path.stem}-start.xyz")
+    return named if is_read_as_xyz(named.name) else path.with_name("ipi-start.xyz")
 
 
 def render(
@@ -131,6 +137,7 @@ def render(
         model=names["model"],
         start={
             "template": names["template"],
+            "mode": start.mode,
             "box": None if start.periodic else start.box(reach),
             "cell_columns": start.cell_columns(),
         },
@@ -233,7 +240,7 @@ def properties(plan: Plan) -> list[str]:
 def _check_names(files: dict[str, str], plan: Plan) -> None:
     """Refuse what i-PI's <parameters>, or a comment in XML, would end at."""
     for what, name in files.items():
-        for sign in (",", "{", "}", "--"):
+        for sign in (",", "{", "}", "--", "&", "<"):
             if sign in name:
                 raise EngineError(
                     f"the path of the {what}, {name}, has a '{sign}', which i-PI cannot read: "

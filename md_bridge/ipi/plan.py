@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass, field
 
 from md_bridge.errors import ArgumentError
 from md_bridge.forces import FORCES, parse_kind
+from md_bridge.ipi import SOCKETS_PREFIX
 from md_bridge.model_options import ModelOptions
 
 __all__ = [
@@ -23,6 +25,10 @@ BAROSTATS = ("isotropic", "flexible", "anisotropic")
 # trajectories and checkpoints are larger than lines of properties
 _TRAJECTORY_FACTOR = 10
 _CHECKPOINT_FACTOR = 100
+_THERMOSTAT_TAU = 100.0  # fs
+_BAROSTAT_TAU = 500.0
+# of the path of a unix socket
+_LONGEST_PATH = 107
 
 
 @dataclass(frozen=True)
@@ -92,9 +98,9 @@ def make_plan(
     pressure: float | None = None,
     beads: int = 1,
     thermostat: str = "auto",
-    thermostat_tau: float = 100.0,
+    thermostat_tau: float | None = None,
     barostat: str | None = None,
-    barostat_tau: float = 500.0,
+    barostat_tau: float | None = None,
     transport: str = "ffdirect",
     address: str = "",
     clients: int = 1,
@@ -112,9 +118,9 @@ def make_plan(
     :param pressure: bar; None is 0 with npt
     :param beads: of the ring polymers; 1: classical
     :param thermostat: "auto": see :func:`_choose_thermostat`
-    :param thermostat_tau: fs
+    :param thermostat_tau: fs; None: 100
     :param barostat: None: isotropic with npt
-    :param barostat_tau: fs
+    :param barostat_tau: fs; None: 500
     :param transport: one of :data:`TRANSPORTS`
     :param address: empty: "mdbridge", or localhost:31415 with inet
     :param clients: processes that evaluate the model; more than one needs sockets
@@ -131,23 +137,35 @@ def make_plan(
         ("thermostat_tau", thermostat_tau),
         ("barostat_tau", barostat_tau),
     ):
-        if not (math.isfinite(value) and value > 0):
+        if value is not None and not (math.isfinite(value) and value > 0):
             raise ArgumentError(name, f"must be positive, found {value:g}")
     for name, count in (("steps", steps), ("beads", beads), ("stride", stride)):
         if count < 1:
             raise ArgumentError(name, f"must be at least 1, found {count}")
     if pressure is not None and not math.isfinite(pressure):
         raise ArgumentError("pressure", f"must be finite (bar), found {pressure:g}")
-    for name, given in (("pressure", pressure), ("barostat", barostat)):
+    for name, given in (
+        ("pressure", pressure),
+        ("barostat", barostat),
+        ("barostat_tau", barostat_tau),
+    ):
         if ensemble != "npt" and given is not None:
             raise ArgumentError(name, f"needs the ensemble npt, found {ensemble}")
     if ensemble == "nve" and thermostat != "auto":
         raise ArgumentError("thermostat", f"{thermostat} needs the ensemble nvt or npt, found nve")
+    if ensemble == "nve" and thermostat_tau is not None:
+        raise ArgumentError("thermostat_tau", "needs the ensemble nvt or npt, found nve")
     if transport == "ffdirect" and (address or clients > 1):
         raise ArgumentError(
             "transport",
             "must be unix, shm or inet for an address or several clients, found ffdirect, with "
             "the model in i-PI's own process",
+        )
+    if clients > beads:
+        raise ArgumentError(
+            "clients",
+            f"{clients} for {beads} {'bead' if beads == 1 else 'beads'}: each evaluates whole "
+            "beads, so the others would have nothing to do",
         )
     return Plan(
         kinds=kinds,
@@ -159,9 +177,9 @@ def make_plan(
         pressure=pressure or 0.0,
         beads=beads,
         thermostat=_choose_thermostat(thermostat, ensemble, beads, kinds),
-        thermostat_tau=thermostat_tau,
+        thermostat_tau=thermostat_tau or _THERMOSTAT_TAU,
         barostat=(barostat or "isotropic") if ensemble == "npt" else "",
-        barostat_tau=barostat_tau,
+        barostat_tau=barostat_tau or _BAROSTAT_TAU,
         transport=transport,
         address=_choose_address(transport, address),
         clients=clients,
@@ -199,16 +217,33 @@ def _choose_address(transport: str, address: str) -> str:
     if transport == "ffdirect":
         return ""
     if transport != "inet":
-        if "/" in address:
-            raise ArgumentError(
-                "address", f'"{address}" is the name of a socket, which has no slash'
-            )
-        return address or "mdbridge"
+        address = address or "mdbridge"
+        _check_socket_name(address)
+        return address
     address = address or "localhost:31415"
     host, _, port = address.rpartition(":")
     # the next port is for the next forcefield
-    if not host or not (port.isascii() and port.isdigit() and 1 <= int(port) < 65535):
+    if not re.fullmatch(r"[\w.-]+", host) or not (
+        port.isascii() and port.isdigit() and 1 <= int(port) < 65535
+    ):
         raise ArgumentError(
             "address", f'must be HOST:PORT, such as localhost:31415, found "{address}"'
         )
     return address
+
+
+def _check_socket_name(address: str) -> None:
+    """Refuse what cannot be part of a file's name, of an address of the client or of XML."""
+    if not re.fullmatch(r"[\w.+@-]+", address, re.ASCII):
+        raise ArgumentError(
+            "address",
+            "is the name of a socket and may have letters, digits and . _ + @ - in it, "
+            f'found "{address}"',
+        )
+    longest = f"{SOCKETS_PREFIX}{address}-{max(FORCES, key=len)}"
+    if len(longest) > _LONGEST_PATH:
+        raise ArgumentError(
+            "address",
+            f"must be shorter by {len(longest) - _LONGEST_PATH} characters: the path of a socket, "
+            f"{longest}, may have {_LONGEST_PATH}",
+        )

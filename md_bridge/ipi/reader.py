@@ -7,20 +7,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import ase
-import ase.io
-import numpy as np
+from ase import Atoms
 
 from md_bridge.engine import EngineError
-from md_bridge.ipi.client import SOCKETS_PREFIX
+from md_bridge.ipi import SOCKETS_PREFIX
 from md_bridge.ipi.session import FORCES
-
-from md_bridge import _core  # isort: skip (md_bridge.engine loads the libraries that it needs)
+from md_bridge.ipi.template import atoms_of_simulation, parse_xml
 
 __all__ = [
     "SimulationFile",
     "SocketForcefield",
-    "is_simulation",
     "read_simulation",
     "services",
     "template_atoms",
@@ -52,6 +48,8 @@ class SimulationFile:
     path: Path
     sockets: tuple[SocketForcefield, ...]
     sockets_prefix: str
+    beads: int | None
+    """Of all systems together; None if the file does not say."""
     first_step: int
     total_steps: int
     prefix: str
@@ -60,34 +58,20 @@ class SimulationFile:
     root: ElementTree.Element
 
 
-def is_simulation(path: Path) -> bool:
-    """Whether a file is an input of i-PI, rather than a structure.
-
-    :param path: of the file
-    :raises EngineError: if it looks like one but is not XML
-    """
-    try:
-        with path.open("rb") as stream:
-            if not stream.read(4096).lstrip().startswith(b"<"):
-                return False
-    except OSError as error:
-        raise EngineError(f"cannot read {path}: {error.strerror}") from error
-    return _root(path).tag == "simulation"
-
-
 def read_simulation(path: Path) -> SimulationFile:
     """Read an input file, or the RESTART that i-PI leaves.
 
     :param path: of the file
     :raises EngineError: if it is not XML, or a number in it is none
     """
-    root = _root(path)
+    root = parse_xml(path)
     output = root.find("output")
     prefix = "i-pi" if output is None else output.get("prefix", "i-pi").strip()
     return SimulationFile(
         path=path,
         sockets=tuple(_socket(path, node) for node in root.iter("ffsocket")),
         sockets_prefix=root.get("sockets_prefix", SOCKETS_PREFIX),
+        beads=_beads(path, root),
         first_step=_number(path, root, "step", 0),
         total_steps=_number(path, root, "total_steps", 1000),
         prefix=prefix,
@@ -130,44 +114,14 @@ def services(simulation: SimulationFile, asked: Mapping[str, str]) -> list[str]:
     return result
 
 
-def template_atoms(simulation: SimulationFile) -> ase.Atoms | Path:
+def template_atoms(simulation: SimulationFile) -> Atoms | Path:
     """The file that the simulation starts from, or the atoms that a RESTART holds.
 
     :param simulation: what the input file says
     :returns: a path, from i-PI's folder; or atoms, in Å
     :raises EngineError: if there is neither
     """
-    file = simulation.root.find(".//initialize/file")
-    if file is not None and file.text and file.get("mode", "").strip() in ("ase", "xyz", "pdb"):
-        return Path(file.text.strip())
-    names = simulation.root.find(".//beads/names")
-    positions = simulation.root.find(".//beads/q")
-    cell = simulation.root.find("./system/cell")
-    if names is None or positions is None or cell is None:
-        raise EngineError(
-            f"{simulation.path} does not name a file that it starts from: say --template FILE, "
-            "with the atoms in i-PI's order"
-        )
-    symbols = [name.strip() for name in _list(names)]
-    angstrom = _core.IPI_UNITS["angstrom"]
-    first_bead = np.array(_list(positions)[: 3 * len(symbols)], dtype=float)
-    vectors = np.array(_list(cell), dtype=float).reshape(3, 3).T
-    return ase.Atoms(
-        symbols, first_bead.reshape(-1, 3) / angstrom, cell=vectors / angstrom, pbc=True
-    )
-
-
-def _root(path: Path) -> ElementTree.Element:
-    try:
-        return ElementTree.parse(path).getroot()
-    except OSError as error:
-        raise EngineError(f"cannot read {path}: {error.strerror}") from error
-    except ElementTree.ParseError as error:
-        raise EngineError(f"{path} is not valid XML: {error}") from error
-
-
-def _list(node: ElementTree.Element) -> list[str]:
-    return (node.text or "").strip().strip("[]").split(",")
+    return atoms_of_simulation(simulation.path, simulation.root)
 
 
 def _socket(path: Path, node: ElementTree.Element) -> SocketForcefield:
@@ -176,6 +130,14 @@ def _socket(path: Path, node: ElementTree.Element) -> SocketForcefield:
     return SocketForcefield(
         node.get("name", "").strip(), node.get("mode", "inet").strip(), address, port
     )
+
+
+def _beads(path: Path, root: ElementTree.Element) -> int | None:
+    nodes = [*root.iter("initialize"), *root.iter("beads")]
+    if not nodes or root.find("system_template") is not None:
+        return None
+    texts = [node.get("nbeads", "1").strip() for node in nodes]
+    return sum(map(int, texts)) if all(text.isdecimal() for text in texts) else None
 
 
 def _number(path: Path, node: ElementTree.Element, tag: str, default: int) -> int:

@@ -12,10 +12,8 @@ import weakref
 from dataclasses import dataclass
 from pathlib import Path
 
-import ase
-import ase.io
-
 from md_bridge.engine import DEFAULT_SKIN, Engine, EngineError, choose_threads, set_threads
+from md_bridge.ipi.template import read_template
 from md_bridge.model_options import ModelOptions
 
 from md_bridge import _core  # isort: skip (md_bridge.engine loads the libraries that it needs)
@@ -26,7 +24,6 @@ __all__ = [
     "Session",
     "SessionOptions",
     "open_session",
-    "read_template",
     "shared_session",
     "summary",
     "summary_line",
@@ -42,8 +39,8 @@ STRESS = ("auto", "none")
 class SessionOptions:
     """What decides which numbers i-PI gets, and how fast.
 
-    :param template: a structure file with the atoms in i-PI's order; only its elements (and whether
-        it is periodic) are used
+    :param template: a structure file with the atoms in i-PI's order, or an input or RESTART of
+        i-PI; only its elements (and whether it is periodic) are used
     :param model: path of the exported model
     :param model_options: how the model is loaded and evaluated
     :param check_consistency: let metatomic verify each call; slow
@@ -152,23 +149,3 @@ def summary_line(session: Session) -> str:
         f"conservative forces, {values['both']} of both at once ({values['reused']} used twice); "
         f"{values['pair_list_builds']} pair lists built"
     )
-
-
-def read_template(path: Path) -> ase.Atoms:
-    """The first structure in a file that ASE can read.
-
-    :param path: of the file
-    :raises EngineError: if there is none
-    """
-    if not Path(path).is_file():
-        raise EngineError(
-            f"the template {path} does not exist; expected a structure file with the atoms in "
-            "i-PI's order, such as the one that i-PI starts from"
-        )
-    try:
-        atoms = ase.io.read(path, index=0)
-    except Exception as error:  # ASE's readers raise whatever they stumble over
-        reason = f"{type(error).__name__}: {error}"
-        raise EngineError(f"ASE cannot read the template {path} ({reason})") from error
-    assert isinstance(atoms, ase.Atoms)
-    return atoms

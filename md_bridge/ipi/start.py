@@ -7,16 +7,21 @@ from pathlib import Path
 
 import ase
 import numpy as np
+from ase.io.formats import UnknownFileTypeError, filetype
 
-from md_bridge.structures import StructureError, read_structures, standard_orientation
+from md_bridge.structures import (
+    StructureError,
+    is_ipi_xyz,
+    read_structures,
+    standard_orientation,
+)
 
 __all__ = [
     "Start",
+    "is_read_as_xyz",
     "read_start",
 ]
 
-# i-PI guesses the format from the content of the file, and reads this one however it is named
-_EXTENDED_XYZ = (".xyz", ".extxyz")
 # A molecule in a box may drift apart and turn around by this much before it meets its images, Å.
 _ROOM = 20.0
 # Models without a finite range see the images of any box; this one keeps them small, Å.
@@ -37,6 +42,8 @@ class Start:
     as_it_is: bool
     """Whether i-PI can read this file itself; if not, it needs one that ASE writes from
     ``atoms``."""
+    mode: str = "ase"
+    """What i-PI is to read it as: "ase", or "xyz" for its own format, as it is."""
     notes: list[str] = field(default_factory=list)
     """What the user should know about the difference."""
 
@@ -58,6 +65,20 @@ class Start:
     def cell_columns(self) -> list[str]:
         """The cell, row by row, with its vectors in columns, Å."""
         return [f"{value:.10g}" for value in self.atoms.cell.array.T.ravel()]
+
+
+def is_read_as_xyz(name: str) -> bool:
+    """Whether i-PI, which asks ASE, takes a file of this name for extended XYZ: not if it has
+    POSCAR or OUTCAR in it.
+
+    :param name: of the file, without its folder
+    """
+    if not name.lower().endswith((".xyz", ".extxyz")):
+        return False
+    try:
+        return filetype(name, read=False) == "extxyz"
+    except UnknownFileTypeError:
+        return False
 
 
 def read_start(path: Path) -> Start:
@@ -83,27 +104,31 @@ def read_start(path: Path) -> Start:
             "input would let them move: write the file without constraints, and add <fixatoms> to "
             "the input"
         )
-    as_it_is = path.suffix.lower() in _EXTENDED_XYZ
+    mode = "xyz" if is_ipi_xyz(path) else "ase"
+    # ASE, and so i-PI, knows no isotopes; in a copy they are hydrogen with their mass
+    as_it_is = mode == "xyz" or (is_read_as_xyz(path.name) and not atoms.has("masses"))
     if not atoms.pbc.any():
-        return _molecule(path, atoms, as_it_is)
+        return _molecule(path, atoms, as_it_is, mode)
     _check_cell(path, atoms)
     turned = standard_orientation(atoms)
     if np.allclose(turned.cell.array, atoms.cell.array, rtol=0.0, atol=1e-12):
-        return Start(path, atoms, as_it_is)
+        return Start(path, atoms, as_it_is, mode)
     return Start(
         path,
         turned,
         False,
-        ["turned so that the first cell vector lies along x and the second one in the xy plane"],
+        notes=[
+            "turned so that the first cell vector lies along x and the second one in the xy plane"
+        ],
     )
 
 
-def _molecule(path: Path, atoms: ase.Atoms, as_it_is: bool) -> Start:
+def _molecule(path: Path, atoms: ase.Atoms, as_it_is: bool, mode: str) -> Start:
     if not atoms.cell.rank:
-        return Start(path, atoms, as_it_is)
+        return Start(path, atoms, as_it_is, mode)
     bare = atoms.copy()
     bare.set_cell(None)
-    return Start(path, bare, False, ["not periodic, so its cell was left out"])
+    return Start(path, bare, False, notes=["not periodic, so its cell was left out"])
 
 
 def _check_cell(path: Path, atoms: ase.Atoms) -> None:

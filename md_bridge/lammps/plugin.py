@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 
 from md_bridge import _paths, _versions
+from md_bridge.lammps.mpi import preload_mpi
 
 __all__ = ["plugin_directory"]
 
@@ -16,8 +18,12 @@ def plugin_directory() -> str:
     """Return the folder that LAMMPS looks for plugins in (entry point group ``lammps.plugins``).
 
     Also tells the plugin, by an environment variable, if it was compiled against other packages
-    than the installed ones, so that ``pair_style mdbridge`` says so instead of failing to load.
+    than the installed ones, so that ``pair_style mdbridge`` says so instead of failing to load; and
+    loads MPI, which ``lammps.lammps()`` needs and this process may not find.
     """
+    # no MPI is for LAMMPS to report: an exception here would break every `lmp` of the environment
+    with contextlib.suppress(ImportError, OSError):
+        preload_mpi()
     sentence = _versions.mismatch()
     if sentence is None:
         os.environ.pop(_MISMATCH, None)
@@ -26,6 +32,5 @@ def plugin_directory() -> str:
     try:
         return str(_paths.compiled("plugins/mdbridgeplugin.so").parent)
     except FileNotFoundError as error:
-        # an exception here would break every `lmp` of the environment
         print(f"md-bridge: pair_style mdbridge is not available: {error}", file=sys.stderr)
         return str(_paths.DATA.parent / "plugins")

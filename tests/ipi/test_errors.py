@@ -4,6 +4,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 
 import ase.io
@@ -51,6 +52,14 @@ class TestClientCommand:
         message = client_error(lj, "--template", start, "--serve", "unix:nobody-is-here")
         assert "no i-PI server answered for unix:nobody-is-here" in message
         assert "/tmp/ipi_nobody-is-here within 0.2 s (No such file or directory)" in message
+
+    def test_socket_that_was_left_behind(self, lj, start, tmp_path):
+        with socket.socket(socket.AF_UNIX) as left:
+            left.bind(str(tmp_path / "ipi_left"))
+        arguments = ["--serve", "unix:left", "--sockets-prefix", f"{tmp_path}/ipi_"]
+        message = client_error(lj, "--template", start, *arguments)
+        assert f"the file {tmp_path}/ipi_left is there, but nobody listens" in message
+        assert "Remove it, and start i-PI again" in message
 
     def test_negative_threads(self, lj, start):
         arguments = [lj, "--template", start, "--serve", "unix:x", "--threads", "-1"]

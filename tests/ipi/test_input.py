@@ -275,7 +275,18 @@ class TestCommand:
             (["--timestep", "nan"], "timestep must be positive, found nan"),
             (["--beads", "0"], "beads must be at least 1, found 0"),
             (["--clients", "2"], "for an address or several clients"),
-            (["--transport", "unix", "--address", "a/b"], "has no slash"),
+            (["--transport", "unix", "--clients", "3"], "3 for 1 bead: each evaluates whole beads"),
+            (["--thermostat-tau", "50"], "--thermostat-tau needs the ensemble nvt or npt"),
+            (
+                ["--ensemble", "nvt", "--barostat-tau", "50"],
+                "--barostat-tau needs the ensemble npt",
+            ),
+            (["--transport", "unix", "--address", "a/b"], 'found "a/b"'),
+            (["--transport", "unix", "--address", "a:b"], 'found "a:b"'),
+            (["--transport", "shm", "--address", "a&b"], 'found "a&b"'),
+            (["--transport", "unix", "--address", "a" * 90], "shorter by 5 characters"),
+            (["--transport", "inet", "--address", "a&b:31415"], "must be HOST:PORT"),
+            (["--transport", "inet", "--address", "a:b:31415"], "must be HOST:PORT"),
             (["--transport", "unix", "--address", "a-"], "a--conservative has a '--'"),
             (["--transport", "inet", "--address", "here"], "must be HOST:PORT"),
         ],
@@ -297,11 +308,12 @@ class TestCommand:
         assert result.exit_code == 1
         assert "non_conservative_force" in result.output
 
-    def test_path_that_ipi_cannot_read(self, folder, model_file):
-        (folder / "a,b.pt").symlink_to(model_file("curl"))
-        result = self.invoke("start.xyz", "-m", "a,b.pt")
+    @pytest.mark.parametrize("sign", [",", "&", "<"])
+    def test_path_that_ipi_cannot_read(self, folder, model_file, sign):
+        (folder / f"a{sign}b.pt").symlink_to(model_file("curl"))
+        result = self.invoke("start.xyz", "-m", f"a{sign}b.pt")
         assert result.exit_code == 1
-        assert "a,b.pt, has a ','" in result.output
+        assert f"a{sign}b.pt, has a '{sign}'" in result.output
 
     def test_missing_files(self, folder, model_file):
         assert "nowhere.xyz does not exist" in self.invoke("nowhere.xyz", "-m", "x").output

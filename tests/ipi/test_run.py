@@ -182,7 +182,7 @@ def test_client_cannot_start(model_file, tmp_path, socket_name):
     process = command(tmp_path, "input.xml", "-m", model, *TEMPLATE, "--serve", "one=direct")
     status, _, message = finish(process)
     assert status == 1
-    assert "client 1 failed with exit status 1. The end of log.client:" in message
+    assert "client 1 failed with exit code 1. The end of log.client:" in message
     assert "non_conservative_force" in message
 
 
@@ -190,8 +190,33 @@ def test_i_pi_cannot_start(model_file, tmp_path):
     simulation(ffdirect("one", model_file("curl"), "conservative", skin=-1)).write(tmp_path)
     status, _, message = finish(command(tmp_path, "input.xml"))
     assert status == 1
-    assert "i-PI failed with exit status 1. The end of log.i-pi:" in message
+    assert "i-PI failed with exit code 1. The end of log.i-pi:" in message
     assert "at least 0 Å" in message
+
+
+def test_interrupted_while_it_is_imported(model_file, tmp_path):
+    """Before there is anything to stop."""
+    simulation(ffdirect("one", model_file("curl"), "conservative"), 10**6).write(tmp_path)
+    process = command(tmp_path, "input.xml")
+    maps = Path(f"/proc/{process.pid}/maps")
+    wait_for(lambda: "libtorch_cpu" in maps.read_text(), 60)
+    process.send_signal(signal.SIGINT)
+    status, _, message = finish(process)
+    assert status == 130
+    assert "Traceback" not in message
+
+
+def test_killed(endless):
+    """What it has started ends with it, and i-PI writes its RESTART."""
+    endless.process.kill()
+    endless.process.wait()
+    # in a container nobody may reap them
+    ended = [
+        lambda pid=pid: gone(pid) or ") Z " in Path(f"/proc/{pid}/stat").read_text()
+        for pid in endless.children.values()
+    ]
+    wait_for(lambda: all(end() for end in ended), 60)
+    assert (endless.folder / "RESTART").exists()
 
 
 class TestRefuses:

@@ -95,10 +95,13 @@ def ipi_client(
     """
     from md_bridge.ipi.client import Client
     from md_bridge.ipi.session import SessionOptions, open_session, summary, summary_line
+    from md_bridge.ipi.template import describe_template
 
     try:
         with signals_as_exceptions():
             session = open_session(SessionOptions(template, model, model_options, **options))
+            if verbose:
+                _say(f"{', '.join(services)}: {describe_template(template)}")
             client = Client(
                 session,
                 services,

@@ -46,12 +46,12 @@ _OPTIONS: dict[str, tuple[str, dict[str, Any]]] = {
         "Thermostat: auto, svr, langevin, pile_g or pile_l.",
         {"type": click.Choice(_THERMOSTATS), "metavar": "NAME"},
     ),
-    "thermostat_tau": ("Time constant of it (fs).", {"type": float}),
+    "thermostat_tau": ("Time constant of it (fs).", {"type": float, "show_default": "100"}),
     "barostat": (
         "Barostat, for npt: isotropic, flexible or anisotropic.",
         {"type": click.Choice(_BAROSTATS), "metavar": "NAME", "show_default": "isotropic"},
     ),
-    "barostat_tau": ("Time constant of it (fs).", {"type": float}),
+    "barostat_tau": ("Time constant of it (fs).", {"type": float, "show_default": "500"}),
     "transport": (
         "Way to the model: ffdirect (in i-PI's own process), or sockets: unix, shm, inet.",
         {"type": click.Choice(_TRANSPORTS), "metavar": "NAME"},

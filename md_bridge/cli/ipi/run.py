@@ -98,7 +98,8 @@ def ipi_run(
     Ctrl-C stops i-PI; its file RESTART goes on after the last step that was completed.
     """
     from md_bridge.ipi.parameters import client_arguments
-    from md_bridge.ipi.reader import is_simulation, read_simulation
+    from md_bridge.ipi.reader import read_simulation
+    from md_bridge.ipi.template import is_simulation
 
     with contextlib.ExitStack() as stack:
         stack.enter_context(signals_as_exceptions())
@@ -187,6 +188,12 @@ def _client_commands(
         names = ", ".join(forcefield.name for forcefield in simulation.sockets)
         raise click.UsageError(
             f"{simulation.path} waits for clients ({names}): say --model FILE, too"
+        )
+    if simulation.beads is not None and clients > simulation.beads:
+        raise click.BadParameter(
+            f"{simulation.path} has beads: {simulation.beads}, and each client evaluates whole "
+            "beads: the others would have nothing to do",
+            param_hint="--clients",
         )
     atoms = template or template_atoms(simulation)
     if not isinstance(atoms, Path):

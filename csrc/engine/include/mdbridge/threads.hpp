@@ -13,9 +13,13 @@ MDBRIDGE_API int choose_threads(int requested);
 /// The same for a process that has `cores` cores to itself.
 MDBRIDGE_API int choose_threads_for(int requested, int cores);
 
-/// Let torch use this many threads in this process.
+/// Let torch use this many threads in this process. Throws Error for more than one in a process
+/// that was forked from one that had used torch.
 MDBRIDGE_API void set_threads(int threads);
 /// How many threads torch uses now.
 MDBRIDGE_API int get_threads();
+
+/// To be called before torch works: a process that is forked afterwards goes on with one thread.
+MDBRIDGE_API void survive_forks();
 
 }  // namespace mdbridge
