@@ -11,52 +11,11 @@ from ase.build import bulk
 from ase.calculators.lj import LennardJones
 from ase.md.velocitydistribution import Stationary, thermalize_momenta
 from ase.md.verlet import VelocityVerlet
+from lammps_decks import ATOMS, FULL, METAL, NVE, REAL, STEPS
 
 from md_bridge.drift.judging.verdict import Verdict
 from md_bridge.drift.records.csv import write_csv
 from md_bridge.drift.records.readers import ReadError, ReadOptions, read_run
-from md_bridge.lammps import run_lmp
-
-ATOMS = 108
-STEPS = 400
-
-CRYSTAL = """
-units {units}
-lattice fcc 5.4
-region box block 0 3 0 3 0 3
-create_box 1 box
-create_atoms 1 box
-mass 1 39.948
-pair_style lj/cut 8.0
-pair_coeff * * {epsilon} 3.4
-pair_modify shift yes
-velocity all create 40 1
-variable dt equal {timestep}
-timestep ${{dt}}
-fix move all nve
-thermo 10
-"""
-METAL = CRYSTAL.format(units="metal", epsilon=0.0104, timestep=0.002)
-REAL = CRYSTAL.format(units="real", epsilon=0.0104 * 23.060549, timestep=2.0)
-FULL = "thermo_modify format float %.15g norm no\n"
-END = 'print "at the end $(etotal:%.15g) eV, $(temp:%.15g) K"\n'
-NVE = "thermo_style custom step temp etotal\n" + FULL + f"run {STEPS}\n" + END
-
-
-@pytest.fixture(scope="module")
-def lammps_log(tmp_path_factory):
-    """A function from an input to the log of `lmp`, which may fail."""
-    done: dict[str, Path] = {}
-
-    def log(text: str) -> Path:
-        if text not in done:
-            folder = tmp_path_factory.mktemp("lammps")
-            (folder / "in.lammps").write_text(text)
-            run_lmp(["-in", "in.lammps"], cwd=folder, threads=1, capture_output=True)
-            done[text] = folder / "log.lammps"
-        return done[text]
-
-    return log
 
 
 def with_log(log: Path, folder: Path, pattern: str, replacement: str) -> Path:
