@@ -154,7 +154,7 @@ def tune(
 
         choice = tune("model.pt", atoms, timesteps_fs=(0.5, 1.0)).choice
         if choice is not None:
-            print(choice.timestep_fs, choice.best.multiplicity)
+            print(choice.timestep_fs, choice.recommended.multiplicity)  # 1: conservative
 
     :param model: exported model with direct forces
     :param atoms: periodic structure, or a file with one; its velocities are replaced

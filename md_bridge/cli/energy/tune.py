@@ -41,10 +41,10 @@ __all__ = [
 
 _REQUEST = "md_bridge.drift.tuning.search:TuneRequest"
 _STATUS = {
-    0: "an M of 2 or more conserves energy",
+    0: "an M of 2 or more conserves energy (a longer step without one may still be cheaper)",
     1: "a run failed",
     2: "bad options, or a folder that holds runs with other settings",
-    3: "no M is shown to conserve energy: use conservative forces",
+    3: "no M is shown to conserve energy: use conservative forces, if those do",
     **RESUMES,
 }
 
@@ -123,7 +123,7 @@ def tune(
         screen.print("Interrupted: the same command goes on with the runs that are missing.")
         raise SystemExit(INTERRUPTED) from None
     _report(tuning, out, as_json, screen)
-    if tuning.choice is None:
+    if not tuning.has_multiplicity:
         raise SystemExit(NOT_CONSERVED)
 
 

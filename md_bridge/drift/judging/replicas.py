@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from scipy import special
 
-from md_bridge.drift.judging.line import Estimate, LineFit
+from md_bridge.drift.judging.line import CONFIDENCE, SIGNIFICANCE, Estimate, LineFit
 from md_bridge.drift.judging.verdict import DriftStatistics, Verdict, verdict_of
 
 __all__ = [
@@ -16,6 +16,13 @@ __all__ = [
     "combine_lines",
     "combine_statistics",
 ]
+
+# Quantile of the F distribution above which the scatter of R values overrules the errors that they
+# claim. It costs a certain result, whose interval then has R - 1 degrees of freedom only, so few
+# replicas need more evidence: these are the lowest values with which, if the errors are right, one
+# more replica never makes a verdict less likely.
+_OVERRULED = {2: 0.995, 3: 0.995, 4: 0.98, 5: 0.9}
+_OVERRULED_BY_MANY = 0.5
 
 
 def combine_estimates(estimates: Sequence[Estimate]) -> Estimate:
@@ -31,8 +38,10 @@ def combine_estimates(estimates: Sequence[Estimate]) -> Estimate:
 
     holds in any case, also for what changes too slowly for a single run to see, but has R - 1
     degrees of freedom only. The larger of the two is the error. It gets the R - 1 degrees of
-    freedom of the scatter if that is above its median for errors that are right (from the F
-    distribution), else those of Welch. The tests check the coverage of the 95 % interval.
+    freedom of the scatter if that is above a quantile of what errors that are right give (from the
+    F distribution): the median for six replicas and more, 0.995 for two, which cannot tell a wrong
+    error from chance. Else it gets those of Welch. The tests check the coverage of the 95 %
+    interval, and that one more replica never makes a verdict less likely.
 
     :param estimates: one a replica, all in one unit
     :returns: their mean, in the same unit
@@ -51,7 +60,8 @@ def combine_estimates(estimates: Sequence[Estimate]) -> Estimate:
     within = float(squares.sum()) / count**2
     between = float(values.var(ddof=1)) / count
     freedom = _welch(squares, estimates)
-    if between > within * float(special.fdtri(count - 1, freedom, 0.5)):
+    quantile = _OVERRULED.get(count, _OVERRULED_BY_MANY)
+    if between > within * float(special.fdtri(count - 1, freedom, quantile)):
         freedom = count - 1.0
     return Estimate(mean, math.sqrt(max(within, between)), freedom)
 
@@ -80,17 +90,24 @@ def combine_statistics(
 ) -> DriftStatistics:
     """Energy conservation of one method from all its replicas.
 
-    The verdict is *drifts* if a replica drifts by itself, or one exploded; otherwise that of the
-    mean slope and its error.
+    The verdict is *drifts* if a replica drifts by itself, ran away, or exploded; otherwise that of
+    the mean slope and its error. By itself drifts a replica whose slope is beyond the tolerance
+    with an error no smaller than that of the replicas on average, in an interval of confidence
+    1 - 0.05/R: a false alarm is mostly an error that came out too small, and any of R replicas may
+    raise one.
 
     :param replicas: those that did not explode; all of them if all did
-    :param tolerance: largest drift that counts as conserved, meV/atom/ps
+    :param tolerance: drift of H/N that counts as conserved (meV/atom/ps)
     :param exploded: whether a replica exploded
     :raises ValueError: no replicas
     """
     energy = combine_lines([replica.energy for replica in replicas])
     verdict = verdict_of(energy, tolerance)
-    if exploded or any(replica.verdict is Verdict.DRIFTS for replica in replicas):
+    if (
+        exploded
+        or any(replica.runs_away for replica in replicas)
+        or _one_drifts([replica.energy for replica in replicas], tolerance)
+    ):
         verdict = Verdict.DRIFTS
     return DriftStatistics(
         energy=energy,
@@ -99,7 +116,21 @@ def combine_statistics(
         mean_temperature=float(np.mean([replica.mean_temperature for replica in replicas])),
         tolerance=tolerance,
         verdict=verdict,
+        runs_away=any(replica.runs_away for replica in replicas),
     )
+
+
+def _one_drifts(lines: Sequence[LineFit], tolerance: float) -> bool:
+    """Whether a slope lies beyond the tolerance, by errors that do not stand for itself alone."""
+    slopes = np.abs([line.slope for line in lines])
+    errors = np.array([line.stderr for line in lines])
+    if not np.isfinite(errors).all():
+        return False
+    errors = np.maximum(errors, np.sqrt(np.mean(errors**2)))
+    confidence = 1 - (1 - CONFIDENCE) / (2 * len(lines))
+    freedom = np.array([line.degrees_of_freedom for line in lines])
+    beyond = slopes - special.stdtrit(freedom, confidence) * errors > tolerance
+    return bool(np.any(beyond & (slopes > SIGNIFICANCE * errors)))
 
 
 def _welch(squares: np.ndarray, estimates: Sequence[Estimate]) -> float:

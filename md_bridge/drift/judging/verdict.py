@@ -28,7 +28,7 @@ __all__ = [
 DEFAULT_TOLERANCE = 0.1
 """Drift that still counts as conserved (meV/atom/ps)."""
 
-_TREND_BLOCKS = 8
+_TREND_BLOCKS = 16
 _NO_LINE = LineFit(math.nan, math.nan, math.inf, 0.0, math.nan)
 # Thermal energies are at least those of this temperature (K).
 _COLD = 300.0
@@ -57,6 +57,9 @@ class DriftStatistics:
     tolerance: float
     """Drift that counts as conserved (meV/atom/ps)."""
     verdict: Verdict
+    runs_away: bool = False
+    """Whether it drifts in a way that is no line: steadily one way, far from its start, or to an
+    end before its time."""
 
 
 def drift_statistics(
@@ -91,18 +94,19 @@ def drift_statistics(
     energy = fit_line(time, per_atom)
     temperatures = None if temperature is None else np.asarray(temperature, dtype=float)
     excursion = float(np.max(np.abs(per_atom)))
-    verdict = verdict_of(energy, tolerance, monotone=changes_steadily(per_atom))
-    if verdict is Verdict.INCONCLUSIVE and excursion > _thermal_energy(
-        _COLD if temperatures is None else float(temperatures[0])
-    ):
-        verdict = Verdict.DRIFTS
+    line_verdict = verdict_of(energy, tolerance)
+    steady = changes_steadily(per_atom)
+    far = excursion > _thermal_energy(_COLD if temperatures is None else float(temperatures[0]))
+    runs_away = verdict_of(energy, tolerance, monotone=steady) is Verdict.DRIFTS and steady
+    runs_away |= line_verdict is Verdict.INCONCLUSIVE and far
     return DriftStatistics(
         energy=energy,
         temperature=_NO_LINE if temperatures is None else fit_line(time, temperatures),
         largest_excursion=excursion,
         mean_temperature=math.nan if temperatures is None else float(np.mean(temperatures)),
         tolerance=tolerance,
-        verdict=verdict,
+        verdict=Verdict.DRIFTS if runs_away else line_verdict,
+        runs_away=runs_away,
     )
 
 
@@ -111,7 +115,7 @@ def no_statistics(tolerance: float) -> DriftStatistics:
 
     :param tolerance: largest drift that counts as conserved, meV/atom/ps
     """
-    return DriftStatistics(_NO_LINE, _NO_LINE, math.nan, math.nan, tolerance, Verdict.DRIFTS)
+    return DriftStatistics(_NO_LINE, _NO_LINE, math.nan, math.nan, tolerance, Verdict.DRIFTS, True)
 
 
 def verdict_of(energy: LineFit, tolerance: float, monotone: bool = False) -> Verdict:
@@ -138,13 +142,13 @@ def verdict_of(energy: LineFit, tolerance: float, monotone: bool = False) -> Ver
 
 
 def changes_steadily(values: ArrayLike) -> bool:
-    """Whether eight consecutive block means strictly rise, or strictly fall.
+    """Whether sixteen consecutive block means strictly rise, or strictly fall.
 
-    For a series without trend whose blocks are independent the chance is 2/8!, one in twenty
-    thousand.
+    A random walk does so once in three thousand times (with eight blocks it would be once in
+    thirty), independent blocks in effect never.
 
     :param values: shape (n,), in any unit, evenly spaced in time
-    :returns: False also for a series that is too short to tell
+    :returns: False also for a series of fewer than 32, too short to tell
     """
     y = np.asarray(values, dtype=float)
     if len(y) < 2 * _TREND_BLOCKS:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -30,6 +31,12 @@ __all__ = [
 LOG_COLUMNS = ("Etot[eV]", "Etot/N[eV]")
 """How ASE's MDLogger heads the total energy."""
 
+_CONSERVING = ("VelocityVerlet",)
+_EXCHANGING = re.compile(
+    r"Langevin|NPT|NVT|Andersen|Bussi|Berendsen|NoseHoover|MTK|ContourExploration"
+)
+"""In the names of ASE's integrators that exchange energy with a bath, or do no dynamics."""
+
 
 def read_ase_trajectory(trajectory: str | Path, options: ReadOptions | None = None) -> RunRecord:
     """Read H = potential + kinetic energy from a trajectory.
@@ -39,19 +46,19 @@ def read_ase_trajectory(trajectory: str | Path, options: ReadOptions | None = No
 
     :param trajectory: ``.traj``, or extxyz with energies and momenta
     :param options: what the file leaves open
-    :raises ReadError: a frame without energy or momenta, frames of different systems, no times
+    :raises ReadError: a frame without energy or momenta, frames of different systems, no times, an
+        integrator with a thermostat or barostat
     """
     trajectory = Path(trajectory)
     options = options or ReadOptions()
     frames, description = _frames(trajectory)
+    integrator_notes = _integrator_notes(trajectory, description)
     timestep_fs, interval = _spacing(trajectory, description, options)
     atom_count = _atom_count(trajectory, frames, options.atoms)
     potential = np.array([_potential(trajectory, i, atoms) for i, atoms in enumerate(frames)])
     kinetic = np.array([float(atoms.get_kinetic_energy()) for atoms in frames])
     energy = potential + kinetic
-    # three less: what drives atoms conserves the momentum of their centre of mass
-    scale = atom_count / max(atom_count - 1, 1)
-    temperature = np.array([atoms.get_temperature() for atoms in frames]) * scale
+    temperature = np.array([_temperature(atoms) for atoms in frames])
     time = _regular_times(len(frames), timestep_fs, interval)
     count, bad = sound_part(time, energy, temperature)
     return record_of_file(
@@ -68,6 +75,7 @@ def read_ase_trajectory(trajectory: str | Path, options: ReadOptions | None = No
         notes=(
             f"{len(frames)} frames, one every {interval * timestep_fs:g} fs; H is potential + "
             "kinetic energy",
+            *integrator_notes,
         ),
     )
 
@@ -111,8 +119,39 @@ def read_ase_log(log: str | Path, options: ReadOptions | None = None) -> RunReco
         resolution=last_digit(row[columns.index(name)] for row in rows) * per_atom,
         timestep_fs=options.timestep_fs,
         exploded=None if bad is None else f"{bad} at {time[count]:g} ps",
-        notes=(f"{len(rows)} samples; H is {name}",),
+        notes=(f"{len(rows)} samples; H is {name}", _UNKNOWN_INTEGRATOR),
     )
+
+
+_UNKNOWN_INTEGRATOR = (
+    "the file does not name its integrator: with a thermostat or barostat, this H is not conserved"
+)
+
+
+def _integrator_notes(path: Path, description: dict[str, object]) -> list[str]:
+    """What is not known of the integrator; one that exchanges energy is refused."""
+    name = description.get("md-type")
+    if name is None:
+        return [_UNKNOWN_INTEGRATOR]
+    if _EXCHANGING.search(str(name)):
+        raise ReadError(
+            f"{path}: its integrator {name} exchanges energy with a bath, so potential + kinetic "
+            "energy is not conserved. Run VelocityVerlet from the end of this run, and judge that"
+        )
+    if name in _CONSERVING:
+        return []
+    return [
+        f"its integrator {name} is not known here: does it conserve potential + kinetic energy?"
+    ]
+
+
+def _temperature(atoms: Atoms) -> float:
+    """Kinetic temperature (K), of the degrees of freedom that ASE counts: those which constraints
+    leave. Without constraints three less, as what drives atoms conserves the momentum of their
+    centre of mass."""
+    count = atoms.get_number_of_degrees_of_freedom()
+    moving = max(count - 3, 3) if count == 3 * len(atoms) else max(count, 1)
+    return float(atoms.get_temperature()) * count / moving
 
 
 def _frames(path: Path) -> tuple[list[Atoms], dict[str, object]]:

@@ -62,10 +62,19 @@ def read_csv(path: Path) -> RunRecord:
     """Read a run that :func:`write_csv` wrote.
 
     :param path: the file
-    :raises ValueError: a header line or a column is missing or not a number; the message names the
-        file and the line.
+    :raises ValueError: a header line or a column is missing or not a finite number, or they do not
+        fit together; the message names the file, and the line where there is one.
     :raises OSError: the file cannot be read
     """
+    try:
+        return _read(path)
+    except ValueError as error:
+        if str(error).startswith(str(path)):
+            raise
+        raise ValueError(f"{path}: {error}") from error
+
+
+def _read(path: Path) -> RunRecord:
     lines = path.read_text(encoding="utf-8").splitlines()
     header = {
         key.strip(): value.strip()
@@ -132,4 +141,9 @@ def _parse_row(path: Path, number: int, line: str, width: int) -> list[float]:
         row = []
     if len(row) != width:
         raise ValueError(f"{path}, line {number}: expected {width} numbers, found {line!r}")
+    if not np.isfinite(row[: len(_COLUMNS)]).all():
+        raise ValueError(
+            f"{path}, line {number}: expected finite numbers, found {line!r}. If the run broke "
+            "down there, delete this line and those after it"
+        )
     return row

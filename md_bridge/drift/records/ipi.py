@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from ase.units import Hartree
+from ase.units import Hartree, kB
 from numpy.typing import NDArray
 
 from md_bridge.drift.records.errors import ReadError
@@ -66,10 +66,7 @@ def read_ipi_output(output: str | Path, options: ReadOptions | None = None) -> R
     energy = _converted(output, column, "energy", table) * Hartree
     atom_count = _atom_count(output, options.atoms)
     time = _times(output, columns, table, options.timestep_fs)
-    temperature = _temperature(output, columns, table, atom_count)
-    kinetic = _energy(output, columns, table, "kinetic_md")
-    if kinetic is None:
-        kinetic = kinetic_energy(temperature, atom_count)
+    temperature, kinetic, notes = _temperature(output, columns, table, atom_count)
     potential = _energy(output, columns, table, "potential")
     count, bad = sound_part(time, energy, temperature)
     strictly_later(
@@ -88,9 +85,9 @@ def read_ipi_output(output: str | Path, options: ReadOptions | None = None) -> R
         temperature=temperature[:count],
         resolution=last_digit(row[column.index] for row in rows) * unit,
         exploded=None if bad is None else f"{bad} at {time[count]:g} ps",
-        kinetic_energy=kinetic[:count],
+        kinetic_energy=None if kinetic is None else kinetic[:count],
         potential_energy=None if potential is None else potential[:count],
-        notes=(f"{len(rows)} samples; H is {column.label}",),
+        notes=(f"{len(rows)} samples; H is {column.label}", *notes),
     )
 
 
@@ -226,21 +223,66 @@ def _times(
 
 def _temperature(
     output: Path, columns: list[_Column], table: NDArray[np.float64], atom_count: int
-) -> NDArray[np.float64]:
+) -> tuple[NDArray[np.float64], NDArray[np.float64] | None, list[str]]:
+    """Temperature (K), kinetic energy (eV) and what to know of them.
+
+    ``kinetic_md`` is what it says, unless there are beads: then it belongs to the ring polymers,
+    and no classical kinetic energy exists. ``temperature`` counts 3N degrees of freedom, also where
+    the centre of mass rests, except under a thermostat with ``fixcom`` (i-PI's
+    ``Properties.get_temp``).
+    """
+    kinetic = _energy(output, columns, table, "kinetic_md")
+    temperature = _printed_temperature(output, columns, table)
+    if kinetic is None and temperature is None:
+        found = ", ".join(column.label for column in columns)
+        raise ReadError(
+            f"{output}: expected a column temperature or kinetic_md, found {found}. Add "
+            "`temperature{kelvin}` to <properties>"
+        )
+    if _has_beads(columns, kinetic, temperature, atom_count):
+        if temperature is None:
+            raise ReadError(
+                f"{output}: kinetic_md of path integrals is that of all beads, whose number the "
+                "file does not tell. Add `temperature{kelvin}` to <properties>"
+            )
+        return temperature, None, ["path integrals: T is that of the ring polymers"]
+    if kinetic is not None:
+        return kinetic_temperature(kinetic, atom_count), kinetic, []
+    assert temperature is not None
+    note = (
+        "T is i-PI's `temperature`, which is too low by 1/N in NVE (it counts 3N degrees of "
+        "freedom): print `kinetic_md` to have it right"
+    )
+    return temperature, kinetic_energy(temperature, atom_count), [note]
+
+
+def _printed_temperature(
+    output: Path, columns: list[_Column], table: NDArray[np.float64]
+) -> NDArray[np.float64] | None:
+    """The column ``temperature`` in K; None if there is none."""
     from ipi.utils.units import unit_to_internal
 
-    temperature = _find(columns, "temperature")
-    if temperature is not None:
-        kelvin = unit_to_internal("temperature", "kelvin", 1.0)
-        return _converted(output, temperature, "temperature", table) / kelvin
-    kinetic = _energy(output, columns, table, "kinetic_md")
-    if kinetic is not None:
-        return kinetic_temperature(kinetic, atom_count)
-    found = ", ".join(column.label for column in columns)
-    raise ReadError(
-        f"{output}: expected a column temperature or kinetic_md, found {found}. Add "
-        "`temperature{kelvin}` to <properties>"
-    )
+    column = _find(columns, "temperature")
+    if column is None:
+        return None
+    kelvin: float = unit_to_internal("temperature", "kelvin", 1.0)
+    return _converted(output, column, "temperature", table) / kelvin
+
+
+def _has_beads(
+    columns: list[_Column],
+    kinetic: NDArray[np.float64] | None,
+    temperature: NDArray[np.float64] | None,
+    atom_count: int,
+) -> bool:
+    """Whether the file is of path integrals: by properties that only they need, or by a kinetic
+    energy that is that of several beads at this temperature."""
+    if any(_find(columns, name) is not None for name in ("kinetic_cv", "kinetic_td")):
+        return True
+    if kinetic is None or temperature is None:
+        return False
+    one = 1.5 * atom_count * kB * np.median(temperature)
+    return bool(one > 0 and np.median(kinetic) > 1.5 * one)
 
 
 def _atom_count(output: Path, asked: int | None) -> int:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from md_bridge.drift.records.errors import ReadError
 from md_bridge.drift.records.explosions import tells_of_explosion
+from md_bridge.drift.records.lammps_fixes import exchanging_fix, silent_fix, unknown_fixes
 from md_bridge.drift.records.lammps_table import ThermoRun, thermo_runs
 from md_bridge.drift.records.reader_tools import (
     ReadOptions,
@@ -57,7 +58,6 @@ _KEYWORDS = {
     "step": "Step",
 }
 
-_THERMOSTATS = ("nvt", "npt", "nph", "langevin", "temp", "press", "gle", "gld", "ttm")
 _ADVICE = (
     "Add it to `thermo_style custom` and run again, or name another column with "
     "ReadOptions(column=...)"
@@ -98,7 +98,7 @@ def read_lammps_log(log: str | Path, options: ReadOptions | None = None) -> RunR
     )
     potential = table["PotEng"] * units.energy * per_atom if "PotEng" in table else None
     count, bad = sound_part(time, energy, temperature)
-    notes = [f"run {number} of the log: {run.describe()}; H is {name}"]
+    notes = [f"run {number} of the log: {run.describe()}; H is {name}", *_notes_on_fixes(run, name)]
     if run.error is not None:
         notes.append(f"LAMMPS stopped in this run: {run.error}")
     elif run.wall_s is None:
@@ -231,26 +231,48 @@ def _conserved(
 
 def _refuse_thermostat(log: Path, run: ThermoRun) -> None:
     """TotEng is not what such a run conserves; its drift would say nothing about the forces."""
-    for identifier, (style, *_) in run.settings.fixes.items():
-        if style.split("/")[0] in _THERMOSTATS:
-            raise ReadError(
-                f"{log}: fix {identifier} ({style}) exchanges energy with the atoms, so TotEng is "
-                "not conserved. Print `econserve` in `thermo_style custom` (fix langevin needs "
-                "`tally yes`), or judge TotEng nevertheless with "
-                "ReadOptions(column=TotEng)"
-            )
+    identifier = exchanging_fix(run.settings.fixes)
+    if identifier is not None:
+        style = run.settings.fixes[identifier][0]
+        raise ReadError(
+            f"{log}: fix {identifier} ({style}) exchanges energy with the atoms, so TotEng is not "
+            "conserved. Print `econserve` in `thermo_style custom` (fix langevin needs `tally "
+            "yes`), or judge TotEng nevertheless with ReadOptions(column=TotEng)"
+        )
 
 
 def _refuse_silent_thermostat(log: Path, run: ThermoRun) -> None:
-    """Fix langevin adds to ``econserve`` only where it is told to."""
-    for identifier, (style, *arguments) in run.settings.fixes.items():
-        tallies = "tally yes" in " ".join(arguments)
-        if style.split("/")[0] == "langevin" and not tallies:
-            raise ReadError(
-                f"{log}: fix {identifier} (langevin) runs without `tally yes`, so Econserve lacks "
-                "the energy that it exchanged: add `tally yes` and run again, or judge Econserve "
-                "nevertheless with ReadOptions(column=Econserve)"
-            )
+    """Fix langevin adds to ``econserve`` only where it is told to, others never do."""
+    identifier = silent_fix(run.settings.fixes)
+    if identifier is None:
+        return
+    style = run.settings.fixes[identifier][0]
+    nevertheless = "judge Econserve nevertheless with ReadOptions(column=Econserve)"
+    if style.startswith("langevin"):
+        raise ReadError(
+            f"{log}: fix {identifier} ({style}) runs without `tally yes`, so Econserve lacks "
+            f"the energy that it exchanged: add `tally yes` and run again, or {nevertheless}"
+        )
+    raise ReadError(
+        f"{log}: fix {identifier} ({style}) exchanges energy with the atoms that LAMMPS does not "
+        f"add to Econserve: run without it, or {nevertheless}"
+    )
+
+
+def _notes_on_fixes(run: ThermoRun, column: str) -> list[str]:
+    """What the reader does not know of the forces on the atoms."""
+    settings = run.settings
+    notes = [
+        f"fix {identifier} ({settings.fixes[identifier][0]}) may act on the atoms; {column} has "
+        "its energy only with `fix_modify energy yes`"
+        for identifier in unknown_fixes(settings.fixes)
+    ]
+    if not settings.commands_are_known:
+        notes.append(
+            "the file does not show all commands of the run: whether a thermostat or another fix "
+            f"acted is not known, and {column} may not be what the run conserves"
+        )
+    return notes
 
 
 def _times(
@@ -259,12 +281,16 @@ def _times(
     table: dict[str, NDArray[np.float64]],
     units: _Units,
     asked_fs: float | None,
-) -> tuple[NDArray[np.float64], float]:
-    """Times (ps) and the time step (fs)."""
-    step = run.settings.timestep if run.settings.timestep is not None else units.timestep
-    timestep_fs = asked_fs if asked_fs is not None else step * units.time_fs
+) -> tuple[NDArray[np.float64], float | None]:
+    """Times (ps) and the time step (fs), None where only the times are known."""
+    timestep_fs = asked_fs if asked_fs is not None else _timestep_fs(run, units)
     if asked_fs is None and "Time" in table:
         return table["Time"] * units.time_fs / 1000.0, timestep_fs
+    if timestep_fs is None:
+        raise ReadError(
+            f"{log}: the file does not show all commands of the run, so the time step is not known "
+            "(LAMMPS writes it to the screen, not to the log): give ReadOptions(timestep_fs=...)"
+        )
     if asked_fs is None and any(words[0] == "dt/reset" for words in run.settings.fixes.values()):
         raise ReadError(f"{log}: fix dt/reset changes the time step: print `time` as a column too")
     if "Step" not in table:
@@ -273,6 +299,13 @@ def _times(
             "`thermo_style custom`"
         )
     return table["Step"] * timestep_fs / 1000.0, timestep_fs
+
+
+def _timestep_fs(run: ThermoRun, units: _Units) -> float | None:
+    """Time step (fs) that the file tells, or LAMMPS's default where nothing can have changed it."""
+    if run.settings.timestep is not None:
+        return run.settings.timestep * units.time_fs
+    return units.timestep * units.time_fs if run.settings.commands_are_known else None
 
 
 def _temperature(

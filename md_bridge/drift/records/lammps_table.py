@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from md_bridge.drift.records.errors import ReadError
@@ -20,6 +21,12 @@ _MULTI = re.compile(r"^-+ Step +(\d+) -+ CPU = +(\S+) \(sec\) -+")
 _PAIRS = re.compile(r"(\S+) += +(\S+)")
 _BEFORE_TABLE = ("Per MPI rank memory", "Memory usage per processor")
 _ITEMS = re.compile(r"\[(.*)\]")
+_SETUP = re.compile(r"^ +(Unit style|Time steps?) +: +(\S.*)")
+"""What LAMMPS tells the screen, not the log, when it sets up a run."""
+_ENDS = ("LAMMPS (", "Total wall time:")
+"""Between them are the commands of one process; a log may hold several."""
+_PRINT = re.compile(r"""^print\s+("{3}|["'])(.*)\1""")
+_YES = ("yes", "on", "true")
 _NOT_NUMBERS = ("nan", "-nan", "inf", "-inf")
 
 
@@ -29,7 +36,10 @@ class Settings:
 
     units: str | None = None
     timestep: float | None = None
-    """In the log's unit of time; None: LAMMPS's default."""
+    """In the log's unit of time; None: LAMMPS's default if the commands are known."""
+    commands_are_known: bool = False
+    """Whether the commands since the start of LAMMPS are in the file: a captured screen has none, a
+    log that another one began, or a restart file, hides those before."""
     per_atom: bool | None = None
     """``thermo_modify norm``; None: LAMMPS's default."""
     fixes: dict[str, list[str]] = field(default_factory=dict)
@@ -37,7 +47,7 @@ class Settings:
 
     def copy(self) -> Settings:
         """The settings as they are now."""
-        return Settings(self.units, self.timestep, self.per_atom, dict(self.fixes))
+        return replace(self, fixes=dict(self.fixes))
 
 
 @dataclass
@@ -84,15 +94,16 @@ def thermo_runs(log: Path) -> list[ThermoRun]:
         raise ReadError(f"cannot read {log}: {error.strerror}") from error
     parser = _Parser(log)
     # without a newline LAMMPS was stopped, or still is, in the middle of the last line
-    whole = text[: text.rfind("\n") + 1]
-    for number, line in enumerate(whole.splitlines(), 1):
-        parser.read(number, line)
+    lines = text[: text.rfind("\n") + 1].splitlines()
+    for number, (line, following) in enumerate(itertools.zip_longest(lines, lines[1:]), 1):
+        parser.read(number, line, following or "")
     parser.end()
     return parser.runs
 
 
 class _Parser:
-    """Goes through the log line by line; a table is open from its heading to its loop time."""
+    """Goes through the log line by line; a table is open from its heading to its loop time, or to
+    the next heading or start of LAMMPS if the run was killed."""
 
     def __init__(self, log: Path) -> None:
         self.runs: list[ThermoRun] = []
@@ -101,21 +112,29 @@ class _Parser:
         self._open: ThermoRun | None = None
         self._multi = False
         self._heading_next = False
+        self._continued = ""
+        """The beginning of a command that goes on in the next line."""
+        self._printed: str | None = None
+        """How the line begins that the echoed command `print` is about to print."""
 
-    def read(self, number: int, line: str) -> None:
+    def read(self, number: int, line: str, following: str) -> None:
         words = line.split()
         if not words or (self._heading_next and words[0] == "WARNING:"):
             return
-        is_heading = words[0] == "Step" or (
-            self._heading_next and not line.startswith(("---", "keywords:"))
-        )
+        is_heading = self._is_heading(line, following)
         self._heading_next = line.startswith(_BEFORE_TABLE)
-        if line.startswith("Minimization stats") and self.runs:
-            self.runs[-1].minimisation = True
-        elif line.startswith("ERROR") and self.runs and self.runs[-1].wall_s is None:
-            self.runs[-1].error = line.strip()
+        printed, self._printed = self._printed, None
+        if printed is not None and line.startswith(printed):
+            return
+        if line.startswith(_ENDS):
             self.end()
-        elif is_heading and not any(_is_number(word) for word in words):
+            self._settings = Settings()
+        elif line.startswith("Minimization stats") and self.runs:
+            self.runs[-1].minimisation = True
+        elif line.startswith("ERROR") and self._open is not None:
+            self._open.error = line.strip()
+            self.end()
+        elif is_heading:
             self._start(words)
         elif line.startswith("keywords: ["):
             self._start(list(_yaml_items(line)))
@@ -123,10 +142,25 @@ class _Parser:
             self._multi_block(multi)
         elif (loop := _LOOP.match(line)) is not None:
             self._finish(loop)
-        elif self._open is not None:
-            self._row(number, line, words)
-        else:
-            self._command(words)
+        elif (setup := _SETUP.match(line)) is not None:
+            self._set_up(setup)
+        elif self._open is None or not self._row(number, line, words):
+            self._command(line)
+
+    def _is_heading(self, line: str, following: str) -> bool:
+        """Headings follow a line on memory; after `run ... pre no` there is none, only numbers
+        below. Other lines may begin with "Step", too."""
+        words = line.split()
+        if any(_is_number(word) for word in words):
+            return False
+        if self._heading_next:
+            return not line.startswith(("---", "keywords:"))
+        numbers = following.split()
+        return (
+            words[0] == "Step"
+            and len(numbers) == len(words)
+            and all(_is_number(number) for number in numbers)
+        )
 
     def end(self) -> None:
         """Close the table; the last block of style multi may be incomplete."""
@@ -153,41 +187,74 @@ class _Parser:
         assert self._open is not None
         self._open.rows.append([match[1], match[2]])
 
-    def _row(self, number: int, line: str, words: list[str]) -> None:
+    def _row(self, number: int, line: str, words: list[str]) -> bool:
+        """Whether the line belongs to the open table."""
         assert self._open is not None
         if self._multi:
-            for name, value in _PAIRS.findall(line):
+            pairs = _PAIRS.findall(line)
+            for name, value in pairs:
                 if len(self._open.rows) == 1:
                     self._open.columns.append(name)
                 self._open.rows[-1].append(value)
-            return
+            return bool(pairs)
         if line.lstrip().startswith("- ["):
             words = list(_yaml_items(line))
         if not _is_number(words[0]):
-            return  # a warning, or what a fix prints
+            return False  # a warning, what a fix prints, or a command after a run that was killed
         if len(words) != len(self._open.columns):
             if not all(_is_number(word) for word in words):
-                return
+                return False
             raise ReadError(
                 f"{self._log}, line {number}: expected {len(self._open.columns)} numbers "
                 f"({' '.join(self._open.columns)}), found {len(words)}: {line.strip()!r}"
             )
         self._open.rows.append(words)
+        return True
 
-    def _command(self, words: list[str]) -> None:
+    def _set_up(self, match: re.Match[str]) -> None:
+        """``Unit style : metal``; ``Time step : 0.002``; r-RESPA: ``Time steps : 1:0.001 2:0.002``,
+        the last of which is the outer one."""
+        name, value = match[1], match[2].split()[-1]
+        if name == "Unit style":
+            self._settings.units = value
+        elif _is_number(step := value.split(":")[-1]):
+            self._settings.timestep = float(step)
+
+    def _command(self, line: str) -> None:
         """Commands are echoed as they are written, then again with variables replaced."""
+        line = self._continued + line
+        self._continued = ""
+        if line.rstrip().endswith("&"):
+            self._continued = line.rstrip()[:-1] + " "
+            return
+        printed = _PRINT.match(line)
+        if printed is not None:
+            self._printed = printed[2].split("$")[0]  # variables are not replaced in the echo
+        words = line.split("#")[0].split()
+        if len(words) >= 2 or words == ["clear"]:
+            self._set(words[0], words[1:])
+
+    def _set(self, command: str, words: list[str]) -> None:
         settings = self._settings
-        if words[0] == "units" and len(words) == 2:
-            settings.units = words[1]
-        elif words[0] == "timestep" and len(words) == 2 and _is_number(words[1]):
-            settings.timestep = float(words[1])
-        elif words[0] == "fix" and len(words) >= 4:
-            settings.fixes[words[1]] = words[3:]
-        elif words[0] == "unfix" and len(words) == 2:
-            settings.fixes.pop(words[1], None)
-        elif words[0] == "thermo_modify" and "norm" in words[:-1]:
-            settings.per_atom = words[words.index("norm") + 1] in ("yes", "on", "true")
-        elif words[0] == "clear":
+        if command == "units" and len(words) == 1:
+            settings.units = words[0]
+            settings.commands_are_known = True
+        elif command == "timestep" and len(words) == 1 and _is_number(words[0]):
+            settings.timestep = float(words[0])
+        elif command == "read_restart":  # brings a time step of its own
+            settings.timestep = None
+            settings.commands_are_known = False
+        elif command == "fix" and len(words) >= 3:
+            settings.fixes[words[0]] = words[2:]
+        elif command == "fix_modify" and words[0] in settings.fixes:
+            settings.fixes[words[0]] = [*settings.fixes[words[0]], *words[1:]]
+        elif command == "unfix" and len(words) == 1:
+            settings.fixes.pop(words[0], None)
+        elif command == "thermo_style":  # which resets what thermo_modify set
+            settings.per_atom = None
+        elif command == "thermo_modify" and "norm" in words[:-1]:
+            settings.per_atom = words[words.index("norm") + 1] in _YES
+        elif command == "clear":
             self._settings = Settings()
 
 

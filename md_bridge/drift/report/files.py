@@ -82,7 +82,8 @@ def check_thermostats(
     if len(temperatures) != len(series) or not series:
         raise ValidationError(
             f"expected one temperature a file, or one for all, found {len(temperatures)} for "
-            f"{len(series)} files (series/*.csv of MD Bridge have no energies to check)"
+            f"{len(series)} files (series/*.csv of MD Bridge and path integrals have no energies "
+            "to check)"
         )
     checks = []
     for run, temperature in zip(series, temperatures, strict=True):

@@ -51,7 +51,7 @@ def tuning_table(tuning: Tuning) -> Table:
     choice = tuning.choice
     for step in tuning.steps:
         for trial in (step.conservative, *step.trials):
-            chosen = choice is not None and trial is choice.best
+            chosen = choice is not None and trial is choice.recommended
             table.add_row(*_row(trial), style="bold" if chosen else None)
     return table
 
@@ -78,15 +78,12 @@ def tuning_sentences(tuning: Tuning) -> list[str]:
             f"interval ends {best.margin:.2g} meV/atom/ps before the tolerance of "
             f"{request.tolerance:g}."
         )
-    elif all(step.conservative.verdict is Verdict.DRIFTS for step in tuning.steps):
-        sentences.append(
-            "Nothing that was tried conserves energy, conservative forces included: the inputs are "
-            "for conservative forces, and drift as they stand."
-        )
+    elif choice is not None:
+        sentences += _conservative_sentences(tuning, choice)
     else:
         sentences.append(
-            "No M is shown to conserve energy within the tolerance of "
-            f"{request.tolerance:g} meV/atom/ps: use conservative forces."
+            "Nothing that was tried conserves energy, conservative forces included: there are no "
+            "inputs that would."
         )
     for step in tuning.steps:
         sentences += _step_sentences(step, request.longest_ps)
@@ -101,9 +98,8 @@ def tuning_summary(tuning: Tuning, inputs: Sequence[Path]) -> dict[str, Any]:
     :param inputs: the input files written for the choice
     """
     request, choice = tuning.request, tuning.choice
-    best = choice.best if choice is not None else None
     return {
-        "choice": None if best is None else _trial_summary(best),
+        "choice": None if choice is None else _trial_summary(choice.recommended),
         "steps": [
             {
                 "timestep_fs": step.timestep_fs,
@@ -146,6 +142,33 @@ def _row(trial: Trial) -> tuple[str, ...]:
         factor(trial.speedup, missing="1"),
         factor(trial.speedup_bound, missing="1"),
     )
+
+
+def _conservative_sentences(tuning: Tuning, choice: StepResult) -> list[str]:
+    """Why no M is recommended, and what is known of conservative forces."""
+    use = f"use conservative forces with a step of {choice.timestep_fs:g} fs"
+    cheapest = min(
+        (step for step in tuning.steps if step.best is not None),
+        key=lambda step: step.cost_s_per_ps,
+        default=None,
+    )
+    if cheapest is not None and cheapest.best is not None:
+        sentences = [
+            f"{use[0].upper()}{use[1:]}: a picosecond costs {choice.cost_s_per_ps:.3g} s, with M = "
+            f"{cheapest.best.multiplicity} and {cheapest.timestep_fs:g} fs it would be "
+            f"{cheapest.cost_s_per_ps:.3g} s."
+        ]
+    else:
+        sentences = [
+            "No M is shown to conserve energy within the tolerance of "
+            f"{tuning.request.tolerance:g} meV/atom/ps: {use}."
+        ]
+    if choice.conservative.verdict is Verdict.INCONCLUSIVE:
+        sentences.append(
+            f"Runs of {choice.conservative.length_ps:g} ps do not tell whether these conserve it: "
+            "`md-bridge drift` with longer ones would."
+        )
+    return sentences
 
 
 def _step_sentences(step: StepResult, longest_ps: float) -> list[str]:

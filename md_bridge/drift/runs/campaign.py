@@ -18,7 +18,6 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-import ase.io
 import numpy as np
 from ase import Atoms
 from ase.md.velocitydistribution import Stationary
@@ -35,6 +34,7 @@ from md_bridge.extras import HOSTS, require
 from md_bridge.forces import forces_text
 from md_bridge.model_options import ModelOptions
 from md_bridge.processes import RunError
+from md_bridge.structures import StructureError, read_structure
 from md_bridge.text import replace_atomically
 
 __all__ = [
@@ -210,9 +210,12 @@ class Campaign:
             write_start(atoms, path)
             if task.steps:
                 progress(task, task.steps)
-        start = ase.io.read(path)
-        assert isinstance(start, Atoms)
-        return start
+        try:
+            return read_structure(path)
+        except StructureError as error:
+            raise CampaignError(
+                f"{error}. Was it cut short? Delete that file, and it will be made again"
+            ) from error
 
     def _thermalise(self, replica: int, threads: int, progress: Callable[[int], None]) -> Atoms:
         from md_bridge.ase import MDBridgeCalculator

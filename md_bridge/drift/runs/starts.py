@@ -12,6 +12,7 @@ import ase.io
 import numpy as np
 from ase import Atoms, units
 from ase.calculators.calculator import Calculator
+from ase.data import chemical_symbols
 from ase.md.langevin import Langevin
 from ase.md.velocitydistribution import MaxwellBoltzmannDistribution, Stationary
 
@@ -91,7 +92,7 @@ def read_periodic_structure(path: Path) -> Atoms:
     :param path: any file that ASE reads
     :returns: positions in Å, at least two atoms
     :raises StructureError: if it cannot be read, is not periodic in all directions, has fewer than
-        two atoms, a left-handed cell or frozen atoms
+        two atoms, a left-handed cell, frozen atoms or several isotopes of an element
     """
     atoms = read_any_structure(path)
     if not atoms.pbc.all() or atoms.cell.rank < 3:
@@ -112,4 +113,18 @@ def read_periodic_structure(path: Path) -> Atoms:
             f"{path}: some atoms are frozen ({type(atoms.constraints[0]).__name__}), and in these "
             "runs all atoms move: write the file without constraints"
         )
+    _refuse_isotopes(atoms, path)
     return atoms
+
+
+def _refuse_isotopes(atoms: Atoms, path: Path) -> None:
+    """LAMMPS has one mass for each type, and a type is an element here."""
+    masses = atoms.get_masses()
+    for number in np.unique(atoms.numbers):
+        found = np.unique(masses[atoms.numbers == number])
+        if len(found) > 1:
+            raise StructureError(
+                f"{path}: {chemical_symbols[number]} has atoms of {len(found)} masses "
+                f"({', '.join(f'{mass:g}' for mass in found)}), and in these runs every element "
+                "has one: give all its atoms the same"
+            )

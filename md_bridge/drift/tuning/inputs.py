@@ -29,13 +29,14 @@ def write_inputs(tuning: Tuning, folder: Path) -> list[Path]:
     """Write ``in.lammps`` with ``start.data`` and ``input.xml`` with ``start.xyz``, which run as
     they stand: 10 ps of NVE from the start of the first replica.
 
-    :param tuning: what the search found; without a choice the inputs are for conservative forces
+    :param tuning: what the search found; without a choice nothing is written
     :param folder: made if missing; files of these names in it are replaced
-    :returns: the two input files
+    :returns: the two input files; none if every inner step drifts
     :raises EngineError: i-PI cannot read a path
     """
-    best = tuning.choice.best if tuning.choice is not None else None
-    trial = best or tuning.steps[0].conservative
+    if tuning.choice is None:
+        return []
+    trial = tuning.choice.recommended
     folder.mkdir(parents=True, exist_ok=True)
     start = ase.io.read(tuning.start)
     assert isinstance(start, Atoms)

@@ -184,6 +184,11 @@ class StepResult:
     """The largest M that conserves; None if there is none, or conservative forces drift."""
 
     @property
+    def recommended(self) -> Trial:
+        """The best M; without one, conservative forces."""
+        return self.best if self.best is not None else self.conservative
+
+    @property
     def cost_s_per_ps(self) -> float:
         """Cost of a picosecond with the best M, from the measured conservative cost and S(M): less
         noisy than one measurement. Without an M, that of conservative forces."""
@@ -204,9 +209,20 @@ class Tuning:
 
     @property
     def choice(self) -> StepResult | None:
-        """The cheapest inner step that has an M; None if none has."""
-        conserving = [step for step in self.steps if step.best is not None]
-        return min(conserving, key=lambda step: step.cost_s_per_ps, default=None)
+        """The cheapest inner step of those whose best M, or conservative forces where there is
+        none, conserves energy.
+
+        If none is shown to, the cheapest of those whose conservative forces do not drift; None if
+        they drift with every step.
+        """
+        sound = [step for step in self.steps if step.conservative.verdict is not Verdict.DRIFTS]
+        shown = [step for step in sound if step.recommended.verdict is Verdict.CONSERVES]
+        return min(shown or sound, key=lambda step: step.cost_s_per_ps, default=None)
+
+    @property
+    def has_multiplicity(self) -> bool:
+        """Whether an M of 2 or more conserves energy with some inner step."""
+        return any(step.best is not None for step in self.steps)
 
 
 def search(request: TuneRequest, folder: Path, threads: int, show: ShowCampaign) -> Tuning:

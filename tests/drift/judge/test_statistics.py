@@ -83,14 +83,14 @@ def test_interval_covers_the_true_slope(noise, drift):
 @pytest.mark.parametrize("noise", NOISES, ids=lambda noise: noise.__name__)
 def test_a_series_without_drift_is_seldom_called_drifting(noise):
     rng = np.random.default_rng(21)
-    # a tolerance near zero: every alarm rests on the error bars alone
+    # a tolerance near zero: every alarm rests on the error bars alone; of random walks 2 % do
     verdicts = [
         drift_statistics(
             TIME, 0.001 * 0.04 * noise(rng, len(TIME)), np.full(len(TIME), 300.0), 1, 1e-6
         ).verdict
         for _ in range(REPEATS)
     ]
-    assert np.mean([verdict is Verdict.DRIFTS for verdict in verdicts]) < 0.07
+    assert np.mean([verdict is Verdict.DRIFTS for verdict in verdicts]) < 0.05
 
 
 @pytest.mark.parametrize("noise", NOISES, ids=lambda noise: noise.__name__)
@@ -216,11 +216,18 @@ def test_a_steady_change_below_the_tolerance_is_no_drift():
 
 
 def test_steady_change():
-    assert changes_steadily(np.arange(20.0))
-    assert changes_steadily(-np.arange(20.0))
-    assert not changes_steadily(np.ones(20))
-    assert not changes_steadily(np.arange(8.0))
-    assert not changes_steadily(np.concatenate([np.arange(15.0), np.zeros(5)]))
+    assert changes_steadily(np.arange(40.0))
+    assert changes_steadily(-np.arange(40.0))
+    assert not changes_steadily(np.ones(40))
+    assert not changes_steadily(np.arange(16.0))
+    assert not changes_steadily(np.concatenate([np.arange(30.0), np.zeros(10)]))
+
+
+def test_a_random_walk_seldom_changes_steadily():
+    """Eight blocks would do so in 3.1 % of walks; one in three thousand is what sixteen do."""
+    rng = np.random.default_rng(25)
+    walks = rng.normal(size=(2000, 400)).cumsum(axis=1)
+    assert np.mean([changes_steadily(walk) for walk in walks]) < 0.004
 
 
 def test_a_handful_of_samples_is_inconclusive():

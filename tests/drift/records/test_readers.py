@@ -11,52 +11,11 @@ from ase.build import bulk
 from ase.calculators.lj import LennardJones
 from ase.md.velocitydistribution import Stationary, thermalize_momenta
 from ase.md.verlet import VelocityVerlet
+from lammps_decks import ATOMS, FULL, METAL, NVE, REAL, STEPS
 
 from md_bridge.drift.judging.verdict import Verdict
 from md_bridge.drift.records.csv import write_csv
 from md_bridge.drift.records.readers import ReadError, ReadOptions, read_run
-from md_bridge.lammps import run_lmp
-
-ATOMS = 108
-STEPS = 400
-
-CRYSTAL = """
-units {units}
-lattice fcc 5.4
-region box block 0 3 0 3 0 3
-create_box 1 box
-create_atoms 1 box
-mass 1 39.948
-pair_style lj/cut 8.0
-pair_coeff * * {epsilon} 3.4
-pair_modify shift yes
-velocity all create 40 1
-variable dt equal {timestep}
-timestep ${{dt}}
-fix move all nve
-thermo 10
-"""
-METAL = CRYSTAL.format(units="metal", epsilon=0.0104, timestep=0.002)
-REAL = CRYSTAL.format(units="real", epsilon=0.0104 * 23.060549, timestep=2.0)
-FULL = "thermo_modify format float %.15g norm no\n"
-END = 'print "at the end $(etotal:%.15g) eV, $(temp:%.15g) K"\n'
-NVE = "thermo_style custom step temp etotal\n" + FULL + f"run {STEPS}\n" + END
-
-
-@pytest.fixture(scope="module")
-def lammps_log(tmp_path_factory):
-    """A function from an input to the log of `lmp`, which may fail."""
-    done: dict[str, Path] = {}
-
-    def log(text: str) -> Path:
-        if text not in done:
-            folder = tmp_path_factory.mktemp("lammps")
-            (folder / "in.lammps").write_text(text)
-            run_lmp(["-in", "in.lammps"], cwd=folder, threads=1, capture_output=True)
-            done[text] = folder / "log.lammps"
-        return done[text]
-
-    return log
 
 
 def with_log(log: Path, folder: Path, pattern: str, replacement: str) -> Path:
@@ -274,7 +233,8 @@ def test_ipi_output_with_mixed_units(ipi_run):
     rows = np.loadtxt(ipi_run)
     # the last column is the same quantity in atomic units
     np.testing.assert_allclose(series.conserved_energy, rows[:, -1] * units.Hartree, rtol=1e-6)
-    np.testing.assert_allclose(series.temperature, rows[:, 3], rtol=1e-6)
+    # i-PI's temperature counts 3N degrees of freedom without fixcom, its kinetic_md none
+    np.testing.assert_allclose(series.temperature, rows[:, 3] * 32 / 31, rtol=3e-6)
     # nine digits, the last of which is worth 1e-8 of the leading one
     assert series.resolution == pytest.approx(1e-8 * 1e4 * units.kB, rel=1e-3)
 
@@ -289,14 +249,59 @@ def test_ipi_steps_in_place_of_times(ipi_run, tmp_path):
     np.testing.assert_allclose(series.time_ps, np.arange(51) * 0.002, rtol=1e-12, atol=1e-15)
 
 
-def test_ipi_temperature_from_the_kinetic_energy(ipi_run, tmp_path):
-    output = with_log(ipi_run, tmp_path, r"temperature\{kelvin\}", "forcemod")
-    # i-PI's temperature counts 3N degrees of freedom without fixcom
+def test_ipi_temperature_without_the_kinetic_energy(ipi_run, tmp_path):
+    output = with_log(ipi_run, tmp_path, "kinetic_md", "forcemod")
+    record = read_run(output, ReadOptions(atoms=32))
+    np.testing.assert_allclose(record.temperature, np.loadtxt(ipi_run)[:, 3], rtol=1e-6)
+    assert any("too low by 1/N in NVE" in note for note in record.notes)
+
+
+def test_ipi_values_are_those_of_its_own_reader(ipi_run):
+    from ipi.utils.parsing import read_output
+
+    values, in_units = read_output(ipi_run)
+    record = read_run(ipi_run)
+    assert in_units["potential"][0] == "millielectronvolt"
+    np.testing.assert_allclose(record.potential_energy, values["potential"] / 1000, rtol=1e-6)
+    np.testing.assert_allclose(record.time_ps, values["time"] / 1000, rtol=1e-6)
     np.testing.assert_allclose(
-        read_run(output, ReadOptions(atoms=32)).temperature,
-        read_run(ipi_run).temperature * 32 / 31,
-        rtol=3e-6,  # i-PI's Boltzmann constant
+        record.kinetic_energy, values["kinetic_md"] * units.Hartree, rtol=1e-6
     )
+
+
+@pytest.fixture(scope="module")
+def path_integrals(tmp_path_factory, model_file):
+    """i-PI's properties with four beads."""
+    folder = tmp_path_factory.mktemp("beads")
+    properties = (
+        "time{picosecond}",
+        "conserved",
+        "temperature{kelvin}",
+        "kinetic_md",
+        "kinetic_cv",
+    )
+    ipi_tools.Simulation(
+        atoms=ipi_tools.argon(),
+        forcefields=[ipi_tools.ffdirect("lj", model_file("lennard_jones"), "conservative")],
+        forces='<force forcefield="lj"/>',
+        steps=5,
+        beads=4,
+        ensemble='<temperature units="kelvin"> 60 </temperature>',
+        properties={name: name for name in properties},
+    ).run(folder)
+    return folder / "run.properties"
+
+
+def test_the_temperature_of_path_integrals_is_not_that_of_all_beads(path_integrals, tmp_path):
+    expected = np.loadtxt(path_integrals)[:, 2]
+    without = with_log(path_integrals, tmp_path, "kinetic_cv", "other")
+    for output in (path_integrals, without):  # told by the kinetic energy then
+        record = read_run(output, ReadOptions(atoms=32))
+        np.testing.assert_allclose(record.temperature, expected, rtol=1e-6)
+        assert record.kinetic_energy is None
+    output = with_log(path_integrals, tmp_path, r"temperature\{kelvin\}", "other")
+    with pytest.raises(ReadError, match=r"kinetic_md of path integrals is that of all beads"):
+        read_run(output, ReadOptions(atoms=32))
 
 
 @pytest.mark.parametrize(

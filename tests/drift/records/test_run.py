@@ -118,3 +118,20 @@ def test_damaged_files_are_refused_with_their_line(tmp_path, old, new, message):
     with pytest.raises(ValueError, match=message) as caught:
         read_csv(path)
     assert str(path) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "replacement", "message"),
+    [
+        ("301.5", "nan", r"run\.csv, line \d+: expected finite numbers, found .*nan"),
+        ("-4243.64307605", "inf", r"run\.csv, line \d+: expected finite numbers"),
+        ("host: lammps", "host: lamps", r"run\.csv: host must be one of"),
+        ("atom_count: 81", "atom_count: 0", r"run\.csv: .*expected at least one atom, found 0"),
+    ],
+)
+def test_csv_that_is_refused_by_name_and_line(tmp_path, pattern, replacement, message):
+    path = tmp_path / "run.csv"
+    write_csv(record(), path)
+    path.write_text(path.read_text().replace(pattern, replacement))
+    with pytest.raises(ValueError, match=message):
+        read_csv(path)

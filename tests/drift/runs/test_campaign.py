@@ -483,3 +483,12 @@ def test_help_loads_nothing_heavy():
     )
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     assert done.stdout == "[]\n"
+
+
+def test_a_start_that_was_cut_short_is_named(tmp_path, model, start):
+    campaign = Campaign(CampaignPlan(model, start, forces=(("conservative", None),)), tmp_path)
+    path = campaign.start_file(1)
+    path.parent.mkdir()
+    path.write_text("32\nLattice=")
+    with pytest.raises(CampaignError, match=rf"{path.name}.*Delete that file"):
+        campaign.perform(1, lambda *_: None, CampaignOutcome())
