@@ -116,6 +116,102 @@ def test_a_reversed_arrow_is_seen(tmp_path, module, statement):
     assert len(reversed_arrows(tmp_path)) == 1
 
 
+# What C++ files may include of this project, and of Python; all else comes from outside it.
+# The longest folder that a file is in counts. Programs of tests look at private files too.
+PUBLIC = "csrc/engine/include"
+MAY_INCLUDE = {
+    PUBLIC: [PUBLIC],
+    "csrc/engine": [PUBLIC, "csrc/engine"],
+    "csrc/ipi": [PUBLIC, "csrc/ipi"],
+    "csrc/python": [PUBLIC, "csrc/ipi", "csrc/python", "python"],
+    "lammps_plugin": [PUBLIC, "lammps_plugin"],
+    "examples": [PUBLIC, "examples"],
+}
+SEARCHED = (PUBLIC, "csrc", "csrc/engine", "csrc/ipi", "csrc/python", "lammps_plugin", ".")
+INCLUDE = re.compile(r'^\s*#\s*include\s*["<]([^">]+)[">]', re.MULTILINE)
+
+
+def longest_folder(path: Path, root: Path) -> str:
+    """The folder of :data:`MAY_INCLUDE` that a file is in; "" for none."""
+    name = f"{path.relative_to(root)}"
+    folders = [folder for folder in MAY_INCLUDE if name.startswith(f"{folder}/")]
+    return max(folders, key=len, default="")
+
+
+def included_folder(name: str, includer: Path, root: Path) -> str | None:
+    """Which folder of :data:`MAY_INCLUDE` an include leads to, as the compiler looks it up.
+
+    "python" for the headers of Python and pybind11, None for what is not of this project.
+    """
+    if name.startswith("pybind11/") or name == "Python.h":
+        return "python"
+    for folder in (includer.parent, *(root / searched for searched in SEARCHED)):
+        path = (folder / name).resolve()
+        if path.is_file() and path.is_relative_to(root):
+            return longest_folder(path, root)
+    return None
+
+
+def reversed_includes(root: Path) -> list[str]:
+    """Every include that :data:`MAY_INCLUDE` does not name."""
+    root = root.resolve()
+    files = {path for folder in MAY_INCLUDE for path in (root / folder).rglob("*.[ch]pp")}
+    return [
+        f"{path.relative_to(root)} includes {name}"
+        for path in sorted(files)
+        if not {"tests", "build"} & {*path.relative_to(root).parts}
+        for name in INCLUDE.findall(path.read_text(encoding="utf-8"))
+        if (target := included_folder(name, path, root)) is not None
+        and target not in MAY_INCLUDE[longest_folder(path, root)]
+    ]
+
+
+def test_includes_point_one_way():
+    assert reversed_includes(ROOT) == []
+    for folder in MAY_INCLUDE:
+        assert list((ROOT / folder).rglob("*.[ch]pp")), f"there is no C++ in {folder}"
+
+
+@pytest.mark.parametrize(
+    ("file", "included"),
+    [
+        ("csrc/engine/model.cpp", '"ipi/client.hpp"'),
+        ("csrc/engine/model.cpp", '"../ipi/client.hpp"'),
+        ("csrc/engine/model.cpp", '"../python/arrays.hpp"'),
+        ("csrc/engine/model.cpp", '"python/arrays.hpp"'),
+        ("csrc/engine/model.cpp", "<pybind11/numpy.h>"),
+        ("csrc/engine/model.cpp", '"../../lammps_plugin/words.hpp"'),
+        ("csrc/engine/include/mdbridge/model.hpp", '"backend.hpp"'),
+        ("csrc/engine/include/mdbridge/model.hpp", '"../../backend.hpp"'),
+        ("csrc/ipi/client.cpp", '"backend.hpp"'),
+        ("csrc/ipi/client.cpp", '"engine/backend.hpp"'),
+        ("csrc/ipi/client.cpp", '"../python/arrays.hpp"'),
+        ("csrc/ipi/client.cpp", "<Python.h>"),
+        ("csrc/python/arrays.hpp", '"../engine/backend.hpp"'),
+        ("csrc/python/arrays.hpp", '"lammps_plugin/words.hpp"'),
+        ("lammps_plugin/mpi/node.cpp", '"ipi/client.hpp"'),
+        ("lammps_plugin/mpi/node.cpp", '"../../csrc/engine/backend.hpp"'),
+        ("lammps_plugin/mpi/node.cpp", "<backend.hpp>"),
+        ("lammps_plugin/mpi/node.cpp", "<pybind11/numpy.h>"),
+        ("examples/cpp/main.cpp", '"engine/backend.hpp"'),
+    ],
+)
+def test_a_reversed_include_is_seen(tmp_path, file, included):
+    headers = {
+        "csrc/engine/include/mdbridge/error.hpp",
+        "csrc/engine/backend.hpp",
+        "csrc/ipi/client.hpp",
+        "csrc/python/arrays.hpp",
+        "lammps_plugin/words.hpp",
+    }
+    for name in headers | {file}:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("#include <vector>\n#include <mdbridge/error.hpp>\n")
+    assert reversed_includes(tmp_path) == []
+    (tmp_path / file).write_text(f"#pragma once\n  #  include {included}\n")
+    assert len(reversed_includes(tmp_path)) == 1
+
+
 HOST_WORDS = re.compile(
     r"lammps|i-pi|\bipi\b|bohr|hartree|\brespa|posdata|pybind|\bPyObject\b", re.IGNORECASE
 )
