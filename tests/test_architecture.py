@@ -13,7 +13,14 @@ PACKAGE = ROOT / "md_bridge"
 SOURCES = ("md_bridge", "csrc", "lammps_plugin", "tests", "examples", "benchmarks", "docs")
 LONGEST_FILE = 500
 LARGEST_FOLDER = 15
-SUFFIXES = (".py", ".hpp", ".cpp")
+SUFFIXES = (".py", ".pyi", ".hpp", ".cpp", ".js", ".css", ".j2", ".json")
+NOT_READ = {
+    "md_bridge/_core.pyi": "generated from the compiled part: make stubs",
+    "md_bridge/drift/templates/uplot": "the work of others, as they publish it",
+    "md_bridge/data": "data: the bundled model and its starts",
+    "tests/lammps/force_style": "data: numbers of tests/helpers/make_force_style_references.py",
+}
+"""Files and folders that nobody reads line by line, and why."""
 
 SHARED = ["errors", "text", "forces", "structures", "processes", "model_options"]
 HOSTS = ["ase", "lammps", "ipi"]
@@ -238,17 +245,25 @@ def test_a_host_word_is_seen(line):
 
 
 def sources() -> Iterator[Path]:
-    """All source files, but for what builds and tools leave."""
+    """All source files, but for what builds and tools leave, and :data:`NOT_READ`."""
     for folder in SOURCES:
         for path in sorted((ROOT / folder).rglob("*")):
-            if path.suffix in SUFFIXES and not {"build", "_build", "__pycache__"} & {*path.parts}:
+            inside = path.relative_to(ROOT)
+            left = {"build", "_build", "__pycache__"} & {*inside.parts}
+            read = not any(inside.is_relative_to(name) for name in NOT_READ)
+            if path.suffix in SUFFIXES and read and not left:
                 yield path
 
 
 def test_files_are_short():
     lengths = {path: len(path.read_text(encoding="utf-8").splitlines()) for path in sources()}
     assert len(lengths) > 200
+    assert {path.suffix for path in lengths} >= {".py", ".hpp", ".cpp", ".js", ".css", ".j2"}
     assert [f"{p.relative_to(ROOT)}: {n}" for p, n in lengths.items() if n > LONGEST_FILE] == []
+
+
+def test_what_is_not_read_exists():
+    assert [name for name in NOT_READ if not (ROOT / name).exists()] == []
 
 
 def test_folders_are_small():
