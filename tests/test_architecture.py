@@ -1,4 +1,4 @@
-"""The house as DESIGN draws it: which way dependencies point, sizes, words, docstrings."""
+"""The house as CONTRIBUTING draws it: which way dependencies point, sizes, words."""
 
 import ast
 import re
@@ -273,52 +273,3 @@ def test_folders_are_small():
             modules[path.parent].add(path.stem)
     found = {str(path.relative_to(ROOT)): len(names) for path, names in modules.items()}
     assert {path: count for path, count in found.items() if count > LARGEST_FOLDER} == {}
-
-
-def undocumented(source: str) -> list[str]:
-    """Public functions, methods and classes without a docstring, and functions of four or more
-    parameters that do not document each of them."""
-    return list(_undocumented(ast.parse(source).body, ""))
-
-
-def _undocumented(body: list[ast.stmt], prefix: str) -> Iterator[str]:
-    for node in body:
-        if not isinstance(node, ast.FunctionDef | ast.ClassDef) or node.name.startswith("_"):
-            continue
-        if "overload" in [ast.unparse(decorator) for decorator in node.decorator_list]:
-            continue
-        name, text = prefix + node.name, ast.get_docstring(node) or ""
-        if not text:
-            yield f"{name}: no docstring"
-        if isinstance(node, ast.ClassDef):
-            yield from _undocumented(node.body, f"{name}.")
-            continue
-        wanted = [a for a in _parameters(node) if a not in ("self", "cls")]
-        missing = [a for a in wanted if f":param {a}:" not in text]
-        if len(wanted) >= 4 and missing:
-            yield f"{name}: no :param: of {', '.join(missing)}"
-
-
-def _parameters(function: ast.FunctionDef) -> list[str]:
-    arguments = function.args
-    return [a.arg for a in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs)]
-
-
-def test_what_is_public_is_documented():
-    found = [
-        f"{path.relative_to(ROOT)}: {problem}"
-        for path in sorted(PACKAGE.rglob("*.py"))
-        if "cli" not in path.parts  # options have their help
-        and not path.name.startswith("_")
-        for problem in undocumented(path.read_text(encoding="utf-8"))
-    ]
-    assert found == []
-
-
-def test_a_missing_docstring_is_seen():
-    assert undocumented("def f(): pass\ndef _g(): pass") == ["f: no docstring"]
-    assert undocumented("class A:\n 'A.'\n def f(self): pass") == ["A.f: no docstring"]
-    assert undocumented("def f(a, b, c, *, d):\n ''':param a: 1\n:param c: 3'''") == [
-        "f: no :param: of b, d"
-    ]
-    assert undocumented("def f(a, b, c):\n 'Three.'") == []
