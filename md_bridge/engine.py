@@ -130,7 +130,7 @@ class Engine(_core.Engine):
         return self.model.info
 
     def set_draw(self, draw: int) -> None:
-        """Old name of :meth:`set_rotation_counter`, for one more version.
+        """What :meth:`set_rotation_counter` was called before the first release.
 
         :param draw: as there
         """

@@ -1,6 +1,6 @@
-"""What users typed before the present version, which goes on working for one version with a hint.
+"""What users typed before the first release, which goes on working in version 0.1 with a hint.
 
-This file is all there is of it; the next version goes without.
+This file is all there is of it; the version after that goes without.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Files that version 0.1 wrote: they say ``engine`` where ``host`` is meant."""
+"""Files of before the first release: they say ``engine`` where ``host`` is meant."""
 
 import json
 

@@ -1,10 +1,11 @@
-"""Writes tests/force_style/*.json for test_lammps_force_style.py, with programs other than ours:
+"""Writes tests/lammps/force_style/*.json for tests/lammps/test_force_style.py, with programs other
+than ours:
 
-    python tests/make_force_style_references.py
+    python tests/helpers/make_force_style_references.py
 
 - argon_lennard_jones.json: LAMMPS's own ``pair_style lj/cut``
 - argon_two_layers.json, water.json: metatomic's ASE calculator; trajectories by the plain numpy
-  integrator in tests/mts_reference.py
+  integrator in tests/helpers/mts_reference.py
 
 Only for a change of the models or of the starting structures: if a reference moves for any other
 reason, something is wrong.

@@ -80,7 +80,7 @@ def _read(path: Path) -> RunRecord:
         key.strip(): value.strip()
         for key, _, value in (line[1:].partition(":") for line in lines if line.startswith("#"))
     }
-    if "engine" in header:  # what the host was called in files of version 0.1
+    if "engine" in header:  # what the host was called before the first release
         header.setdefault("host", header.pop("engine"))
     missing = [key for key in (*_METHOD, *_RUN) if key not in header]
     if missing:

@@ -304,7 +304,7 @@ def read_settings(folder: Path) -> dict[str, Any]:
         raise CampaignError(f"{path} is not JSON: {error}") from error
     if not isinstance(content, dict):
         raise CampaignError(f"{path}: expected a JSON object, found {type(content).__name__}")
-    # as version 0.1 wrote it
+    # as it was written before the first release
     if "engine" in content:
         content["host"] = content.pop("engine")
     if "model_options" not in content:
