@@ -201,11 +201,11 @@ def test_missing_package_is_a_sentence(monkeypatch):
 
     def without(name, *rest, **options):
         if name == "physical_validation":
-            raise ImportError(name)
+            raise ModuleNotFoundError(f"No module named '{name}'", name=name)
         return original(name, *rest, **options)
 
     monkeypatch.setattr(builtins, "__import__", without)
-    with pytest.raises(ImportError, match="pip install physical_validation"):
+    with pytest.raises(ImportError, match=r"physical_validation.*pip install 'md-bridge\[drift\]'"):
         check_ensemble([np.arange(20.0), np.arange(20.0)], [300, 310])
 
 
