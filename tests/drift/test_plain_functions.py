@@ -202,7 +202,7 @@ def test_a_model_that_is_not_there_is_named(function, tmp_path):
 
 
 def test_a_single_inner_step_need_not_be_a_tuple(tmp_path):
-    with pytest.raises(ArgumentError, match="^model "):  # and not about the step
+    with pytest.raises(ArgumentError, match=r"^model "):  # and not about the step
         tune("nope.pt", argon_crystal(), timesteps_fs=0.5, folder=tmp_path)
 
 
