@@ -8,15 +8,16 @@
 
 from __future__ import annotations
 
-import difflib
+import inspect
 import os
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, NoReturn, overload
 
 import numpy as np
 
 from md_bridge import _versions
+from md_bridge.text import nearest
 
 _versions.require_match()
 
@@ -92,6 +93,7 @@ class Engine(_core.Engine):
         which bounds the memory; 0: 256 on a CPU, 2048 on a GPU
     :raises ModelError: if the model cannot be loaded
     :raises EngineError: if the symmetrisation is unknown, or a seed has nothing to act on
+    :raises TypeError: for an unknown keyword, naming the nearest one
     """
 
     def __init__(
@@ -108,7 +110,10 @@ class Engine(_core.Engine):
         symmetrize: str = "none",
         seed: int | None = None,
         atoms_per_forward: int = 0,
+        **unknown: NoReturn,
     ) -> None:
+        if unknown:
+            _refuse_keyword("Engine", next(iter(unknown)), _KEYWORDS)
         if seed is not None and not 0 <= seed < 2**64:
             raise EngineError(f"seed must be a whole number from 0 to 2**64 - 1, found {seed}")
         loaded = _core.Model.load(os.fspath(model), device, extensions)
@@ -210,7 +215,7 @@ class Engine(_core.Engine):
         :raises TypeError: for an unknown keyword, naming the nearest one
         """
         if unknown:
-            _refuse_keyword(next(iter(unknown)))
+            _refuse_keyword("evaluate", next(iter(unknown)), _QUANTITIES)
         batch = [structures] if isinstance(structures, Structure) else list(structures)
         if pairs is None:
             lists = [Pairs(0.0) for _ in batch]
@@ -229,11 +234,25 @@ class Engine(_core.Engine):
         return results[0] if isinstance(structures, Structure) else results
 
 
-def _refuse_keyword(name: str) -> NoReturn:
-    known = [field for field in vars(Evaluation) if not field.startswith("_")]
-    nearest = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-    hint = f"; did you mean {nearest[0]!r}?" if nearest else f": expected one of {', '.join(known)}"
-    raise TypeError(f"evaluate() does not know the keyword {name!r}{hint}")
+_KEYWORDS = [
+    name
+    for name, parameter in inspect.signature(Engine).parameters.items()
+    if name != "model" and parameter.kind is not parameter.VAR_KEYWORD
+]
+_QUANTITIES = [name for name in vars(Evaluation) if not name.startswith("_")]
+_TWO_KINDS = {"forces": "forces", "virial": "virial", "stress": "virial"}
+"""Quantities that a model gives in two ways: as users call them, and the end of our names."""
+
+
+def _refuse_keyword(function: str, name: str, known: Iterable[str]) -> NoReturn:
+    near = nearest(name, known)
+    if function == "evaluate" and name in _TWO_KINDS:
+        hint = f"; did you mean 'conservative_{_TWO_KINDS[name]}' or 'direct_{_TWO_KINDS[name]}'?"
+    elif near:
+        hint = f"; did you mean {near!r}?"
+    else:
+        hint = f": expected one of {', '.join(known)}"
+    raise TypeError(f"{function}() does not know the keyword {name!r}{hint}")
 
 
 def structure_from_ase(atoms: Atoms) -> Structure:

@@ -3,7 +3,6 @@ sentences, examples and exit statuses at the end of the help."""
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import inspect
 from collections.abc import Mapping
@@ -12,6 +11,7 @@ from typing import Any
 import click
 
 from md_bridge.cli.errors import errors_as_sentences
+from md_bridge.text import nearest
 
 __all__ = [
     "DEFAULT_SECTION",
@@ -128,8 +128,8 @@ class Group(click.Group):
         try:
             return super().resolve_command(ctx, args)
         except click.UsageError as error:
-            near = difflib.get_close_matches(args[0], self.list_commands(ctx), n=1)
-            hint = f" Did you mean '{near[0]}'?" if near else ""
+            near = nearest(args[0], self.list_commands(ctx))
+            hint = f" Did you mean '{near}'?" if near else ""
             raise click.UsageError(error.message.rstrip(".") + "." + hint, ctx) from None
 
 

@@ -19,6 +19,7 @@ __all__ = [
     "Function",
     "Numbers",
     "chain",
+    "extensions_option",
     "json_option",
     "model_options",
     "option",
@@ -69,6 +70,17 @@ def json_option(what: str) -> Callable[[Function], Function]:
     return option("--json", "as_json", is_flag=True, help=f"Print {what} as JSON, and no table.")
 
 
+def extensions_option(section: str = MODEL_SECTION) -> Callable[[Function], Function]:
+    """``--extensions``."""
+    return option(
+        "--extensions",
+        of=_MODEL,
+        section=section,
+        metavar="FOLDER",
+        help="Folder of compiled TorchScript extensions.",
+    )
+
+
 def threads_option(section: str = MODEL_SECTION) -> Callable[[Function], Function]:
     """``--threads``."""
     return option(
@@ -101,9 +113,7 @@ def model_options(
             "--uncertainty-variant", "Variant of the uncertainty, if another one.", metavar="NAME"
         ),
         "device": _of_model("--device", "Device: cpu, cuda or cuda:N."),
-        "extensions": _of_model(
-            "--extensions", "Folder of compiled TorchScript extensions.", metavar="FOLDER"
-        ),
+        "extensions": extensions_option(),
         "symmetrize": _of_model(
             "--symmetrize",
             "Rotated copies to average over: octahedral, icosahedral (also /inversion), random.",

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+import numpy as np
 from ase import Atoms
 from numpy.typing import ArrayLike
 
@@ -99,7 +100,7 @@ def measure(
         None: a temporary one
     :param progress: called from time to time
     :returns: statistics, verdict and cost of each kind of forces
-    :raises ArgumentError: a value out of its range
+    :raises ArgumentError: a value out of its range, or a model that is not there
     :raises StructureError: the structure cannot be used
     :raises CampaignError: the folder holds other runs
     :raises RunError: a run failed; a run that explodes is a result
@@ -134,7 +135,7 @@ def tune(
     atoms: Atoms | str | Path,
     *,
     host: str = TuneRequest.host,
-    timesteps_fs: tuple[float, ...] = TuneRequest.timesteps_fs,
+    timesteps_fs: float | Sequence[float] = TuneRequest.timesteps_fs,
     most: int = TuneRequest.most,
     tolerance: float = TuneRequest.tolerance,
     temperature_k: float = TuneRequest.temperature_k,
@@ -159,7 +160,7 @@ def tune(
     :param model: exported model with direct forces
     :param atoms: periodic structure, or a file with one; its velocities are replaced
     :param host: ``lammps`` or ``i-pi``
-    :param timesteps_fs: inner steps to try (fs)
+    :param timesteps_fs: inner step to try, or several (fs)
     :param most: largest M to try
     :param tolerance: drift that counts as conserved (meV/atom/ps)
     :param temperature_k: of the thermostat that makes the starts (K)
@@ -174,7 +175,7 @@ def tune(
         None: a temporary one
     :param progress: called from time to time
     :returns: every M that was tried, and the choice
-    :raises ArgumentError: a value out of its range
+    :raises ArgumentError: a value out of its range, or a model that is not there
     :raises StructureError: the structure cannot be used
     :raises CampaignError: the folder holds other runs
     :raises TuneError: a run failed
@@ -189,7 +190,7 @@ def tune(
             model=Path(model),
             start=_start_file(atoms, place),
             host=host,
-            timesteps_fs=tuple(timesteps_fs),
+            timesteps_fs=tuple(np.atleast_1d(timesteps_fs).tolist()),
             most=most,
             tolerance=tolerance,
             temperature_k=temperature_k,

@@ -25,14 +25,15 @@ USED_OUTPUTS = (
 """Outputs of a model that MD Bridge makes use of, without their variants."""
 
 
-def describe(path: str | os.PathLike[str]) -> dict[str, Any]:
+def describe(path: str | os.PathLike[str], extensions: str = "") -> dict[str, Any]:
     """Name, elements, cutoffs and range (Å), outputs, precision, size, origin, references.
 
     :param path: of the exported model
+    :param extensions: folder of compiled TorchScript extensions; empty: none
     :returns: plain data, ready for JSON; an infinite range is None
     :raises ExportError: not an exported model
     """
-    model = load_exported(path)
+    model = load_exported(path, extensions)
     capabilities, metadata = model.capabilities(), model.metadata()
     reach = capabilities.engine_interaction_range("angstrom")
     versions = _extra_files(path)

@@ -10,6 +10,7 @@ import pytest
 from ase.build import bulk
 from click.testing import CliRunner
 
+import md_bridge.export.description
 from md_bridge.cli import main
 from md_bridge.cli.command import Command
 from md_bridge.cli.options import model_options, with_seed
@@ -44,6 +45,26 @@ def start(tmp_path):
 @pytest.mark.parametrize("name", ["variant", "direct-variant", "device", "extensions", "threads"])
 def test_every_command_with_a_model_has_them(command, name):
     assert re.search(rf"^ .*--{name} ", run(*command, "--help").stdout, re.M)
+
+
+def test_info_loads_a_model_too(model_file, tmp_path, monkeypatch):
+    """With the compiled extensions that it needs, as all other commands."""
+    seen = []
+    load = md_bridge.export.description.load_exported
+
+    def look(path, extensions=""):
+        seen.append(extensions)
+        return load(path, extensions)
+
+    monkeypatch.setattr("md_bridge.export.description.load_exported", look)
+    assert run("info", model_file("curl"), "--extensions", tmp_path).exit_code == 0
+    assert seen == [str(tmp_path)]
+
+
+@pytest.mark.parametrize("command", [["check"], ["protocol", "jacobian"]], ids=" ".join)
+def test_those_without_symmetrize_say_why(command):
+    text = " ".join(run(*command, "--help").stdout.split())
+    assert "There is no --symmetrize: it looks at the model itself." in text
 
 
 def test_they_are_gathered():

@@ -194,6 +194,18 @@ def test_errors_name_the_argument(changes, argument):
     assert isinstance(caught.value, MDBridgeError)
 
 
+@pytest.mark.parametrize("function", [measure, tune])
+def test_a_model_that_is_not_there_is_named(function, tmp_path):
+    with pytest.raises(ArgumentError, match=r"^model .*found no file 'nope.pt'") as caught:
+        function("nope.pt", argon_crystal(), folder=tmp_path)
+    assert caught.value.argument == "model"
+
+
+def test_a_single_inner_step_need_not_be_a_tuple(tmp_path):
+    with pytest.raises(ArgumentError, match=r"^model "):  # and not about the step
+        tune("nope.pt", argon_crystal(), timesteps_fs=0.5, folder=tmp_path)
+
+
 def test_a_structure_that_does_not_repeat_is_refused():
     with pytest.raises(MDBridgeError, match="expected a structure that is periodic"):
         measure("model.pt", Atoms("Ar2", positions=np.eye(3)[:2]))

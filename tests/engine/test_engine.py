@@ -327,6 +327,17 @@ class TestPythonFace:
             engine.evaluate(structure, conservative_force=True)
         with pytest.raises(TypeError, match=r"'qqq': expected one of .*uncertainty"):
             engine.evaluate(structure, qqq=True)
+        for name in ("forces", "virial", "stress"):
+            kind = "forces" if name == "forces" else "virial"
+            both = f"'{name}'; did you mean 'conservative_{kind}' or 'direct_{kind}'"
+            with pytest.raises(TypeError, match=re.escape(both)):
+                engine.evaluate(structure, **{name: True})
+
+    def test_unknown_keyword_of_the_engine_names_the_nearest(self):
+        with pytest.raises(TypeError, match=r"Engine\(\) .* 'devise'; did you mean 'device'"):
+            Engine("m.pt", devise="cpu")
+        with pytest.raises(TypeError, match=r"'qqq': expected one of device, variant, "):
+            Engine("m.pt", qqq=1)
 
     def test_all_errors_have_one_root(self):
         for error in (EngineError, ModelError, NonFiniteError):

@@ -94,14 +94,16 @@ def _add(name: str) -> None:
     else:
         options.append(seed_option())
     options += [out_option("md-bridge-drift"), json_option("the result")]
-    # the Jacobian is that of the model itself
-    options.append(model_options(symmetrize=name != "jacobian"))
+    symmetrize = name != "jacobian"
+    options.append(model_options(symmetrize=symmetrize))
     what = "a periodic structure, whose velocities are replaced" if dynamics else "a structure"
 
     def perform(**values: Any) -> None:
         _perform(name, **values)
 
     perform.__doc__ = f"{_LEADS[name]}\n\nSTART is {what} (any format of ASE)."
+    if not symmetrize:
+        perform.__doc__ += " There is no --symmetrize: it looks at the model itself."
     command = click.command(
         name,
         cls=Command,

@@ -55,7 +55,8 @@ def check(
     """Check MODEL: forces and stress against finite differences, invariances, range, smoothness.
 
     STRUCTURES is any file that ASE reads; without it, structures are made up from the elements that
-    the model knows. With it, direct and conservative forces are compared too.
+    the model knows. With it, direct and conservative forces are compared too. There is no
+    --symmetrize: it looks at the model itself.
     """
     from md_bridge.export.checks.checks import iterate_checks
     from md_bridge.structures import read_structures, spread

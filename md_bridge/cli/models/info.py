@@ -12,8 +12,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from md_bridge.cli.command import Command, epilog
-from md_bridge.cli.options import option
+from md_bridge.cli.command import DEFAULT_SECTION, Command, epilog
+from md_bridge.cli.options import extensions_option, option
 
 __all__ = [
     "info",
@@ -24,12 +24,13 @@ __all__ = [
 @click.argument("model", type=click.Path(path_type=Path))
 @option("--all", "everything", is_flag=True, help="Outputs that no host uses, too.")
 @option("--json", "as_json", is_flag=True, help="Print it as JSON.")
-def info(model: Path, everything: bool, as_json: bool) -> None:
+@extensions_option(DEFAULT_SECTION)
+def info(model: Path, everything: bool, as_json: bool, extensions: str) -> None:
     """Say what MODEL is: elements, cutoff, range, outputs and units, precision, size, citation."""
     from md_bridge.export.description import describe
 
     warnings.filterwarnings("ignore", category=DeprecationWarning)
-    facts = describe(model)
+    facts = describe(model, extensions)
     if as_json:
         click.echo(json.dumps(facts, allow_nan=False))
     else:

@@ -86,7 +86,8 @@ class Campaign:
     :param from_scratch: remove what an earlier campaign left in the folder
     :raises CampaignError: the folder belongs to other settings, or is in use, or cannot be made
     :raises StructureError: the start cannot be used
-    :raises ArgumentError: velocities are to be kept, and the start has none
+    :raises ArgumentError: the model is not there, or velocities are to be kept and the start has
+        none
     :raises MissingExtraError: the host is not installed
     """
 
@@ -99,6 +100,10 @@ class Campaign:
                 "keep_velocities",
                 f"needs velocities, and {plan.start} has none: leave it out, and a thermostat "
                 "makes some",
+            )
+        if not plan.model.is_file():
+            raise ArgumentError(
+                "model", f"must be the file of an exported model, found no file '{plan.model}'"
             )
         require(HOSTS[plan.host], wanted_by=f"a run in {plan.host}")
         try:
