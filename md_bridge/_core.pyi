@@ -190,14 +190,20 @@ class ModelInfo:
         Atomic numbers that the model knows, ascending.
         """
     @property
-    def authors(self) -> list[str]: ...
+    def authors(self) -> list[str]:
+        """
+        Who made the model.
+        """
     @property
     def cutoff(self) -> float:
         """
         Largest cutoff of its neighbour lists, Å.
         """
     @property
-    def description(self) -> str: ...
+    def description(self) -> str:
+        """
+        What the model is for.
+        """
     @property
     def device(self) -> str:
         """
@@ -214,14 +220,20 @@ class ModelInfo:
         How far an atom can influence another one (cutoff times message-passing layers), Å.
         """
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """
+        Of the model, as its authors call it.
+        """
     @property
     def outputs(self) -> dict[str, str]:
         """
         Name of each output -> its unit.
         """
     @property
-    def path(self) -> str: ...
+    def path(self) -> str:
+        """
+        Of the file, as it was given.
+        """
     @property
     def references(self) -> dict[str, list[str]]:
         """
@@ -280,19 +292,40 @@ class Wanted:
     ) -> None: ...
     def __repr__(self) -> str: ...
     @property
-    def atomic_energies(self) -> bool: ...
+    def atomic_energies(self) -> bool:
+        """
+        Energy of each atom, [atoms], eV.
+        """
     @property
-    def conservative_forces(self) -> bool: ...
+    def conservative_forces(self) -> bool:
+        """
+        Minus the gradient of the energy with respect to the positions, [atoms, 3], eV/Å.
+        """
     @property
-    def conservative_virial(self) -> bool: ...
+    def conservative_virial(self) -> bool:
+        """
+        W = -dE/d(strain), symmetric, [3, 3], eV; the stress (positive: tension) is -W / volume.
+        """
     @property
-    def direct_forces(self) -> bool: ...
+    def direct_forces(self) -> bool:
+        """
+        Forces that the model predicts directly, [atoms, 3], eV/Å, net force removed.
+        """
     @property
-    def direct_virial(self) -> bool: ...
+    def direct_virial(self) -> bool:
+        """
+        Minus the volume times the directly predicted stress, symmetric, [3, 3], eV.
+        """
     @property
-    def energy(self) -> bool: ...
+    def energy(self) -> bool:
+        """
+        Potential energy, eV.
+        """
     @property
-    def uncertainty(self) -> bool: ...
+    def uncertainty(self) -> bool:
+        """
+        Standard deviation of the energy of each atom, as the model gives it, [atoms], eV.
+        """
 
 class Evaluation:
     """
@@ -350,7 +383,11 @@ class EngineOptions:
         symmetrize: str = "none",
         seed: typing.SupportsInt | typing.SupportsIndex | None = None,
         atoms_per_forward: typing.SupportsInt | typing.SupportsIndex = 0,
-    ) -> None: ...
+    ) -> None:
+        """
+        The keywords are those of md_bridge.engine.Engine, which documents them.
+        """
+    def __repr__(self) -> str: ...
 
 class Timings:
     """
@@ -425,7 +462,10 @@ class Engine:
         """
         :raises ModelError: naming the element, unless the model knows these atomic numbers
         """
-    def reset_timings(self) -> None: ...
+    def reset_timings(self) -> None:
+        """
+        Begin to count the time anew.
+        """
     def set_rotation_counter(self, counter: typing.SupportsInt | typing.SupportsIndex) -> None:
         """
         Which random rotation the evaluations from now on use, with ``symmetrize="random"``: the number of the step, say. Without one it follows from the positions.
@@ -436,9 +476,15 @@ class Engine:
         How many rotated copies an evaluation averages over; 1 without.
         """
     @property
-    def model(self) -> Model: ...
+    def model(self) -> Model:
+        """
+        The model, which other engines may share.
+        """
     @property
-    def timings(self) -> Timings: ...
+    def timings(self) -> Timings:
+        """
+        Where the time went, s.
+        """
 
 class FusedForces:
     """
@@ -450,11 +496,20 @@ class FusedForces:
         """
         def __repr__(self) -> str: ...
         @property
-        def both(self) -> int: ...
+        def both(self) -> int:
+            """
+            Of both in one pass.
+            """
         @property
-        def conservative_only(self) -> int: ...
+        def conservative_only(self) -> int:
+            """
+            Of conservative forces alone.
+            """
         @property
-        def direct_only(self) -> int: ...
+        def direct_only(self) -> int:
+            """
+            Of direct forces alone.
+            """
         @property
         def reused(self) -> int:
             """
@@ -482,7 +537,10 @@ class FusedForces:
         :raises EngineError: as Engine.evaluate
         """
     @property
-    def counts(self) -> FusedForces.Counts: ...
+    def counts(self) -> FusedForces.Counts:
+        """
+        How many evaluations of each kind were made.
+        """
     @property
     def stride(self) -> int:
         """
@@ -585,6 +643,7 @@ class IpiClient:
         :param log: is given a line now and then
         :raises EngineError: if an address makes no sense
         """
+    def __repr__(self) -> str: ...
     def run(self) -> None:
         """
         Serve until the simulation ends.

@@ -189,6 +189,10 @@ class MDBridgeCalculator(Calculator):
             name for name in type(self).implemented_properties if name not in self._missing
         ]
 
+    def __repr__(self) -> str:
+        given = ", ".join(f"{name}={value!r}" for name, value in self.todict().items())
+        return f"{type(self).__name__}({given})"
+
     def __getstate__(self) -> dict[str, Any]:
         state = dict(self.__dict__)
         for name in ("engine", "_pairs"):

@@ -56,6 +56,9 @@ class MDBRIDGE_API Client {
   /// it goes away or sends nonsense, or if the model fails.
   void run();
 
+  /// How many addresses it answers.
+  std::size_t services() const { return connections_.size(); }
+
  private:
   using Clock = std::chrono::steady_clock;
 

@@ -52,7 +52,15 @@ void bind_options(py::module_& module) {
            py::kw_only(), py::arg("variant") = "", py::arg("direct_variant") = "",
            py::arg("uncertainty_variant") = "", py::arg("remove_net_force") = true,
            py::arg("check_consistency") = false, py::arg("symmetrize") = "none",
-           py::arg("seed") = py::none(), py::arg("atoms_per_forward") = 0);
+           py::arg("seed") = py::none(), py::arg("atoms_per_forward") = 0,
+           "The keywords are those of md_bridge.engine.Engine, which documents them.")
+      .def("__repr__", [](const EngineOptions& options) {
+        std::string text = "EngineOptions(variant='" + options.variant + "', symmetrize='" +
+                           options.symmetrize + "'";
+        if (options.seed) text += ", seed=" + std::to_string(*options.seed);
+        if (!options.remove_net_force) text += ", net force kept";
+        return text + ")";
+      });
 }
 
 void bind_timings(py::module_& module) {
@@ -83,9 +91,10 @@ void bind_fused_forces(py::module_& module) {
       "ones at the outer step, evaluated together where both are needed at the same positions. "
       "Follows one structure, or a batch of them that moves together.");
   py::class_<FusedForces::Counts>(fused, "Counts", "How many evaluations of each kind were made.")
-      .def_readonly("direct_only", &FusedForces::Counts::direct_only)
-      .def_readonly("conservative_only", &FusedForces::Counts::conservative_only)
-      .def_readonly("both", &FusedForces::Counts::both)
+      .def_readonly("direct_only", &FusedForces::Counts::direct_only, "Of direct forces alone.")
+      .def_readonly("conservative_only", &FusedForces::Counts::conservative_only,
+                    "Of conservative forces alone.")
+      .def_readonly("both", &FusedForces::Counts::both, "Of both in one pass.")
       .def_readonly("reused", &FusedForces::Counts::reused,
                     "Conservative requests that found their answer ready.")
       .def("__repr__", [](const FusedForces::Counts& counts) {
@@ -109,7 +118,8 @@ void bind_fused_forces(py::module_& module) {
            "Energy, conservative forces and virial, and direct forces, at these structures; free "
            "if the last evaluation was made for both at exactly these positions.\n\n"
            ":raises EngineError: as Engine.evaluate")
-      .def_property_readonly("counts", &FusedForces::counts)
+      .def_property_readonly("counts", &FusedForces::counts,
+                             "How many evaluations of each kind were made.")
       .def_property_readonly(
           "stride", [](const FusedForces& f) { return f.learner().stride(); },
           "Inner evaluations per outer one, as far as learned; 0 while unknown.")
@@ -142,9 +152,9 @@ void bind_engine(py::module_& module) {
            "the number of the step, say. Without one it follows from the positions.")
       .def_property_readonly("copies", &Engine::copies,
                              "How many rotated copies an evaluation averages over; 1 without.")
-      .def_property_readonly("model", &Engine::model)
-      .def_property_readonly("timings", &Engine::timings)
-      .def("reset_timings", &Engine::reset_timings)
+      .def_property_readonly("model", &Engine::model, "The model, which other engines may share.")
+      .def_property_readonly("timings", &Engine::timings, "Where the time went, s.")
+      .def("reset_timings", &Engine::reset_timings, "Begin to count the time anew.")
       .def("__repr__", [](const Engine& engine) {
         std::string text = "Engine('" + engine.info().path + "' on " + engine.info().device;
         const auto& options = engine.options();

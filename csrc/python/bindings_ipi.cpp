@@ -144,7 +144,10 @@ void bind_ipi(py::module_& module) {
            ":raises EngineError: if an address makes no sense")
       .def("run", &Client::run, py::call_guard<py::gil_scoped_release>(),
            "Serve until the simulation ends.\n\n"
-           ":raises EngineError: if nobody answers, the connection breaks, or an evaluation fails");
+           ":raises EngineError: if nobody answers, the connection breaks, or an evaluation fails")
+      .def("__repr__", [](const Client& client) {
+        return "IpiClient(" + std::to_string(client.services()) + " services)";
+      });
   module.attr("IPI_UNITS") =
       py::dict(py::arg("angstrom") = angstrom, py::arg("electronvolt") = electronvolt,
                py::arg("electronvolt_per_angstrom") = electronvolt_per_angstrom);

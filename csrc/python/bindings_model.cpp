@@ -36,10 +36,10 @@ namespace {
 
 void bind_info(py::module_& module) {
   py::class_<ModelInfo>(module, "ModelInfo", "What a model file says of itself.")
-      .def_readonly("path", &ModelInfo::path)
-      .def_readonly("name", &ModelInfo::name)
-      .def_readonly("description", &ModelInfo::description)
-      .def_readonly("authors", &ModelInfo::authors)
+      .def_readonly("path", &ModelInfo::path, "Of the file, as it was given.")
+      .def_readonly("name", &ModelInfo::name, "Of the model, as its authors call it.")
+      .def_readonly("description", &ModelInfo::description, "What the model is for.")
+      .def_readonly("authors", &ModelInfo::authors, "Who made the model.")
       .def_readonly("references", &ModelInfo::references,
                     "Section (\"model\", \"architecture\", \"implementation\") -> citations.")
       .def_readonly("atomic_types", &ModelInfo::atomic_types,
@@ -76,7 +76,7 @@ void bind_wanted(py::module_& module) {
                      return made;
                    }),
                    py::kw_only(), (py::arg(quantity.name) = defaults.*quantity.wanted)...);
-        (wanted.def_readonly(quantity.name, quantity.wanted), ...);
+        (wanted.def_readonly(quantity.name, quantity.wanted, quantity.description), ...);
       },
       quantities);
   wanted.def("__repr__", [](const Wanted& self) {

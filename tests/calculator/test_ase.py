@@ -209,6 +209,13 @@ def test_uncertainty_of_a_model_without(model_file, argon):
         argon.calc.calculate(argon, ["energy_uncertainty"])
 
 
+def test_what_is_printed_makes_it_again(model_file):
+    path = str(model_file("curl"))
+    calculator = MDBridgeCalculator(path, forces="direct")
+    assert repr(calculator) == f"MDBridgeCalculator(forces='direct', model='{path}')"
+    assert repr(eval(repr(calculator))) == repr(calculator)
+
+
 def test_properties_of_others_are_not_implemented(model_file, argon):
     argon.calc = MDBridgeCalculator(model_file("curl"))
     with pytest.raises(PropertyNotImplementedError):

@@ -370,6 +370,20 @@ class TestPythonFace:
             if not name.startswith("_") and callable(thing):
                 assert (thing.__doc__ or "").strip(), name
 
+    def test_every_compiled_class_explains_itself(self):
+        """A repr of its own, and a docstring for whatever it has."""
+        classes = [thing for thing in vars(_core).values() if isinstance(thing, type)]
+        ours = [c for c in classes if not issubclass(c, Exception)] + [_core.FusedForces.Counts]
+        assert len(ours) >= 12
+        for found in ours:
+            assert "__repr__" in vars(found), found
+            for name, member in vars(found).items():
+                if not name.startswith("_") and not isinstance(member, type):
+                    # the first line of a function is its signature
+                    text = (member.__doc__ or "").partition("\n")
+                    said = text[0] if isinstance(member, property) else text[2]
+                    assert said.strip(), f"{found.__name__}.{name}"
+
     def test_old_name_of_the_rotation_counter(self, model_file):
         with pytest.warns(FutureWarning, match="set_rotation_counter"):
             Engine(model_file("curl"), symmetrize="random").set_draw(3)

@@ -29,7 +29,7 @@ __all__ = [
 ]
 
 _STATUS = {
-    0: "every kind of forces asked for conserves energy; direct ones alone do not count",
+    0: "every kind of forces asked for (but direct alone) conserves energy",
     1: "a run failed",
     2: "bad options, or a folder that holds runs with other settings",
     3: "something drifts, or the runs are too short to tell",

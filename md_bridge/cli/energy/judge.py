@@ -23,7 +23,7 @@ __all__ = [
 ]
 
 _STATUS = {
-    0: "every run conserves energy, and its thermostat samples the canonical ensemble",
+    0: "every run conserves energy, and is canonical where it should be",
     1: "a file cannot be read, or not as the options say",
     3: "something drifts, or a run is too short to tell",
 }

@@ -41,7 +41,7 @@ __all__ = [
 
 _REQUEST = "md_bridge.drift.tuning.search:TuneRequest"
 _STATUS = {
-    0: "an M of 2 or more conserves energy (a longer step without one may still be cheaper)",
+    0: "an M of 2 or more conserves energy",
     1: "a run failed",
     2: "bad options, or a folder that holds runs with other settings",
     3: "no M is shown to conserve energy: use conservative forces, if those do",
