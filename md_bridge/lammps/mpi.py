@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ctypes
 import importlib.metadata
+import signal
+import threading
 from pathlib import Path
 
 from md_bridge.extras import require
@@ -42,10 +44,14 @@ def preload_mpi() -> None:
     :raises FileNotFoundError: there is none, and the package ``mpich`` has none either
     :raises OSError: the library cannot be loaded
     """
+    hang_up = signal.getsignal(signal.SIGHUP)
     try:
         ctypes.CDLL(_LIBRARY)
     except OSError:
         ctypes.CDLL(str(mpi_library()))
+    # MPICH takes SIGHUP for itself as it is loaded, whoever had it before
+    if hang_up is not None and threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGHUP, hang_up)
 
 
 def _mpich_file(name: str) -> Path:

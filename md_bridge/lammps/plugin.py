@@ -9,7 +9,7 @@ import sys
 from md_bridge import _paths, _versions
 from md_bridge.lammps.mpi import preload_mpi
 
-__all__ = ["plugin_directory"]
+__all__ = ["plugin_directory", "plugin_folder"]
 
 _MISMATCH = "MDBRIDGE_BUILD_MISMATCH"
 
@@ -17,13 +17,20 @@ _MISMATCH = "MDBRIDGE_BUILD_MISMATCH"
 def plugin_directory() -> str:
     """Return the folder that LAMMPS looks for plugins in (entry point group ``lammps.plugins``).
 
-    Also tells the plugin, by an environment variable, if it was compiled against other packages
-    than the installed ones, so that ``pair_style mdbridge`` says so instead of failing to load; and
-    loads MPI, which ``lammps.lammps()`` needs and this process may not find.
+    Also loads MPI, which ``lammps.lammps()`` needs and this process may not find.
     """
     # no MPI is for LAMMPS to report: an exception here would break every `lmp` of the environment
     with contextlib.suppress(ImportError, OSError):
         preload_mpi()
+    return plugin_folder()
+
+
+def plugin_folder() -> str:
+    """The folder of the plugin, for a LAMMPS in a process of its own.
+
+    Also tells the plugin, by an environment variable, if it was compiled against other packages
+    than the installed ones, so that ``pair_style mdbridge`` says so instead of failing to load.
+    """
     sentence = _versions.mismatch()
     if sentence is None:
         os.environ.pop(_MISMATCH, None)

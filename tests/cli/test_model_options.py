@@ -144,7 +144,18 @@ def test_ipi_run_hands_them_to_its_clients(model_file, start, tmp_path, monkeypa
 
     monkeypatch.setattr("md_bridge.ipi.runner.run", stop)
     monkeypatch.chdir(tmp_path)
-    words = ["ipi-run", start, "-m", model_file("curl"), "--transport", "unix", "--clients", 2]
+    words = [
+        "ipi-run",
+        start,
+        "-m",
+        model_file("curl"),
+        "--transport",
+        "unix",
+        "--beads",
+        2,
+        "--clients",
+        2,
+    ]
     result = run(*words, "--symmetrize", "random", "--seed", 5, "--device", "cpu")
     assert result.exit_code == 130, result.output
     assert len(seen) == 2

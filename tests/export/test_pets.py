@@ -274,7 +274,13 @@ def test_ipi_runs_a_variant(variants, tmp_path, monkeypatch):
     """Over sockets, so that the client must know it as well."""
     monkeypatch.chdir(tmp_path)
     moving_water(tmp_path / "start.xyz")
-    plan = make_plan(forces="mts:2", steps=1, stride=1, temperature=50, variant="scan")
+    plan = make_plan(
+        forces="mts:2",
+        steps=1,
+        stride=1,
+        temperature=50,
+        model_options=ModelOptions(variant="scan"),
+    )
     write_input(Path("direct.xml"), Path("start.xyz"), variants[1], plan)
     assert Path("direct.xml").read_text().count("variant: scan") == 2
     options = ["--model", str(variants[1]), "--forces", "mts:2", "--steps", "1", "--stride", "1"]

@@ -182,7 +182,7 @@ def test_client_cannot_start(model_file, tmp_path, socket_name):
     process = command(tmp_path, "input.xml", "-m", model, *TEMPLATE, "--serve", "one=direct")
     status, _, message = finish(process)
     assert status == 1
-    assert "client 1 failed with exit code 1. The end of log.client:" in message
+    assert "client 1 failed with exit status 1. The end of log.client:" in message
     assert "non_conservative_force" in message
 
 
@@ -190,7 +190,7 @@ def test_i_pi_cannot_start(model_file, tmp_path):
     simulation(ffdirect("one", model_file("curl"), "conservative", skin=-1)).write(tmp_path)
     status, _, message = finish(command(tmp_path, "input.xml"))
     assert status == 1
-    assert "i-PI failed with exit code 1. The end of log.i-pi:" in message
+    assert "i-PI failed with exit status 1. The end of log.i-pi:" in message
     assert "at least 0 Å" in message
 
 

@@ -63,3 +63,16 @@ def test_lammpslib_of_ase(model_file, tmp_path):
     np.testing.assert_allclose(float(lines["energy"]), atoms.get_potential_energy(), atol=1e-6)
     force = np.array(lines["force"].split(), dtype=float)
     np.testing.assert_allclose(force, atoms.get_forces()[3], atol=1e-6)
+
+
+def test_mpi_leaves_signals_to_whoever_has_them(tmp_path):
+    """MPICH takes SIGHUP as it is loaded; commands need it to stop what they have started."""
+    script = """
+        import os, signal, time
+        from md_bridge.lammps import preload_mpi
+        signal.signal(signal.SIGHUP, lambda *_: print("hung up"))
+        preload_mpi()
+        os.kill(os.getpid(), signal.SIGHUP)
+        time.sleep(0.1)
+    """
+    assert run_python(script, tmp_path).split() == ["hung", "up"]
