@@ -29,7 +29,8 @@ from ipi.utils.messages import info, verbosity
 from ipi.utils.softexit import softexit
 
 from md_bridge.engine import EngineError
-from md_bridge.ipi.session import FORCES, STRESS, SessionOptions, shared_session, summary_line
+from md_bridge.forces import FORCES
+from md_bridge.ipi.session import STRESS, SessionOptions, shared_session, summary_line
 from md_bridge.ipi.template import describe_template
 from md_bridge.model_options import ModelOptions
 from md_bridge.text import nearest

@@ -10,8 +10,8 @@ from pathlib import Path
 from ase import Atoms
 
 from md_bridge.engine import EngineError
+from md_bridge.forces import FORCES
 from md_bridge.ipi import SOCKETS_PREFIX
-from md_bridge.ipi.session import FORCES
 from md_bridge.ipi.template import atoms_of_simulation, parse_xml
 
 __all__ = [

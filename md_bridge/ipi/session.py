@@ -19,7 +19,6 @@ from md_bridge.model_options import ModelOptions
 from md_bridge import _core  # isort: skip (md_bridge.engine loads the libraries that it needs)
 
 __all__ = [
-    "FORCES",
     "STRESS",
     "Session",
     "SessionOptions",
@@ -31,7 +30,6 @@ __all__ = [
 
 Session = _core.IpiSession
 
-FORCES = ("conservative", "direct")
 STRESS = ("auto", "none")
 
 
