@@ -1,7 +1,9 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <list>
 #include <memory>
 #include <vector>
 
@@ -19,7 +21,10 @@ enum class ForceKind { conservative, direct };
 /// Recognises each by its positions, so that it keeps its own pair list and its own last
 /// evaluation: a system is the one that it is nearest to, or a new one if that is farther than a
 /// step. Beads of a new ring polymer start from one structure; they are told apart by being asked
-/// about, all of them, before any moves. A wrong guess costs a rebuilt list or a repeated
+/// about, all of them, before any moves. Beads of a restart may be closer to each other than a
+/// step, and one system may move farther than what is taken for a step at first. Either shows in
+/// time: several systems that were taken for one come back, by turns, to where each of them was;
+/// one that was taken for many never does. A wrong guess costs a rebuilt list or a repeated
 /// evaluation, never a wrong force.
 class MDBRIDGE_API Replicas {
  public:
@@ -31,30 +36,49 @@ class MDBRIDGE_API Replicas {
   FusedForces& follow(ForceKind kind, const std::vector<Structure>& structures);
 
   std::size_t size() const { return replicas_.size(); }
-  /// Sums over the replicas.
+  /// Sums over the replicas, and over those that have been given up.
   FusedForces::Counts counts() const;
   std::int64_t pair_list_builds() const;
   /// The stride that the replica used last has learned; 0 while unknown.
   std::int64_t learned_stride() const;
 
  private:
+  using Place = std::vector<Structure>;
+
   struct Replica {
-    std::vector<Structure> last;
+    Place last;
     FusedForces forces;
-    double last_step = 0.0;  // rms displacement of its atoms between the last two calls, Å
     std::int64_t last_use = 0;
+    std::int64_t born = 0;           // the call that brought it
+    double last_step = 0.0;          // rms displacement of its atoms between the last two calls, Å
+    bool twin = false;               // starts where another one does
     bool asked[2] = {false, false};  // for which kinds of forces, where it is now
+    // While it may still turn out to be several systems: where it was before, the oldest first; how
+    // often it moved; and the turn in which it came back to an old place at its last move.
+    std::deque<Place> trail{};
+    int moves = 0;
+    std::size_t turn = 0;
   };
 
-  Replica* nearest(ForceKind kind, const std::vector<Structure>& structures, double& distance);
-  Replica& add(const std::vector<Structure>& structures);
+  Replica* nearest(ForceKind kind, const Place& place, double& distance);
+  Replica* come_back(const Place& place, double& distance);
+  Replica& add(const Place& place, bool twin);
+  void move(Replica& replica, const Place& place, double distance);
+  void split(Replica& replica, std::size_t systems, double step);
+  void take_newcomers_for_one(Replica& newest);
+  void forget_unused();
+  void renew(Replica& replica);
+  void retire(const FusedForces& forces);
 
   std::shared_ptr<Engine> engine_;
   double skin_;
   FusedOptions options_;
-  std::deque<Replica> replicas_;
+  std::list<Replica> replicas_;
   std::int64_t calls_ = 0;
+  std::int64_t last_move_ = 0;  // the call in which a known replica moved
   bool nothing_moved_ = true;
+  FusedForces::Counts retired_counts_;
+  std::int64_t retired_builds_ = 0;
 };
 
 }  // namespace mdbridge::ipi
