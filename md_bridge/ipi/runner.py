@@ -31,6 +31,7 @@ SERVER_LOG = Path("log.i-pi")
 _POLL_SECONDS = 0.1
 # i-PI looks for a signal once in a second, and may wait for the evaluation that is under way
 _STOP_SECONDS = 300.0
+_PROBE_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
@@ -121,13 +122,33 @@ def check_folder(simulation: SimulationFile) -> None:
             _check_port(forcefield.address, forcefield.port)
             continue
         file = Path(simulation.sockets_prefix + forcefield.address)
-        if file.is_socket() and str(file) not in _open_sockets():
+        if file.is_socket() and _is_left_over(file):
             _remove_left_over(file, forcefield.name, simulation.path)
         if file.exists():
             raise EngineError(
                 f"the address {forcefield.address} of the forcefield {forcefield.name} is taken "
                 f"({file}): another i-PI uses it; write another <address> into {simulation.path}"
             )
+
+
+def _is_left_over(file: Path) -> bool:
+    """Whether nobody listens at a socket.
+
+    One that the kernel lists is open; it is not touched, since another i-PI would take us for a
+    client that comes and dies. But the list is that of this container, and another one may have the
+    same folder for its sockets: only a connection that is refused proves that nobody is there.
+    """
+    if str(file) in _open_sockets():
+        return False
+    with socket.socket(socket.AF_UNIX) as probe:
+        probe.settimeout(_PROBE_SECONDS)
+        try:
+            probe.connect(str(file))
+        except ConnectionRefusedError:
+            return True
+        except OSError:  # no permission, or a full queue: somebody has it
+            return False
+    return False
 
 
 def _remove_left_over(file: Path, forcefield: str, input_file: Path) -> None:
@@ -233,8 +254,7 @@ def _check_port(host: str, port: int) -> None:
 
 
 def _open_sockets() -> set[str]:
-    """Paths of all unix sockets that a process has open. Not by connecting to them: some other
-    i-PI would take that for a client that comes and dies."""
+    """Paths of all unix sockets that a process of this network namespace has open."""
     with open("/proc/net/unix", encoding="utf-8", errors="replace") as table:
         rows = [line.split(maxsplit=7) for line in table]
     return {row[7].rstrip("\n") for row in rows if len(row) == 8}

@@ -16,6 +16,7 @@ from click.testing import CliRunner
 from ipi_tools import MD_BRIDGE, Run, Simulation, argon, environment, ffdirect, ffsocket, wait_for
 
 from md_bridge.cli import main
+from md_bridge.ipi import runner
 from md_bridge.ipi.reader import read_simulation
 from md_bridge.ipi.runner import StepCounter
 
@@ -269,6 +270,20 @@ class TestRefuses:
         os.unlink(f"/tmp/ipi_{socket_name}")
         assert f"cannot remove /tmp/ipi_{socket_name}, the socket that an i-PI has left" in message
         assert "another <address> for the forcefield one into input.xml" in message
+
+    def test_socket_in_use_that_this_container_does_not_list(
+        self, model_file, socket_name, monkeypatch
+    ):
+        """Two containers with one /tmp: the i-PI of the other one listens, and goes on doing so."""
+        self.write(ffsocket("one", socket_name))
+        monkeypatch.setattr(runner, "_open_sockets", set)
+        with socket.socket(socket.AF_UNIX) as other:
+            other.bind(f"/tmp/ipi_{socket_name}")
+            other.listen()
+            message = self.invoke("input.xml", "-m", model_file("curl"), *TEMPLATE)
+            assert Path(f"/tmp/ipi_{socket_name}").is_socket()
+        os.unlink(f"/tmp/ipi_{socket_name}")
+        assert f"the address {socket_name} of the forcefield one is taken" in message
 
     def test_port_that_is_none(self, model_file):
         self.write(ffsocket("one", "127.0.0.1", "inet", port=70000))
