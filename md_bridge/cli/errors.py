@@ -14,8 +14,8 @@ __all__ = [
     "errors_as_sentences",
 ]
 
-_BAD_OPTIONS = ("CampaignError", "StructureError")
-"""Classes of errors about a folder or file that was named: another one mends them."""
+_BAD_OPTIONS = ("CampaignError", "ReadOptionError", "StructureError")
+"""Classes of errors about an option, a folder or a file that was named: another one mends them."""
 _READ_OPTION = re.compile(r"ReadOptions\((\w+)=([^)]*)\)")
 """How the readers of files name what a user can say."""
 
@@ -24,7 +24,7 @@ _READ_OPTION = re.compile(r"ReadOptions\((\w+)=([^)]*)\)")
 def errors_as_sentences(ctx: click.Context) -> Iterator[None]:
     """Turn errors of the library into those of click, which are a sentence and an exit status.
 
-    :raises click.UsageError: (status 2) about an argument, or a folder that belongs to other runs
+    :raises click.UsageError: (status 2) about an argument or option, or a folder of other runs
     :raises click.ClickException: (status 1) about anything else
     """
     try:

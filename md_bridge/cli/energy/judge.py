@@ -24,7 +24,8 @@ __all__ = [
 
 _STATUS = {
     0: "every run conserves energy, and is canonical where it should be",
-    1: "a file cannot be read, or not as the options say",
+    1: "a file cannot be read, or not without more options",
+    2: "bad options, or a run or column that a file does not have",
     3: "something drifts, or a run is too short to tell",
 }
 

@@ -11,7 +11,7 @@ from ase import Atoms
 from ase.units import fs
 from numpy.typing import NDArray
 
-from md_bridge.drift.records.errors import ReadError
+from md_bridge.drift.records.errors import ReadError, ReadOptionError
 from md_bridge.drift.records.reader_tools import (
     ReadOptions,
     did_you_mean,
@@ -207,7 +207,7 @@ def _atom_count(path: Path, frames: list[Atoms], asked: int | None) -> int:
                 f"{first.get_chemical_formula()}: expected one system"
             )
     if asked is not None and asked != len(first):
-        raise ReadError(
+        raise ReadOptionError(
             f"{path} has {len(first)} atoms, but you say ReadOptions(atoms={asked}): leave it out"
         )
     return len(first)
@@ -256,7 +256,7 @@ def _log_run(log: Path, asked: int | None) -> tuple[list[str], list[list[str]]]:
         raise ReadError(f"{log} has {len(runs)} runs (a heading each): choose one{listing}")
     number = asked or 1
     if not 1 <= number <= len(runs):
-        raise ReadError(f"{log}: expected a run from 1 to {len(runs)}, found {number}")
+        raise ReadOptionError(f"{log}: expected a run from 1 to {len(runs)}, found {number}")
     return runs[number - 1]
 
 
@@ -264,8 +264,10 @@ def _log_column(log: Path, columns: list[str], asked: str | None) -> str:
     for name in (asked,) if asked is not None else LOG_COLUMNS:
         if name in columns:
             return str(name)
-    raise ReadError(
-        f"{log}: there is no column {asked}{did_you_mean(asked or '', columns)}; found "
+    if asked is None:
+        raise ReadError(f"{log}: expected a column {LOG_COLUMNS[0]}, found {', '.join(columns)}")
+    raise ReadOptionError(
+        f"{log}: there is no column {asked}{did_you_mean(asked, columns)}; found "
         f"{', '.join(columns)}"
     )
 

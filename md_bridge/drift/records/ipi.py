@@ -11,7 +11,7 @@ import numpy as np
 from ase.units import Hartree, kB
 from numpy.typing import NDArray
 
-from md_bridge.drift.records.errors import ReadError
+from md_bridge.drift.records.errors import ReadError, ReadOptionError
 from md_bridge.drift.records.reader_tools import (
     ReadOptions,
     did_you_mean,
@@ -154,7 +154,7 @@ def _conserved_column(output: Path, columns: list[_Column], asked: str | None) -
     found = ", ".join(column.label for column in columns)
     if asked is not None:
         hint = did_you_mean(asked, [column.name for column in columns])
-        raise ReadError(f"{output}: there is no column {asked}{hint}; found {found}")
+        raise ReadOptionError(f"{output}: there is no column {asked}{hint}; found {found}")
     raise ReadError(
         f"{output}: expected a column conserved, found {found}. Add `conserved{{electronvolt}}` to "
         "<properties> and run again, or name another column with "

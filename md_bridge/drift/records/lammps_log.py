@@ -9,7 +9,7 @@ import numpy as np
 from ase import units as ase_units
 from numpy.typing import NDArray
 
-from md_bridge.drift.records.errors import ReadError
+from md_bridge.drift.records.errors import ReadError, ReadOptionError
 from md_bridge.drift.records.explosions import tells_of_explosion
 from md_bridge.drift.records.lammps_fixes import exchanging_fix, silent_fix, unknown_fixes
 from md_bridge.drift.records.lammps_table import ThermoRun, thermo_runs
@@ -131,11 +131,16 @@ def _chosen_run(log: Path, runs: list[ThermoRun], asked: int | None) -> tuple[in
     listing = "".join(
         f"\n  ReadOptions(run={i}): {run.describe()}" for i, run in enumerate(runs, 1)
     )
-    if asked is not None:
+    if asked is not None and runs:
         if not 1 <= asked <= len(runs):
-            raise ReadError(
+            raise ReadOptionError(
                 f"{log}: expected a run from 1 to {len(runs)}, found {asked}. "
                 f"The runs of this log:{listing}"
+            )
+        if runs[asked - 1].minimisation:
+            raise ReadOptionError(
+                f"{log}: run {asked} is a minimisation, which conserves no energy. The runs of "
+                f"this log:{listing}"
             )
         return asked, runs[asked - 1]
     series = [(i, run) for i, run in enumerate(runs, 1) if run.is_dynamics]
@@ -157,7 +162,7 @@ def _units(log: Path, run: ThermoRun, asked: str | None) -> _Units:
     known = ", ".join(_UNITS)
     found = run.settings.units
     if asked is not None and found is not None and asked != found:
-        raise ReadError(
+        raise ReadOptionError(
             f"{log} says `units {found}`, but you say ReadOptions(units={asked}): leave it out"
         )
     name = asked or found
@@ -167,7 +172,8 @@ def _units(log: Path, run: ThermoRun, asked: str | None) -> _Units:
             f"ReadOptions(units=...) ({known})"
         )
     if name not in _UNITS:
-        raise ReadError(
+        kind = ReadError if name == found else ReadOptionError
+        raise kind(
             f"{log}: `units {name}` cannot be converted to eV and ps; expected one of {known}"
             + did_you_mean(name, tuple(_UNITS))
         )
@@ -187,7 +193,7 @@ def _atom_count(
             )
         found = counts[0] if counts else found
     if found is not None and asked is not None and asked != found:
-        raise ReadError(
+        raise ReadOptionError(
             f"{log} has {found} atoms, but you say ReadOptions(atoms={asked}): leave it out"
         )
     count = found or asked
@@ -210,7 +216,7 @@ def _conserved(
     if asked is not None:
         name = _KEYWORDS.get(asked.lower(), asked)
         if name not in table:
-            raise ReadError(
+            raise ReadOptionError(
                 f"{log}: there is no column {asked}{did_you_mean(asked, run.columns)}; found "
                 f"{', '.join(run.columns)}"
             )

@@ -25,7 +25,14 @@ _SETUP = re.compile(r"^ +(Unit style|Time steps?) +: +(\S.*)")
 """What LAMMPS tells the screen, not the log, when it sets up a run."""
 _ENDS = ("LAMMPS (", "Total wall time:")
 """Between them are the commands of one process; a log may hold several."""
+_BANNER = r"LAMMPS \(\d{1,2} [A-Z][a-z]{2} \d{4}[^)\n]*\)$"
+_GLUED = re.compile(rf"""^[^"'\n]+(?={_BANNER})""", re.MULTILINE)
+"""What a process that was killed had written of its last line, where the next one went on."""
+_TORN_ROW = re.compile(r"^\s*[-+.\d][-+.\deE\s]*(?=[a-z])")
+"""The same, where the log of the next process begins with a command."""
 _PRINT = re.compile(r"""^print\s+("{3}|["'])(.*)\1""")
+_IDENTIFIER = re.compile(r"\w+")
+"""Of a fix. `read_restart` prints lines such as "fix style: nvt, fix ID: 1"."""
 _YES = ("yes", "on", "true")
 _NOT_NUMBERS = ("nan", "-nan", "inf", "-inf")
 
@@ -93,6 +100,7 @@ def thermo_runs(log: Path) -> list[ThermoRun]:
     except OSError as error:
         raise ReadError(f"cannot read {log}: {error.strerror}") from error
     parser = _Parser(log)
+    text = _GLUED.sub("", text)
     # without a newline LAMMPS was stopped, or still is, in the middle of the last line
     lines = text[: text.rfind("\n") + 1].splitlines()
     for number, (line, following) in enumerate(itertools.zip_longest(lines, lines[1:]), 1):
@@ -144,8 +152,10 @@ class _Parser:
             self._finish(loop)
         elif (setup := _SETUP.match(line)) is not None:
             self._set_up(setup)
-        elif self._open is None or not self._row(number, line, words):
+        elif self._open is None:
             self._command(line)
+        elif not self._row(number, line, words, torn=following.startswith(_ENDS)):
+            self._command(_TORN_ROW.sub("", line))
 
     def _is_heading(self, line: str, following: str) -> bool:
         """Headings follow a line on memory; after `run ... pre no` there is none, only numbers
@@ -187,8 +197,8 @@ class _Parser:
         assert self._open is not None
         self._open.rows.append([match[1], match[2]])
 
-    def _row(self, number: int, line: str, words: list[str]) -> bool:
-        """Whether the line belongs to the open table."""
+    def _row(self, number: int, line: str, words: list[str], torn: bool) -> bool:
+        """Whether the line belongs to the open table; one that is ``torn`` may be incomplete."""
         assert self._open is not None
         if self._multi:
             pairs = _PAIRS.findall(line)
@@ -202,7 +212,7 @@ class _Parser:
         if not _is_number(words[0]):
             return False  # a warning, what a fix prints, or a command after a run that was killed
         if len(words) != len(self._open.columns):
-            if not all(_is_number(word) for word in words):
+            if torn or not all(_is_number(word) for word in words):
                 return False
             raise ReadError(
                 f"{self._log}, line {number}: expected {len(self._open.columns)} numbers "
@@ -237,14 +247,14 @@ class _Parser:
     def _set(self, command: str, words: list[str]) -> None:
         settings = self._settings
         if command == "units" and len(words) == 1:
-            settings.units = words[0]
-            settings.commands_are_known = True
+            # the first command of a process that has any effect; it sets the time step, too
+            self._settings = Settings(units=words[0], commands_are_known=True)
         elif command == "timestep" and len(words) == 1 and _is_number(words[0]):
             settings.timestep = float(words[0])
         elif command == "read_restart":  # brings a time step of its own
             settings.timestep = None
             settings.commands_are_known = False
-        elif command == "fix" and len(words) >= 3:
+        elif command == "fix" and len(words) >= 3 and _IDENTIFIER.fullmatch(words[0]):
             settings.fixes[words[0]] = words[2:]
         elif command == "fix_modify" and words[0] in settings.fixes:
             settings.fixes[words[0]] = [*settings.fixes[words[0]], *words[1:]]

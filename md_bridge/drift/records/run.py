@@ -23,6 +23,7 @@ __all__ = [
     "SERIES",
     "RunRecord",
     "check_resolution",
+    "file_name",
 ]
 
 SERIES = ("time_ps", "conserved_energy", "temperature")
@@ -67,6 +68,8 @@ class RunRecord:
     """Of the whole system, shape (n,), eV, where known; for checks of the ensemble."""
     resolution: float = 0.0
     """Value of the last digit with which H was printed (eV); 0 if it was not printed."""
+    versions: Mapping[str, str] = field(default_factory=dict)
+    """Of the programs that made the run, by name; empty where they are not known."""
     notes: tuple[str, ...] = ()
     """Sentences about what was read."""
 
@@ -91,7 +94,7 @@ class RunRecord:
     def name(self) -> str:
         """A short name that is safe as a file name: ``lammps-mts-4-replica-2``."""
         if self.source is not None:
-            return re.sub(r"[^A-Za-z0-9._-]+", "-", self.source).strip("-.")
+            return file_name(self.source)
         return self.method.replica_name(self.replica)
 
     @property
@@ -123,6 +126,14 @@ class RunRecord:
             self.time_ps, self.conserved_energy, self.temperature, self.atom_count, tolerance
         )
         return replace(found, verdict=Verdict.DRIFTS) if self.exploded else found
+
+
+def file_name(source: str) -> str:
+    """A short name that is safe as a file name, of a file with some of its folders.
+
+    :param source: for people; two of them may share a name: ``a/log`` and ``a-log``
+    """
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", source).strip("-.")
 
 
 _DIGITS_ADVICE = {

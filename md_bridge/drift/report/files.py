@@ -16,7 +16,7 @@ from md_bridge.drift.judging.ensemble import (
 )
 from md_bridge.drift.judging.verdict import DEFAULT_TOLERANCE, Verdict
 from md_bridge.drift.records.readers import ReadError, ReadOptions, read_run
-from md_bridge.drift.records.run import RunRecord, check_resolution
+from md_bridge.drift.records.run import RunRecord, check_resolution, file_name
 from md_bridge.drift.report.environment import RunSettings
 from md_bridge.drift.report.write import ReportFiles, write_report
 from md_bridge.drift.runs.analysis import Analysis
@@ -136,8 +136,10 @@ def all_conserve(analysis: Analysis) -> bool:
 
 
 def _distinct_names(paths: Sequence[Path]) -> list[str]:
-    """The names of the files, with as many of their folders as tell them apart."""
-    names = []
+    """The names of the files, with as many of their folders as tell them apart; with a number where
+    what is written for two of them would be one file (``a/log`` and ``a-log``)."""
+    names: list[str] = []
+    taken: set[str] = set()
     for path in paths:
         parts = path.resolve().parts
         others = [other.resolve().parts for other in paths if other is not path]
@@ -147,5 +149,14 @@ def _distinct_names(paths: Sequence[Path]) -> list[str]:
         count = 1
         while count < len(parts) and any(other[-count:] == parts[-count:] for other in others):
             count += 1
-        names.append("/".join(parts[-count:]))
+        name = "/".join(parts[-count:])
+        number = 1
+        while file_name(_numbered(name, number)) in taken:
+            number += 1
+        names.append(_numbered(name, number))
+        taken.add(file_name(names[-1]))
     return names
+
+
+def _numbered(name: str, number: int) -> str:
+    return name if number == 1 else f"{name} ({number})"

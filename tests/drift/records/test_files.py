@@ -10,7 +10,7 @@ from ase.units import kB
 from click.testing import CliRunner
 
 from md_bridge.cli import main
-from md_bridge.drift.records.csv import write_csv
+from md_bridge.drift.records.csv import read_csv, write_csv
 from md_bridge.drift.records.method import Method
 from md_bridge.drift.records.run import RunRecord
 
@@ -91,6 +91,20 @@ def test_files_of_one_name_stay_apart(tmp_path):
     ]
 
 
+def test_files_whose_names_are_alike_do_not_overwrite_each_other(tmp_path):
+    """`a/log` and `a-log` would both be written to series/a-log.csv."""
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    names = ("a/log", "b/log", "a-log")
+    paths = [lammps_log(tmp_path / name, slope) for slope, name in enumerate(names)]
+    content = json.loads(call(tmp_path, *paths, "--json").stdout)
+    assert [entry["label"] for entry in content["methods"]] == ["a/log", "b/log", "a-log (2)"]
+    series = sorted((tmp_path / "out" / "series").glob("*.csv"))
+    assert [path.name for path in series] == ["a-log-2.csv", "a-log.csv", "b-log.csv"]
+    slopes = [read_csv(path).statistics().energy.slope for path in series]
+    np.testing.assert_allclose(slopes, [2.0, 0.0, 1.0], atol=0.05)
+
+
 def test_an_explosion_is_a_result(tmp_path):
     path = tmp_path / "log.lammps"
     lammps_log(path, 0.0)
@@ -117,8 +131,8 @@ def test_too_short_is_inconclusive(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message", "status"),
     [
-        (["LOG", "--run", "2"], "expected a run from 1 to 1, found", 1),
-        (["LOG", "--column", "toteng_"], "there is no column toteng_ (did you mean TotEng?)", 1),
+        (["LOG", "--run", "2"], "expected a run from 1 to 1, found", 2),
+        (["LOG", "--column", "toteng_"], "there is no column toteng_ (did you mean TotEng?)", 2),
         (["LOG", "--replicas", "3"], "No such option '--replicas'", 2),
         (["LOG", "--tolerance", "0"], "must be positive and finite, found 0", 2),
         (["COARSE"], "is printed in steps of 0.54 meV/atom", 1),

@@ -151,7 +151,12 @@ def test_lammps_logs_that_are_refused(lammps_log, tmp_path, pattern, replacement
 
 def test_any_column_by_name(lammps_log, tmp_path):
     log = with_log(lammps_log(METAL + NVE), tmp_path, "TotEng", "f_mine")
-    read_run(log, ReadOptions(column="f_mine"))
+    whole = read_run(lammps_log(METAL + NVE))
+    record = read_run(log, ReadOptions(column="f_mine"))
+    np.testing.assert_array_equal(record.conserved_energy, whole.conserved_energy)
+    assert record.notes[0].endswith("H is f_mine")
+    with pytest.raises(ReadError, match="expected a column Econserve or TotEng, found Step"):
+        read_run(log)
 
 
 def test_rounded_energies_are_not_called_conserved(lammps_log):
