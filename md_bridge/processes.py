@@ -22,6 +22,8 @@ __all__ = ["LineCounter", "Program", "RunError", "find_program", "watch"]
 _POLL_SECONDS = 0.2
 GRACE_SECONDS = 5.0
 """What is told to stop gets so much time before it is killed."""
+STALL_MINUTES = 30.0
+"""A program that shows no sign of life for so long has hung."""
 _LOG_LINES = 12
 _PR_SET_PDEATHSIG = 1
 _LIBC = ctypes.CDLL(None)
@@ -101,13 +103,12 @@ class Program:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Nothing that was started here stays."""
+        """Nothing that was started here stays, not even what outlives the program itself."""
         if self.status is None:
             self.signal(signal.SIGTERM)
             self.wait(GRACE_SECONDS)
-        if self.status is None:
-            self.signal(signal.SIGKILL)
-            self.process.wait()
+        self.signal(signal.SIGKILL)
+        self.process.wait()
 
     @property
     def status(self) -> int | None:
@@ -133,6 +134,10 @@ class Program:
             return False
         return True
 
+    def printed(self) -> int:
+        """Bytes in its log so far; an older part of the file counts."""
+        return self.log.stat().st_size if self.log.exists() else 0
+
     def failure(self) -> str:
         """How it ended, and what it said last."""
         status = self.status
@@ -142,6 +147,13 @@ class Program:
             how = f"was killed by {signal.Signals(-status).name}"
         else:
             how = f"failed with exit status {status}"
+        return self.told(how)
+
+    def told(self, how: str) -> str:
+        """A sentence about it, with what it said last.
+
+        :param how: what it did, for example ``failed``
+        """
         with self.log.open("rb") as stream:
             stream.seek(self.offset)
             lines = stream.read().decode("utf-8", "replace").strip().splitlines()
@@ -149,7 +161,12 @@ class Program:
         return f"{self.name} {how}. The end of {self.log}:\n{tail}"
 
 
-def watch(program: Program, count: Callable[[], int], progress: Callable[[int], None]) -> None:
+def watch(
+    program: Program,
+    count: Callable[[], int],
+    progress: Callable[[int], None],
+    stall_minutes: float = STALL_MINUTES,
+) -> None:
     """Run a program to its end.
 
     It is stopped, with everything it started, when this function is left by an exception (Ctrl-C).
@@ -157,12 +174,21 @@ def watch(program: Program, count: Callable[[], int], progress: Callable[[int], 
     :param program: not yet started
     :param count: steps found in the output so far
     :param progress: called with that number, a few times a second
-    :raises RunError: if it cannot be started or exits with another status than 0
+    :param stall_minutes: time without a step and without a printed word after which the program
+        counts as hung (min)
+    :raises RunError: if it cannot be started, exits with another status than 0, or hangs
     """
     with program:
+        last, since = (0, 0), time.monotonic()
         while program.status is None:
             time.sleep(_POLL_SECONDS)
-            progress(count())
+            done = count()
+            progress(done)
+            if (done, program.printed()) != last:
+                last, since = (done, program.printed()), time.monotonic()
+            elif time.monotonic() - since > 60 * stall_minutes:
+                how = f"has made no step and printed nothing for {stall_minutes:g} minutes"
+                raise RunError(program.told(f"{how}, and was stopped (stall_minutes)"))
     if program.status != 0:
         raise RunError(program.failure())
 

@@ -71,6 +71,7 @@ def measure(
     seed: int = CampaignPlan.seed,
     tolerance: float = DEFAULT_TOLERANCE,
     model_options: ModelOptions | None = None,
+    stall_minutes: float = CampaignPlan.stall_minutes,
     folder: str | Path | None = None,
     progress: Progress | None = None,
 ) -> Analysis:
@@ -96,6 +97,7 @@ def measure(
     :param seed: of the starts
     :param tolerance: drift that counts as conserved (meV/atom/ps)
     :param model_options: how the model is loaded and evaluated
+    :param stall_minutes: a run that makes no step and prints nothing for so long has hung (min)
     :param folder: keeps inputs, outputs and series, and the same call goes on with what is there;
         None: a temporary one
     :param progress: called from time to time
@@ -120,6 +122,7 @@ def measure(
                 seed=seed,
                 keep_velocities=keep_velocities,
                 model_options=model_options or ModelOptions(),
+                stall_minutes=stall_minutes,
             ),
             place,
         )
@@ -146,6 +149,7 @@ def tune(
     seed: int = TuneRequest.seed,
     worth: float = TuneRequest.worth,
     model_options: ModelOptions | None = None,
+    stall_minutes: float = TuneRequest.stall_minutes,
     folder: str | Path | None = None,
     progress: Progress | None = None,
 ) -> Tuning:
@@ -171,6 +175,7 @@ def tune(
     :param seed: of the starts
     :param worth: gain in speed that a larger M must promise to be tried
     :param model_options: how the model is loaded and evaluated
+    :param stall_minutes: a run that makes no step and prints nothing for so long has hung (min)
     :param folder: keeps inputs, outputs and series, and the same call goes on with what is there;
         None: a temporary one
     :param progress: called from time to time
@@ -201,6 +206,7 @@ def tune(
             seed=seed,
             worth=worth,
             model_options=model_options or ModelOptions(),
+            stall_minutes=stall_minutes,
         )
         return search(request, place, _threads(model_options), show)
 

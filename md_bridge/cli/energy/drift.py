@@ -17,6 +17,7 @@ from md_bridge.cli.energy.options import (
     length_option,
     model_and_start,
     require_forces,
+    stall_option,
     start_options,
     timestep_option,
     tolerance_option,
@@ -60,6 +61,7 @@ _STATUS = {
     help="Run from START as it is, with its velocities: one replica, no thermostat.",
 )
 @tolerance_option("md_bridge.drift.judging.verdict:drift_statistics")
+@stall_option()
 @campaign_folder_options("md-bridge-drift")
 @json_option("the summary")
 @model_options()

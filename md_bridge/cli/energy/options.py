@@ -28,6 +28,7 @@ __all__ = [
     "out_option",
     "require_forces",
     "seed_option",
+    "stall_option",
     "start_options",
     "timestep_option",
     "tolerance_option",
@@ -101,6 +102,17 @@ def start_options(of: str = PLAN, replicas: str = "") -> Decorator:
 def seed_option(of: str = PLAN) -> Decorator:
     """``--seed``."""
     return option("--seed", of=of, type=click.IntRange(min=1), help="Seed of all random numbers.")
+
+
+def stall_option(of: str = PLAN) -> Decorator:
+    """``--stall-minutes``."""
+    return option(
+        "--stall-minutes",
+        of=of,
+        type=float,
+        help="A run that makes no step and prints nothing for so long (min) has hung: it is "
+        "stopped, and counts as failed.",
+    )
 
 
 def timestep_option(of: str = PLAN) -> Decorator:

@@ -130,7 +130,8 @@ class ReturnPath:
 
 
 def distances(forward: ArrayLike, backward: ArrayLike) -> tuple[Array, Array]:
-    """Rms and largest distance of the atoms in each frame, the motion of the centre left out.
+    """Rms and largest distance of the atoms in each frame, the motion of the centre left out: what
+    all atoms are shifted by together is nothing that forces between them do.
 
     :param forward: unwrapped positions on the way out, shape (frames, N, 3)
     :param backward: those at the same places on the way back, the same shape
@@ -141,6 +142,7 @@ def distances(forward: ArrayLike, backward: ArrayLike) -> tuple[Array, Array]:
             f"expected two arrays of shape (frames, N, 3), found {out.shape} and {back.shape}"
         )
     difference = back - out
+    difference -= difference.mean(axis=1, keepdims=True)
     lengths = np.linalg.norm(difference, axis=2)
     return np.sqrt(np.mean(lengths**2, axis=1)), lengths.max(axis=1)
 
@@ -250,6 +252,8 @@ def _return_path(request: ProtocolRequest, method: Method, progress: Share) -> R
     one = Run(method, interval * FRAMES, model_options=request.model_options)
     folder = _folder(request, method)
     folder.mkdir(parents=True, exist_ok=True)
+    _host(request).remove_output(folder)
+    (folder / SCREEN).unlink(missing_ok=True)
     travel = _in_ipi if request.host == "i-pi" else _in_lammps
     forward, backward, energy = travel(request, one, interval, folder, progress)
     rms, largest = distances(forward, backward)
@@ -287,15 +291,13 @@ def _in_lammps(
 ) -> tuple[Array, Array, Array]:
     elements = sorted(set(request.start.get_chemical_symbols()))
     write_data_file(request.start, folder / "start.data", elements)
-    text = lammps_input_text(request.model.resolve(), one, request.start, interval)
+    text = lammps_input_text(request.start, request.model.resolve(), one, frame_interval=interval)
     text += "\n# and back\n"
     text += "".join(f"variable back_{x} atom -v{x}\n" for x in "xyz")
     text += "velocity all set v_back_x v_back_y v_back_z units box\n"
     text += f"run {one.outer_steps}\n"
     (folder / "in.lammps").write_text(text, encoding="utf-8")
     log, trajectory = folder / LOG, folder / TRAJECTORY
-    for old in (log, trajectory):
-        old.unlink(missing_ok=True)
     lines = LineCounter(trajectory, lambda line: line.startswith(b"ITEM: TIMESTEP"))
     program = lammps_program(["-in", "in.lammps", "-log", LOG], folder, request.threads)
     _watch(program, lines, progress)
@@ -319,8 +321,7 @@ def _in_ipi(
     text = ipi_input_text(oriented, request.model.resolve(), one)
     (folder / "input.xml").write_text(text, encoding="utf-8")
     properties, frames = folder / PROPERTIES, folder / "frames.npz"
-    for old in (properties, frames):
-        old.unlink(missing_ok=True)
+    frames.unlink(missing_ok=True)
     module = "md_bridge.drift.protocols.reverse_ipi"
     steps = [str(one.outer_steps), str(interval), frames.name]
     lines = LineCounter(properties, lambda line: not line.startswith(b"#"))

@@ -50,5 +50,14 @@ def run_dynamics(
         extensions = str(Path(run.model_options.extensions).resolve())
         run = replace(run, model_options=replace(run.model_options, extensions=extensions))
     if run.method.host == "i-pi":
-        return run_in_ipi(start, model, run, folder, progress, threads, thermostat)
-    return run_in_lammps(start, model, run, folder, progress, threads, frame_interval, thermostat)
+        return run_in_ipi(start, model, run, folder, progress, threads, thermostat=thermostat)
+    return run_in_lammps(
+        start,
+        model,
+        run,
+        folder,
+        progress,
+        threads,
+        thermostat=thermostat,
+        frame_interval=frame_interval,
+    )

@@ -14,7 +14,14 @@ from numpy.typing import NDArray
 
 from md_bridge._templates import templates
 from md_bridge.drift.judging.equipartition import degrees_of_freedom
-from md_bridge.drift.records.explosions import Explosion, explosion_in, sound_rows, write_last_frame
+from md_bridge.drift.records.explosions import (
+    LAST_FRAME,
+    Explosion,
+    explosion_in,
+    sound_rows,
+    write_last_frame,
+)
+from md_bridge.drift.records.reader_tools import last_digit
 from md_bridge.drift.records.run import RunRecord
 from md_bridge.drift.runs.plan import Run
 from md_bridge.drift.runs.tasks import Progress
@@ -29,11 +36,13 @@ __all__ = [
     "ipi_input_text",
     "keep_last_frame",
     "read_properties",
+    "remove_output",
     "run_in_ipi",
 ]
 
 PROPERTIES = "run.properties"
 _CHECKPOINT = "run.last"
+_LOG = "log.i-pi"
 
 _STEP_TIME = re.compile(r"Average timings at MD step\s+\d+\. t/step:\s+([0-9.eE+-]+)")
 
@@ -45,6 +54,7 @@ def run_in_ipi(
     folder: Path,
     progress: Progress,
     threads: int,
+    *,
     thermostat: Thermostat | None = None,
 ) -> RunRecord:
     """Run NVE in i-PI, or NVT with a thermostat, and return H(t) and T(t) at every outer step.
@@ -64,14 +74,11 @@ def run_in_ipi(
     folder.mkdir(parents=True, exist_ok=True)
     oriented = standard_orientation(start)
     write(folder / "start.xyz", oriented, format="extxyz")
-    text = ipi_input_text(oriented, model, run, thermostat)
+    text = ipi_input_text(oriented, model, run, thermostat=thermostat)
     (folder / "input.xml").write_text(text, encoding="utf-8")
-    # else i-PI would keep the old files under other names
+    remove_output(folder)
     properties = folder / PROPERTIES
-    checkpoint = folder / _CHECKPOINT
-    for old in (properties, checkpoint):
-        old.unlink(missing_ok=True)
-    log = folder / "log.i-pi"
+    log = folder / _LOG
     explosion = None
     try:
         watch(
@@ -84,6 +91,7 @@ def run_in_ipi(
             ),
             LineCounter(properties, lambda line: not line.startswith(b"#")),
             progress,
+            run.stall_minutes,
         )
     except RunError:
         explosion = explosion_in(log)
@@ -94,7 +102,7 @@ def run_in_ipi(
 
 
 def ipi_input_text(
-    start: Atoms, model: Path, run: Run, thermostat: Thermostat | None = None
+    start: Atoms, model: Path, run: Run, *, thermostat: Thermostat | None = None
 ) -> str:
     """The input file, as a user would write it, with the start in it to full precision.
 
@@ -146,17 +154,18 @@ def read_properties(
     symbols = np.array(start.get_chemical_symbols())
     elements = sorted(set(start.get_chemical_symbols()))
     width = 3 + len(elements)
-    rows = _rows(properties, width)
+    words = _words(properties, width)
+    rows = np.array(words, dtype=np.float64).reshape(-1, width)
     text = log.read_text(encoding="utf-8", errors="replace")
     step_times = [float(found) for found in _STEP_TIME.findall(text)]
-    complete = rows.shape == (run.outer_steps + 1, width) and len(step_times) == run.outer_steps
+    complete = len(rows) == run.outer_steps + 1 and len(step_times) == run.outer_steps
     if not complete and explosion is None:
         raise RunError(
             f"expected {run.outer_steps + 1} lines of {width} numbers in {properties} and "
             f"{run.outer_steps} step times in {log}, found shape {rows.shape} and "
             f"{len(step_times)}"
         )
-    numbered: NDArray[np.float64] = np.column_stack([np.arange(len(rows)), rows.reshape(-1, width)])
+    numbered: NDArray[np.float64] = np.column_stack([np.arange(len(rows)), rows])
     masses = start.get_masses()
     # i-PI's own `temperature` counts the resting centre of mass as three degrees of freedom
     kelvin = 2 / degrees_of_freedom(masses, np.full(len(start), True)) / kB
@@ -175,19 +184,37 @@ def read_properties(
         },
         replica=run.replica,
         seed=run.seed,
+        resolution=last_digit(row[1] for row in words),
         exploded=explosion.sentence(run.outer_timestep_fs) if explosion else None,
     )
 
 
-def _rows(properties: Path, width: int) -> NDArray[np.float64]:
-    """The numbers of a properties file, shape (lines, width); a torn last line is left out."""
+def _words(properties: Path, width: int) -> list[list[str]]:
+    """The numbers of a properties file as they are printed; a torn last line is left out.
+
+    :raises RunError: another line has another number of them
+    """
     if not properties.exists():
-        return np.empty((0, width))
+        return []
     lines = properties.read_text(encoding="utf-8").splitlines()
     words = [line.split() for line in lines if not line.startswith("#")]
     if words and len(words[-1]) != width:
         words.pop()
-    return np.array(words, dtype=np.float64) if words else np.empty((0, width))
+    for row in words:
+        if len(row) != width:
+            raise RunError(f"{properties}: expected lines of {width} numbers, found {len(row)}")
+    return words
+
+
+def remove_output(folder: Path) -> None:
+    """Remove what an earlier run left: it must not be taken for output of the next, and i-PI would
+    keep its own old files under other names.
+
+    :param folder: of the run
+    :raises OSError: a file cannot be removed
+    """
+    for name in (PROPERTIES, _CHECKPOINT, _LOG, LAST_FRAME):
+        (folder / name).unlink(missing_ok=True)
 
 
 def keep_last_frame(folder: Path, start: Atoms) -> None:

@@ -12,7 +12,13 @@ from ase.io.lammpsdata import write_lammps_data
 from numpy.typing import NDArray
 
 from md_bridge.drift.judging.equipartition import degrees_of_freedom
-from md_bridge.drift.records.explosions import Explosion, explosion_in, sound_rows, write_last_frame
+from md_bridge.drift.records.explosions import (
+    LAST_FRAME,
+    Explosion,
+    explosion_in,
+    sound_rows,
+    write_last_frame,
+)
 from md_bridge.drift.records.run import RunRecord
 from md_bridge.drift.runs.plan import Run
 from md_bridge.drift.runs.tasks import Progress
@@ -30,6 +36,7 @@ __all__ = [
     "lammps_input_text",
     "lammps_program",
     "read_log",
+    "remove_output",
     "run_in_lammps",
     "sample_interval",
     "write_data_file",
@@ -54,8 +61,9 @@ def run_in_lammps(
     folder: Path,
     progress: Progress,
     threads: int,
-    frame_interval: int | None = None,
+    *,
     thermostat: Thermostat | None = None,
+    frame_interval: int | None = None,
 ) -> RunRecord:
     """Run NVE in LAMMPS, or NVT with a thermostat, and return H(t) and T(t) at every outer step.
 
@@ -68,24 +76,26 @@ def run_in_lammps(
     :param folder: gets the input, the data file and the log
     :param progress: called with the number of outer steps done
     :param threads: of torch
-    :param frame_interval: outer steps between the frames of ``trajectory.lammpstrj``; None for none
     :param thermostat: NVT instead; H(t) then lacks the energy of the bath
+    :param frame_interval: outer steps between the frames of ``trajectory.lammpstrj``; None for none
     :raises RunError: if LAMMPS fails, or its log is incomplete
     """
     folder.mkdir(parents=True, exist_ok=True)
     elements = sorted(set(start.get_chemical_symbols()))
     write_data_file(start, folder / "start.data", elements)
-    text = lammps_input_text(model, run, start, frame_interval, thermostat)
+    text = lammps_input_text(
+        start, model, run, thermostat=thermostat, frame_interval=frame_interval
+    )
     (folder / "in.lammps").write_text(text, encoding="utf-8")
     log = folder / LOG
-    for old in (log, *folder.glob(_LAST)):
-        old.unlink(missing_ok=True)
+    remove_output(folder)
     explosion = None
     try:
         watch(
             lammps_program(["-in", "in.lammps", "-log", LOG], folder, threads),
             LineCounter(log, lambda line: _ROW.match(line.decode(errors="replace")) is not None),
             lambda lines: progress(lines * sample_interval(run)),
+            run.stall_minutes,
         )
     except RunError:
         explosion = explosion_in(folder / SCREEN)
@@ -137,19 +147,20 @@ def write_data_file(start: Atoms, path: Path, elements: list[str]) -> None:
 
 
 def lammps_input_text(
+    start: Atoms,
     model: Path,
     run: Run,
-    start: Atoms,
-    frame_interval: int | None = None,
+    *,
     thermostat: Thermostat | None = None,
+    frame_interval: int | None = None,
 ) -> str:
     """The input file, as a user would write it.
 
+    :param start: gives the elements and their masses
     :param model: exported model; a relative path is one from the folder of the run
     :param run: method, number of steps and options of the model
-    :param start: gives the elements and their masses
-    :param frame_interval: outer steps between the frames of ``trajectory.lammpstrj``; None for none
     :param thermostat: NVT in place of NVE
+    :param frame_interval: outer steps between the frames of ``trajectory.lammpstrj``; None for none
     """
     elements = sorted(set(start.get_chemical_symbols()))
     # LAMMPS asks every run for a pressure at its first step, and not every model has direct stress
@@ -248,6 +259,19 @@ def _element_temperatures(start: Atoms, elements: list[str]) -> list[str]:
 
 def _columns(elements: list[str]) -> list[str]:
     return [f"c_temperature_{element}" for element in elements]
+
+
+def remove_output(folder: Path) -> None:
+    """Remove what an earlier run left: it must not be taken for output of the next.
+
+    :param folder: of the run
+    :raises OSError: a file cannot be removed
+    """
+    for old in (
+        *(folder / name for name in (LOG, TRAJECTORY, SCREEN, LAST_FRAME)),
+        *folder.glob(_LAST),
+    ):
+        old.unlink(missing_ok=True)
 
 
 def keep_last_frame(folder: Path, start: Atoms) -> None:

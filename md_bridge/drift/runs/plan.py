@@ -5,10 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
+
 from md_bridge.drift.records.method import HOSTS, Method
 from md_bridge.errors import ArgumentError
 from md_bridge.forces import Kind, parse_kinds
 from md_bridge.model_options import ModelOptions
+from md_bridge.processes import STALL_MINUTES
 from md_bridge.text import nearest
 
 __all__ = [
@@ -23,6 +26,9 @@ DEFAULT_FORCES = "conservative,direct,mts:2,mts:4,mts:8"
 
 RUN_HOSTS = ("lammps", "i-pi")
 """Hosts in which runs can be made."""
+
+# 53 bits are a whole number for every reader of JSON
+_UNUSED_BITS = np.uint64(11)
 
 
 @dataclass(frozen=True)
@@ -39,6 +45,8 @@ class Run:
     seed: int | None = None
     """Of the thermostat that made the start."""
     model_options: ModelOptions = field(default_factory=ModelOptions)
+    stall_minutes: float = STALL_MINUTES
+    """Time without a sign of life after which the host counts as hung."""
 
     def __post_init__(self) -> None:
         if self.outer_steps < 1:
@@ -81,13 +89,22 @@ class CampaignPlan:
     replicas: int = 4
     equilibration_ps: float = 1.0
     seed: int = 1
+    """Of the starts: the same seed makes the same ones again, another seed makes others."""
     keep_velocities: bool = False
     """Run from the start as it is: one replica, no equilibration."""
     model_options: ModelOptions = field(default_factory=ModelOptions)
+    stall_minutes: float = STALL_MINUTES
+    """Time without a step and without a printed word after which a run counts as hung."""
 
     def __post_init__(self) -> None:
         require_host(self.host)
-        for argument in ("timestep_fs", "length_ps", "temperature_k", "replicas"):
+        for argument in (
+            "timestep_fs",
+            "length_ps",
+            "temperature_k",
+            "replicas",
+            "stall_minutes",
+        ):
             value = getattr(self, argument)
             if not 0 < value < float("inf"):
                 raise ArgumentError(argument, f"must be positive and finite, found {value:g}")
@@ -120,9 +137,14 @@ class CampaignPlan:
     def replica_seed(self, replica: int) -> int:
         """Seed of the thermostat of a replica (counted from 1).
 
+        It depends on ``seed`` and this number alone, so that more replicas leave the first ones as
+        they are, and no two campaigns with different seeds share one
+        (:class:`numpy.random.SeedSequence`).
+
         :param replica: its number, from 1
         """
-        return self.seed + replica - 1
+        sequence = np.random.SeedSequence(self.seed, spawn_key=(replica - 1,))
+        return int(sequence.generate_state(1, np.uint64)[0] >> _UNUSED_BITS)
 
     def runs(self) -> list[Run]:
         """All runs: every kind of forces from the first start, then from the second."""
@@ -133,6 +155,7 @@ class CampaignPlan:
                 replica,
                 self.replica_seed(replica),
                 self.model_options,
+                self.stall_minutes,
             )
             for replica in range(1, self.replicas + 1)
             for method in self.methods

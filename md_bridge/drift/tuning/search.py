@@ -21,6 +21,7 @@ from md_bridge.drift.tuning.bisection import WORTH, largest_multiplicity
 from md_bridge.errors import ArgumentError, MDBridgeError
 from md_bridge.forces import Kind
 from md_bridge.model_options import ModelOptions
+from md_bridge.processes import STALL_MINUTES
 from md_bridge.text import replace_atomically
 
 __all__ = [
@@ -74,6 +75,8 @@ class TuneRequest:
     worth: float = WORTH
     """Gain in speed that a larger M must promise to be tried."""
     model_options: ModelOptions = field(default_factory=ModelOptions)
+    stall_minutes: float = STALL_MINUTES
+    """Time without a step and without a printed word after which a run counts as hung."""
 
     def __post_init__(self) -> None:
         if not self.timesteps_fs or len(set(self.timesteps_fs)) < len(self.timesteps_fs):
@@ -128,6 +131,7 @@ class TuneRequest:
             self.equilibration_ps,
             self.seed,
             model_options=self.model_options,
+            stall_minutes=self.stall_minutes,
         )
 
 

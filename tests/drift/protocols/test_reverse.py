@@ -29,8 +29,11 @@ def test_distances_of_known_frames():
     back = out.copy()
     back[1, 0] = [3, 4, 0]
     rms, largest = reverse.distances(out, back)
-    np.testing.assert_allclose(rms, [0, 5 / np.sqrt(2)])
-    np.testing.assert_allclose(largest, [0, 5])
+    np.testing.assert_allclose(rms, [0, 2.5])
+    np.testing.assert_allclose(largest, [0, 2.5])
+    # what all atoms do together is left out
+    np.testing.assert_allclose(reverse.distances(out, out + 1.0), 0, atol=1e-15)
+    np.testing.assert_allclose(reverse.distances(out, back + 1.0)[0], [0, 2.5])
     with pytest.raises(ValueError, match=r"found \(2, 2, 3\) and \(1, 2, 3\)"):
         reverse.distances(out, back[:1])
 

@@ -69,7 +69,7 @@ def test_the_conserved_quantity_has_the_conservative_potential(start, mts_runs):
 def test_progress_counts_outer_steps_and_frames_are_kept(start, tmp_path):
     seen = []
     run = Run(Method("lammps", "conservative", None, 0.5), 10)
-    record = run_in_lammps(start, job.MODEL, run, tmp_path, seen.append, THREADS, 5)
+    record = run_in_lammps(start, job.MODEL, run, tmp_path, seen.append, THREADS, frame_interval=5)
     assert seen == sorted(seen)
     assert record.wall_s > 0
     frames = job.read_frames(tmp_path / TRAJECTORY, start)

@@ -106,4 +106,12 @@ def test_the_way_back_may_explode(nan_model, argon, tmp_path, engine):
     assert result.rows[0].verdict == "exploded"
     assert "not finite" in result.summary["runs"][0]["exploded"]
     (last,) = tmp_path.glob("runs/*/last-good.xyz")
-    assert np.isfinite(ase.io.read(last).positions).all()
+    frame = ase.io.read(last)
+    assert np.isfinite(frame.positions).all()
+    if engine == "i-pi":
+        return
+    # a frame of an earlier run that went on for longer is not that of the next
+    dumped = max(last.parent.glob("last.*.lammpstrj"))
+    dumped.rename(dumped.with_name("last.999980.lammpstrj"))
+    reverse.run(request, lambda what, share: None)
+    assert ase.io.read(last).info["outer_step"] == frame.info["outer_step"]

@@ -1,5 +1,6 @@
 """Starting engines for NVE runs: start files, watching a program, reading what it leaves."""
 
+import contextlib
 import re
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import pytest
 from ase import Atoms
 from ase.cell import Cell
 from ase.md.velocitydistribution import MaxwellBoltzmannDistribution, Stationary
+from programs import wait_until
 
 from md_bridge.drift.records.method import Method
 from md_bridge.drift.runs.ipi import run_in_ipi
@@ -61,7 +63,7 @@ def test_lammps_reads_the_start_with_its_velocities(tilted, tmp_path):
     """Temperature, kinetic energy and a ballistic step of the real LAMMPS are those of ASE."""
     write_data_file(tilted, tmp_path / "start.data", ["H", "O"])
     run = Run(Method("lammps", "conservative", None, 2.0), 5)
-    text = lammps_input_text(Path("none"), run, tilted, frame_interval=5)
+    text = lammps_input_text(tilted, Path("none"), run, frame_interval=5)
     text = text.replace("mdbridge none", "zero 2.0").replace("pair_coeff * * H O", "pair_coeff * *")
     (tmp_path / "in.lammps").write_text(text)
     subprocess.run(
@@ -94,16 +96,16 @@ def test_lammps_reads_the_start_with_its_velocities(tilted, tmp_path):
 def test_lammps_input_of_each_kind(tilted):
     model = Path("/models/water.pt")
     conservative = lammps_input_text(
-        model, Run(Method("lammps", "conservative", None, 0.5), 7), tilted
+        tilted, model, Run(Method("lammps", "conservative", None, 0.5), 7)
     )
     assert "pair_style mdbridge /models/water.pt\npair_coeff * * H O\n" in conservative
     assert "timestep 0.0005\n" in conservative
     assert "respa" not in conservative
     assert "group O type 2\ncompute temperature_O O temp\n" in conservative
     assert conservative.endswith("run 7\n")
-    direct = lammps_input_text(model, Run(Method("lammps", "direct", None, 0.5), 7), tilted)
+    direct = lammps_input_text(tilted, model, Run(Method("lammps", "direct", None, 0.5), 7))
     assert "pair_style mdbridge /models/water.pt forces direct virial conservative\n" in direct
-    mts = lammps_input_text(Path("/my models/water.pt"), MTS, tilted, frame_interval=5)
+    mts = lammps_input_text(tilted, Path("/my models/water.pt"), MTS, frame_interval=5)
     assert 'pair_style mdbridge "/my models/water.pt"\n' in mts
     assert "timestep 0.002\n" in mts
     assert "run_style respa 2 4 inner 1 3.0 4.0 outer 2\n" in mts
@@ -180,6 +182,41 @@ def test_leaving_by_an_exception_ends_the_program_and_its_children(tmp_path):
     while _running(child) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert not _running(child)
+
+
+STUBBORN = (
+    "import signal, subprocess, sys\n"
+    "child = subprocess.Popen([sys.executable, '-c', 'import signal, time\\n"
+    "signal.signal(signal.SIGTERM, signal.SIG_IGN); print(1, flush=True); time.sleep(600)'],"
+    " stdout=subprocess.PIPE)\n"
+    "child.stdout.readline(); print(child.pid, flush=True)\n"
+)
+"""A child that SIGTERM does not end: what `lmp` starts may be in the hands of its MPI."""
+
+
+@pytest.mark.parametrize("leader", ["child.wait()", ""], ids=["is stopped", "ends by itself"])
+def test_a_child_that_ignores_sigterm_is_killed(tmp_path, leader):
+    def interrupt(steps):
+        if steps and leader:
+            raise KeyboardInterrupt
+
+    log = tmp_path / "log.txt"
+    counter = LineCounter(log, lambda line: True)
+    with pytest.raises(KeyboardInterrupt) if leader else contextlib.nullcontext():
+        run_python(STUBBORN + leader, tmp_path, counter, interrupt)
+    wait_until(lambda: not _running(int(log.read_text())), 10)
+    assert not _running(int(log.read_text()))
+
+
+def test_a_program_that_hangs_is_stopped(tmp_path):
+    """One that is slow, but prints or makes steps, is not."""
+    code = "import time\nfor _ in range(4): print(1, flush=True); time.sleep(0.4)\n"
+    program = Program("python", [sys.executable, "-c", code], tmp_path / "log.txt")
+    watch(program, lambda: 0, lambda steps: None, stall_minutes=0.02)
+    program = Program("lmp", [sys.executable, "-c", f"{code}time.sleep(600)"], tmp_path / "log.txt")
+    with pytest.raises(RunError, match=r"lmp has made no step and printed nothing for 0.02 min"):
+        watch(program, lambda: 0, lambda steps: None, stall_minutes=0.02)
+    assert program.status is not None
 
 
 def _running(pid):
