@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import click
@@ -14,12 +15,14 @@ from md_bridge.cli.signals import INTERRUPTED, signals_as_exceptions
 from md_bridge.cli.tables import tell_files
 
 if TYPE_CHECKING:
+    from md_bridge.drift.records.run import RunRecord
     from md_bridge.drift.report.environment import RunSettings
     from md_bridge.drift.runs.campaign import Campaign, CampaignOutcome
 
 __all__ = [
     "RUN_FAILED",
     "run_campaign",
+    "tell_versions",
 ]
 
 RUN_FAILED = 1
@@ -36,6 +39,7 @@ def run_campaign(campaign: Campaign, threads: int, tolerance: float, as_json: bo
     outcome = CampaignOutcome()
     screen = Console(stderr=True)
     settings = describe_campaign(campaign)
+    tell_versions(campaign.records(), screen)
     try:
         stopped = _perform(campaign, threads, outcome, screen)
         _tell(campaign, outcome, stopped is not None, screen)
@@ -48,6 +52,19 @@ def run_campaign(campaign: Campaign, threads: int, tolerance: float, as_json: bo
         raise SystemExit(RUN_FAILED)
     if not conserves:
         raise SystemExit(NOT_CONSERVED)
+
+
+def tell_versions(records: Sequence[RunRecord], screen: Console) -> None:
+    """Warn of runs that other versions of the programs made than those of today.
+
+    :param records: the runs that are there
+    :param screen: where to print
+    """
+    from md_bridge.drift.runs.versions import installed_versions, version_warnings
+
+    for sentence in version_warnings(records, installed_versions()):
+        sentence = sentence.replace("from_scratch", "--from-scratch")
+        screen.print(f"warning: {sentence}", style="yellow", markup=False, highlight=False)
 
 
 def _perform(

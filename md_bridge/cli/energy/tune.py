@@ -13,6 +13,7 @@ import click
 from rich.console import Console
 
 from md_bridge.cli.command import Command, epilog
+from md_bridge.cli.energy.campaign import tell_versions
 from md_bridge.cli.energy.options import (
     NOT_CONSERVED,
     RESUMES,
@@ -21,6 +22,7 @@ from md_bridge.cli.energy.options import (
     length_option,
     model_and_start,
     require_forces,
+    stall_option,
     start_options,
     tolerance_option,
 )
@@ -88,6 +90,7 @@ _STATUS = {
 @start_options(
     _REQUEST, replicas="Independent starts; where the first drifts, the others do not run."
 )
+@stall_option(_REQUEST)
 @campaign_folder_options("md-bridge-tune")
 @json_option("the result")
 @model_options()
@@ -158,6 +161,7 @@ def _report(tuning: Tuning, out: Path, as_json: bool, screen: Console) -> None:
     except EngineError as error:  # the search must not be lost
         screen.print(f"No inputs were written: {error}", style="red", markup=False)
         inputs = []
+    tell_versions(tuning.records, screen)
     content = tuning_summary(tuning, inputs)
     write_summary(content, out / "tune.json")
     if as_json:

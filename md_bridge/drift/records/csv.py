@@ -24,6 +24,7 @@ _ELEMENT_COLUMN = re.compile(r"temperature_([A-Z][a-z]?)_K")
 _METHOD = ("host", "forces", "multiplicity", "timestep_fs")
 _RUN = ("atom_count", "wall_s")
 _OPTIONAL = ("replica", "seed", "source", "exploded")
+_SEPARATOR = ", "
 
 _Number = TypeVar("_Number", int, float)
 
@@ -47,6 +48,8 @@ def _write(record: RunRecord, path: Path) -> None:
     header = {key: getattr(record.method, key) for key in _METHOD}
     header |= {key: getattr(record, key) for key in _RUN}
     optional = {key: getattr(record, key) for key in _OPTIONAL}
+    optional["resolution"] = record.resolution or None
+    optional["versions"] = _SEPARATOR.join(map(" ".join, record.versions.items())) or None
     with path.open("w", newline="", encoding="utf-8") as stream:
         for key, value in header.items():
             stream.write(f"# {key}: {'' if value is None else value}\n")
@@ -108,7 +111,15 @@ def _read(path: Path) -> RunRecord:
         seed=_number(path, header, "seed", int) if "seed" in header else None,
         source=header.get("source"),
         exploded=header.get("exploded"),
+        resolution=_number(path, header, "resolution", float) if "resolution" in header else 0.0,
+        versions=_read_versions(header.get("versions", "")),
     )
+
+
+def _read_versions(text: str) -> dict[str, str]:
+    """``torch 2.13.0, ipi 3.3.1`` by name."""
+    words = (entry.split() for entry in text.split(_SEPARATOR))
+    return {pair[0]: pair[1] for pair in words if len(pair) == 2}
 
 
 def _read_elements(path: Path, line: str) -> list[str]:

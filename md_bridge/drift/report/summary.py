@@ -95,6 +95,7 @@ def _run_summary(result: MethodResult, run: RunResult) -> dict[str, Any]:
         "timestep_fs": method.timestep_fs,
         "replica": record.replica,
         "seed": record.seed,
+        "versions": dict(record.versions),
         "length_ps": record.length_ps,
         "exploded": record.exploded,
         **_statistics_summary(run.statistics),

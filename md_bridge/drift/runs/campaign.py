@@ -14,7 +14,8 @@ import hashlib
 import json
 import shutil
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ from md_bridge.drift.runs.dynamics import run_dynamics
 from md_bridge.drift.runs.plan import CampaignPlan, Run
 from md_bridge.drift.runs.starts import read_periodic_structure, thermalise, write_start
 from md_bridge.drift.runs.tasks import Task, TaskProgress, run_task
+from md_bridge.drift.runs.versions import installed_versions
 from md_bridge.errors import ArgumentError, MDBridgeError
 from md_bridge.extras import HOSTS, require
 from md_bridge.forces import forces_text
@@ -48,6 +50,7 @@ __all__ = [
 
 SETTINGS = "campaign.json"
 SERIES = "series"
+_START_SEED = "thermostat_seed"
 
 # Names in campaign.json of what the runs of a folder must have in common. Kinds of forces and the
 # number of replicas may grow.
@@ -195,7 +198,9 @@ class Campaign:
         def steps_done(steps: int) -> None:
             progress(task, min(steps, run.outer_steps))
 
+        run = replace(run, seed=self._seed_of(start, run))
         record = run_dynamics(start, self.plan.model, run, folder, steps_done, threads)
+        record = replace(record, versions=installed_versions())
         self.series_file(run).parent.mkdir(exist_ok=True)
         write_csv(record, self.series_file(run))
         progress(task, run.outer_steps)
@@ -212,6 +217,7 @@ class Campaign:
                 Stationary(atoms, preserve_temperature=False)
             else:
                 atoms = self._thermalise(replica, threads, lambda steps: progress(task, steps))
+                atoms.info[_START_SEED] = self.plan.replica_seed(replica)
             write_start(atoms, path)
             if task.steps:
                 progress(task, task.steps)
@@ -221,6 +227,13 @@ class Campaign:
             raise CampaignError(
                 f"{error}. Was it cut short? Delete that file, and it will be made again"
             ) from error
+
+    def _seed_of(self, start: Atoms, run: Run) -> int | None:
+        """Of the thermostat that made a start, which may have been an earlier version of this
+        package: it counted the seeds of the replicas up, and did not write them into the file."""
+        if self.plan.keep_velocities or run.replica is None:
+            return None
+        return int(start.info.get(_START_SEED, self.plan.seed + run.replica - 1))
 
     def _thermalise(self, replica: int, threads: int, progress: Callable[[int], None]) -> Atoms:
         from md_bridge.ase import MDBridgeCalculator
@@ -345,6 +358,13 @@ def _model_settings(options: ModelOptions) -> dict[str, Any]:
 
 
 def _sha256(path: Path) -> str:
+    """Of a file; read once, as long as it is the same one: ``tune`` makes many campaigns."""
+    status = path.stat()
+    return _hash_of(path.resolve(), status.st_ino, status.st_size, status.st_mtime_ns)
+
+
+@lru_cache(maxsize=16)
+def _hash_of(path: Path, *_: int) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 

@@ -49,7 +49,7 @@ def model(model_file):
 def record_of(run, drift=0.0, noise=0.001):
     """A synthetic result of a run (drift in meV/atom/ps, noise in meV/atom)."""
     time_ps = np.arange(run.outer_steps + 1) * run.outer_timestep_fs / 1000
-    rng = np.random.default_rng(run.seed)
+    rng = np.random.default_rng(run.seed or 0)
     per_atom = drift * time_ps + noise * rng.normal(size=len(time_ps))
     return RunRecord(
         run.method,
@@ -118,7 +118,8 @@ def test_a_plan_has_every_kind_of_forces_from_every_start():
         "lammps-mts-3-replica-2",
     ]
     assert [run.outer_steps for run in plan.runs()] == [2000, 667, 2000, 667]
-    assert [run.seed for run in plan.runs()] == [5, 5, 6, 6]
+    first, second = plan.replica_seed(1), plan.replica_seed(2)
+    assert [run.seed for run in plan.runs()] == [first, first, second, second]
 
 
 @pytest.mark.parametrize(
