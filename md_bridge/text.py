@@ -61,7 +61,8 @@ def with_error(value: float, error: float, most_decimals: int = 3) -> str:
 
     :param value: in any unit
     :param error: its standard error, in the same unit
-    :param most_decimals: at most so many decimals
+    :param most_decimals: at most so many decimals, unless both would be zero then: the error has
+        one digit in any case
     :returns: ``-`` for a value that is not finite, ``± ?`` for such an error
     """
     if not math.isfinite(value):
@@ -69,6 +70,8 @@ def with_error(value: float, error: float, most_decimals: int = 3) -> str:
     if not math.isfinite(error):
         return f"{significant(value, 3)} ± ?"
     decimals = min(_decimals(error, 2), most_decimals) if error > 0 else most_decimals
+    if error > 0 and not round(error, decimals) and not round(value, decimals):
+        decimals = _decimals(error, 1)
     return f"{minus_sign(f'{value:.{decimals}f}')} ± {error:.{decimals}f}"
 
 

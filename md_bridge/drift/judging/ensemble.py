@@ -314,8 +314,8 @@ def check_step_convergence(
 ) -> EnsembleCheck:
     """Compare how the fluctuation of H falls with the time step with the δt² of a symplectic one.
 
-    For every two runs, rms(H1)/rms(H2) over (δt1/δt2)² is to be one. A potential that is not smooth
-    fails it, and so does a run that drifts.
+    For every two runs that are neighbours in δt, rms(H1)/rms(H2) over (δt1/δt2)² is to be one. A
+    potential that is not smooth fails it, and so does a run that drifts.
 
     :param timesteps_fs: of runs that differ in nothing else, fs
     :param conserved_energies: H of each at least at ten times, shapes (samples,), eV

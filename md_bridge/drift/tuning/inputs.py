@@ -14,6 +14,7 @@ from md_bridge.drift.runs.lammps import write_data_file
 from md_bridge.drift.tuning.search import Trial, Tuning
 from md_bridge.lammps.keywords import pair_style_keywords, quoted
 from md_bridge.model_options import ModelOptions
+from md_bridge.structures import read_structure
 from md_bridge.text import with_error
 
 __all__ = [
@@ -33,13 +34,13 @@ def write_inputs(tuning: Tuning, folder: Path) -> list[Path]:
     :param folder: made if missing; files of these names in it are replaced
     :returns: the two input files; none if every inner step drifts
     :raises EngineError: i-PI cannot read a path
+    :raises StructureError: the start cannot be read
     """
     if tuning.choice is None:
         return []
     trial = tuning.choice.recommended
     folder.mkdir(parents=True, exist_ok=True)
-    start = ase.io.read(tuning.start)
-    assert isinstance(start, Atoms)
+    start = read_structure(tuning.start)
     ase.io.write(folder / "start.xyz", start, format="extxyz")
     return [_write_lammps(tuning, trial, start, folder), _write_ipi(tuning, trial, folder)]
 

@@ -175,6 +175,9 @@ def test_verdicts_of_the_synthetic_runs(records):
         (-851.2, 440.0, "−851 ± 440"),
         (1.5, float("inf"), "1.50 ± ?"),
         (1.5, 0.0, "1.500 ± 0.000"),
+        # two zeros would tell nothing where the tolerance is small
+        (1e-5, 2.3e-6, "0.000010 ± 0.000002"),
+        (0.0123, 2.3e-6, "0.012 ± 0.000"),
     ],
 )
 def test_numbers_with_errors(value, error, text):
