@@ -138,7 +138,8 @@ def file_name(source: str) -> str:
 
 _DIGITS_ADVICE = {
     "lammps": "Print more digits (`thermo_modify format float %.15g`)",
-    "i-pi": "Print in a unit in which the last digit is worth less",
+    "i-pi": "i-PI prints nine digits in any unit: take a constant off the energy (<offset> of the "
+    "forcefield), run in LAMMPS",
     "ase": "Judge the trajectory file in place of the log",
 }
 

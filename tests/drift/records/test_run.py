@@ -34,6 +34,7 @@ def record(**changes):
         {"host": "i-pi"},
         {"forces": "direct", "multiplicity": None},
         {"replica": 2, "seed": 17, "element_temperatures": {"O": np.arange(3.0)}},
+        {"resolution": 1e-5, "versions": {"md-bridge": "0.1.0", "torch": "2.13.0+cpu"}},
         {"exploded": "exploded at step 3 (0.006 ps): Lost atoms"},
         {"host": "other", "forces": "unknown", "multiplicity": None, "source": "log.lammps"},
     ],
@@ -50,6 +51,8 @@ def test_csv_round_trip(tmp_path, changes):
         "seed",
         "source",
         "exploded",
+        "resolution",
+        "versions",
         "label",
         "name",
     ):

@@ -16,8 +16,9 @@ from ase.cell import Cell
 from ase.md.velocitydistribution import MaxwellBoltzmannDistribution, Stationary
 from programs import wait_until
 
+from md_bridge.drift.records.errors import ReadError
 from md_bridge.drift.records.method import Method
-from md_bridge.drift.runs.ipi import run_in_ipi
+from md_bridge.drift.runs.ipi import read_properties, run_in_ipi
 from md_bridge.drift.runs.lammps import TRAJECTORY, lammps_input_text, read_log, write_data_file
 from md_bridge.drift.runs.plan import Run
 from md_bridge.lammps import environment, lmp_command
@@ -129,6 +130,19 @@ def test_a_log_with_another_number_of_samples_is_refused(tilted, tmp_path, lines
     log.write_text("".join(f"{i} {0.002 * i} -100.5 300.25 301 299\n" for i in range(11)))
     with pytest.raises(RunError, match="found 11 lines and no loop time"):
         read_log(log, MTS, tilted)
+
+
+def test_nine_digits_of_i_pi_may_be_too_few(tilted, tmp_path):
+    """All-electron energies of heavy atoms: the last digit is worth 2 meV/atom."""
+    run = Run(Method("i-pi", "conservative", None, 0.5), 40)
+    rows = "".join(f"{0.0005 * i:.8e} -3.0000000{i % 2}e+06 1.5 1.0 0.5\n" for i in range(41))
+    (tmp_path / "properties").write_text(f"# time conserved\n{rows}")
+    times = "".join(f"# Average timings at MD step {i}. t/step: 0.1\n" for i in range(1, 41))
+    (tmp_path / "log").write_text(times)
+    record = read_properties(tmp_path / "properties", tmp_path / "log", run, tilted)
+    assert record.resolution == pytest.approx(0.01)
+    with pytest.raises(ReadError, match=r"in steps of 1\.7 meV/atom.*i-PI prints nine digits"):
+        record.statistics()
 
 
 def run_python(code, folder, count=lambda: 0, progress=lambda steps: None):
