@@ -120,7 +120,7 @@ class Program:
 
         :param number: as in :mod:`signal`
         """
-        with contextlib.suppress(ProcessLookupError):
+        with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.process.pid, number)
 
     def wait(self, seconds: float) -> bool:
@@ -188,7 +188,9 @@ def watch(
                 last, since = (done, program.printed()), time.monotonic()
             elif time.monotonic() - since > 60 * stall_minutes:
                 how = f"has made no step and printed nothing for {stall_minutes:g} minutes"
-                raise RunError(program.told(f"{how}, and was stopped (stall_minutes)"))
+                raise RunError(
+                    program.told(f"{how}, and was stopped; slower ones need more stall_minutes")
+                )
     if program.status != 0:
         raise RunError(program.failure())
 

@@ -87,6 +87,7 @@ def _tell(campaign: Campaign, outcome: CampaignOutcome, stopped: bool, screen: C
     from md_bridge.drift.records.explosions import LAST_FRAME
 
     for label, reason in outcome.failures.items():
+        reason = reason.replace("stall_minutes", "--stall-minutes")
         screen.print(f"{label} failed: {reason}", style="red", markup=False, highlight=False)
     for record in outcome.records:
         frame = campaign.folder / "runs" / record.name / LAST_FRAME
