@@ -135,7 +135,7 @@ def test_the_demo_from_end_to_end(short_runs, tmp_path):
 
 
 def test_a_run_that_fails_does_not_lose_the_others(short_runs, monkeypatch, tmp_path):
-    def fail(*_):
+    def fail(*_, **__):
         raise RunError("i-pi failed with exit status 1")
 
     monkeypatch.setattr(dynamics, "run_in_ipi", fail)
@@ -157,7 +157,7 @@ def test_a_run_that_fails_does_not_lose_the_others(short_runs, monkeypatch, tmp_
 
 
 def test_ctrl_c_keeps_what_is_done(short_runs, monkeypatch, tmp_path):
-    def interrupt(*_):
+    def interrupt(*_, **__):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(dynamics, "run_in_ipi", interrupt)
