@@ -194,9 +194,7 @@ def _residual_variance(line: NDArray[np.float64], series: NDArray[np.float64]) -
     return float(residuals @ residuals) / (len(series) - 1)
 
 
-def _slow_cosines(
-    values: NDArray[np.float64], length: float, modes: int
-) -> NDArray[np.float64]:
+def _slow_cosines(values: NDArray[np.float64], length: float, modes: int) -> NDArray[np.float64]:
     """sqrt(2) <y cos(k pi t/T)> k pi/sqrt(2 T), k from 1."""
     count = len(values)
     k = np.arange(1, modes + 1)

@@ -70,6 +70,15 @@ class DriftStatistics:
         """Whether slope and heating rate agree, so that the verdict may rest on both."""
         return self.heating is not None and agree(self.energy, self.heating)
 
+    @property
+    def largest_drift(self) -> float:
+        """Upper end of the narrower of both 95 % intervals: a run with less than the tolerance
+        conserves (meV/atom/ps)."""
+        by_slope = abs(self.energy.slope) + self.energy.half_width
+        if self.heating is None or not self.heating_counts:
+            return by_slope
+        return min(by_slope, self.heating.high)
+
 
 def drift_statistics(
     time_ps: ArrayLike,
