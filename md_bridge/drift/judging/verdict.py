@@ -79,6 +79,12 @@ class DriftStatistics:
             return by_slope
         return min(by_slope, self.heating.high)
 
+    @property
+    def rests_on_heating(self) -> bool:
+        """Whether the interval of the slope alone would not show that energy is conserved."""
+        by_slope = abs(self.energy.slope) + self.energy.half_width
+        return self.verdict is Verdict.CONSERVES and by_slope > self.tolerance
+
 
 def drift_statistics(
     time_ps: ArrayLike,

@@ -40,6 +40,11 @@ def verdict_sentence(result: MethodResult) -> str:
     else:
         interval += " meV/atom/ps, too short for an error"
     if statistics.verdict is Verdict.CONSERVES:
+        if statistics.rests_on_heating:
+            return (
+                f"{label} conserves energy:{_heating(statistics)} Its slope alone, {interval}, "
+                "would not tell."
+            )
         zero = ", zero within its error" if energy.is_zero_within_error else ""
         return f"{label} conserves energy: it drifts by {interval}{zero}.{_heating(statistics)}"
     if statistics.verdict is Verdict.DRIFTS:
