@@ -113,7 +113,7 @@ def _perform(
 def _report(
     outcome: job.DemoOutcome, settings: job.RunSettings, out: Path, as_json: bool, screen: Console
 ) -> None:
-    from md_bridge.drift.report.sentences import timing_sentences
+    from md_bridge.drift.report.sentences import limit_sentences, timing_sentences
     from md_bridge.drift.report.summary import summary_content
     from md_bridge.drift.report.table import runs_table
     from md_bridge.drift.report.write import write_report
@@ -128,4 +128,6 @@ def _report(
         screen.print(sentence, highlight=False)
     console = Console()
     console.print(runs_table(analysis, console.width))
+    conclusion = limit_sentences(analysis, difference)[0]
+    console.print(f"\n{conclusion} The page says what each number means.", highlight=False)
     tell_files(console, ("Page", files.page), ("Picture", files.png), ("Numbers", files.summary))

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from md_bridge import demo
 from md_bridge.drift.judging.verdict import Verdict
 from md_bridge.drift.records.method import Method
 from md_bridge.drift.records.run import RunRecord
@@ -96,19 +95,3 @@ def test_a_run_that_exploded_has_no_heating_rate():
     broken = dataclasses.replace(record(4, 0.12), exploded="exploded at step 3")
     assert broken.statistics().heating is None
     assert broken.statistics().verdict is Verdict.DRIFTS
-
-
-def test_the_cheap_runs_of_the_demo_are_longer():
-    lengths = {
-        run.label: run.outer_steps * run.outer_timestep_fs / 1000 for run in demo.planned_runs(0.5)
-    }
-    assert lengths == {
-        "LAMMPS conservative": pytest.approx(0.5, abs=0.004),
-        "LAMMPS direct": pytest.approx(1.25, abs=0.004),
-        "LAMMPS MTS M=2": pytest.approx(0.75, abs=0.004),
-        "LAMMPS MTS M=4": pytest.approx(0.75, abs=0.004),
-        "LAMMPS MTS M=8": pytest.approx(0.75, abs=0.004),
-        "i-PI MTS M=4": pytest.approx(0.75, abs=0.004),
-    }
-    # M = 2, 4 and 8 and both hosts end at one time
-    assert len({round(length, 9) for label, length in lengths.items() if "MTS" in label}) == 1
