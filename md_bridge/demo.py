@@ -46,7 +46,7 @@ _MULTIPLICITIES = (2, 4, 8)
 _IPI_MULTIPLICITY = 4
 # Cheap forces run longer: every run takes about as much wall time as the conservative one, which
 # needs the fewest steps for a verdict.
-_LONGER = {"conservative": 1.0, "mts": 1.5, "direct": 2.5}
+_LONGER = {"conservative": 1.0, "mts": 1.5, "direct": 2.0}
 _LONGEST_OUTER_STEP_PS = max(_MULTIPLICITIES) * TIMESTEP_FS / 1000
 SHORTEST_PS = 0.15
 """Error bars need 32 outer steps, and several periods of the molecules' librations."""
@@ -70,7 +70,7 @@ class DemoOutcome:
 
 def planned_runs(length_ps: float) -> list[Run]:
     """The six runs: of conservative forces as long as asked for, with multiple time stepping 1.5
-    times and of direct forces 2.5 times as long.
+    times and of direct forces twice as long.
 
     :param length_ps: rounded to a whole number of the longest outer steps, as the others are
     :raises ValueError: if that is too short for error bars, or absurdly long

@@ -40,7 +40,7 @@ _BUSY = 0.5
 )
 @out_option("md-bridge-demo", "Folder for everything that the demo writes.")
 @length_option(
-    what="Length of the conservative run; those with cheaper forces are up to 2.5 times as long",
+    what="Length of the conservative run; those with cheaper forces are up to twice as long",
     default=_DEFAULT_LENGTH_PS,
 )
 @threads_option(DEFAULT_SECTION)

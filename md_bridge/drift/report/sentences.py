@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from md_bridge.drift.judging.heating import Heating
 from md_bridge.drift.judging.verdict import DriftStatistics, Verdict
 from md_bridge.drift.report.cells import LEAST_HEATING
 from md_bridge.drift.runs.analysis import Analysis, MethodResult
@@ -42,8 +43,8 @@ def verdict_sentence(result: MethodResult) -> str:
     if statistics.verdict is Verdict.CONSERVES:
         if statistics.rests_on_heating:
             return (
-                f"{label} conserves energy:{_heating(statistics)} Its slope alone, {interval}, "
-                "would not tell."
+                f"{label} conserves energy: as far as H wanders, it heats by "
+                f"{_heating_rate(statistics.heating)}. Its slope alone, {interval}, would not tell."
             )
         zero = ", zero within its error" if energy.is_zero_within_error else ""
         return f"{label} conserves energy: it drifts by {interval}{zero}.{_heating(statistics)}"
@@ -63,20 +64,23 @@ def verdict_sentence(result: MethodResult) -> str:
 
 def _heating(statistics: DriftStatistics) -> str:
     """What the wandering of H says, and whether it counts."""
-    heating = statistics.heating
-    if heating is None:
+    if statistics.heating is None:
         return ""
-    if heating.high < LEAST_HEATING:
-        rate = f"less than {LEAST_HEATING:g} meV/atom/ps"
-    else:
-        low, high = significant(heating.low, 2), significant(heating.high, 2)
-        rate = f"{significant(heating.rate, 2)} meV/atom/ps ({low} to {high})"
+    rate = _heating_rate(statistics.heating)
     if statistics.heating_counts:
-        return f" H wanders as far as a heating by {rate} makes it."
+        return f" As far as H wanders, it heats by {rate}."
     return (
-        f" H wanders as far as a heating by {rate} makes it, which its slope contradicts: so the "
-        "slope alone counts."
+        f" As far as H wanders, it would heat by {rate}, which its slope contradicts: so the slope "
+        "alone counts."
     )
+
+
+def _heating_rate(heating: Heating | None) -> str:
+    """The rate with its 95 % interval, or that it is next to nothing."""
+    if heating is None or heating.high < LEAST_HEATING:
+        return f"less than {LEAST_HEATING:g} meV/atom/ps"
+    low, high = significant(heating.low, 2), significant(heating.high, 2)
+    return f"{significant(heating.rate, 2)} meV/atom/ps ({low} to {high})"
 
 
 def _drifting_replicas(result: MethodResult) -> str:

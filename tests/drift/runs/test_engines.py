@@ -227,7 +227,7 @@ def test_planned_runs_are_of_whole_outer_steps():
     """Those with multiple time stepping end at one time, whatever M and host."""
     runs = job.planned_runs(0.5)
     lengths = [run.outer_steps * run.outer_timestep_fs for run in runs]
-    assert lengths == [500.0, 1248.0, 752.0, 752.0, 752.0, 752.0]
+    assert lengths == [500.0, 1000.0, 752.0, 752.0, 752.0, 752.0]
     assert job.planned_runs(0.301)[0].outer_steps == 600
     assert expected_cost(runs[0]) == 1.0
     assert expected_cost(runs[1]) < 0.5
