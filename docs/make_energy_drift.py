@@ -29,6 +29,7 @@ from md_bridge._paths import DATA
 from md_bridge.drift.judging.speed import speedup_bound
 from md_bridge.drift.records.csv import read_csv
 from md_bridge.drift.records.run import RunRecord
+from md_bridge.drift.report.cells import heating_cell
 from md_bridge.drift.report.palette import run_colours
 from md_bridge.drift.report.quantities import energy_change
 from md_bridge.drift.report.sentences import verdict_sentence
@@ -48,6 +49,7 @@ _HEADINGS = (
     "length, ps",
     "drift, meV/atom/ps",
     "verdict",
+    "heating, meV/atom/ps",
     "fluctuation, meV/atom",
     "T drift, K/ps",
 )
@@ -187,8 +189,8 @@ def _run_table(waters: list[Water]) -> str:
     return "\n".join(rows)
 
 
-def _statistics(result: MethodResult) -> tuple[str, str, str, str]:
-    """Drift, verdict, fluctuation and temperature drift.
+def _statistics(result: MethodResult) -> tuple[str, str, str, str, str]:
+    """Drift, verdict, heating, fluctuation and temperature drift.
 
     A line through a run that exploded has a slope that says nothing: no numbers of such runs.
     """
@@ -197,11 +199,12 @@ def _statistics(result: MethodResult) -> tuple[str, str, str, str]:
     if exploded:
         count = len(result.runs)
         word = "exploded" if count == 1 else f"{exploded} of {count} exploded"
-        return word, verdict, "-", "-"
+        return word, verdict, "-", "-", "-"
     energy, temperature = result.statistics.energy, result.statistics.temperature
     return (
         with_error(energy.slope, energy.stderr),
         verdict,
+        heating_cell(result.statistics),
         f"{energy.rms:.2g}",
         with_error(temperature.slope, temperature.stderr),
     )

@@ -23,6 +23,7 @@ _MODULES = {
     "judging.ensemble": "EnsembleCheck check_ensemble check_equipartition check_kinetic_energy "
     "check_molecules check_step_convergence",
     "judging.equipartition": "element_temperatures",
+    "judging.heating": "Heating heating_rate",
     "judging.line": "Estimate LineFit fit_line mean_estimate",
     "judging.replicas": "combine_estimates combine_statistics",
     "judging.verdict": "DriftStatistics Verdict drift_statistics verdict_of",

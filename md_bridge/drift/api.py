@@ -40,6 +40,7 @@ def judge(
     atom_count: int,
     temperature: ArrayLike | None = None,
     tolerance: float = DEFAULT_TOLERANCE,
+    volume_preserving: bool = False,
 ) -> DriftStatistics:
     """Whether a run conserves energy, from the energies that it printed.
 
@@ -49,11 +50,16 @@ def judge(
     :param atom_count: number of atoms
     :param temperature: kinetic temperature, shape (n,), K; None: not known, and no drift of it
     :param tolerance: drift that counts as conserved (meV/atom/ps)
+    :param volume_preserving: whether this is NVE by velocity Verlet or multiple time stepping, from
+        a start at equilibrium, and sampled at even intervals: then how far H wanders counts too,
+        see :func:`~md_bridge.drift.heating_rate`. Needs ``temperature``
     :returns: drift rate with its error, fluctuation and ``verdict``
     :raises ValueError: arrays of different shapes, fewer than two samples, a number that is not
         finite, times that do not increase, or an ``atom_count`` or ``tolerance`` out of its range
     """
-    return drift_statistics(time_ps, conserved_energy, temperature, atom_count, tolerance)
+    return drift_statistics(
+        time_ps, conserved_energy, temperature, atom_count, tolerance, volume_preserving
+    )
 
 
 def measure(

@@ -26,7 +26,7 @@ __all__ = [
 ]
 
 _DEFAULT_LENGTH_PS = 0.5
-"""Six runs of this length take three to four minutes on two cores."""
+"""Of the conservative run; the six runs take four to five minutes on two cores."""
 _BUSY = 0.5
 """Share of the cores that others may use before wall times suffer."""
 
@@ -40,7 +40,8 @@ _BUSY = 0.5
 )
 @out_option("md-bridge-demo", "Folder for everything that the demo writes.")
 @length_option(
-    what="Length of each run; longer runs have smaller error bars", default=_DEFAULT_LENGTH_PS
+    what="Length of the conservative run; those with cheaper forces are up to twice as long",
+    default=_DEFAULT_LENGTH_PS,
 )
 @threads_option(DEFAULT_SECTION)
 @json_option("the summary")
@@ -49,7 +50,7 @@ def demo(out: Path, length_ps: float, threads: int, as_json: bool) -> None:
 
     From one start, NVE with conservative forces, with direct forces, and with multiple time
     stepping (M = 2, 4 and 8 in LAMMPS, M = 4 in i-PI). Ends with a table, a picture and a page.
-    Ctrl-C keeps the runs that are done.
+    That direct forces drift is what it shows, and no failure. Ctrl-C keeps the runs that are done.
     """
     from md_bridge import demo as job
     from md_bridge.engine import choose_threads
@@ -112,7 +113,7 @@ def _perform(
 def _report(
     outcome: job.DemoOutcome, settings: job.RunSettings, out: Path, as_json: bool, screen: Console
 ) -> None:
-    from md_bridge.drift.report.sentences import timing_sentences
+    from md_bridge.drift.report.sentences import limit_sentences, timing_sentences
     from md_bridge.drift.report.summary import summary_content
     from md_bridge.drift.report.table import runs_table
     from md_bridge.drift.report.write import write_report
@@ -127,4 +128,6 @@ def _report(
         screen.print(sentence, highlight=False)
     console = Console()
     console.print(runs_table(analysis, console.width))
+    conclusion = limit_sentences(analysis, difference)[0]
+    console.print(f"\n{conclusion} The page says what each number means.", highlight=False)
     tell_files(console, ("Page", files.page), ("Picture", files.png), ("Numbers", files.summary))

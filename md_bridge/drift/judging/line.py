@@ -10,7 +10,7 @@ J. Chem. Phys. 91, 461 (1989)), see :func:`fit_line`.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -25,6 +25,7 @@ __all__ = [
     "checked_series",
     "fit_line",
     "mean_estimate",
+    "widened",
 ]
 
 SIGNIFICANCE = 3.0
@@ -147,6 +148,18 @@ def mean_estimate(values: ArrayLike) -> Estimate:
     return Estimate(
         float(y.mean()), math.sqrt(variance * inflation), min(_BLOCKS / inflation, _BLOCKS - 1.0)
     )
+
+
+def widened(line: LineFit, stderr: float, degrees_of_freedom: float) -> LineFit:
+    """The line with another error of its slope, where that makes the interval wider.
+
+    :param line: as it was fitted
+    :param stderr: standard error of the slope, in its unit
+    :param degrees_of_freedom: of that error
+    """
+    if _half_width(stderr, degrees_of_freedom) <= line.half_width:
+        return line
+    return replace(line, stderr=stderr, degrees_of_freedom=degrees_of_freedom)
 
 
 def _half_width(stderr: float, degrees_of_freedom: float) -> float:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from scipy import special
 
+from md_bridge.drift.judging.heating import combine_heating
 from md_bridge.drift.judging.line import CONFIDENCE, SIGNIFICANCE, Estimate, LineFit
 from md_bridge.drift.judging.verdict import DriftStatistics, Verdict, verdict_of
 
@@ -102,11 +103,12 @@ def combine_statistics(
     :raises ValueError: no replicas
     """
     energy = combine_lines([replica.energy for replica in replicas])
-    verdict = verdict_of(energy, tolerance)
+    heating = combine_heating([replica.heating for replica in replicas])
+    verdict = verdict_of(energy, tolerance, heating=heating)
     if (
         exploded
         or any(replica.runs_away for replica in replicas)
-        or _one_drifts([replica.energy for replica in replicas], tolerance)
+        or _one_drifts(replicas, tolerance)
     ):
         verdict = Verdict.DRIFTS
     return DriftStatistics(
@@ -117,11 +119,14 @@ def combine_statistics(
         tolerance=tolerance,
         verdict=verdict,
         runs_away=any(replica.runs_away for replica in replicas),
+        heating=heating,
     )
 
 
-def _one_drifts(lines: Sequence[LineFit], tolerance: float) -> bool:
-    """Whether a slope lies beyond the tolerance, by errors that do not stand for itself alone."""
+def _one_drifts(replicas: Sequence[DriftStatistics], tolerance: float) -> bool:
+    """Whether a slope lies beyond the tolerance, by errors that do not stand for itself alone; not
+    that of a replica which conserves by itself."""
+    lines = [replica.energy for replica in replicas]
     slopes = np.abs([line.slope for line in lines])
     errors = np.array([line.stderr for line in lines])
     if not np.isfinite(errors).all():
@@ -130,7 +135,8 @@ def _one_drifts(lines: Sequence[LineFit], tolerance: float) -> bool:
     confidence = 1 - (1 - CONFIDENCE) / (2 * len(lines))
     freedom = np.array([line.degrees_of_freedom for line in lines])
     beyond = slopes - special.stdtrit(freedom, confidence) * errors > tolerance
-    return bool(np.any(beyond & (slopes > SIGNIFICANCE * errors)))
+    unsettled = np.array([replica.verdict is not Verdict.CONSERVES for replica in replicas])
+    return bool(np.any(beyond & unsettled & (slopes > SIGNIFICANCE * errors)))
 
 
 def _welch(squares: np.ndarray, estimates: Sequence[Estimate]) -> float:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import math
 
+from md_bridge.drift.judging.verdict import DriftStatistics
 from md_bridge.drift.runs.analysis import Analysis, MethodResult, RunResult
 from md_bridge.text import factor, rounded, significant, with_error
 
 __all__ = [
     "COLUMNS",
+    "LEAST_HEATING",
     "RUN_COLUMNS",
     "column_meanings",
     "element_columns",
     "element_row",
+    "heating_cell",
     "run_row",
     "table_row",
 ]
@@ -21,6 +24,7 @@ COLUMNS = (
     ("run", ""),
     ("drift", "meV/atom/ps"),
     ("verdict", ""),
+    ("heating", "meV/atom/ps"),
     ("per freedom", "meV/ps"),
     ("fluctuation", "meV/atom"),
     ("temperature drift", "K/ps"),
@@ -34,6 +38,7 @@ RUN_COLUMNS = (
     ("run", ""),
     ("drift", "meV/atom/ps"),
     ("verdict", ""),
+    ("heating", "meV/atom/ps"),
     ("fluctuation", "meV/atom"),
     ("largest change", "meV/atom"),
     ("mean T", "K"),
@@ -42,13 +47,23 @@ RUN_COLUMNS = (
 )
 """Heading and unit of each cell of :func:`run_row`."""
 
+LEAST_HEATING = 0.001
+"""A heating rate below this is told as such (meV/atom/ps)."""
+
 COLUMN_MEANINGS = {
     "drift": "Least-squares slope of the conserved quantity H (kinetic + conservative potential "
     "energy), per atom, ± one standard error that allows for autocorrelation (block averages). "
-    "Of several replicas, the mean; their scatter sets the error where it is larger.",
-    "verdict": "conserves: the 95 % interval of the drift lies within ±{tolerance:g} meV/atom/ps. "
-    "drifts: it lies outside, or the energy of a replica changes steadily one way, or one "
-    "explodes. inconclusive: run longer.",
+    "Of several replicas, the mean; their scatter sets the error where it is larger. Runs made "
+    "here have at least the error of a random walk that wanders as far as H does.",
+    "verdict": "conserves: the 95 % interval of the drift, or that of the heating, lies within "
+    "±{tolerance:g} meV/atom/ps. drifts: that of the drift lies outside and the heating does not "
+    "contradict it, or the energy of a replica changes steadily one way, or one explodes. "
+    "inconclusive: run longer.",
+    "heating": "The rate of heating that follows from how far H wanders, D/kT (D: its diffusion "
+    "constant per atom, times the number of atoms), as 95 % interval. Kicks that make H wander "
+    "also heat, at this rate, if the time stepping preserves phase-space volume, as these runs do; "
+    "in a short run it is much sharper than the slope. In brackets where the slope contradicts it: "
+    "then the slope alone counts.",
     "per freedom": "The drift per degree of freedom (3N − 3 of N atoms), to compare systems.",
     "fluctuation": "Root mean square of H about that line, per atom: the size of the oscillation "
     "that any finite time step causes.",
@@ -71,6 +86,7 @@ def table_row(result: MethodResult) -> tuple[str, ...]:
         result.label,
         _drift_cell(result),
         statistics.verdict.value,
+        "-" if result.exploded else heating_cell(statistics),
         _per_freedom(result),
         significant(statistics.energy.rms, 2),
         with_error(statistics.temperature.slope, statistics.temperature.stderr, 2),
@@ -90,12 +106,28 @@ def run_row(run: RunResult) -> tuple[str, ...]:
         run.record.label,
         with_error(statistics.energy.slope, statistics.energy.stderr),
         statistics.verdict.value + (", exploded" if run.record.exploded else ""),
+        heating_cell(statistics),
         significant(statistics.energy.rms, 2),
         significant(statistics.largest_excursion, 2),
         significant(statistics.mean_temperature, 4),
         with_error(statistics.temperature.slope, statistics.temperature.stderr, 2),
         significant(run.record.length_ps, 3),
     )
+
+
+def heating_cell(statistics: DriftStatistics) -> str:
+    """The 95 % interval of the heating rate: ``0.0062–0.016``; ``-`` if it is not known.
+
+    :param statistics: of a run or a method
+    :returns: in brackets if the slope contradicts it
+    """
+    heating = statistics.heating
+    if heating is None:
+        return "-"
+    interval = f"{significant(heating.low, 2)}–{significant(heating.high, 2)}"
+    if heating.high < LEAST_HEATING:
+        interval = f"< {LEAST_HEATING:g}"
+    return interval if statistics.heating_counts else f"({interval})"
 
 
 def element_columns(result: MethodResult) -> tuple[tuple[str, str], ...]:

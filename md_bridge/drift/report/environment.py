@@ -33,11 +33,14 @@ class RunSettings:
     timestep_fs: float
     """Inner step (fs)."""
     length_ps: float
+    """Of each run; of the shortest, where ``longest_ps`` is given."""
     threads: int
     machine: str
     load: float
     """Busy cores before the start: wall times are only worth something if this is near 0."""
     versions: dict[str, str] = field(default_factory=dict)
+    longest_ps: float | None = None
+    """Length of the longest run (ps), where lengths differ."""
     temperature_k: float | None = None
     """Of the thermostat that made the starts; None if a start was given with its velocities."""
     equilibration_ps: float | None = None

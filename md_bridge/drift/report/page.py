@@ -121,13 +121,20 @@ def _settings_rows(settings: RunSettings) -> list[tuple[str, str]]:
         ("model", settings.model),
         ("system", settings.system),
         ("inner step", f"{settings.timestep_fs:g} fs"),
-        ("length of each run", f"{settings.length_ps:g} ps"),
+        _length_row(settings),
         *_ensemble_rows(settings),
         ("machine", settings.machine),
         ("threads", str(settings.threads)),
         ("load before the start", f"{settings.load:.1f} busy cores"),
         *settings.versions.items(),
     ]
+
+
+def _length_row(settings: RunSettings) -> tuple[str, str]:
+    shortest, longest = settings.length_ps, settings.longest_ps or settings.length_ps
+    if longest == shortest:
+        return "length of each run", f"{shortest:g} ps"
+    return "length of the runs", f"{shortest:g} to {longest:g} ps, longer where steps are cheaper"
 
 
 def _complete_rows(analysis: Analysis, settings: RunSettings) -> list[tuple[str, str]]:

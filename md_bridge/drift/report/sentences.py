@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 
-from md_bridge.drift.judging.verdict import Verdict
+from md_bridge.drift.judging.heating import Heating
+from md_bridge.drift.judging.verdict import DriftStatistics, Verdict
+from md_bridge.drift.report.cells import LEAST_HEATING
 from md_bridge.drift.runs.analysis import Analysis, MethodResult
 from md_bridge.drift.runs.force_difference import ForceDifference
 from md_bridge.text import rounded, significant
@@ -39,19 +41,46 @@ def verdict_sentence(result: MethodResult) -> str:
     else:
         interval += " meV/atom/ps, too short for an error"
     if statistics.verdict is Verdict.CONSERVES:
+        if statistics.rests_on_heating:
+            return (
+                f"{label} conserves energy: as far as H wanders, it heats by "
+                f"{_heating_rate(statistics.heating)}. Its slope alone, {interval}, would not tell."
+            )
         zero = ", zero within its error" if energy.is_zero_within_error else ""
-        return f"{label} conserves energy: it drifts by {interval}{zero}."
+        return f"{label} conserves energy: it drifts by {interval}{zero}.{_heating(statistics)}"
     if statistics.verdict is Verdict.DRIFTS:
         return (
             f"{label} does not conserve energy: it drifts by {interval}, and was "
             f"{significant(statistics.largest_excursion, 2)} meV/atom away from its start at most."
-            f"{_drifting_replicas(result)}"
+            f"{_drifting_replicas(result)}{_heating(statistics)}"
         )
     length = sum(run.record.length_ps for run in result.runs)
     return (
         f"{label} cannot be judged from {length:.3g} ps: it drifts by {interval}, "
-        f"where up to {statistics.tolerance:g} counts as conserved. Run longer."
+        f"where up to {statistics.tolerance:g} counts as conserved.{_heating(statistics)} "
+        "Run longer."
     )
+
+
+def _heating(statistics: DriftStatistics) -> str:
+    """What the wandering of H says, and whether it counts."""
+    if statistics.heating is None:
+        return ""
+    rate = _heating_rate(statistics.heating)
+    if statistics.heating_counts:
+        return f" As far as H wanders, it heats by {rate}."
+    return (
+        f" As far as H wanders, it would heat by {rate}, which its slope contradicts: so the slope "
+        "alone counts."
+    )
+
+
+def _heating_rate(heating: Heating | None) -> str:
+    """The rate with its 95 % interval, or that it is next to nothing."""
+    if heating is None or heating.high < LEAST_HEATING:
+        return f"less than {LEAST_HEATING:g} meV/atom/ps"
+    low, high = significant(heating.low, 2), significant(heating.high, 2)
+    return f"{significant(heating.rate, 2)} meV/atom/ps ({low} to {high})"
 
 
 def _drifting_replicas(result: MethodResult) -> str:

@@ -105,11 +105,16 @@ def _run_summary(result: MethodResult, run: RunResult) -> dict[str, Any]:
 
 def _statistics_summary(statistics: DriftStatistics) -> dict[str, Any]:
     energy, temperature = statistics.energy, statistics.temperature
+    heating = statistics.heating
     return {
         "verdict": statistics.verdict.value,
         "drift_meV_per_atom_per_ps": finite_or_none(energy.slope),
         "drift_stderr": finite_or_none(energy.stderr),
         "drift_half_width_95": finite_or_none(energy.half_width),
+        "heating_meV_per_atom_per_ps": None if heating is None else heating.rate,
+        "heating_low_95": None if heating is None else heating.low,
+        "heating_high_95": None if heating is None else heating.high,
+        "heating_agrees_with_drift": None if heating is None else statistics.heating_counts,
         "rms_fluctuation_meV_per_atom": finite_or_none(energy.rms),
         "largest_excursion_meV_per_atom": finite_or_none(statistics.largest_excursion),
         "temperature_drift_K_per_ps": finite_or_none(temperature.slope),

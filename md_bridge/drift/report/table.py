@@ -23,7 +23,7 @@ _STYLES = {
 }
 _SHORT = {"temperature drift": "T drift", "wall time": "wall"}
 # left out of narrow terminals; the page has them
-_LEAST = ("per freedom", "fluctuation", "wall time")
+_LEAST = ("per freedom", "fluctuation", "temperature drift", "wall time")
 _ALWAYS = ("run", "drift", "verdict")
 _WIDE = 104
 

@@ -75,7 +75,8 @@ def tuning_sentences(tuning: Tuning) -> list[str]:
         energy = best.statistics.energy
         sentences.append(
             f"Its drift is {with_error(energy.slope, energy.stderr)} meV/atom/ps; the 95 % "
-            f"interval ends {best.margin:.2g} meV/atom/ps before the tolerance of "
+            f"interval {'of its heating ' if best.statistics.rests_on_heating else ''}"
+            f"ends {best.margin:.2g} meV/atom/ps before the tolerance of "
             f"{request.tolerance:g}."
         )
     elif choice is not None:

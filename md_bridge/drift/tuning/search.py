@@ -168,8 +168,7 @@ class Trial:
     def margin(self) -> float:
         """What is left between the 95 % interval and the tolerance (meV/atom/ps); negative if it
         reaches beyond."""
-        energy = self.statistics.energy
-        return self.statistics.tolerance - abs(energy.slope) - energy.half_width
+        return self.statistics.tolerance - self.statistics.largest_drift
 
 
 @dataclass(frozen=True)

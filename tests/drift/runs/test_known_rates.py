@@ -76,14 +76,21 @@ def test_a_known_heating_rate_is_measured_within_its_error(model_file, dimers, t
     assert abs(found.energy.slope - expected) <= found.energy.half_width
     assert found.energy.half_width < 0.1 * expected
     assert found.verdict is Verdict.DRIFTS
+    # bonds that turn one way for ever do not heat by kicks, and the slope alone counts
+    own = record.statistics()
+    assert own.verdict is Verdict.DRIFTS
+    assert not own.heating_counts
 
 
 @pytest.mark.parametrize(("forces", "multiplicity"), [("conservative", None), ("mts", 4)])
 def test_the_same_crystal_conserves_with_conservative_forces_and_mts(
     model_file, dimers, tmp_path, forces, multiplicity
 ):
-    _, found = measure(dimers, model_file("swirling_springs"), tmp_path, forces, multiplicity)
+    record, found = measure(dimers, model_file("swirling_springs"), tmp_path, forces, multiplicity)
     assert found.verdict is Verdict.CONSERVES
+    own = record.statistics()
+    assert own.verdict is Verdict.CONSERVES
+    assert own.heating.high < 0.05
     assert abs(found.energy.slope) <= max(found.energy.half_width, 1e-3)
 
 
