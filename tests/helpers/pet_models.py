@@ -25,6 +25,13 @@ TINY = {
     "num_heads": 2,
     "num_attention_layers": 1,
 }
+LONG_RANGE = {
+    "enable": True,
+    "use_ewald": True,
+    "smearing": 1.4,
+    "kspace_resolution": 1.33,
+    "interpolation_nodes": 5,
+}
 
 
 def _target(name: str):
