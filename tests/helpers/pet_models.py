@@ -25,6 +25,27 @@ TINY = {
     "num_heads": 2,
     "num_attention_layers": 1,
 }
+# PET-MAD, PET-OMat and their kin come in these sizes (documentation of UPET, arXiv:2601.16195).
+# What it leaves out (d_node = 4 d_pet, d_head = d_pet, d_feedforward = 2 d_pet) gives exactly the
+# 4.5, 25.9 and 109 million parameters that it states, with direct forces and stress.
+PUBLISHED = {
+    size: {
+        "cutoff": cutoff,
+        "num_neighbors_adaptive": neighbors,
+        "d_pet": width,
+        "d_head": width,
+        "d_node": 4 * width,
+        "d_feedforward": 2 * width,
+        "num_heads": 8,
+        "num_gnn_layers": layers,
+        "num_attention_layers": attention,
+    }
+    for size, cutoff, neighbors, width, layers, attention in (
+        ("XS", 7.5, 8, 128, 2, 1),
+        ("S", 8.0, 16, 256, 3, 1),
+        ("M", 8.5, 24, 384, 3, 2),
+    )
+}
 LONG_RANGE = {
     "enable": True,
     "use_ewald": True,
@@ -34,7 +55,7 @@ LONG_RANGE = {
 }
 
 
-def _target(name: str):
+def target(name: str):
     base = name.split("/")[0]
     if base == "energy":
         return get_energy_target_info(name, {"quantity": "energy", "unit": "eV"})
@@ -61,23 +82,26 @@ def pet_checkpoint(path, outputs=DEFAULT_OUTPUTS, elements=(1, 8), seed=0, **hyp
     info = DatasetInfo(
         length_unit="angstrom",
         atomic_types=list(elements),
-        targets={name: _target(name) for name in outputs},
+        targets={name: target(name) for name in outputs},
     )
     torch.save(PET(model_hypers, info).get_checkpoint(), path)
     return Path(path)
 
 
-def uncertain_pet_checkpoint(path, elements=(1, 8), seed=0) -> Path:
-    """Write a checkpoint of an untrained PET with the uncertainty model of metatrain around it."""
+def uncertain_pet_checkpoint(path, elements=(1, 8), seed=0, **hypers) -> Path:
+    """Write a checkpoint of an untrained PET with the uncertainty model of metatrain around it.
+
+    :param hypers: of PET, on top of :data:`TINY`
+    """
     from metatrain.llpr import LLPRUncertaintyModel
 
     torch.manual_seed(seed)
     info = DatasetInfo(
         length_unit="angstrom",
         atomic_types=list(elements),
-        targets={name: _target(name) for name in DEFAULT_OUTPUTS},
+        targets={name: target(name) for name in DEFAULT_OUTPUTS},
     )
-    pet = PET({**get_default_hypers("pet")["model"], **TINY}, info)
+    pet = PET({**get_default_hypers("pet")["model"], **TINY, **hypers}, info)
     model = LLPRUncertaintyModel(get_default_hypers("llpr")["model"], info)
     model.set_wrapped_model(pet)
     for name, buffer in model.named_buffers():
@@ -98,7 +122,7 @@ def trained_pet_checkpoint(path, **hypers) -> Path:
     size = {"cutoff": 4.0, "d_pet": 64, "d_head": 64, "d_node": 128, "d_feedforward": 128}
     size |= {"num_heads": 4, "num_attention_layers": 1, "num_gnn_layers": 2}
     info = DatasetInfo(
-        length_unit="angstrom", atomic_types=[1, 8], targets={"energy": _target("energy")}
+        length_unit="angstrom", atomic_types=[1, 8], targets={"energy": target("energy")}
     )
     pet = PET({**get_default_hypers("pet")["model"], **size, **hypers}, info)
     water = load_atomistic_model(DATA / "water.pt")

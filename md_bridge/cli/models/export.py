@@ -94,6 +94,9 @@ _PYTHON = "Torch modules (SOURCE python:…)"
     show_default="made up",
     help="Structures to check on (any file that ASE reads), and to guess M from.",
 )
+@option(
+    "--no-check", is_flag=True, help="Write the file without checking it (md-bridge check does)."
+)
 @lenient_option
 @threads_option(DEFAULT_SECTION)
 @json_option("the checks")
@@ -113,6 +116,7 @@ def export(
     metadata: Path | None,
     elements: str | None,
     structures: Path | None,
+    no_check: bool,
     lenient: bool,
     threads: int,
     as_json: bool,
@@ -130,6 +134,8 @@ def export(
     from md_bridge.structures import read_structures, spread
 
     warnings.filterwarnings("ignore", category=DeprecationWarning)
+    if no_check and structures is not None:
+        raise click.UsageError("--structures are for the checks, which --no-check leaves out")
     if elements:
         options["elements"] = [symbol.strip() for symbol in elements.split(",")]
     given = {
@@ -154,7 +160,7 @@ def export(
             model_options=ModelOptions(threads=threads),
             progress=lambda name: bar.update(f"checking: {name}"),
         )
-        checks = list(found)
+        checks = [] if no_check else list(found)
         with errors_of_writing(out):
             os.replace(written, out)
     console = Console()
@@ -162,7 +168,8 @@ def export(
         report = {"path": str(out), "checks": as_data(checks)}
         click.echo(json.dumps(report, allow_nan=False))
     else:
-        print_checks(console, checks)
+        if not no_check:
+            print_checks(console, checks)
         print_variants(console, out, ModelOptions())
         console.print(f"wrote {out}", highlight=False, markup=False, soft_wrap=True)
     if not lenient:
