@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import pickle
 import warnings
@@ -15,7 +14,7 @@ from metatomic.torch import AtomisticModel, ModelMetadata, unit_conversion_facto
 
 from md_bridge.export.errors import ExportError
 from md_bridge.export.files import check_destination, save_atomically
-from md_bridge.export.long_range import has_long_range, pair_up_distances
+from md_bridge.export.long_range import pair_up_distances
 from md_bridge.export.metadata import merge_metadata, parse_metadata
 from md_bridge.export.model_file import Kind, identify, load_exported
 from md_bridge.export.options import DTYPES, FileOptions
@@ -181,13 +180,12 @@ def _export_checkpoint(
 def _with_true_range(module: torch.nn.Module, model: AtomisticModel) -> AtomisticModel:
     """``model`` with the interaction range it has, where metatrain declares a shorter one."""
     to_angstrom = unit_conversion_factor(model.capabilities().length_unit, "angstrom")
-    reach = math.inf if has_long_range(module) else true_range(module)
     return keep_outputs(
         model,
         outputs=None,
         devices=None,
         metadata=model.metadata(),
-        interaction_range=reach * to_angstrom,
+        interaction_range=true_range(module) * to_angstrom,
     )
 
 

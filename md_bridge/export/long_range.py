@@ -1,4 +1,4 @@
-"""What metatrain's long-range models need before they are saved: an order of pairs, a range.
+"""What metatrain's long-range models need before they are saved: pairs in the right order.
 
 What is here is compiled by TorchScript, hence no ``from __future__ import annotations`` and the
 names of typing.
@@ -13,15 +13,7 @@ import torch
 from metatensor.torch import Labels, TensorBlock
 from metatomic.torch import System
 
-__all__ = ["has_long_range", "pair_up_distances"]
-
-
-def has_long_range(module: torch.nn.Module) -> bool:
-    """Whether an atom feels all others, however far: metatrain declares a range all the same.
-
-    :param module: a model of metatrain, or one with such a model inside
-    """
-    return any(_is_featurizer(part) for part in module.modules())
+__all__ = ["pair_up_distances"]
 
 
 def pair_up_distances(module: torch.nn.Module) -> None:
@@ -43,14 +35,15 @@ def _is_featurizer(part: torch.nn.Module) -> bool:
 
 @functools.cache
 def _featurizer_that_groups() -> type:
-    from metatrain.utils.long_range import LongRangeFeaturizer
+    from metatrain.utils import long_range
 
-    original = LongRangeFeaturizer.forward
+    original = long_range.LongRangeFeaturizer.forward
     # TorchScript has no super(), and calls a method by the name that its function has
     renamed = types.FunctionType(original.__code__, original.__globals__, "features_of_grouped")
     renamed.__annotations__ = original.__annotations__
 
-    class GroupedPairs(LongRangeFeaturizer):
+    # of the same name, by which true_range() and the engine know what it is
+    class LongRangeFeaturizer(long_range.LongRangeFeaturizer):
         """metatrain's long-range features of systems whose pairs are grouped first."""
 
         features_of_grouped = renamed
@@ -79,4 +72,4 @@ def _featurizer_that_groups() -> type:
                 grouped.append(ordered)
             return self.features_of_grouped(grouped, features, neighbor_distances)
 
-    return GroupedPairs
+    return LongRangeFeaturizer

@@ -88,9 +88,10 @@ def pet_checkpoint(path, outputs=DEFAULT_OUTPUTS, elements=(1, 8), seed=0, **hyp
     return Path(path)
 
 
-def uncertain_pet_checkpoint(path, elements=(1, 8), seed=0, **hypers) -> Path:
+def uncertain_pet_checkpoint(path, elements=(1, 8), seed=0, members=0, **hypers) -> Path:
     """Write a checkpoint of an untrained PET with the uncertainty model of metatrain around it.
 
+    :param members: of a committee for the energy, with random last layers; 0: none
     :param hypers: of PET, on top of :data:`TINY`
     """
     from metatrain.llpr import LLPRUncertaintyModel
@@ -102,7 +103,10 @@ def uncertain_pet_checkpoint(path, elements=(1, 8), seed=0, **hypers) -> Path:
         targets={name: target(name) for name in DEFAULT_OUTPUTS},
     )
     pet = PET({**get_default_hypers("pet")["model"], **TINY, **hypers}, info)
-    model = LLPRUncertaintyModel(get_default_hypers("llpr")["model"], info)
+    llpr = get_default_hypers("llpr")["model"]
+    if members:
+        llpr = {**llpr, "num_ensemble_members": {"energy": members}}
+    model = LLPRUncertaintyModel(llpr, info)
     model.set_wrapped_model(pet)
     for name, buffer in model.named_buffers():
         if name.startswith(("covariance_", "cholesky_")):

@@ -94,9 +94,7 @@ _PYTHON = "Torch modules (SOURCE python:…)"
     show_default="made up",
     help="Structures to check on (any file that ASE reads), and to guess M from.",
 )
-@option(
-    "--no-check", is_flag=True, help="Write the file without checking it (md-bridge check does)."
-)
+@option("--no-check", is_flag=True, help="Write the file, but do not check it.")
 @lenient_option
 @threads_option(DEFAULT_SECTION)
 @json_option("the checks")
