@@ -35,6 +35,7 @@ def export_file(
     layers: int | None = None,
     metadata: Mapping[str, Any] | ModelMetadata | None = None,
     trust: bool = False,
+    extensions: str | os.PathLike[str] | None = None,
 ) -> Path:
     """Export a metatrain checkpoint, or save an exported model again with other metadata.
 
@@ -48,12 +49,14 @@ def export_file(
     :param layers: the same in cutoffs: how many times information travels a cutoff
     :param metadata: added to what the source says; as in :func:`md_bridge.export.export_module`
     :param trust: load a checkpoint even if that runs code stored in it
+    :param extensions: folder for copies of the compiled TorchScript extensions that the model
+        needs (SOAP-BPNN: sphericart), which hosts take as ``extensions``; None: not copied
     :returns: the path written
     :raises ExportError: with what was expected and what was found
     """
     path = check_destination(path)
     options = FileOptions(dtype, outputs, devices, interaction_range, layers, metadata, trust)
-    return save_atomically(build_file_model(source, options), path)
+    return save_atomically(build_file_model(source, options), path, extensions)
 
 
 def build_file_model(source: str | os.PathLike[str], options: FileOptions) -> AtomisticModel:

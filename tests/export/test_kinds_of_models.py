@@ -57,8 +57,8 @@ def pet(**options):
     return lambda folder: exported(pet_checkpoint(folder / "m.ckpt", **options))
 
 
-def exported(checkpoint):
-    return export_file(checkpoint, checkpoint.with_suffix(".pt"), dtype="float64")
+def exported(checkpoint, **options):
+    return export_file(checkpoint, checkpoint.with_suffix(".pt"), dtype="float64", **options)
 
 
 def conditioned(folder):
@@ -82,13 +82,14 @@ def published(size, method="solver"):
 def architecture(name, *outputs):
     def make(folder):
         with loaded_extensions_forgotten():
-            return exported(architecture_checkpoint(folder / "m.ckpt", name, outputs))
+            checkpoint = architecture_checkpoint(folder / "m.ckpt", name, outputs)
+            return exported(checkpoint, extensions=folder / "extensions")
 
     return make
 
 
-def with_lists(*lists):
-    return lambda folder: pair_energy_file(folder / "m.pt", list(lists))
+def with_lists(*lists, per="atom"):
+    return lambda folder: pair_energy_file(folder / "m.pt", list(lists), per)
 
 
 BOTH = ("energy", "non_conservative_force")
@@ -125,6 +126,7 @@ KINDS = {
         marks=[pytest.mark.slow],
     ),
     "no pairs": Kind(with_lists()),
+    "energies of structures": Kind(with_lists((3.5, True), per="system")),
     "half list": Kind(with_lists((3.5, False))),
     "two lists": Kind(with_lists((3.5, True), (2.5, False))),
 }
@@ -156,8 +158,16 @@ class Made:
     path: Path
 
     @property
-    def variants(self):
-        return {"energy": self.kind.variant} if self.kind.variant else None
+    def options(self):
+        """What a host has to be told: which variant, where compiled extensions are."""
+        variant = {"variant": self.kind.variant} if self.kind.variant else {}
+        folder = self.path.parent / "extensions"
+        return {**variant, "extensions": str(folder)} if folder.exists() else variant
+
+    @property
+    def flags(self):
+        """The same for commands."""
+        return [word for name, value in self.options.items() for word in (f"--{name}", value)]
 
     def reference(self, atoms, direct=False):
         if self.kind is KINDS["no pairs"]:  # metatomic's calculator wants a gradient
@@ -165,7 +175,8 @@ class Made:
         atoms = atoms.copy()
         atoms.calc = MetatomicCalculator(
             self.path,
-            variants=self.variants,
+            variants={"energy": self.kind.variant} if self.kind.variant else None,
+            extensions_directory=self.options.get("extensions"),
             non_conservative="forces" if direct else False,
             uncertainty_threshold=None,
             device="cpu",
@@ -193,16 +204,21 @@ def compare(found, expected, tolerance=1e-8):
 
 
 def test_info(made):
-    facts = json.loads(CliRunner().invoke(info, [str(made.path), "--json"]).stdout)
+    flags = ["--extensions", made.options["extensions"]] if "extensions" in made.options else []
+    facts = json.loads(CliRunner().invoke(info, [str(made.path), "--json", *flags]).stdout)
     assert any(output["name"].startswith("energy") for output in facts["outputs"])
     assert facts["dtype"] == "float64"
     assert (facts["interaction_range_A"] is None) == made.kind.infinite
-    assert CliRunner().invoke(info, [str(made.path)]).exit_code == 0
+    assert CliRunner().invoke(info, [str(made.path), *flags]).exit_code == 0
+
+
+def test_file_holds_no_path_of_this_machine(made):
+    assert str(made.path.parent).encode() not in made.path.read_bytes()
 
 
 def test_checks(made):
     """Those that the kind may break: orders, company, structures without pairs or atoms."""
-    runner = Runner(made.path, ModelOptions(variant=made.kind.variant))
+    runner = Runner(made.path, ModelOptions(**made.options))
     for name in ("permutation", "order of pairs", "batches"):
         found = check_invariance(name, runner, [water(), cluster()])
         assert found.passed, found
@@ -210,25 +226,23 @@ def test_checks(made):
 
 
 def test_ase(made):
-    options = {"variant": made.kind.variant} if made.kind.variant else {}
-    conservative = MDBridgeCalculator(made.path, **options)
+    conservative = MDBridgeCalculator(made.path, **made.options)
     for atoms in (water(), cluster()):
         expected = made.reference(atoms)
         atoms.calc = conservative
         compare((atoms.get_potential_energy(), atoms.get_forces()), expected)
-    assert np.abs(expected[1]).max() > 1e-3 or not Runner(made.path).cutoffs
+    assert np.abs(expected[1]).max() > 1e-3 or made.kind is KINDS["no pairs"]
     if made.kind.direct:
         atoms = water()
-        atoms.calc = MDBridgeCalculator(made.path, forces="direct", **options)
+        atoms.calc = MDBridgeCalculator(made.path, forces="direct", **made.options)
         compare((atoms.get_potential_energy(), atoms.get_forces()), made.reference(atoms, True))
 
 
 def test_far_from_the_origin(made):
     """10⁴ Å away, where single precision would know positions to 1e-3 Å."""
-    options = {"variant": made.kind.variant} if made.kind.variant else {}
     here, there = cluster(), cluster()
     there.positions += 1e4
-    here.calc = there.calc = MDBridgeCalculator(made.path, **options)
+    here.calc = there.calc = MDBridgeCalculator(made.path, **made.options)
     found = there.get_potential_energy(), there.get_forces()
     expected = here.get_potential_energy(), here.get_forces()
     compare(found, expected, made.kind.from_origin)
@@ -248,7 +262,7 @@ write_dump all custom forces.dump id fx fy fz modify sort id format float %.16g
 @pytest.mark.parametrize("ranks", [1, 2])
 def test_lammps(made, tmp_path, ranks):
     box = lammps_tools.box_from_file(water(), ["O", "H"], tmp_path / "water.data")
-    keywords = f"variant {made.kind.variant}" if made.kind.variant else ""
+    keywords = " ".join(f"{name} {value}" for name, value in made.options.items())
     text = RANKS.format(box=box, path=made.path, keywords=keywords)
     done = lammps_tools.run_input(text, tmp_path, ranks=ranks)
     if made.kind.infinite and ranks > 1:
@@ -267,7 +281,7 @@ def test_ipi(made, tmp_path):
         model=made.path,
         template=tmp_path / "start.xyz",
         forces="conservative",
-        variant=made.kind.variant,
+        **made.options,
     )
     cell, positions = water().cell.array.T * ANGSTROM, water().positions * ANGSTROM
     energy, forces, _, _ = driver(cell, positions)
@@ -283,8 +297,7 @@ def test_evaluate(made, tmp_path):
     ase.io.write(tmp_path / "labelled.xyz", labelled)
     command = [str(made.path), str(tmp_path / "labelled.xyz"), "--json"]
     command += ["--energy-key", "E", "--force-key", "F"]
-    command += ["--variant", made.kind.variant] if made.kind.variant else []
-    done = CliRunner().invoke(evaluate, command)
+    done = CliRunner().invoke(evaluate, [*command, *made.flags])
     assert done.exit_code == 0, done.output
     rows = json.loads(done.stdout)
     rows = rows["rows"] if isinstance(rows, dict) and "rows" in rows else rows

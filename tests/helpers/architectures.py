@@ -133,13 +133,18 @@ class PairEnergy(torch.nn.Module):
         return {"energy": TensorMap(Labels(["_"], one), [block])}
 
 
-def pair_energy_file(path: Path, lists: List[Tuple[float, bool]]) -> Path:  # noqa: UP006
+def pair_energy_file(
+    path: Path,
+    lists: List[Tuple[float, bool]],  # noqa: UP006
+    per: str = "atom",
+) -> Path:
     """Export :class:`PairEnergy` for H and O: no list, a half one, two.
 
     :param lists: cutoff (Å) and whether both directions are listed, of each
+    :param per: of what there are energies: "atom", or "system" alone
     """
     capabilities = ModelCapabilities(
-        outputs={"energy": ModelOutput(unit="eV", sample_kind="atom")},
+        outputs={"energy": ModelOutput(unit="eV", sample_kind=per)},
         atomic_types=[1, 8],
         interaction_range=max([0.0, *[cutoff for cutoff, _ in lists]]),
         length_unit="angstrom",

@@ -38,7 +38,7 @@ _PYTHON = "Torch modules (SOURCE python:…)"
     epilog=epilog(
         r"""
         md-bridge export trained.ckpt -o model.pt
-        md-bridge export upet:pet-mad-s -o pet-mad.pt
+        md-bridge export upet:pet-mad-s@1.5.0 -o pet-mad.pt
         md-bridge export old.pt -o new.pt --keep energy/pbe --metadata about.json
         md-bridge export short.pt -o right.pt --interaction-range 12
         md-bridge export python:lennard_jones:argon -o lj.pt --elements Ar \
@@ -95,6 +95,14 @@ _PYTHON = "Torch modules (SOURCE python:…)"
     help="Structures to check on (any file that ASE reads), and to guess M from.",
 )
 @option("--no-check", is_flag=True, help="Write the file, but do not check it.")
+@option(
+    "--extensions",
+    "collected",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="Folder for the compiled TorchScript extensions that the model needs, replaced; hosts "
+    "take it as extensions.",
+)
 @lenient_option
 @threads_option(DEFAULT_SECTION)
 @json_option("the checks")
@@ -115,6 +123,7 @@ def export(
     elements: str | None,
     structures: Path | None,
     no_check: bool,
+    collected: Path | None,
     lenient: bool,
     threads: int,
     as_json: bool,
@@ -150,7 +159,7 @@ def export(
         with errors_of_writing(out):
             temporary = tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.stem}-")
         folder = stack.enter_context(temporary)
-        written = save_atomically(model, Path(folder) / out.name)
+        written = save_atomically(model, Path(folder) / out.name, collected)
         found = iterate_checks(
             written,
             chosen,
