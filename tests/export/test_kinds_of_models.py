@@ -19,11 +19,18 @@ import lammps_tools
 import numpy as np
 import pytest
 import torch
-from architectures import architecture_checkpoint, loaded_extensions_forgotten, pair_energy_file
 from click.testing import CliRunner
 from ipi.utils.units import unit_to_internal
 from metatomic_ase import MetatomicCalculator
-from pet_models import LONG_RANGE, PUBLISHED, pet_checkpoint, uncertain_pet_checkpoint
+from odd_models import pair_energy_file
+from pet_models import (
+    LONG_RANGE,
+    PUBLISHED,
+    architecture_checkpoint,
+    loaded_extensions_forgotten,
+    pet_checkpoint,
+    uncertain_pet_checkpoint,
+)
 
 from md_bridge.ase import MDBridgeCalculator
 from md_bridge.cli.models.evaluate import evaluate
@@ -49,7 +56,9 @@ class Kind:
     variant: str = ""
     direct: bool = False
     infinite: bool = False
-    from_origin: float = 1e-8  # what moving by 10⁴ Å may change: eV, eV/Å
+    empty: bool = True  # whether it can be asked for a structure without atoms
+    tolerance: float = 1e-8  # eV, eV/Å
+    from_origin: float = 1e-8  # the same, moved by 10⁴ Å
     marks: list = field(default_factory=list)
 
 
@@ -100,13 +109,14 @@ KINDS = {
     "pet, plural name": Kind(pet(outputs=("energy", "non_conservative_forces")), direct=True),
     "pet, variants": Kind(pet(outputs=VARIANTS), variant="scan", direct=True),
     "pet, conditioned": Kind(conditioned, direct=True),
-    "pet, zbl": Kind(pet(zbl=True), direct=True),
+    "pet, zbl": Kind(pet(zbl=True), direct=True, empty=False),  # metatrain's ZBL
     "pet, long range": Kind(
         pet(long_range=LONG_RANGE),
         needs=("torchpme",),
         direct=True,
         infinite=True,
-        from_origin=1e-5,  # its mesh
+        tolerance=1e-6,  # where its mesh lies matters
+        from_origin=1e-5,
     ),
     "pet, uncertainty": Kind(
         lambda folder: exported(uncertain_pet_checkpoint(folder / "m.ckpt")), direct=True
@@ -222,7 +232,9 @@ def test_checks(made):
     for name in ("permutation", "order of pairs", "batches"):
         found = check_invariance(name, runner, [water(), cluster()])
         assert found.passed, found
-    assert check_corner_cases(runner, [8, 1]).passed
+    if not made.kind.infinite:  # a mesh for 50 Å takes its time
+        found = check_corner_cases(runner, [8, 1])
+        assert found.passed or (found.value == 1 and not made.kind.empty), found
 
 
 def test_ase(made):
@@ -230,12 +242,13 @@ def test_ase(made):
     for atoms in (water(), cluster()):
         expected = made.reference(atoms)
         atoms.calc = conservative
-        compare((atoms.get_potential_energy(), atoms.get_forces()), expected)
+        compare((atoms.get_potential_energy(), atoms.get_forces()), expected, made.kind.tolerance)
     assert np.abs(expected[1]).max() > 1e-3 or made.kind is KINDS["no pairs"]
     if made.kind.direct:
         atoms = water()
         atoms.calc = MDBridgeCalculator(made.path, forces="direct", **made.options)
-        compare((atoms.get_potential_energy(), atoms.get_forces()), made.reference(atoms, True))
+        found = atoms.get_potential_energy(), atoms.get_forces()
+        compare(found, made.reference(atoms, True), made.kind.tolerance)
 
 
 def test_far_from_the_origin(made):
@@ -272,7 +285,7 @@ def test_lammps(made, tmp_path, ranks):
     assert done.returncode == 0, done.stdout + done.stderr
     forces = np.loadtxt(tmp_path / "forces.dump", skiprows=9)[:, 1:]
     energy = float(done.stdout.split("PotEng")[1].split()[0])
-    compare((energy, forces), made.reference(water()))
+    compare((energy, forces), made.reference(water()), made.kind.tolerance)
 
 
 def test_ipi(made, tmp_path):
@@ -286,7 +299,7 @@ def test_ipi(made, tmp_path):
     cell, positions = water().cell.array.T * ANGSTROM, water().positions * ANGSTROM
     energy, forces, _, _ = driver(cell, positions)
     found = energy / EV, np.reshape(forces, (-1, 3)) / EV * ANGSTROM
-    compare(found, made.reference(water()), 2e-7)  # i-PI's own rounding of its units
+    compare(found, made.reference(water()), max(2e-7, made.kind.tolerance))  # its units, rounded
 
 
 def test_evaluate(made, tmp_path):

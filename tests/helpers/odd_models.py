@@ -2,7 +2,7 @@
 # ruff: noqa: UP006, UP035 (TorchScript)
 
 from pathlib import Path
-from typing import Dict, List, Optional
+from typing import Dict, List, Optional, Tuple
 
 import torch
 from metatensor.torch import Labels, TensorBlock, TensorMap
@@ -14,6 +14,8 @@ from metatomic.torch import (
     NeighborListOptions,
     System,
 )
+
+from md_bridge.export.files import save_atomically
 
 
 class Wells(torch.nn.Module):
@@ -119,3 +121,78 @@ def wells(
     module = Wells(list(cutoffs), list(full), list(inputs), per_atom)
     AtomisticModel(module.eval(), ModelMetadata(), capabilities).save(str(path))
     return path
+
+
+class PairEnergy(torch.nn.Module):
+    """0.1 eV · Z plus ½ Σ (1 − r²/rc²)³ eV over the pairs of each list, half or full."""
+
+    _lists: list[NeighborListOptions]
+
+    def __init__(self, lists: List[Tuple[float, bool]]):
+        super().__init__()
+        self._lists = [
+            NeighborListOptions(cutoff=cutoff, full_list=full, strict=True)
+            for cutoff, full in lists
+        ]
+
+    def requested_neighbor_lists(self) -> List[NeighborListOptions]:
+        return self._lists
+
+    def forward(
+        self,
+        systems: List[System],
+        outputs: Dict[str, ModelOutput],
+        selected_atoms: Optional[Labels] = None,  # noqa: UP045
+    ) -> Dict[str, TensorMap]:
+        if "energy" not in outputs:
+            return {}
+        energies: List[torch.Tensor] = []
+        rows: List[torch.Tensor] = []
+        for s, system in enumerate(systems):
+            energy = 0.1 * system.types.to(system.positions.dtype)
+            for options in self._lists:
+                pairs = system.get_neighbor_list(options)
+                r2 = pairs.values.square().sum(dim=1).squeeze(-1)
+                term = 0.5 * torch.relu(1.0 - r2 / options.cutoff**2) ** 3
+                first = pairs.samples.column("first_atom").to(torch.int64)
+                second = pairs.samples.column("second_atom").to(torch.int64)
+                energy = energy.index_add(0, first, term)
+                if not options.full_list:
+                    energy = energy.index_add(0, second, term)
+            energies.append(energy)
+            rows.append(
+                torch.stack([torch.full_like(system.types, s), torch.arange(len(system))], dim=1)
+            )
+        values, samples = torch.cat(energies), Labels(["system", "atom"], torch.cat(rows))
+        if selected_atoms is not None:
+            kept = samples.select(selected_atoms)
+            values, samples = values[kept], Labels(samples.names, samples.values[kept])
+        if outputs["energy"].sample_kind != "atom":
+            total = torch.zeros(len(systems), dtype=values.dtype)
+            values = total.index_add(0, samples.column("system").to(torch.int64), values)
+            samples = Labels(["system"], torch.arange(len(systems)).reshape(-1, 1))
+        one = torch.zeros((1, 1), dtype=torch.int64)
+        block = TensorBlock(values.unsqueeze(1), samples, [], Labels(["energy"], one))
+        return {"energy": TensorMap(Labels(["_"], one), [block])}
+
+
+def pair_energy_file(
+    path: Path,
+    lists: List[Tuple[float, bool]],
+    per: str = "atom",
+) -> Path:
+    """Export :class:`PairEnergy` for H and O: no list, a half one, two.
+
+    :param lists: cutoff (Å) and whether both directions are listed, of each
+    :param per: of what there are energies: "atom", or "system" alone
+    """
+    capabilities = ModelCapabilities(
+        outputs={"energy": ModelOutput(unit="eV", sample_kind=per)},
+        atomic_types=[1, 8],
+        interaction_range=max([0.0, *[cutoff for cutoff, _ in lists]]),
+        length_unit="angstrom",
+        supported_devices=["cpu"],
+        dtype="float64",
+    )
+    model = AtomisticModel(PairEnergy(lists).eval(), ModelMetadata(), capabilities)
+    return save_atomically(model, path)

@@ -1,5 +1,8 @@
-"""Small untrained PET models: metatrain checkpoints to export, with the outputs a test wants."""
+"""Small untrained models of metatrain, most of them PETs: checkpoints to export, with the outputs a
+test wants."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -9,7 +12,7 @@ pytest.importorskip("metatrain", reason="checkpoints are made and read by metatr
 
 from metatomic.torch import load_atomistic_model
 from metatrain.pet import PET
-from metatrain.utils.architectures import get_default_hypers
+from metatrain.utils.architectures import get_default_hypers, import_architecture
 from metatrain.utils.data import DatasetInfo
 from metatrain.utils.data.target_info import get_energy_target_info, get_generic_target_info
 
@@ -142,3 +145,62 @@ def trained_pet_checkpoint(path, **hypers) -> Path:
                 values *= water.module.energy_scale
     torch.save(pet.get_checkpoint(), path)
     return Path(path)
+
+
+# what makes each architecture of metatrain small; all have an energy
+SMALL = {
+    "soap_bpnn": {
+        "soap": {"max_angular": 2, "max_radial": 2, "cutoff": {"radius": 3.5, "width": 0.5}},
+        "bpnn": {"num_hidden_layers": 1, "num_neurons_per_layer": 8, "layernorm": True},
+    },
+    "experimental.space": {
+        "num_tensor_products": 2,
+        "num_gnn_layers": 1,
+        "cutoff": 3.5,
+        "num_neighbors_adaptive": 8,
+        "num_element_channels": 8,
+        "radial_basis": {
+            "max_eigenvalue": 25.0,
+            "element_scale": 0.7,
+            "mlp_depth": 2,
+            "mlp_expansion_ratio": 1,
+        },
+    },
+    "experimental.mace": {
+        "r_max": 3.5,
+        "hidden_irreps": "4x0e + 4x1o",
+        "MLP_irreps": "4x0e",
+        "radial_MLP": [8],
+        "max_ell": 2,
+        "correlation": 2,
+        "num_radial_basis": 4,
+    },
+}
+
+
+def architecture_checkpoint(
+    path: Path,
+    name: str,
+    outputs: tuple[str, ...] = ("energy",),
+) -> Path:
+    """Write a checkpoint of an untrained model of this architecture of metatrain for H and O."""
+    torch.manual_seed(0)
+    info = DatasetInfo(
+        length_unit="angstrom",
+        atomic_types=[1, 8],
+        targets={output: target(output) for output in outputs},
+    )
+    hypers = {**get_default_hypers(name)["model"], **SMALL[name]}
+    torch.save(import_architecture(name).__model__(hypers, info).get_checkpoint(), path)
+    return Path(path)
+
+
+@contextmanager
+def loaded_extensions_forgotten() -> Iterator[None]:
+    """Let other models of this process not say that they need what is loaded within.
+
+    metatomic writes into every file which TorchScript extensions the process had loaded.
+    """
+    before = set(torch.ops.loaded_libraries)
+    yield
+    torch.ops.loaded_libraries.intersection_update(before)
