@@ -171,7 +171,7 @@ def _export_checkpoint(
                 module = module.to(DTYPES[dtype])
             isolate_padding(module)
             pair_up_distances(module)
-            return _with_true_range(module, module.export())
+            return _with_true_range(module, module.export(), dtype)
     except ImportError as error:
         raise ExportError(
             f"the architecture '{name}' of '{source}' needs packages that are missing: {error}"
@@ -180,8 +180,13 @@ def _export_checkpoint(
         raise ExportError(f"metatrain cannot build the model of '{source}': {error}") from error
 
 
-def _with_true_range(module: torch.nn.Module, model: AtomisticModel) -> AtomisticModel:
-    """``model`` with the interaction range it has, where metatrain declares a shorter one."""
+def _with_true_range(
+    module: torch.nn.Module, model: AtomisticModel, dtype: str | None
+) -> AtomisticModel:
+    """``model`` with the interaction range and the precision that it has.
+
+    metatrain declares a shorter range, and for uncertainty models the precision of the training.
+    """
     to_angstrom = unit_conversion_factor(model.capabilities().length_unit, "angstrom")
     return keep_outputs(
         model,
@@ -189,6 +194,7 @@ def _with_true_range(module: torch.nn.Module, model: AtomisticModel) -> Atomisti
         devices=None,
         metadata=model.metadata(),
         interaction_range=true_range(module) * to_angstrom,
+        dtype=dtype,
     )
 
 
