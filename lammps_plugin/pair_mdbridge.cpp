@@ -79,6 +79,7 @@ void PairMDBridge::compute(int eflag, int vflag) {
     tally(evaluation,
           asked.direct_virial ? evaluation.direct_virial : evaluation.conservative_virial);
     tally_atoms(evaluation.atomic_energies);
+    refuse_atomic_energies();
     uncertainty_.store(update->ntimestep, evaluation.uncertainty, follower_.atoms(),
                        follower_.owned(), atom->nlocal, units_.energy);
   });
@@ -98,7 +99,7 @@ Wanted PairMDBridge::wanted() const {
   }
   Wanted wanted;
   wanted.energy = eflag_either != 0;
-  wanted.atomic_energies = eflag_atom != 0;
+  wanted.atomic_energies = eflag_atom != 0 && engine_->gives_atomic_energies();
   wanted.direct_forces = settings_.forces == Settings::Forces::direct;
   wanted.conservative_forces = !wanted.direct_forces;
   wanted.uncertainty = uncertainty_.wanted();
@@ -149,6 +150,7 @@ void PairMDBridge::compute_outer(int eflag, int vflag) {
     add_direct_forces(evaluation->direct_forces, -1.0);
     tally(*evaluation, evaluation->conservative_virial);
     if (eflag_atom != 0) tally_atoms(evaluation->atomic_energies);
+    refuse_atomic_energies();
   });
   warn_of_uncertainty(evaluation->uncertainty);
 }
@@ -233,10 +235,8 @@ void PairMDBridge::check_once() {
 }
 
 double PairMDBridge::energy_of(const Structure& structure) {
-  Wanted wanted;
-  wanted.atomic_energies = true;  // their sum is in double precision
   double mine = 0.0;
-  in_step([&] { mine = engine_->evaluate(structure, fused_->pairs(), wanted).energy; });
+  in_step([&] { mine = engine_->evaluate(structure, fused_->pairs(), Wanted{}).energy; });
   double sum = 0.0;
   MPI_Allreduce(&mine, &sum, 1, MPI_DOUBLE, MPI_SUM, world);
   return sum;
@@ -282,6 +282,12 @@ void PairMDBridge::tally_atoms(const std::vector<double>& energies) {
   for (std::size_t s = 0; s < energies.size(); ++s) {
     eatom[follower_.atoms()[s]] += units_.energy * energies[s];
   }
+}
+
+/// Where the model has none. A compute that asks for them need only be there to count as wanted in
+/// the set-up, so this is no error yet: LAMMPS makes one of it as soon as somebody reads them.
+void PairMDBridge::refuse_atomic_energies() {
+  if (eflag_atom != 0 && !engine_->gives_atomic_energies()) update->eflag_atom = -1;
 }
 
 void PairMDBridge::warn_of_uncertainty(const std::vector<double>& uncertainty) {

@@ -117,6 +117,7 @@ class PairMDBridge : public LAMMPS_NS::Pair {
   /// Energy and virial (eV, 3x3) of the step.
   void tally(const mdbridge::Evaluation& evaluation, const std::array<double, 9>& virial_ev);
   void tally_atoms(const std::vector<double>& energies);
+  void refuse_atomic_energies();
   /// Collective.
   void warn_of_uncertainty(const std::vector<double>& uncertainty);
 

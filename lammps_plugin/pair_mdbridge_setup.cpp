@@ -63,6 +63,7 @@ void PairMDBridge::load(const Settings& settings) {
   options.direct_variant = settings.direct_variant;
   options.uncertainty_variant = settings.uncertainty_variant;
   options.symmetrize = settings.symmetrize;
+  options.true_timings = settings.timing;
   if (settings.seed > 0) options.seed = settings.seed;
   // over several ranks the sum is over all of them: see add_direct_forces()
   options.remove_net_force = settings.remove_net_force && comm->nprocs == 1;

@@ -31,14 +31,16 @@ std::string symmetrization(const mdbridge::Engine& engine, const Settings& setti
 std::string describe_model(const mdbridge::Engine& engine, const Settings& settings) {
   const auto& info = engine.info();
   const int threads = mdbridge::get_threads();
+  std::string notes;
+  for (const auto& note : info.notes) notes += "  " + note + "\n";
   return fmt::format(
       "Pair style mdbridge: model \"{}\" from {}\n"
       "  cutoff {:.6g} Angstrom, interaction range {:.6g} Angstrom, {} on {}, {} "
-      "thread{} per rank, forces {}{}\n",
+      "thread{} per rank, forces {}{}\n{}",
       info.name, info.path, info.cutoff, info.interaction_range, info.dtype, info.device, threads,
       threads == 1 ? "" : "s",
       settings.forces == Settings::Forces::direct ? "direct" : "conservative",
-      symmetrization(engine, settings));
+      symmetrization(engine, settings), notes);
 }
 
 std::vector<std::string> warnings_of(const mdbridge::Engine& engine, const Settings& settings,

@@ -28,6 +28,7 @@ const std::vector<Evaluation>& FusedForces::direct(const std::vector<Structure>&
   wanted.direct_virial = options_.direct_virial;
   wanted.energy = options_.energy_with_direct;
   wanted.uncertainty = options_.uncertainty;
+  wanted.committee = options_.committee;
   if (outer_follows || predicted) want_conservative(wanted);
   evaluate(structures, wanted);
   return last_;
@@ -65,8 +66,10 @@ void FusedForces::want_conservative(Wanted& wanted) const {
   wanted.energy = true;
   wanted.conservative_forces = true;
   wanted.conservative_virial = true;
-  wanted.atomic_energies = options_.conservative_atomic_energies;
+  wanted.atomic_energies =
+      options_.conservative_atomic_energies && engine_->gives_atomic_energies();
   wanted.uncertainty = options_.uncertainty || options_.conservative_uncertainty;
+  wanted.committee = options_.committee;
 }
 
 Pairs& FusedForces::pairs(std::size_t index) {

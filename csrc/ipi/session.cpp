@@ -74,6 +74,7 @@ Session::Session(std::shared_ptr<Engine> engine, std::vector<std::int32_t> types
   engine_->require_types(types_);
   Wanted wanted;
   wanted.uncertainty = options_.uncertainty_extras;
+  wanted.committee = options_.committee_extras;
   engine_->require(wanted);
   Wanted stress;
   stress.direct_virial = true;
@@ -139,6 +140,7 @@ FusedOptions Session::fused_options() const {
   options.direct_virial = serves_direct_ && has_direct_stress_ && fully_periodic_ &&
                           options_.direct_virial == DirectVirial::automatic;
   options.uncertainty = options_.uncertainty_extras;
+  options.committee = options_.committee_extras;
   return options;
 }
 
@@ -212,6 +214,10 @@ std::string Session::extras(ForceKind kind, const Evaluation& evaluation) const 
   std::string json = "{\"model\": " + json_string(engine_->info().name);
   if (options_.uncertainty_extras) {
     json += ", \"energy_uncertainty\": " + json_array(evaluation.uncertainty, electronvolt);
+  }
+  if (options_.committee_extras) {
+    // as i-PI's own driver calls it, and its committees expect it
+    json += ", \"committee_pot\": " + json_array(evaluation.committee, electronvolt);
   }
   if (options_.force_extras && kind == ForceKind::conservative) {
     json += ", \"conservative_forces\": " +

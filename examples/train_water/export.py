@@ -15,6 +15,7 @@ from metatrain.pet import PET
 
 from md_bridge.export.checkpoint import load_checkpoint
 from md_bridge.export.files import save_atomically
+from md_bridge.export.pet import isolate_padding, true_range
 
 DESCRIPTION = """Liquid water (H, O). FOR DEMONSTRATION ONLY: not for research results.
 Trained on GFN1-xTB energies, forces and stresses of 586 periodic boxes of 27 molecules (81 atoms)
@@ -44,16 +45,6 @@ def load_head(path: str | Path) -> PairForceHead:
     return head.eval()
 
 
-def interaction_range(pet: PET) -> float:
-    """Distance in Å within which an atom can change the energy or direct force of another.
-
-    Each of the L layers reads the neighbours within one cutoff, and each is followed by an
-    exchange of messages along the pairs, so after the last layer a pair (i, j) knows what is within
-    L cutoffs of i *or of its neighbour j*: L + 1 cutoffs around i.
-    """
-    return (pet.num_gnn_layers + 1) * pet.cutoff
-
-
 def atomistic_model(pet: PET, head: PairForceHead) -> AtomisticModel:
     """The exportable model with its capabilities and metadata."""
     capabilities = ModelCapabilities(
@@ -67,7 +58,7 @@ def atomistic_model(pet: PET, head: PairForceHead) -> AtomisticModel:
             ),
         },
         atomic_types=pet.atomic_types,
-        interaction_range=interaction_range(pet),
+        interaction_range=true_range(pet),
         length_unit="angstrom",
         supported_devices=["cuda", "cpu"],
         dtype="float32",
@@ -79,6 +70,7 @@ def atomistic_model(pet: PET, head: PairForceHead) -> AtomisticModel:
         references=REFERENCES,
     )
     model = WaterModel(pet, head)
+    isolate_padding(model)
     for parameter in model.parameters():
         parameter.requires_grad_(False)
     return AtomisticModel(model.eval(), metadata, capabilities)

@@ -14,6 +14,7 @@ from metatomic.torch import AtomisticModel, ModelMetadata, unit_conversion_facto
 
 from md_bridge.export.errors import ExportError
 from md_bridge.export.files import check_destination, save_atomically
+from md_bridge.export.long_range import pair_up_distances
 from md_bridge.export.metadata import merge_metadata, parse_metadata
 from md_bridge.export.model_file import Kind, identify, load_exported
 from md_bridge.export.options import DTYPES, FileOptions
@@ -34,6 +35,7 @@ def export_file(
     layers: int | None = None,
     metadata: Mapping[str, Any] | ModelMetadata | None = None,
     trust: bool = False,
+    extensions: str | os.PathLike[str] | None = None,
 ) -> Path:
     """Export a metatrain checkpoint, or save an exported model again with other metadata.
 
@@ -47,12 +49,14 @@ def export_file(
     :param layers: the same in cutoffs: how many times information travels a cutoff
     :param metadata: added to what the source says; as in :func:`md_bridge.export.export_module`
     :param trust: load a checkpoint even if that runs code stored in it
+    :param extensions: folder for copies of the compiled TorchScript extensions that the model
+        needs (SOAP-BPNN: sphericart), which hosts take as ``extensions``; None: not copied
     :returns: the path written
     :raises ExportError: with what was expected and what was found
     """
     path = check_destination(path)
     options = FileOptions(dtype, outputs, devices, interaction_range, layers, metadata, trust)
-    return save_atomically(build_file_model(source, options), path)
+    return save_atomically(build_file_model(source, options), path, extensions)
 
 
 def build_file_model(source: str | os.PathLike[str], options: FileOptions) -> AtomisticModel:
@@ -166,7 +170,8 @@ def _export_checkpoint(
             if dtype is not None:
                 module = module.to(DTYPES[dtype])
             isolate_padding(module)
-            return _with_true_range(module, module.export())
+            pair_up_distances(module)
+            return _with_true_range(module, module.export(), dtype)
     except ImportError as error:
         raise ExportError(
             f"the architecture '{name}' of '{source}' needs packages that are missing: {error}"
@@ -175,8 +180,13 @@ def _export_checkpoint(
         raise ExportError(f"metatrain cannot build the model of '{source}': {error}") from error
 
 
-def _with_true_range(module: torch.nn.Module, model: AtomisticModel) -> AtomisticModel:
-    """``model`` with the interaction range it has, where metatrain declares a shorter one."""
+def _with_true_range(
+    module: torch.nn.Module, model: AtomisticModel, dtype: str | None
+) -> AtomisticModel:
+    """``model`` with the interaction range and the precision that it has.
+
+    metatrain declares a shorter range, and for uncertainty models the precision of the training.
+    """
     to_angstrom = unit_conversion_factor(model.capabilities().length_unit, "angstrom")
     return keep_outputs(
         model,
@@ -184,6 +194,7 @@ def _with_true_range(module: torch.nn.Module, model: AtomisticModel) -> Atomisti
         devices=None,
         metadata=model.metadata(),
         interaction_range=true_range(module) * to_angstrom,
+        dtype=dtype,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import tempfile
 import warnings
@@ -48,13 +49,19 @@ def errors_of_writing(path: str | os.PathLike[str]) -> Iterator[None]:
         raise ExportError(f"could not write '{path}': {error}") from error
 
 
-def save_atomically(model: AtomisticModel, path: str | os.PathLike[str]) -> Path:
+def save_atomically(
+    model: AtomisticModel,
+    path: str | os.PathLike[str],
+    extensions: str | os.PathLike[str] | None = None,
+) -> Path:
     """Save ``model`` beside ``path``, then rename, so that a reader sees all of it or nothing.
 
     An older file at ``path`` stays as it was if anything fails.
 
     :param model: in Python or compiled
     :param path: of the file to write, ``something.pt``
+    :param extensions: folder for copies of the compiled TorchScript extensions that the model
+        needs; it is replaced. None: they are not copied
     :returns: the path written
     :raises ExportError: TorchScript cannot compile the model, or the disk is full
     """
@@ -69,7 +76,7 @@ def save_atomically(model: AtomisticModel, path: str | os.PathLike[str]) -> Path
             with warnings.catch_warnings():
                 # torch deprecates TorchScript, which metatomic's format is made of
                 warnings.filterwarnings("ignore", "`torch.jit", DeprecationWarning)
-                model.save(partial)
+                model.save(partial, None if extensions is None else str(extensions))
             drop_source_paths(partial)
             with open(partial, "rb") as file:
                 os.fsync(file.fileno())
@@ -84,7 +91,8 @@ def drop_source_paths(path: str | os.PathLike[str]) -> None:
     """Rewrite a TorchScript file without its debug records.
 
     They hold the path of every source file the model was compiled from, on the machine of whoever
-    exported it. Messages of the model itself are in its code, and stay.
+    exported it; metatomic adds the folder that extensions were copied to. Messages of the model
+    itself are in its code, and stay.
 
     :param path: of the file, which is written again in place
     """
@@ -95,6 +103,11 @@ def drop_source_paths(path: str | os.PathLike[str]) -> None:
         # the writer makes these two itself
         if not name.endswith(".debug_pkl") and name not in ("version", ".data/serialization_id")
     }
+    for name in kept:
+        if name.endswith("extra/export-metadata"):
+            about = json.loads(kept[name])
+            about.pop("extensions_directory", None)
+            kept[name] = json.dumps(about).encode()
     writer = torch._C.PyTorchFileWriter(str(path))
     for name, data in kept.items():
         writer.write_record(name, data, len(data))

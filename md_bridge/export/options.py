@@ -90,7 +90,7 @@ class FileOptions:
                     "cutoff"
                 )
         reach = self.interaction_range
-        if reach is not None and not (math.isfinite(reach) and reach > 0):
+        if reach is not None and not reach > 0:
             raise ExportError(f"the interaction range should be a positive number, found {reach}")
 
 

@@ -66,6 +66,7 @@ def keep_outputs(
     devices: Optional[Sequence[str]],
     metadata: ModelMetadata,
     interaction_range: Optional[float] = None,
+    dtype: Optional[str] = None,
 ) -> AtomisticModel:
     """``model`` with only some of its outputs and devices, and with ``metadata``.
 
@@ -74,6 +75,7 @@ def keep_outputs(
     :param devices: device types, the best first; None: all
     :param metadata: what the model is to say of itself
     :param interaction_range: in Å; None: as declared. Never shortened
+    :param dtype: that of its numbers, where it declares another one; None: as declared
     :raises ExportError: an output or device that the model does not have; no energy left
     """
     old = model.capabilities()
@@ -107,7 +109,7 @@ def keep_outputs(
         interaction_range=max(old.interaction_range, wanted),
         length_unit=old.length_unit,
         supported_devices=list(devices or old.supported_devices),
-        dtype=old.dtype,
+        dtype=dtype or old.dtype,
     )
     module = model if outputs is None else SameModel(model).eval()
     return AtomisticModel(module, metadata, capabilities)

@@ -35,7 +35,7 @@ def build_model(
 ) -> AtomisticModel:
     """The model that ``source`` names, not yet saved.
 
-    :param source: path of a ``.ckpt`` or ``.pt``; ``upet:pet-mad-s``, ``upet:pet-mad-s@1.0.2``;
+    :param source: path of a ``.ckpt`` or ``.pt``; ``upet:pet-mad-s``, ``upet:pet-mad-s@1.5.0``;
         ``python:package.module:factory``, a function without arguments that returns a torch module
     :param given: the options given, by name: fields of :class:`ModuleOptions` for Python code, of
         :class:`FileOptions` for all else
@@ -134,7 +134,7 @@ def download_upet(name: str) -> Path:
     The cache is the one of the ``upet`` package: what it has fetched is not fetched again.
 
     :param name: ``pet-mad-s`` for the newest version (without a network: the newest in the cache),
-        ``pet-mad-s@1.0.2`` for this one
+        ``pet-mad-s@1.5.0`` for this one
     :returns: path in the cache
     :raises ExportError: no such model; or no network, and then what to download by hand
     """

@@ -49,6 +49,7 @@ class SessionOptions:
         in which nothing depends on the pressure; an error once the cell changes
     :param force_extras: give both kinds of forces to i-PI as extras of the conservative forcefield
     :param uncertainty: give the uncertainty of the atomic energies to i-PI as extras
+    :param committee: the same for the energies of the members of the model's committee
     """
 
     template: Path
@@ -59,6 +60,7 @@ class SessionOptions:
     stress: str = "auto"
     force_extras: bool = False
     uncertainty: bool = False
+    committee: bool = False
 
 
 def open_session(options: SessionOptions) -> Session:
@@ -83,6 +85,7 @@ def open_session(options: SessionOptions) -> Session:
         zero_direct_virial=options.stress == "none",
         force_extras=options.force_extras,
         uncertainty_extras=options.uncertainty,
+        committee_extras=options.committee,
     )
 
 

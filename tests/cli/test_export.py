@@ -50,6 +50,18 @@ def test_a_file_whose_checks_fail_is_written_and_the_exit_status_says_so(folder,
     assert [c["name"] for c in checks if c["passed"] is False] == ["locality"]
 
 
+def test_without_checks(folder):
+    result = run(export, *PYTHON, "--layers", "1", "-o", "m.pt", "--no-check")
+    assert result.exit_code == 0, result.output
+    assert result.stdout == "wrote m.pt\n"
+    assert "checking" not in result.stderr
+    result = run(export, *PYTHON, "--layers", "1", "-o", "n.pt", "--no-check", "--json")
+    assert json.loads(result.stdout) == {"path": "n.pt", "checks": []}
+    result = run(export, *PYTHON, "-o", "m.pt", "--no-check", "--structures", __file__)
+    assert result.exit_code != 0
+    assert "--structures are for the checks" in result.output
+
+
 def test_a_file_with_too_short_a_range(folder):
     """check says what to type, and that makes it right; with structures, M is guessed too."""
     models.two_layers().export("short.pt", layers=1)

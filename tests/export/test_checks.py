@@ -301,7 +301,7 @@ def test_pet_passes_and_its_range_is_what_its_messages_travel(tmp_path):
 def test_a_crash_fails_the_check_in_which_it_happens(tmp_path):
     exported(NeedsPairs(), tmp_path)
     results = {result.name: result for result in run_checks(tmp_path / "m.pt")}
-    assert len(results) == 11
+    assert len(results) == 13
     failed = {name for name, result in results.items() if result.passed is False}
     assert failed == {"smoothness of dimers", "isolated atoms", "corner cases"}
     assert results["isolated atoms"].detail.startswith("the model failed: ")
@@ -313,7 +313,7 @@ def test_run_checks_on_a_single_precision_pet(tmp_path):
     seen = []
     results = run_checks(path, progress=seen.append)
     assert [result.name for result in results if result.passed is False] == []
-    assert len(results) == len(seen) == 11
+    assert len(results) == len(seen) == 13
     assert next(r for r in results if r.name == "forces = -dE/dx").tolerance == 1e-4
 
 

@@ -38,7 +38,7 @@ _PYTHON = "Torch modules (SOURCE python:…)"
     epilog=epilog(
         r"""
         md-bridge export trained.ckpt -o model.pt
-        md-bridge export upet:pet-mad-s -o pet-mad.pt
+        md-bridge export upet:pet-mad-s@1.5.0 -o pet-mad.pt
         md-bridge export old.pt -o new.pt --keep energy/pbe --metadata about.json
         md-bridge export short.pt -o right.pt --interaction-range 12
         md-bridge export python:lennard_jones:argon -o lj.pt --elements Ar \
@@ -94,6 +94,15 @@ _PYTHON = "Torch modules (SOURCE python:…)"
     show_default="made up",
     help="Structures to check on (any file that ASE reads), and to guess M from.",
 )
+@option("--no-check", is_flag=True, help="Write the file, but do not check it.")
+@option(
+    "--extensions",
+    "collected",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="Folder for the compiled TorchScript extensions that the model needs, replaced; hosts "
+    "take it as extensions.",
+)
 @lenient_option
 @threads_option(DEFAULT_SECTION)
 @json_option("the checks")
@@ -113,6 +122,8 @@ def export(
     metadata: Path | None,
     elements: str | None,
     structures: Path | None,
+    no_check: bool,
+    collected: Path | None,
     lenient: bool,
     threads: int,
     as_json: bool,
@@ -130,6 +141,8 @@ def export(
     from md_bridge.structures import read_structures, spread
 
     warnings.filterwarnings("ignore", category=DeprecationWarning)
+    if no_check and structures is not None:
+        raise click.UsageError("--structures are for the checks, which --no-check leaves out")
     if elements:
         options["elements"] = [symbol.strip() for symbol in elements.split(",")]
     given = {
@@ -146,7 +159,7 @@ def export(
         with errors_of_writing(out):
             temporary = tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.stem}-")
         folder = stack.enter_context(temporary)
-        written = save_atomically(model, Path(folder) / out.name)
+        written = save_atomically(model, Path(folder) / out.name, collected)
         found = iterate_checks(
             written,
             chosen,
@@ -154,7 +167,7 @@ def export(
             model_options=ModelOptions(threads=threads),
             progress=lambda name: bar.update(f"checking: {name}"),
         )
-        checks = list(found)
+        checks = [] if no_check else list(found)
         with errors_of_writing(out):
             os.replace(written, out)
     console = Console()
@@ -162,7 +175,8 @@ def export(
         report = {"path": str(out), "checks": as_data(checks)}
         click.echo(json.dumps(report, allow_nan=False))
     else:
-        print_checks(console, checks)
+        if not no_check:
+            print_checks(console, checks)
         print_variants(console, out, ModelOptions())
         console.print(f"wrote {out}", highlight=False, markup=False, soft_wrap=True)
     if not lenient:

@@ -23,6 +23,7 @@ from md_bridge.export.checks.invariances import check_invariance, check_rotation
 from md_bridge.export.checks.locality import check_isolated_atoms, check_locality
 from md_bridge.export.checks.result import Check, judge
 from md_bridge.export.checks.runner import Runner
+from md_bridge.export.checks.single_precision import check_single_precision
 from md_bridge.export.checks.smoothness import check_smoothness_of_bulk, check_smoothness_of_dimers
 from md_bridge.export.errors import ExportError
 from md_bridge.export.structures import require_elements
@@ -188,12 +189,14 @@ def iterate_checks(
         ("stress = dE/dstrain / V", lambda: check_stress(runner, structures)),
         ("translation", lambda: check_invariance("translation", runner, structures)),
         ("permutation", lambda: check_invariance("permutation", runner, structures)),
+        ("order of pairs", lambda: check_invariance("order of pairs", runner, structures)),
         ("rotation", lambda: check_rotation(runner, structures)),
         ("batches", lambda: check_invariance("batches", runner, structures)),
         ("locality", lambda: check_locality(runner, elements)),
         ("smoothness of dimers", lambda: check_smoothness_of_dimers(runner, elements)),
         ("smoothness in bulk", lambda: check_smoothness_of_bulk(runner, structures[0])),
         ("isolated atoms", lambda: check_isolated_atoms(runner, elements)),
+        ("single precision", lambda: check_single_precision(own, runner, elements)),
         ("corner cases", lambda: check_corner_cases(own, elements)),
     ]
     if not made:

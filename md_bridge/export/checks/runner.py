@@ -6,7 +6,7 @@ This goes through metatomic alone, so that the checks do not lean on the engine 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,7 +28,11 @@ from md_bridge.export.model_file import load_exported
 from md_bridge.export.options import DTYPES
 from md_bridge.model_options import ModelOptions
 
-__all__ = ["Prediction", "Runner", "energy_variants", "per_atom"]
+__all__ = ["PairOrder", "Prediction", "Runner", "energy_variants", "per_atom"]
+
+PairOrder = Callable[[np.ndarray, np.ndarray], np.ndarray]
+"""From a pair list (``[P, 5]`` two atoms and the cell shift; ``[P, 3]`` vectors) to the order in
+which the model gets its rows (``[P]``, a permutation)."""
 
 
 @dataclass
@@ -116,18 +120,24 @@ class Runner:
         return name if name in self.capabilities.outputs else None
 
     def evaluate(
-        self, structures: Sequence[ase.Atoms], *, conservative: bool = True, direct: bool = True
+        self,
+        structures: Sequence[ase.Atoms],
+        *,
+        conservative: bool = True,
+        direct: bool = True,
+        pair_order: PairOrder | None = None,
     ) -> list[Prediction]:
         """Predictions for all ``structures``, in one forward pass.
 
         :param structures: any number of them, periodic or not, also without atoms
         :param conservative: also forces and stress by differentiation
         :param direct: also direct forces and stress, if the model has them
+        :param pair_order: of the rows of each pair list; None: as they are found
         :returns: one prediction for each structure, in eV and Å
         """
         systems, positions, strains = [], [], []
         for atoms in structures:
-            system, position, strain = self.system(atoms, conservative)
+            system, position, strain = self.system(atoms, conservative, pair_order)
             systems.append(system)
             positions.append(position)
             strains.append(strain)
@@ -173,12 +183,13 @@ class Runner:
         return prediction.energy
 
     def system(
-        self, atoms: ase.Atoms, differentiable: bool
+        self, atoms: ase.Atoms, differentiable: bool, pair_order: PairOrder | None = None
     ) -> tuple[System, torch.Tensor, torch.Tensor]:
         """A structure as metatomic has it, with its pairs, on the device of the model.
 
         :param atoms: the structure
         :param differentiable: keep the graph from the system back to positions and strain
+        :param pair_order: of the rows of each pair list; None: as they are found
         :returns: the system; its positions ``[N, 3]`` (Å) and the strain ``[3, 3]`` (the identity)
             that it was made from, both on the CPU: what to differentiate with respect to
         """
@@ -198,6 +209,9 @@ class Runner:
             else:
                 calculator = NeighborList(options, length_unit="angstrom", skin=0.0)
                 pairs = calculator.compute(system)
+                if pair_order is not None:
+                    pairs = _reordered(pairs, pair_order)
+                    register_autograd_neighbors(system, pairs, False)
             system.add_neighbor_list(options, pairs)
         return system.to(device=self.device), positions, strain
 
@@ -279,6 +293,18 @@ def _choose_device(wanted: str, supported: Sequence[str]) -> torch.device:
             "devices here"
         )
     return torch.device(wanted)
+
+
+def _reordered(pairs: TensorBlock, pair_order: PairOrder) -> TensorBlock:
+    """The same pairs in other rows; detached from the positions that they were found from."""
+    samples, vectors = pairs.samples.values, pairs.values.detach()
+    rows = torch.as_tensor(pair_order(samples.numpy(), vectors[:, :, 0].numpy()))
+    return TensorBlock(
+        values=vectors[rows],
+        samples=Labels(pairs.samples.names, samples[rows]),
+        components=pairs.components,
+        properties=pairs.properties,
+    )
 
 
 def _no_pairs(dtype: torch.dtype) -> TensorBlock:

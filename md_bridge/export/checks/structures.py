@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import ase
 import numpy as np
 from ase.data import covalent_radii
 
-__all__ = ["ball", "choose_elements", "cluster", "lattice", "spacing", "star"]
+__all__ = ["ball", "choose_elements", "cluster", "droplet", "lattice", "spacing", "star"]
 
 _COMMON = (1, 6, 8, 7, 14, 26, 29, 13)  # preferred, where a model knows many elements
 
@@ -108,3 +109,31 @@ def star(elements: Sequence[int], radius: float, cutoff: float) -> ase.Atoms:
             positions.append(place * step * direction)
             numbers.append(elements[place % len(elements)])
     return ase.Atoms(numbers=numbers, positions=positions)
+
+
+def droplet(
+    elements: Sequence[int], apart: float, molecules: int = 8, vapour: int = 64, seed: int = 3
+) -> ase.Atoms:
+    """Two-atomic molecules side by side, and a vapour of atoms that have no neighbours.
+
+    :param elements: atomic numbers, drawn at random for the molecules
+    :param apart: distance between the atoms of the vapour, Å
+    :param molecules: in the droplet, each as long as a bond
+    :param vapour: number of atoms without neighbours
+    :param seed: of elements and directions
+    """
+    generator = np.random.default_rng(seed)
+    side = math.ceil(molecules ** (1 / 3))
+    grid = np.stack(np.meshgrid(*[np.arange(side)] * 3, indexing="ij"), axis=-1).reshape(-1, 3)
+    pairs = generator.choice(elements, (molecules, 2))
+    bonds = np.sum([[covalent_radii[number] for number in pair] for pair in pairs], axis=1)
+    directions = generator.standard_normal((molecules, 3))
+    directions /= np.linalg.norm(directions, axis=1)[:, None]
+    first = (1.2 * bonds.max() + 1.5) * grid[:molecules]
+    second = first + bonds[:, None] * directions
+    lonely = np.zeros((vapour, 3))
+    lonely[:, 0] = np.max(second) + apart * np.arange(1, vapour + 1)
+    return ase.Atoms(
+        numbers=[*pairs.T.ravel(), *np.resize(elements, vapour)],
+        positions=np.concatenate([first, second, lonely]),
+    )

@@ -44,7 +44,10 @@ struct FusedOptions {
   bool direct_virial = false;
   /// Every evaluation gives the uncertainty.
   bool uncertainty = false;
-  /// Conservative evaluations give the uncertainty, or the energy of each atom.
+  /// Every evaluation gives the energies of the committee.
+  bool committee = false;
+  /// Conservative evaluations give the uncertainty, or the energy of each atom (where the model has
+  /// it: that somebody may ask is no reason to fail).
   bool conservative_uncertainty = false;
   bool conservative_atomic_energies = false;
 };

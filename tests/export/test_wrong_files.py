@@ -1,0 +1,128 @@
+"""Files made to be wrong, each in a way that a run does not show: ``md-bridge check`` names it."""
+
+import json
+
+import models
+import pytest
+import torch
+from click.testing import CliRunner
+from metatrain.cli.export import export_model
+from pet_models import LONG_RANGE, pet_checkpoint, trained_pet_checkpoint
+
+from md_bridge._paths import DATA
+from md_bridge.cli.models.check import check
+from md_bridge.export import export_file, export_module
+from md_bridge.export.checks.runner import Runner
+from md_bridge.export.checks.single_precision import check_single_precision
+from md_bridge.export.torch_module.geometry import pair_vectors
+
+ADAPTIVE = {"num_neighbors_adaptive": 8}
+SPARSE = {"elements": (19,), "cutoff": 7.5, "num_gnn_layers": 1, "num_neighbors_adaptive": 16}
+
+
+class Weighted(torch.nn.Module):
+    """A smooth pair potential in which pairs, or atoms, weigh by their place in the list."""
+
+    def __init__(self, of_pairs: bool):
+        super().__init__()
+        self.of_pairs = of_pairs
+
+    def forward(self, types, positions, cell, pairs, shifts, structure):
+        r2 = pair_vectors(positions, cell, pairs, shifts, structure).square().sum(dim=1)
+        energy = torch.relu(1.0 - r2 / 16.0) ** 3
+        if self.of_pairs:
+            energy = energy * (1.0 + 1e-4 * torch.arange(len(energy), dtype=energy.dtype))
+        energy = torch.zeros_like(positions[:, 0]).index_add(0, pairs[:, 0], energy)
+        if not self.of_pairs:
+            energy = energy * (1.0 + 1e-4 * torch.arange(len(energy), dtype=energy.dtype))
+        return {"energy": energy}
+
+
+def weighted(folder, of_pairs):
+    path = folder / "weighted.pt"
+    options = {"elements": ["Ar"], "cutoff": 4.0, "layers": 1, "dtype": "float64"}
+    return export_module(Weighted(of_pairs), path, **options)
+
+
+def by_metatrain(checkpoint):
+    """What ``mtt export`` makes of it."""
+    path = checkpoint.with_suffix(".pt")
+    export_model(checkpoint, path, extensions=checkpoint.parent / "extensions")
+    return path
+
+
+def long_range(folder):
+    return by_metatrain(pet_checkpoint(folder / "m.ckpt", long_range=LONG_RANGE))
+
+
+# fault -> how to make such a file, the checks that find it, what the first says to do
+WRONG = {
+    "order of atoms": (
+        lambda folder: weighted(folder, of_pairs=False),
+        {"permutation"},
+        "sum over atoms without looking at their indices",
+    ),
+    "order of pairs": (
+        lambda folder: weighted(folder, of_pairs=True),
+        {"order of pairs"},
+        "use no index of a pair but those of its atoms",
+    ),
+    "pairs not grouped by centre": (
+        long_range,
+        {"order of pairs", "locality", "single precision"},
+        "export the checkpoint with md-bridge export",
+    ),
+    "range of an adaptive cutoff": (
+        lambda folder: by_metatrain(pet_checkpoint(folder / "m.ckpt", **SPARSE)),
+        {"locality", "single precision"},
+        "--layers 3, or --interaction-range 22.5",
+    ),
+    "padding with a real pair": (
+        lambda folder: by_metatrain(trained_pet_checkpoint(folder / "m.ckpt", **ADAPTIVE)),
+        {"single precision", "locality"},
+        "Export the checkpoint with md-bridge export, which mends that, or in double precision",
+    ),
+}
+
+
+@pytest.mark.parametrize("fault", WRONG)
+def test_check_fails_and_says_what_to_do(tmp_path, fault):
+    make, names, advice = WRONG[fault]
+    done = CliRunner().invoke(check, [str(make(tmp_path)), "--json"])
+    assert done.exit_code == 3, done.output
+    failed = {c["name"]: c for c in json.loads(done.stdout)["checks"] if c["passed"] is False}
+    assert names <= set(failed)
+    assert any(advice in failed[name]["detail"] for name in names)
+
+
+@pytest.mark.parametrize(
+    "hypers", [{}, ADAPTIVE, {**ADAPTIVE, "adaptive_cutoff_method": "grid"}], ids=str
+)
+def test_no_alarm_for_padding_that_touches_no_pair(tmp_path, hypers):
+    """Trained weights, exported by us: rounding alone."""
+    path = export_file(trained_pet_checkpoint(tmp_path / "m.ckpt", **hypers), tmp_path / "m.pt")
+    found = check_single_precision(Runner(path), Runner(path, double=True), [1, 8])
+    assert found.passed, found
+    assert found.value < 5
+
+
+def test_no_alarm_for_the_bundled_model():
+    path = DATA / "water.pt"
+    found = check_single_precision(Runner(path), Runner(path, double=True), [1, 8])
+    assert found.passed, found
+    assert found.value < 5
+
+
+def test_no_alarm_for_a_long_range_model_of_ours(tmp_path):
+    """The same checkpoint as the one that fails, exported by us: right in any order of pairs."""
+    checkpoint = pet_checkpoint(tmp_path / "m.ckpt", long_range=LONG_RANGE)
+    ours = export_file(checkpoint, tmp_path / "ours.pt")
+    done = CliRunner().invoke(check, [str(ours), "--json"])
+    assert done.exit_code == 0, done.output
+
+
+def test_single_precision_is_compared_where_there_is_a_double_one(tmp_path):
+    path = models.curl().export(tmp_path / "m.pt")
+    found = check_single_precision(Runner(path), Runner(path), [18])
+    assert found.passed is None
+    assert found.detail == "not checked: the model is in double precision"
