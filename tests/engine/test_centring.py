@@ -31,7 +31,7 @@ def water():
     return atoms
 
 
-def assert_same(found, expected, forces=5e-5, virial=3e-4):
+def assert_same(found, expected, forces=6e-5, virial=3e-4):
     """To the rounding of single precision: eV, eV/Å."""
     assert found.energy == pytest.approx(expected.energy, abs=2e-4)
     for kind in ("conservative_forces", "direct_forces"):
@@ -111,7 +111,7 @@ def test_ghosts(engine, water):
     ]
     assert found[0].energy == pytest.approx(found[1].energy, abs=2e-4)
     np.testing.assert_allclose(
-        found[0].conservative_forces, found[1].conservative_forces, atol=2e-5
+        found[0].conservative_forces, found[1].conservative_forces, atol=6e-5
     )
 
 
@@ -162,7 +162,7 @@ def test_lammps(tmp_path, water, ranks):
     (energy, pressure, forces), (far_energy, far_pressure, far_forces) = found
     assert far_energy == pytest.approx(energy, abs=3e-4)
     assert far_pressure == pytest.approx(pressure, abs=2.0)  # bar
-    np.testing.assert_allclose(far_forces, forces, atol=3e-5)
+    np.testing.assert_allclose(far_forces, forces, atol=6e-5)
 
 
 def test_ipi(tmp_path, water):
@@ -175,5 +175,5 @@ def test_ipi(tmp_path, water):
     found = [driver(cell, positions * ANGSTROM) for positions in (water.positions, moved)]
     (energy, forces, virial, _), (far_energy, far_forces, far_virial, _) = found
     assert far_energy == pytest.approx(energy, abs=1e-5)
-    np.testing.assert_allclose(far_forces, forces, atol=1e-6)
+    np.testing.assert_allclose(far_forces, forces, atol=3e-6)
     np.testing.assert_allclose(far_virial, virial, atol=1e-5)

@@ -10,30 +10,39 @@ namespace mdbridge {
 
 namespace {
 
-// Cells from the centre that an atom may be: those in the box stay, whose centroid is not quite in
-// its middle, so that most structures need no change of their pairs.
-constexpr double far_away = 0.6;
+// Cells from the centre that an atom may be. Those in a box that begins at the origin stay, so that
+// most structures need no change of their pairs.
+constexpr double far_away = 1.05;
 
-/// Rounded to whole Å, so that it is one point for all steps (and orders of the atoms) but few.
-std::array<double, 3> rounded_centroid(const std::vector<double>& positions) {
+// How far from the origin a structure may be to stay where it is, Å.
+constexpr double near = 1.0;
+
+/// The middle of the atoms; 0 along axes on which the origin lies among them, where there is little
+/// to gain. Rounded to whole Å, so that it is one point for all steps (and orders of the atoms) but
+/// few.
+std::array<double, 3> centre_of(const std::vector<double>& positions) {
   std::array<double, 3> centre{};
-  for (std::size_t i = 0; i < positions.size(); i += 3) {
-    for (int k = 0; k < 3; ++k) centre[k] += positions[i + k];
+  for (int k = 0; k < 3; ++k) {
+    double low = positions[k];
+    double high = positions[k];
+    for (std::size_t i = k; i < positions.size(); i += 3) {
+      low = std::min(low, positions[i]);
+      high = std::max(high, positions[i]);
+    }
+    if (low > near || high < -near) centre[k] = std::round(0.5 * (low + high));
   }
-  const double count = static_cast<double>(positions.size()) / 3.0;
-  for (double& x : centre) x = std::round(x / count);
   return centre;
 }
 
 }  // namespace
 
 void Centring::update(const Structure& structure) {
-  const auto centre = rounded_centroid(structure.positions);
+  const auto centre = centre_of(structure.positions);
   positions_.resize(structure.positions.size());
+  taken_.clear();
   for (std::size_t i = 0; i < positions_.size(); i += 3) {
     for (int k = 0; k < 3; ++k) positions_[i + k] = structure.positions[i + k] - centre[k];
   }
-  taken_.clear();
   if (structure.is_periodic()) take_off_lattice_vectors(structure);
 }
 

@@ -12,12 +12,12 @@ namespace mdbridge {
 /// A structure brought to the origin, before its coordinates are rounded to the precision of a
 /// model: at 1000 Å, single precision resolves 6e-5 Å, and a stiff bond feels that.
 ///
-/// One point is taken off all positions, and whole lattice vectors off the atoms that are far from
-/// it (hosts need not wrap them). No model can tell: energies, forces and strain derivatives stay
-/// what they are.
+/// One point is taken off all positions that are not around the origin, and whole lattice vectors
+/// off the atoms that are far from it (hosts need not wrap them). No model can tell: energies,
+/// forces and strain derivatives stay what they are.
 class Centring {
  public:
-  /// Where the atoms of this structure go.
+  /// Where the atoms of this structure, which has some, go.
   void update(const Structure& structure);
 
   /// [3N], Å.
