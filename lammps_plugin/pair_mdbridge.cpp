@@ -9,10 +9,12 @@
 #include <utility>
 
 #include "atom.h"
+#include "checks/finite_difference_check.hpp"
+#include "checks/force_agreement.hpp"
 #include "comm.h"
 #include "compute_mdbridge_atom.hpp"
+#include "domain.h"
 #include "error.h"
-#include "finite_difference_check.hpp"
 #include "force.h"
 #include "library.h"
 #include "mdbridge/stopwatch.hpp"
@@ -73,6 +75,8 @@ void PairMDBridge::compute(int eflag, int vflag) {
     asked = wanted();
     evaluation = engine_->evaluate(follower_.structure(), fused_->pairs(), asked);
   });
+  require_valid_list();
+  if (FiniteDisplacements::under_way(*update)) check_displacements();
   boundary_.or_abort([&] {
     add_forces(evaluation.conservative_forces, 1.0);
     if (asked.direct_forces) add_direct_forces(evaluation.direct_forces, 1.0);
@@ -124,6 +128,7 @@ void PairMDBridge::compute_inner() {
     forces =
         fused_->direct(follower_.structures(), /*outer_follows=*/in_setup).front().direct_forces;
   });
+  require_valid_list();
   boundary_.or_abort([&] { add_direct_forces(std::move(forces), 1.0); });
 }
 
@@ -145,6 +150,8 @@ void PairMDBridge::compute_outer(int eflag, int vflag) {
     wanted();  // refuses what no model can give
     evaluation = &fused_->conservative(follower_.structures()).front();
   });
+  require_valid_list();
+  if (update->setupflag != 0) compare_forces(*evaluation);
   boundary_.or_abort([&] {
     add_forces(evaluation->conservative_forces, 1.0);
     add_direct_forces(evaluation->direct_forces, -1.0);
@@ -173,6 +180,62 @@ void PairMDBridge::start_respa() {
                    "with bonds to hydrogen; watch the drift of etotal.\n",
                    outer_step);
   }
+}
+
+void PairMDBridge::compare_forces(const Evaluation& evaluation) {
+  ForceAgreement agreement;
+  boundary_.or_abort([&] {
+    std::vector<double> direct = evaluation.direct_forces;
+    remove_net_over_ranks(direct);
+    direct.resize(3 * follower_.owned());
+    agreement = ForceAgreement::of(world, sum_over_ghosts(evaluation.conservative_forces), direct);
+  });
+  if (!forces_compared_ && comm->me == 0) utils::logmesg(lmp, agreement.describe());
+  // once, but again if it says nothing yet
+  forces_compared_ = forces_compared_ || !agreement.at_rest();
+  boundary_.agree([&] { agreement.require(settings_.max_correction); });
+}
+
+std::vector<double> PairMDBridge::sum_over_ghosts(const std::vector<double>& forces) {
+  std::vector<double> own(forces.begin(),
+                          forces.begin() + static_cast<std::ptrdiff_t>(3 * follower_.owned()));
+  if (comm->nprocs == 1) return own;
+  const auto& atoms = follower_.atoms();
+  summed_.assign(3 * static_cast<std::size_t>(atom->nlocal + atom->nghost), 0.0);
+  for (std::size_t s = 0; 3 * s < forces.size(); ++s) {
+    std::copy_n(&forces[3 * s], 3, &summed_[3 * static_cast<std::size_t>(atoms[s])]);
+  }
+  comm->reverse_comm(this);
+  for (std::size_t s = 0; s < follower_.owned(); ++s) {
+    std::copy_n(&summed_[3 * static_cast<std::size_t>(atoms[s])], 3, &own[3 * s]);
+  }
+  return own;
+}
+
+int PairMDBridge::pack_reverse_comm(int count, int first, double* buffer) {
+  std::copy_n(&summed_[3 * static_cast<std::size_t>(first)], 3 * count, buffer);
+  return 3 * count;
+}
+
+void PairMDBridge::unpack_reverse_comm(int count, int* atoms, double* buffer) {
+  for (int n = 0; n < count; ++n) {
+    for (int k = 0; k < 3; ++k) {
+      summed_[3 * static_cast<std::size_t>(atoms[n]) + k] += buffer[3 * n + k];
+    }
+  }
+}
+
+void PairMDBridge::check_displacements() {
+  boundary_.agree([&] { require_differentiable(settings_); });
+  if (engine_->info().dtype != "float32") return;
+  const std::string warning = displacements_.warning(world, follower_.structure());
+  if (!warning.empty() && comm->me == 0) error->warning(FLERR, "Pair style mdbridge: " + warning);
+}
+
+void PairMDBridge::require_valid_list() {
+  if (comm->nprocs == 1) return;  // update_structure() has seen all atoms
+  const Stopwatch watch(time_.communication);
+  boundary_.agree([&] { follower_.require_valid_list(); });
 }
 
 void PairMDBridge::update_structure() {
@@ -212,7 +275,8 @@ Evaluation PairMDBridge::inspect(const Wanted& wanted) {
                      ? fused_->conservative(follower_.structures()).front()
                      : engine_->evaluate(follower_.structure(), fused_->pairs(), wanted);
   });
-  remove_net_over_ranks(evaluation.direct_forces);
+  require_valid_list();
+  boundary_.or_abort([&] { remove_net_over_ranks(evaluation.direct_forces); });
   return evaluation;
 }
 
@@ -249,7 +313,7 @@ void PairMDBridge::add_forces(const std::vector<double>& forces, double factor) 
   const double scale = factor * units_.force();
   for (std::size_t s = 0; 3 * s < forces.size(); ++s) {
     double* f = atom->f[atoms[s]];
-    for (int k = 0; k < 3; ++k) f[k] += scale * forces[3 * s + k];
+    for (int k = 0; k < domain->dimension; ++k) f[k] += scale * forces[3 * s + k];
   }
 }
 

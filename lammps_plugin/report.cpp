@@ -5,7 +5,6 @@
 #include <utility>
 
 #include "fmt/format.h"
-#include "mdbridge/threads.hpp"
 
 namespace mdbridge_lammps {
 
@@ -28,9 +27,8 @@ std::string symmetrization(const mdbridge::Engine& engine, const Settings& setti
 
 }  // namespace
 
-std::string describe_model(const mdbridge::Engine& engine, const Settings& settings) {
+std::string describe_model(const mdbridge::Engine& engine, const Settings& settings, int threads) {
   const auto& info = engine.info();
-  const int threads = mdbridge::get_threads();
   std::string notes;
   for (const auto& note : info.notes) notes += "  " + note + "\n";
   return fmt::format(
@@ -44,7 +42,7 @@ std::string describe_model(const mdbridge::Engine& engine, const Settings& setti
 }
 
 std::vector<std::string> warnings_of(const mdbridge::Engine& engine, const Settings& settings,
-                                     int partitions) {
+                                     int threads, int partitions) {
   std::vector<std::string> warnings;
   if (settings.symmetrize == "random") {
     warnings.push_back(
@@ -54,7 +52,6 @@ std::vector<std::string> warnings_of(const mdbridge::Engine& engine, const Setti
   }
   if (partitions == 1) return warnings;
   // what the other partitions use is not known here: they may be set up at any time
-  const int threads = mdbridge::get_threads();
   if (threads > 1 && settings.threads == 0 && std::getenv("OMP_NUM_THREADS") == nullptr) {
     warnings.push_back(
         fmt::format("with -partition each partition takes all of its cores ({} threads per rank "

@@ -15,12 +15,12 @@ namespace mdbridge_lammps {
 // What the pair style says in the log: text, for rank 0 to print.
 
 /// Model, cutoff, device, threads and kind of forces: the lines before the first run.
-std::string describe_model(const mdbridge::Engine& engine, const Settings& settings);
+std::string describe_model(const mdbridge::Engine& engine, const Settings& settings, int threads);
 
-/// What is allowed but seldom meant, a sentence each. `partitions`: how many there are
-/// (-partition).
+/// What is allowed but seldom meant, a sentence each. `threads`: of each rank; `partitions`: how
+/// many there are (-partition).
 std::vector<std::string> warnings_of(const mdbridge::Engine& engine, const Settings& settings,
-                                     int partitions);
+                                     int threads, int partitions);
 
 /// Seconds that this rank spent in the pair style during a run.
 struct RunTime {
