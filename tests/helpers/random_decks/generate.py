@@ -5,6 +5,7 @@ import math
 import random
 from dataclasses import dataclass, field
 
+import numpy as np
 from ase.data import atomic_masses, atomic_numbers
 
 from random_decks import changes
@@ -219,15 +220,14 @@ def lattice(state: State) -> list[str]:
     kind, basis = r.choice((("fcc", 4), ("fcc", 4), ("bcc", 2)))
     a *= 0.85 if kind == "bcc" else 1.0
     state.box.boundary = ["p"] * 3
-    state.box.cell[:] = 0.0
+    state.box.cell[:] = np.diag(cells) * a
     state.n_atoms = basis * math.prod(cells)
     limits = " ".join(f"0 {cell}" for cell in cells)
     shape = f"block {limits}"
     if r.random() < 0.4:
-        tilt = [r.uniform(-0.4, 0.4) * cells[0], r.uniform(-0.4, 0.4) * cells[0]]
-        tilt.append(r.uniform(-0.4, 0.4) * cells[1])
-        shape = f"prism {limits} " + " ".join(map(repr, tilt))
-        state.box.cell[1, 0] = 1.0
+        tilts = [r.uniform(-0.4, 0.4) * cells[column] for column in (0, 0, 1)]
+        shape = f"prism {limits} " + " ".join(map(repr, tilts))
+        state.box.cell[np.tril_indices(3, -1)] = np.array(tilts) * a
     far = units.lengths(0.1, 0.1, 0.1)
     return [
         f"lattice {kind} {units.lengths(a)}",
