@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <limits>
 #include <utility>
 
 #include "atom.h"
@@ -88,7 +89,7 @@ bool ListFollower::list_is_new() const {
 }
 
 void ListFollower::take(LAMMPS_NS::NeighList& list, mdbridge::Pairs& pairs) {
-  if (list.occasional != 0) neighbor->build_one(&list);
+  if (list.occasional != 0) build_now(list);
   folding_.rebuild(list, needs_.elements, needs_.layers, range_to_keep(list),
                    namesake_tolerance * needs_.length);
   const auto& sites = atoms();
@@ -104,6 +105,19 @@ void ListFollower::take(LAMMPS_NS::NeighList& list, mdbridge::Pairs& pairs) {
   list_builds_ = neighbor->ncalls;
   list_local_ = atom->nlocal;
   list_atoms_ = atom->natoms;
+}
+
+/// In the step of the last build LAMMPS neither builds a list of this kind again nor looks which
+/// bins are neighbours, by comparing with these steps; but a run may begin in that step with other
+/// atoms, ghosts and bins.
+void ListFollower::build_now(LAMMPS_NS::NeighList& list) {
+  const LAMMPS_NS::bigint built = neighbor->lastcall;
+  const LAMMPS_NS::bigint bins_set_up = neighbor->last_setup_bins;
+  neighbor->lastcall = std::numeric_limits<LAMMPS_NS::bigint>::max();
+  neighbor->last_setup_bins = neighbor->lastcall;
+  neighbor->build_one(&list);
+  neighbor->lastcall = built;
+  neighbor->last_setup_bins = bins_set_up;
 }
 
 void ListFollower::fill_structure() {

@@ -98,6 +98,7 @@ class ListFollower : protected LAMMPS_NS::Pointers {
  private:
   bool list_is_new() const;
   void take(LAMMPS_NS::NeighList& list, mdbridge::Pairs& pairs);
+  void build_now(LAMMPS_NS::NeighList& list);
   void fill_structure();
   void fill_cell();
   /// Where the atoms of this rank were when LAMMPS built its list.

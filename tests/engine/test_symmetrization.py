@@ -440,3 +440,20 @@ class TestRandom:
     def test_seed_of_nothing(self, export):
         with pytest.raises(EngineError, match="a seed has no effect without symmetrize random"):
             Engine(export(CONTENT), symmetrize="octahedral", seed=3)
+
+
+def test_no_set_has_the_axis_of_a_hexagonal_crystal(export):
+    """docs/symmetry.md: a set can break what a model that knows one direction only has kept."""
+    path = export({1: 0.02, 2: -0.03, 4: 0.03, 6: 0.03})
+    hcp = bulk("Ar", "hcp", a=3.75, c=3.75 * np.sqrt(8 / 3)) * (2, 2, 1)
+    fcc = bulk("Ar", "fcc", a=5.3, cubic=True)
+    largest = {}
+    for name, atoms in (("hcp", hcp), ("fcc", fcc)):
+        for method in ("none", "octahedral", "icosahedral"):
+            engine = Engine(path, symmetrize=method)
+            found = engine.evaluate(structure_from_ase(atoms), conservative_forces=True)
+            largest[name, method] = np.abs(found.conservative_forces).max()
+    assert max(largest["fcc", method] for method in ("none", "octahedral", "icosahedral")) < 1e-14
+    assert largest["hcp", "none"] < 1e-14
+    assert largest["hcp", "octahedral"] == pytest.approx(6.2e-3, abs=5e-5)
+    assert largest["hcp", "icosahedral"] == pytest.approx(11.5e-3, abs=5e-5)

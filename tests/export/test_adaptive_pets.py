@@ -86,7 +86,7 @@ def test_range(tmp_path, method, featurizer):
 
 RANKS = """
 units metal
-atom_modify map array sort 0 0
+atom_modify map array
 read_data K.data
 pair_style mdbridge K.pt threads 1
 pair_coeff * * K

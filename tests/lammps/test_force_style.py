@@ -75,7 +75,7 @@ class Case:
         elif mode == "restart":
             half = steps // 2
             text = self.begin() + f"run {half}\nwrite_restart half.restart\nclear\n"
-            text += "atom_modify map array sort 0 0\nread_restart half.restart\nfix nve all nve\n"
+            text += "atom_modify map array\nread_restart half.restart\nfix nve all nve\n"
             text += self.after_pair_style() + f"run {half}\n"
         else:
             outer = self.reference["timestep"] * multiplicity

@@ -62,7 +62,7 @@ def box(name: str) -> str:
     """Commands that read one of the boxes."""
     return f"""
         units metal
-        atom_modify map array sort 0 0
+        atom_modify map array sort 2 3.0
         boundary {BOXES[name][1]}
         box tilt large
         read_data {name}.data
@@ -113,7 +113,7 @@ def lj_cases(style: str, label: str, steps: int) -> str:
     if label == "reference":
         text += "run 5\n"
     else:
-        text += "write_restart half.restart\nclear\natom_modify map array sort 0 0\n"
+        text += "write_restart half.restart\nclear\natom_modify map array\n"
         text += "read_restart half.restart\nfix nve all nve\ntimestep 0.004\n"
         text += "neighbor 0.4 bin\n" + THERMO + "run 5\n"
     return text + finish(f"{label}.restart")

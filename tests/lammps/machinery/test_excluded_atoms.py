@@ -109,7 +109,7 @@ def test_widom_insertion(model):
 
 
 def test_lists_of_one_group_are_refused(model, tmp_path):
-    first = BOX.replace("sort 0 0", "first some")
+    first = BOX.replace("map array", "map array first some")
     text = first + pair(model) + "group some id 1:16\nneigh_modify include some\nrun 0\n"
     run = tools.run_input(text, tmp_path)
     assert run.returncode == 1

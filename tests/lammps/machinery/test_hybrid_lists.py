@@ -49,7 +49,7 @@ def test_a_run_that_begins_at_the_step_of_the_last_list(hybrid):
     """Atoms are sorted at the beginning of a run, as LAMMPS does unless told otherwise."""
     atoms = tools.argon(cells=(3, 3, 3))
     atoms = atoms[np.random.default_rng(3).permutation(len(atoms))]
-    sorting = tools.box(atoms, ["Ar"]).replace("sort 0 0", "sort 1000 3.0")
+    sorting = tools.box(atoms, ["Ar"]).replace("map array", "map array sort 1000 3.0")
     often = "neigh_modify every 1 delay 0 check no\nvelocity all create 2000 7 loop geom\n"
     start = (sorting, hybrid, often, RESPA, "neighbor 0.5 bin\ntimestep 0.002\n")
     found = end_of(*start, "run 5", "run 5")
@@ -66,6 +66,16 @@ def test_atoms_deleted_between_runs_at_one_step(hybrid):
         found = lmp.get_thermo("pe")
     with tools.lammps(*start, delete, "run 0") as lmp:
         assert found == pytest.approx(lmp.get_thermo("pe"), abs=1e-10)
+
+
+@pytest.mark.parametrize("levels", ["inner 1 3.0 4.0 outer 2", "pair 1", "pair 2"])
+def test_other_ghosts_at_the_step_of_the_last_list(curl, levels):
+    """The atoms are the same, and where they were; the images that LAMMPS keeps are not."""
+    style = (overlay(curl, "nothing"), f"run_style respa 2 3 {levels}", "comm_modify cutoff 14.0")
+    found = end_of(BOX, *style, "run 0", "comm_modify cutoff 7.0", "run 0")
+    expected = end_of(BOX, *style, "run 0")
+    assert found.energy == pytest.approx(expected.energy, abs=1e-10)
+    np.testing.assert_allclose(found.forces, expected.forces, atol=1e-10)
 
 
 def test_scaled_hybrids_have_no_inner_and_outer_levels(curl, tmp_path):
