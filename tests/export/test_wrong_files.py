@@ -3,6 +3,7 @@
 import json
 
 import models
+import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner
@@ -12,8 +13,11 @@ from pet_models import LONG_RANGE, pet_checkpoint, trained_pet_checkpoint
 from md_bridge._paths import DATA
 from md_bridge.cli.models.check import check
 from md_bridge.export import export_file, export_module
+from md_bridge.export.checks.invariances import check_invariance
+from md_bridge.export.checks.locality import check_locality
 from md_bridge.export.checks.runner import Runner
 from md_bridge.export.checks.single_precision import check_single_precision
+from md_bridge.export.checks.structures import lattice
 from md_bridge.export.torch_module.geometry import pair_vectors
 
 ADAPTIVE = {"num_neighbors_adaptive": 8}
@@ -51,10 +55,6 @@ def by_metatrain(checkpoint):
     return path
 
 
-def long_range(folder):
-    return by_metatrain(pet_checkpoint(folder / "m.ckpt", long_range=LONG_RANGE))
-
-
 # fault -> how to make such a file, the checks that find it, what the first says to do
 WRONG = {
     "order of atoms": (
@@ -66,11 +66,6 @@ WRONG = {
         lambda folder: weighted(folder, of_pairs=True),
         {"order of pairs"},
         "use no index of a pair but those of its atoms",
-    ),
-    "pairs not grouped by centre": (
-        long_range,
-        {"order of pairs", "locality", "single precision"},
-        "export the checkpoint with md-bridge export",
     ),
     "range of an adaptive cutoff": (
         lambda folder: by_metatrain(pet_checkpoint(folder / "m.ckpt", **SPARSE)),
@@ -113,12 +108,21 @@ def test_no_alarm_for_the_bundled_model():
     assert found.value < 5
 
 
-def test_no_alarm_for_a_long_range_model_of_ours(tmp_path):
-    """The same checkpoint as the one that fails, exported by us: right in any order of pairs."""
+def test_long_range_pairs_that_are_not_grouped_by_centre(tmp_path):
+    """Not by the command: all checks of a mesh take minutes."""
     checkpoint = pet_checkpoint(tmp_path / "m.ckpt", long_range=LONG_RANGE)
-    ours = export_file(checkpoint, tmp_path / "ours.pt")
-    done = CliRunner().invoke(check, [str(ours), "--json"])
-    assert done.exit_code == 0, done.output
+    theirs = Runner(by_metatrain(checkpoint), double=True)
+    found = check_invariance("order of pairs", theirs, [lattice([1, 8])])
+    assert found.passed is False
+    assert "export the checkpoint with md-bridge export" in found.detail
+    reach = check_locality(theirs, [1, 8])
+    assert reach.passed is False
+    assert "--interaction-range inf" in reach.detail
+    ours = Runner(export_file(checkpoint, tmp_path / "ours.pt"), double=True)
+    assert not np.isfinite(ours.interaction_range)
+    for name in ("order of pairs", "permutation", "translation"):
+        found = check_invariance(name, ours, [lattice([1, 8])])
+        assert found.passed, found
 
 
 def test_single_precision_is_compared_where_there_is_a_double_one(tmp_path):

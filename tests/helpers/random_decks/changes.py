@@ -138,15 +138,18 @@ def style_again(state) -> list:
 def other_interaction(state) -> list:
     state.draw_interaction()
     state.draw_integrator()
-    return [*state.interaction.lines(), state.integrator]
+    state.draw_neighbours()
+    return [*state.interaction.lines(), *state.neighbours, state.integrator]
 
 
 def coefficients_again(state) -> list:
     return list(state.interaction.coefficients)
 
 
-def restart(state) -> list:
+def restart(state) -> list | None:
     """Written, everything forgotten, read."""
+    if "tie" in state.fixes.lines:  # LAMMPS has no tie of atoms that have joined its group
+        return None
     interaction = state.interaction
     if not interaction.whole_restart or state.r.random() < 0.5:
         again = interaction.lines() if state.r.random() < 0.5 else list(interaction.coefficients)
@@ -196,6 +199,8 @@ def rerun(state) -> list | None:
 
 def minimized(state) -> list | None:
     if not state.interaction.minimizes or state.fixes.counts or state.n_atoms < 2:
+        return None
+    if not isinstance(state.integrator, str):  # LAMMPS's own pressure is another there
         return None
     if "hold" in state.fixes.lines:  # a force that is not the gradient of any energy
         return None
