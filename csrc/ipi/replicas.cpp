@@ -66,8 +66,9 @@ double displacement(const std::vector<Structure>& now, const std::vector<Structu
 
 }  // namespace
 
-Replicas::Replicas(std::shared_ptr<Engine> engine, double skin, FusedOptions options)
-    : engine_(std::move(engine)), skin_(skin), options_(options) {}
+Replicas::Replicas(std::shared_ptr<Engine> inner, std::shared_ptr<Engine> outer, double skin,
+                   FusedOptions options)
+    : inner_(std::move(inner)), outer_(std::move(outer)), skin_(skin), options_(options) {}
 
 FusedForces& Replicas::follow(ForceKind kind, const std::vector<Structure>& structures) {
   // positions that are not finite cannot be followed, nor a cell without a volume be inverted
@@ -113,7 +114,7 @@ Replicas::Replica* Replicas::nearest(ForceKind kind, const std::vector<Structure
 /// A new replica, in the place of the one that was used least recently if there are too many.
 Replicas::Replica& Replicas::add(const std::vector<Structure>& structures) {
   if (replicas_.size() < most_replicas) {
-    replicas_.push_back({structures, FusedForces(engine_, skin_, options_)});
+    replicas_.push_back({structures, FusedForces(inner_, outer_, skin_, options_)});
     return replicas_.back();
   }
   Replica& oldest =
@@ -128,8 +129,8 @@ FusedForces::Counts Replicas::counts() const {
   FusedForces::Counts sum;
   for (const Replica& replica : replicas_) {
     const FusedForces::Counts& counts = replica.forces.counts();
-    sum.direct_only += counts.direct_only;
-    sum.conservative_only += counts.conservative_only;
+    sum.inner_only += counts.inner_only;
+    sum.outer_only += counts.outer_only;
     sum.both += counts.both;
     sum.reused += counts.reused;
   }

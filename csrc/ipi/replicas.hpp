@@ -10,9 +10,6 @@
 
 namespace mdbridge::ipi {
 
-/// The forces that one forcefield of i-PI wants.
-enum class ForceKind { conservative, direct };
-
 /// Several systems that move side by side (the beads of a ring polymer, the replicas of a parallel
 /// simulation) and whose host does not say which of them it is asking about.
 ///
@@ -23,8 +20,9 @@ enum class ForceKind { conservative, direct };
 /// evaluation, never a wrong force.
 class MDBRIDGE_API Replicas {
  public:
-  /// `skin` in Å, as for FusedForces.
-  Replicas(std::shared_ptr<Engine> engine, double skin, FusedOptions options);
+  /// As for FusedForces.
+  Replicas(std::shared_ptr<Engine> inner, std::shared_ptr<Engine> outer, double skin,
+           FusedOptions options);
 
   /// The forces object of the replica (or the batch of replicas) that has moved to these
   /// structures, where this kind of forces will be asked for.
@@ -49,7 +47,8 @@ class MDBRIDGE_API Replicas {
   Replica* nearest(ForceKind kind, const std::vector<Structure>& structures, double& distance);
   Replica& add(const std::vector<Structure>& structures);
 
-  std::shared_ptr<Engine> engine_;
+  std::shared_ptr<Engine> inner_;
+  std::shared_ptr<Engine> outer_;
   double skin_;
   FusedOptions options_;
   std::deque<Replica> replicas_;

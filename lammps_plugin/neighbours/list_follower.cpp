@@ -56,7 +56,7 @@ void ListFollower::forget() {
   list_step_ = -1;
 }
 
-void ListFollower::follow(LAMMPS_NS::NeighList& list, mdbridge::Pairs& pairs) {
+bool ListFollower::follow(LAMMPS_NS::NeighList& list, mdbridge::Pairs& pairs) {
   const bool taking = stale_ || list_is_new();
   if (taking) take(list, pairs);
   fill_structure();
@@ -65,7 +65,10 @@ void ListFollower::follow(LAMMPS_NS::NeighList& list, mdbridge::Pairs& pairs) {
   } else {
     require_valid_list();
   }
+  return taking;
 }
+
+double ListFollower::slack() const { return (neighbor->skin + needs_.margin) / needs_.length; }
 
 bool ListFollower::list_is_new() const {
   return neighbor->lastcall != list_step_ || neighbor->ncalls != list_builds_;
@@ -121,8 +124,7 @@ void ListFollower::fill_cell() {
 }
 
 void ListFollower::require_valid_list() const {
-  const double beyond = (neighbor->skin + needs_.margin) / needs_.length;
-  const double reach = mdbridge::list_reach(list_structure_, structure(), needs_.cutoff + beyond);
+  const double reach = mdbridge::list_reach(list_structure_, structure(), needs_.cutoff + slack());
   if (reach >= needs_.cutoff) return;
   throw Error(
       "in step " + std::to_string(update->ntimestep) +

@@ -126,8 +126,8 @@ def summary(session: Session) -> dict[str, int]:
     """
     counts = session.counts
     return {
-        "direct_only": counts.direct_only,
-        "conservative_only": counts.conservative_only,
+        "direct_only": counts.inner_only,
+        "conservative_only": counts.outer_only,
         "both": counts.both,
         "reused": counts.reused,
         "inner_steps": session.learned_stride,

@@ -38,6 +38,8 @@ struct EngineOptions {
   /// Rotated copies go through the model together up to so many atoms, which bounds the memory; a
   /// structure is never divided. 0: as many as pay on the device, 256 on a CPU and 2048 on a GPU.
   std::int64_t atoms_per_forward = 0;
+
+  bool operator==(const EngineOptions&) const = default;
 };
 
 /// Where the time went, in seconds, since the last reset. On a GPU the work is only ordered in
