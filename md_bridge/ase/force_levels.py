@@ -42,7 +42,7 @@ class ForceLevels(Protocol):
         """
 
 
-class TwoCalculators:
+class _TwoCalculators:
     """The calculator of the atoms outside, any other one inside.
 
     :param inner: of the inner forces
@@ -64,7 +64,7 @@ class TwoCalculators:
         return True
 
 
-class OneEngine:
+class _OneEngine:
     """One or two models of MD Bridge, with one pair list; of one, both kinds in one forward pass.
 
     :param outer: of the atoms
@@ -129,7 +129,7 @@ def force_levels(atoms: Atoms, inner: Inner) -> ForceLevels:
     if isinstance(outer, MDBridgeCalculator) and (
         inner is None or isinstance(inner, MDBridgeCalculator)
     ):
-        return OneEngine(outer, inner)
+        return _OneEngine(outer, inner)
     if inner is None:
         raise ParameterError(
             "multiple time stepping needs inner forces: give inner=, a calculator or an exported "
@@ -139,7 +139,7 @@ def force_levels(atoms: Atoms, inner: Inner) -> ForceLevels:
         raise ParameterError(
             f"inner must be a calculator or the path of an exported model, found {inner!r}"
         )
-    return TwoCalculators(inner)
+    return _TwoCalculators(inner)
 
 
 def _with_potentials(atoms: Atoms, forces: Array) -> Array:
