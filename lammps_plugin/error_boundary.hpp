@@ -54,6 +54,8 @@ class ErrorBoundary : protected LAMMPS_NS::Pointers {
     } catch (const std::exception& error) {
       const std::string what = error.what();
       return what.empty() ? "unknown error" : what;
+    } catch (...) {
+      return "unknown error";
     }
     return "";
   }

@@ -9,10 +9,12 @@
 #include <utility>
 
 #include "atom.h"
+#include "checks/finite_difference_check.hpp"
+#include "checks/force_agreement.hpp"
 #include "comm.h"
 #include "compute_mdbridge_atom.hpp"
+#include "domain.h"
 #include "error.h"
-#include "finite_difference_check.hpp"
 #include "force.h"
 #include "library.h"
 #include "mdbridge/stopwatch.hpp"
@@ -75,12 +77,15 @@ void PairMDBridge::compute(int eflag, int vflag) {
     asked = wanted();
     evaluation = engine_->evaluate(follower_.structure(), fused_->pairs(), asked);
   });
+  require_valid_list();
+  if (FiniteDisplacements::under_way(*update)) check_displacements();
   boundary_.or_abort([&] {
     add_forces(evaluation.conservative_forces, 1.0);
     if (asked.direct_forces) add_forces(evaluation.direct_forces, ForceKind::direct, 1.0);
     tally(evaluation,
           asked.direct_virial ? evaluation.direct_virial : evaluation.conservative_virial);
     tally_atoms(evaluation.atomic_energies);
+    refuse_atomic_energies();
     uncertainty_.store(update->ntimestep, evaluation.uncertainty, follower_.atoms(),
                        follower_.owned(), atom->nlocal, units_.energy);
   });
@@ -100,7 +105,7 @@ Wanted PairMDBridge::wanted() const {
   }
   Wanted wanted;
   wanted.energy = eflag_either != 0;
-  wanted.atomic_energies = eflag_atom != 0;
+  wanted.atomic_energies = eflag_atom != 0 && engine_->gives_atomic_energies();
   wanted.direct_forces = settings_.forces == Settings::Forces::direct;
   wanted.conservative_forces = !wanted.direct_forces;
   wanted.uncertainty = uncertainty_.wanted();
@@ -126,6 +131,7 @@ void PairMDBridge::compute_inner() {
                  .front()
                  .forces(inner_.kind());
   });
+  require_valid_list();
   boundary_.or_abort([&] { add_forces(std::move(forces), inner_.kind(), 1.0); });
 }
 
@@ -150,11 +156,14 @@ void PairMDBridge::compute_outer(int eflag, int vflag) {
     evaluation = &fused_->outer(follower_.structures()).front();
     inner_forces = fused_->inner(follower_.structures()).front().forces(inner_.kind());
   });
+  require_valid_list();
+  if (update->setupflag != 0) compare_forces(*evaluation, inner_forces);
   boundary_.or_abort([&] {
     add_forces(evaluation->conservative_forces, 1.0);
     add_forces(std::move(inner_forces), inner_.kind(), -1.0);
     tally(*evaluation, evaluation->conservative_virial);
     if (eflag_atom != 0) tally_atoms(evaluation->atomic_energies);
+    refuse_atomic_energies();
   });
   warn_of_uncertainty(evaluation->uncertainty);
 }
@@ -187,6 +196,66 @@ void PairMDBridge::note_idle_inner_model() {
                  "Pair style mdbridge: without inner and outer levels (run_style respa 2 M inner 1 "
                  "3.0 4.0 outer 2) the outer model {} alone drives; the inner one is not used.\n",
                  engine_->info().path);
+}
+
+void PairMDBridge::compare_forces(const Evaluation& evaluation, std::vector<double> inner_forces) {
+  ForceAgreement agreement;
+  boundary_.or_abort([&] {
+    if (inner_.kind() == ForceKind::conservative) {
+      inner_forces = sum_over_ghosts(inner_forces);
+    } else {
+      remove_net_over_ranks(inner_forces);
+      inner_forces.resize(3 * follower_.owned());
+    }
+    agreement =
+        ForceAgreement::of(world, sum_over_ghosts(evaluation.conservative_forces), inner_forces);
+  });
+  if (!forces_compared_ && comm->me == 0) utils::logmesg(lmp, agreement.describe());
+  // once, but again if it says nothing yet
+  forces_compared_ = forces_compared_ || !agreement.at_rest();
+  boundary_.agree([&] { agreement.require(settings_.max_correction); });
+}
+
+std::vector<double> PairMDBridge::sum_over_ghosts(const std::vector<double>& forces) {
+  std::vector<double> own(forces.begin(),
+                          forces.begin() + static_cast<std::ptrdiff_t>(3 * follower_.owned()));
+  if (comm->nprocs == 1) return own;
+  const auto& atoms = follower_.atoms();
+  summed_.assign(3 * static_cast<std::size_t>(atom->nlocal + atom->nghost), 0.0);
+  for (std::size_t s = 0; 3 * s < forces.size(); ++s) {
+    std::copy_n(&forces[3 * s], 3, &summed_[3 * static_cast<std::size_t>(atoms[s])]);
+  }
+  comm->reverse_comm(this);
+  for (std::size_t s = 0; s < follower_.owned(); ++s) {
+    std::copy_n(&summed_[3 * static_cast<std::size_t>(atoms[s])], 3, &own[3 * s]);
+  }
+  return own;
+}
+
+int PairMDBridge::pack_reverse_comm(int count, int first, double* buffer) {
+  std::copy_n(&summed_[3 * static_cast<std::size_t>(first)], 3 * count, buffer);
+  return 3 * count;
+}
+
+void PairMDBridge::unpack_reverse_comm(int count, int* atoms, double* buffer) {
+  for (int n = 0; n < count; ++n) {
+    for (int k = 0; k < 3; ++k) {
+      summed_[3 * static_cast<std::size_t>(atoms[n]) + k] += buffer[3 * n + k];
+    }
+  }
+}
+
+void PairMDBridge::check_displacements() {
+  boundary_.agree([&] { require_differentiable(settings_); });
+  if (engine_->info().dtype != "float32") return;
+  const std::string warning = displacements_.warning(world, follower_.structure());
+  if (!warning.empty() && comm->me == 0) error->warning(FLERR, "Pair style mdbridge: " + warning);
+}
+
+void PairMDBridge::require_valid_list() {
+  if (comm->nprocs == 1) return;  // update_structure() has seen all atoms
+  const Stopwatch watch(time_.communication);
+  boundary_.agree([&] { follower_.require_valid_list(); });
 }
 
 void PairMDBridge::update_structure() {
@@ -238,8 +307,11 @@ PairMDBridge::Inspection PairMDBridge::inspect(Wanted wanted, bool inner_forces)
     found.inner_forces = inner_.own() ? fused_->inner(structures).front().forces(inner_.kind())
                                       : found.outer.direct_forces;
   });
-  remove_net_over_ranks(found.outer.direct_forces);
-  if (inner_.kind() == ForceKind::direct) remove_net_over_ranks(found.inner_forces);
+  require_valid_list();
+  boundary_.or_abort([&] {
+    remove_net_over_ranks(found.outer.direct_forces);
+    if (inner_.kind() == ForceKind::direct) remove_net_over_ranks(found.inner_forces);
+  });
   return found;
 }
 
@@ -262,10 +334,8 @@ void PairMDBridge::check_once() {
 }
 
 double PairMDBridge::energy_of(const Structure& structure) {
-  Wanted wanted;
-  wanted.atomic_energies = true;  // their sum is in double precision
   double mine = 0.0;
-  in_step([&] { mine = engine_->evaluate(structure, fused_->pairs(), wanted).energy; });
+  in_step([&] { mine = engine_->evaluate(structure, fused_->pairs(), Wanted{}).energy; });
   double sum = 0.0;
   MPI_Allreduce(&mine, &sum, 1, MPI_DOUBLE, MPI_SUM, world);
   return sum;
@@ -278,7 +348,7 @@ void PairMDBridge::add_forces(const std::vector<double>& forces, double factor) 
   const double scale = factor * units_.force();
   for (std::size_t s = 0; 3 * s < forces.size(); ++s) {
     double* f = atom->f[atoms[s]];
-    for (int k = 0; k < 3; ++k) f[k] += scale * forces[3 * s + k];
+    for (int k = 0; k < domain->dimension; ++k) f[k] += scale * forces[3 * s + k];
   }
 }
 
@@ -311,6 +381,12 @@ void PairMDBridge::tally_atoms(const std::vector<double>& energies) {
   for (std::size_t s = 0; s < energies.size(); ++s) {
     eatom[follower_.atoms()[s]] += units_.energy * energies[s];
   }
+}
+
+/// Where the model has none. A compute that asks for them need only be there to count as wanted in
+/// the set-up, so this is no error yet: LAMMPS makes one of it as soon as somebody reads them.
+void PairMDBridge::refuse_atomic_energies() {
+  if (eflag_atom != 0 && !engine_->gives_atomic_energies()) update->eflag_atom = -1;
 }
 
 void PairMDBridge::warn_of_uncertainty(const std::vector<double>& uncertainty) {

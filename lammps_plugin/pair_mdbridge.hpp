@@ -8,16 +8,19 @@
 #include <string>
 #include <vector>
 
+#include "checks/finite_displacements.hpp"
 #include "error_boundary.hpp"
-#include "inner_model.hpp"
+#include "levels/inner_model.hpp"
 #include "mdbridge/engine.hpp"
 #include "mdbridge/error.hpp"
 #include "mdbridge/fused_forces.hpp"
 #include "mdbridge/structure.hpp"
+#include "neighbours/ghost_range.hpp"
 #include "neighbours/list_follower.hpp"
 #include "pair.h"
 #include "report.hpp"
 #include "settings.hpp"
+#include "thread_scope.hpp"
 #include "uncertainty.hpp"
 #include "units.hpp"
 
@@ -55,6 +58,9 @@ class PairMDBridge : public LAMMPS_NS::Pair {
   void* extract_peratom(const char* name, int& columns) override;
   void finish() override;
   double memory_usage() override;
+  // sums over the ghosts of an atom, where they are needed before LAMMPS makes them
+  int pack_reverse_comm(int count, int first, double* buffer) override;
+  void unpack_reverse_comm(int count, int* atoms, double* buffer) override;
 
   // for compute mdbridge/atom
   /// What the models say of the atoms where they are now.
@@ -80,6 +86,8 @@ class PairMDBridge : public LAMMPS_NS::Pair {
   /// A model file, where this or LAMMPS_POTENTIALS has it.
   std::shared_ptr<mdbridge::Engine> open(const std::string& path, const Settings& settings,
                                          mdbridge::EngineOptions options, int device_rank) const;
+  /// On rank 0: the model is not the one that the restart file was written with.
+  void warn_of_other_model(const std::string& fingerprint);
   /// Throws mdbridge::Error if there is no model, because that of the restart file is absent.
   void require_engine() const;
   /// From the names after `pair_coeff * *`. Collective.
@@ -88,16 +96,21 @@ class PairMDBridge : public LAMMPS_NS::Pair {
   void allocate();
   /// Tell LAMMPS which neighbour list to build.
   void request_list();
+  /// Let an atom have as many neighbours as it may have within the range of the list.
+  void allow_neighbours();
   /// A run begins, or another model: there is no neighbour list and nothing is evaluated yet.
   void forget_list();
   /// Once for each model.
   void log_model();
+  /// Of elements that do not fit the masses of their types; once.
+  void warn_of_masses();
 
   /// Work that may fail on one rank only: all ranks know of it before any of them goes on. The time
   /// of agreeing counts as communication.
   template <typename Work>
   void in_step(Work&& work) {
     const auto describing = [&] {
+      const ThreadScope scope(threads_);
       try {
         work();
       } catch (const mdbridge::NonFiniteError& error) {
@@ -112,10 +125,18 @@ class PairMDBridge : public LAMMPS_NS::Pair {
   void update_structure();
   /// What a single evaluation must give in this step; refuses what no model can give.
   mdbridge::Wanted wanted() const;
+  /// The neighbour list still has all pairs, as far as all ranks together know. Collective.
+  void require_valid_list();
+  /// A command differentiates the forces, outside of any run. Collective.
+  void check_displacements();
   /// Before the first step of a run with inner and outer levels. Collective.
   void start_respa();
   /// Once, if a run has no levels for an inner model.
   void note_idle_inner_model();
+  /// Whether inner and conservative forces belong together, where both are there. Collective.
+  void compare_forces(const mdbridge::Evaluation& evaluation, std::vector<double> inner_forces);
+  /// The whole forces on the own atoms, to which other ranks have contributed. Collective.
+  std::vector<double> sum_over_ghosts(const std::vector<double>& forces);
   /// The keyword `check`, at the first force call. Collective.
   void check_once();
   /// Of all ranks' atoms, in eV. Collective.
@@ -130,6 +151,7 @@ class PairMDBridge : public LAMMPS_NS::Pair {
   /// Energy and virial (eV, 3x3) of the step.
   void tally(const mdbridge::Evaluation& evaluation, const std::array<double, 9>& virial_ev);
   void tally_atoms(const std::vector<double>& energies);
+  void refuse_atomic_energies();
   /// Collective.
   void warn_of_uncertainty(const std::vector<double>& uncertainty);
 
@@ -140,15 +162,27 @@ class PairMDBridge : public LAMMPS_NS::Pair {
   InnerModel inner_;
   /// Atomic number by LAMMPS type; 0: a type that the model does not see.
   std::vector<std::int32_t> elements_;
+  std::vector<std::string> mass_warnings_;  // those that were given
+  int threads_ = 1;                         // for torch, whatever others of the process use
+  /// Of the model, for restart files.
+  struct ModelFile {
+    std::string path;         // absolute
+    std::string fingerprint;  // on rank 0
+    std::string inner_path;   // absolute, of an inner model
+  } file_;
   bool model_logged_ = false;
   bool idle_inner_noted_ = false;
   bool checked_ = false;
+  bool forces_compared_ = false;
+  FiniteDisplacements displacements_;
 
   ListFollower follower_;
+  GhostRange ghosts_;
   /// Keeps the pair list, for single evaluations too; its forces are those of inner_outer only.
   std::unique_ptr<mdbridge::FusedForces> fused_;
   Level level_ = Level::single;  // of the last force call
   Uncertainty uncertainty_;
+  std::vector<double> summed_;  // of sum_over_ghosts(), by atom and ghost
   RunTime time_;
 };
 

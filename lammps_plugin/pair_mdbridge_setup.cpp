@@ -2,17 +2,22 @@
 //
 // Of PairMDBridge: from the input file, or a restart file, to an engine and a run.
 #include <algorithm>
+#include <cmath>
 #include <filesystem>
+#include <numbers>
 #include <utility>
 
 #include "atom.h"
+#include "checks/atom_masses.hpp"
 #include "comm.h"
+#include "domain.h"
 #include "error.h"
 #include "force.h"
 #include "mdbridge/elements.hpp"
 #include "mdbridge/model.hpp"
 #include "mdbridge/threads.hpp"
 #include "memory.h"
+#include "model_fingerprint.hpp"
 #include "modify.h"
 #include "mpi/node.hpp"
 #include "neighbor.h"
@@ -27,12 +32,14 @@ namespace mdbridge_lammps {
 using mdbridge::Error;
 namespace utils = LAMMPS_NS::utils;
 
-PairMDBridge::PairMDBridge(LAMMPS_NS::LAMMPS* lmp) : Pair(lmp), boundary_(lmp), follower_(lmp) {
+PairMDBridge::PairMDBridge(LAMMPS_NS::LAMMPS* lmp)
+    : Pair(lmp), boundary_(lmp), follower_(lmp), ghosts_(lmp) {
   one_coeff = 1;      // one line pair_coeff * * for all types
   manybody_flag = 1;  // no sum over pairs: LAMMPS refuses what needs one
   single_enable = 0;  // for the same reason, no energy of a single pair
   restartinfo = 1;    // settings and elements go into restart files
   respa_enable = 1;   // compute_inner() and compute_outer() are there
+  comm_reverse = 3;   // a force: see sum_over_ghosts()
   // the engine gives the virial: sum(r f) over atoms and ghosts is wrong, for ghosts that are
   // folded onto their owners have no forces of their own
   no_virial_fdotr_compute = 1;
@@ -53,7 +60,8 @@ void PairMDBridge::settings(int count, char** words) {
 void PairMDBridge::load(const Settings& settings) {
   units_ = Units::of(update->unit_style);
   const Node node(world);
-  mdbridge::set_threads(mdbridge::choose_threads_for(settings.threads, node.cores));
+  threads_ = mdbridge::choose_threads_for(settings.threads, node.cores);
+  const ThreadScope scope(threads_);
   auto outer = open(settings.model, settings, outer_options(settings), node.rank);
   inner_ = settings.inner.empty()
                ? InnerModel(outer)
@@ -63,9 +71,13 @@ void PairMDBridge::load(const Settings& settings) {
   forget_list();
   settings_ = settings;
   uncertainty_.set_threshold(settings.uncertainty_threshold);
+  file_ = {std::filesystem::absolute(engine_->info().path).string(),
+           comm->me == 0 ? fingerprint_of(engine_->info().path) : "",
+           inner_.own() ? std::filesystem::absolute(inner_.engine().info().path).string() : ""};
   model_logged_ = false;
   idle_inner_noted_ = false;
   checked_ = false;
+  forces_compared_ = false;
   require_outputs(*engine_, settings_);
 }
 
@@ -127,15 +139,15 @@ void PairMDBridge::init_style() {
   inner_.extend(needs);
   follower_.begin(needs);
   forget_list();
+  displacements_.begin();
   request_list();
-  if (comm->nprocs > 1) {
-    const double range = follower_.needs().ghost_range() + neighbor->skin;
-    comm->cutghostuser = std::max(comm->cutghostuser, range);
-  }
+  allow_neighbours();
+  ghosts_.reach(comm->nprocs > 1 ? follower_.needs().ghost_range() + neighbor->skin : 0.0);
   engine_->reset_timings();
   inner_.engine().reset_timings();
   time_ = {};
   log_model();
+  warn_of_masses();
 }
 
 void PairMDBridge::request_list() {
@@ -150,6 +162,22 @@ void PairMDBridge::request_list() {
   } else {
     neighbor->add_request(this, NeighConst::REQ_FULL);
   }
+}
+
+/// LAMMPS stops with "Neighbor list overflow, boost neigh_modify one" where an atom has more than
+/// 2,000 neighbours, which long cutoffs in dense matter do have: 17 Å in water. What more takes is
+/// memory for pages of ten atoms' neighbours, which is nothing beside a model.
+void PairMDBridge::allow_neighbours() {
+  // more than any matter under moderate pressure has (diamond: 0.18); in atoms per Å^3
+  constexpr double densest = 0.5;
+  const double range = follower_.needs().list_range() + neighbor->skin;
+  const double sphere = 4.0 / 3.0 * std::numbers::pi * std::pow(range, 3);
+  // matter of other densities than that, and unevenly spread
+  const double depth = domain->dimension == 2 ? range : domain->zprd;
+  const double mean = static_cast<double>(atom->natoms) / (domain->xprd * domain->yprd * depth);
+  const double most = sphere * std::max(densest / std::pow(units_.length, 3), 2.0 * mean);
+  neighbor->oneatom = std::max(neighbor->oneatom, static_cast<int>(std::min(most, 1e7)));
+  neighbor->pgsize = std::max(neighbor->pgsize, 10 * neighbor->oneatom);  // as LAMMPS requires
 }
 
 double PairMDBridge::init_one(int i, int j) {
@@ -172,22 +200,28 @@ void PairMDBridge::forget_list() {
 void PairMDBridge::log_model() {
   if (model_logged_ || comm->me != 0) return;
   model_logged_ = true;
-  utils::logmesg(lmp, describe_model(*engine_, settings_));
+  utils::logmesg(lmp, describe_model(*engine_, settings_, threads_));
   if (inner_.own()) utils::logmesg(lmp, describe_inner(inner_));
-  for (const auto& warning : warnings_of(*engine_, settings_, universe->nworlds)) {
+  for (const auto& warning : warnings_of(*engine_, settings_, threads_, universe->nworlds)) {
     error->warning(FLERR, "Pair style mdbridge: " + warning);
   }
+}
+
+void PairMDBridge::warn_of_masses() {
+  const auto warnings = warnings_of_masses(*atom, elements_, units_.mass);
+  if (warnings == mass_warnings_) return;
+  mass_warnings_ = warnings;
+  if (comm->me != 0) return;
+  for (const auto& warning : warnings) error->warning(FLERR, "Pair style mdbridge: " + warning);
 }
 
 // ---- restart files
 
 void PairMDBridge::write_restart_settings(std::FILE* file) {
   std::vector<std::string> words = settings_.arguments();
-  const auto location = [](const mdbridge::Engine& engine) {
-    return std::filesystem::absolute(engine.info().path).string();
-  };
-  if (inner_.own()) words.push_back(location(inner_.engine()));
-  words.push_back(location(*engine_));
+  if (inner_.own()) words.push_back(file_.inner_path);
+  words.push_back(file_.path);
+  if (!file_.fingerprint.empty()) words.push_back(file_.fingerprint);
   write_words(file, words);
 }
 
@@ -198,6 +232,12 @@ void PairMDBridge::read_restart_settings(std::FILE* file) {
     if (comm->me == 0 && words.size() < 2) throw Error("the restart file names no model");
   });
   words = words_of_rank_0(world, words);
+  // files of the first versions have none
+  std::string fingerprint;
+  if (is_fingerprint(words.back())) {
+    fingerprint = words.back();
+    words.pop_back();
+  }
   Settings settings;
   std::string problem = boundary_.problem_of([&] {
     const std::string written_at = words.back();
@@ -213,10 +253,18 @@ void PairMDBridge::read_restart_settings(std::FILE* file) {
     if (!settings.inner.empty()) settings.inner = find_model(settings.inner, inner_written_at);
   });
   if (problem.empty()) problem = boundary_.problem_of([&] { load(settings); });
-  if (problem.empty()) return;
+  if (problem.empty()) return warn_of_other_model(fingerprint);
   // what the restart file holds besides can be read, converted and run with another pair style
   engine_.reset();
   if (comm->me == 0) error->warning(FLERR, "Pair style mdbridge: " + problem);
+}
+
+void PairMDBridge::warn_of_other_model(const std::string& fingerprint) {
+  if (comm->me != 0 || fingerprint.empty() || fingerprint == file_.fingerprint) return;
+  error->warning(FLERR,
+                 "Pair style mdbridge: the model file '" + file_.path +
+                     "' is not the one that the restart file was written with, though it has the "
+                     "same name: energy and forces may be others");
 }
 
 void PairMDBridge::require_engine() const {

@@ -5,7 +5,6 @@
 #include <utility>
 
 #include "fmt/format.h"
-#include "mdbridge/threads.hpp"
 
 namespace mdbridge_lammps {
 
@@ -29,30 +28,33 @@ std::string symmetrization(const mdbridge::Engine& engine) {
 
 }  // namespace
 
-std::string describe_model(const mdbridge::Engine& engine, const Settings& settings) {
+std::string describe_model(const mdbridge::Engine& engine, const Settings& settings, int threads) {
   const auto& info = engine.info();
-  const int threads = mdbridge::get_threads();
+  std::string notes;
+  for (const auto& note : info.notes) notes += "  " + note + "\n";
   return fmt::format(
       "Pair style mdbridge: model \"{}\" from {}\n"
       "  cutoff {:.6g} Angstrom, interaction range {:.6g} Angstrom, {} on {}, {} "
-      "thread{} per rank, forces {}{}\n",
+      "thread{} per rank, forces {}{}\n{}",
       info.name, info.path, info.cutoff, info.interaction_range, info.dtype, info.device, threads,
       threads == 1 ? "" : "s",
       settings.forces == Settings::Forces::direct ? "direct" : "conservative",
-      symmetrization(engine));
+      symmetrization(engine), notes);
 }
 
 std::string describe_inner(const InnerModel& inner) {
   const auto& info = inner.engine().info();
+  std::string notes;
+  for (const auto& note : info.notes) notes += "  " + note + "\n";
   return fmt::format(
       "  inner model \"{}\" from {}\n"
-      "  cutoff {:.6g} Angstrom, interaction range {:.6g} Angstrom, {} on {}, forces {}{}\n",
+      "  cutoff {:.6g} Angstrom, interaction range {:.6g} Angstrom, {} on {}, forces {}{}\n{}",
       info.name, info.path, info.cutoff, info.interaction_range, info.dtype, info.device,
-      to_string(inner.kind()), symmetrization(inner.engine()));
+      to_string(inner.kind()), symmetrization(inner.engine()), notes);
 }
 
 std::vector<std::string> warnings_of(const mdbridge::Engine& engine, const Settings& settings,
-                                     int partitions) {
+                                     int threads, int partitions) {
   std::vector<std::string> warnings;
   if (settings.symmetrize == "random") {
     warnings.push_back(
@@ -62,7 +64,6 @@ std::vector<std::string> warnings_of(const mdbridge::Engine& engine, const Setti
   }
   if (partitions == 1) return warnings;
   // what the other partitions use is not known here: they may be set up at any time
-  const int threads = mdbridge::get_threads();
   if (threads > 1 && settings.threads == 0 && std::getenv("OMP_NUM_THREADS") == nullptr) {
     warnings.push_back(
         fmt::format("with -partition each partition takes all of its cores ({} threads per rank "

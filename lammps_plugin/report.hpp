@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "inner_model.hpp"
+#include "levels/inner_model.hpp"
 #include "mdbridge/engine.hpp"
 #include "mdbridge/fused_forces.hpp"
 #include "settings.hpp"
@@ -16,12 +16,12 @@ namespace mdbridge_lammps {
 // What the pair style says in the log: text, for rank 0 to print.
 
 /// Model, cutoff, device, threads and kind of forces: the lines before the first run.
-std::string describe_model(const mdbridge::Engine& engine, const Settings& settings);
+std::string describe_model(const mdbridge::Engine& engine, const Settings& settings, int threads);
 
-/// What is allowed but seldom meant, a sentence each. `partitions`: how many there are
-/// (-partition).
+/// What is allowed but seldom meant, a sentence each. `threads`: of each rank; `partitions`: how
+/// many there are (-partition).
 std::vector<std::string> warnings_of(const mdbridge::Engine& engine, const Settings& settings,
-                                     int partitions);
+                                     int threads, int partitions);
 
 /// The same of a model for the inner forces.
 std::string describe_inner(const InnerModel& inner);

@@ -71,10 +71,6 @@ void require_supported_input(const LAMMPS& lammps, const mdbridge::ModelInfo& in
   if (lammps.atom->tag_enable == 0) {
     throw Error("expected atoms with IDs, found atom_modify id no");
   }
-  if (lammps.domain->dimension != 3) {
-    throw Error("expected dimension 3, found dimension " +
-                std::to_string(lammps.domain->dimension));
-  }
   if (const int group = lammps.neighbor->includegroup; group != 0) {
     throw Error("the model needs the neighbours of all atoms, but neigh_modify include " +
                 std::string(lammps.group->names[group]) +
@@ -98,6 +94,14 @@ void require_complete_pairs(const LAMMPS& lammps) {
     if (lammps.comm->me == 0) lammps.error->warning(FLERR, "Pair style mdbridge: " + message);
     return;
   }
+}
+
+void require_differentiable(const Settings& settings) {
+  if (settings.forces == Settings::Forces::conservative) return;
+  throw Error(
+      "a command that differentiates forces outside of a run, such as dynamical_matrix or "
+      "third_order, needs forces that are the gradient of the energy: give pair_style mdbridge "
+      "without 'forces direct'");
 }
 
 void require_levels(const LAMMPS& lammps) {
@@ -127,9 +131,11 @@ void require_direct_virial(const LAMMPS& lammps, const Engine& engine) {
       " (thermo output asks for it unless thermo_style custom leaves press out): leave it out, or "
       "take it from the energy of the model, at the cost of a gradient, with the keyword 'virial "
       "conservative'";
-  if (lammps.domain->nonperiodic != 0) {
-    throw Error("a direct stress is defined for a box that is periodic in x, y and z only" +
-                remedy);
+  if (lammps.domain->nonperiodic != 0 || lammps.domain->dimension == 2) {
+    throw Error(
+        "a direct stress is defined for a box of three dimensions that is periodic in x, y and z "
+        "only" +
+        remedy);
   }
   if (lammps.comm->nprocs > 1) {
     throw Error("a direct stress cannot be put together from several MPI ranks" + remedy);

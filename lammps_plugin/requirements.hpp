@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #pragma once
 
-#include "inner_model.hpp"
+#include "levels/inner_model.hpp"
 #include "mdbridge/engine.hpp"
 #include "settings.hpp"
 
@@ -25,6 +25,9 @@ void require_supported_input(const LAMMPS_NS::LAMMPS& lammps, const mdbridge::Mo
 /// Before a run: bonded neighbours that LAMMPS leaves out of the list would be missing from the
 /// model's input. In a hybrid that may be meant: a warning on rank 0.
 void require_complete_pairs(const LAMMPS_NS::LAMMPS& lammps);
+
+/// Where a command differentiates the forces (dynamical_matrix): they are a gradient.
+void require_differentiable(const Settings& settings);
 
 /// Before a run with inner and outer levels: LAMMPS combines the levels of all styles rightly.
 void require_levels(const LAMMPS_NS::LAMMPS& lammps);

@@ -40,6 +40,14 @@ Number read_number(const std::string& keyword, const std::string& found, const c
   return value;
 }
 
+/// So that read_number() gives the same again.
+std::string written(double value) {
+  std::ostringstream stream;
+  stream.precision(17);
+  stream << value;
+  return stream.str();
+}
+
 std::string read_device(const std::string& found) {
   const std::string number = found.rfind("cuda:", 0) == 0 ? found.substr(5) : "0";
   const bool digits =
@@ -139,6 +147,11 @@ const std::vector<Keyword>& keywords() {
          s.seed = read_number<std::int64_t>("seed", value, "a positive whole number");
        },
        [](const Settings& s) { return s.seed > 0 ? std::to_string(s.seed) : ""; }},
+      {"max_correction",
+       [](Settings& s, const std::string& value) {
+         s.max_correction = read_number<double>("max_correction", value, "a positive number");
+       },
+       [](const Settings& s) { return written(s.max_correction); }},
       switch_keyword("check", &Settings::check),
       switch_keyword("timing", &Settings::timing),
       text_keyword("inner", &Settings::inner),
@@ -160,11 +173,7 @@ const std::vector<Keyword>& keywords() {
              read_number<double>("uncertainty", value, "a positive energy per atom in eV");
        },
        [](const Settings& s) {
-         if (s.uncertainty_threshold == 0.0) return std::string();
-         std::ostringstream stream;
-         stream.precision(17);
-         stream << s.uncertainty_threshold;
-         return stream.str();
+         return s.uncertainty_threshold > 0.0 ? written(s.uncertainty_threshold) : "";
        }},
   };
   return all;

@@ -36,6 +36,9 @@ struct Settings {
   std::string symmetrize = "none";
   /// Of `symmetrize random`; 0: none given.
   std::int64_t seed = 0;
+  /// With inner and outer levels: the largest root mean square of conservative minus direct forces
+  /// at the start of a run, in terms of that of the conservative ones.
+  double max_correction = 0.7;
   /// Compare forces and virial with finite differences of the energy before the first run.
   bool check = false;
   /// Print a table of where the time went after each run.

@@ -143,7 +143,7 @@ class Pairs:
         full: bool = True,
     ) -> tuple:
         """
-        The candidates that lie within ``cutoff`` (Å) now, the longest one first.
+        The candidates that lie within ``cutoff`` (Å) now, in the order of their first atoms.
 
         :param full: both i->j and j->i, or one of them
         :returns: labels [pairs, 5], and vectors r_j - r_i + shift @ cell [pairs, 3] in Å
@@ -217,12 +217,17 @@ class ModelInfo:
     @property
     def interaction_range(self) -> float:
         """
-        How far an atom can influence another one (cutoff times message-passing layers), Å.
+        How far an atom can influence another one (cutoff times message-passing layers, and more for some networks), Å; infinite with long-range interactions.
         """
     @property
     def name(self) -> str:
         """
         Of the model, as its authors call it.
+        """
+    @property
+    def notes(self) -> list[str]:
+        """
+        What a user should know of the file before a run, a sentence each.
         """
     @property
     def outputs(self) -> dict[str, str]:
@@ -238,6 +243,11 @@ class ModelInfo:
     def references(self) -> dict[str, list[str]]:
         """
         Section ("model", "architecture", "implementation") -> citations.
+        """
+    @property
+    def stated_range(self) -> float:
+        """
+        What the file states of that, Å.
         """
     @property
     def supported_devices(self) -> list[str]:
@@ -289,12 +299,18 @@ class Wanted:
         direct_virial: bool = False,
         atomic_energies: bool = False,
         uncertainty: bool = False,
+        committee: bool = False,
     ) -> None: ...
     def __repr__(self) -> str: ...
     @property
     def atomic_energies(self) -> bool:
         """
         Energy of each atom, [atoms], eV.
+        """
+    @property
+    def committee(self) -> bool:
+        """
+        Energy that each member of the model's committee gives, [members], eV.
         """
     @property
     def conservative_forces(self) -> bool:
@@ -336,6 +352,11 @@ class Evaluation:
     def atomic_energies(self) -> numpy.typing.NDArray[numpy.float64] | typing.Any:
         """
         Energy of each atom, [atoms], eV.
+        """
+    @property
+    def committee(self) -> numpy.typing.NDArray[numpy.float64] | typing.Any:
+        """
+        Energy that each member of the model's committee gives, [members], eV.
         """
     @property
     def conservative_forces(self) -> numpy.typing.NDArray[numpy.float64] | typing.Any:
@@ -521,7 +542,7 @@ class FusedForces:
         outer: Engine,
         skin: typing.SupportsFloat | typing.SupportsIndex,
         *,
-        inner: Engine | None = None,
+        inner: Engine = None,
         inner_forces: str = "direct",
     ) -> None:
         """
@@ -583,7 +604,8 @@ class IpiSession:
         zero_direct_virial: bool,
         force_extras: bool,
         uncertainty_extras: bool,
-        inner: Engine | None = None,
+        committee_extras: bool,
+        inner: Engine = None,
         inner_forces: str = "direct",
     ) -> None:
         """
@@ -593,6 +615,7 @@ class IpiSession:
         :param zero_direct_virial: direct forces come with a virial of zero
         :param force_extras: hand both kinds of forces to i-PI as extras
         :param uncertainty_extras: the same for the uncertainty
+        :param committee_extras: the same for the energies of the committee
         :param inner: serves the direct forcefield, if that is another model
         :param inner_forces: "direct" or "conservative": which forces of ``inner``
         :raises ModelError: if a model lacks an element

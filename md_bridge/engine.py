@@ -158,6 +158,7 @@ class Engine(_core.Engine):
         direct_virial: bool = False,
         atomic_energies: bool = False,
         uncertainty: bool = False,
+        committee: bool = False,
     ) -> Evaluation: ...
 
     @overload
@@ -173,6 +174,7 @@ class Engine(_core.Engine):
         direct_virial: bool = False,
         atomic_energies: bool = False,
         uncertainty: bool = False,
+        committee: bool = False,
     ) -> list[Evaluation]: ...
 
     def evaluate(
@@ -187,6 +189,7 @@ class Engine(_core.Engine):
         direct_virial: bool = False,
         atomic_energies: bool = False,
         uncertainty: bool = False,
+        committee: bool = False,
         **unknown: object,
     ) -> Evaluation | list[Evaluation]:
         """Evaluate one structure, or several in one forward pass.
@@ -209,6 +212,7 @@ class Engine(_core.Engine):
         :param atomic_energies: energy of each atom, [atoms], eV
         :param uncertainty: standard deviation of the energy of each atom as the model gives it,
             [atoms], eV
+        :param committee: energy that each member of the model's committee gives, [members], eV
         :returns: an :class:`Evaluation`, or a list of them
         :raises ModelError: if the model cannot give what is wanted, or lacks an element
         :raises NonFiniteError: if a result is NaN or infinite
@@ -230,6 +234,7 @@ class Engine(_core.Engine):
             direct_virial=direct_virial,
             atomic_energies=atomic_energies,
             uncertainty=uncertainty,
+            committee=committee,
         )
         results = self.evaluate_batch(batch, lists, wanted)
         return results[0] if isinstance(structures, Structure) else results

@@ -4,17 +4,18 @@
 
 #include <algorithm>
 
-#include "backend_torchscript.hpp"
 #include "mdbridge/error.hpp"
 #include "text.hpp"
+#include "torchscript/backend_torchscript.hpp"
 
 namespace mdbridge {
 
 namespace {
 
 torch::Device nth_cuda(int place) {
+  // always with its number: without one it is another device by name, and the current one by use
   const int index = place % std::max(1, static_cast<int>(torch::cuda::device_count()));
-  return index == 0 ? torch::Device("cuda") : torch::Device("cuda:" + std::to_string(index));
+  return {torch::kCUDA, static_cast<c10::DeviceIndex>(index)};
 }
 
 }  // namespace
@@ -27,7 +28,11 @@ torch::Device choose_device(const ModelOptions& options, const ModelInfo& info) 
   };
   const bool cuda_here = torch::cuda::is_available();
   if (wanted == "auto" || wanted.empty()) {
-    return supports("cuda") && cuda_here ? nth_cuda(options.device_rank) : torch::Device("cpu");
+    for (const std::string& type : supported) {  // the best first
+      if (type == "cpu") break;
+      if (type == "cuda" && cuda_here) return nth_cuda(options.device_rank);
+    }
+    return torch::Device("cpu");
   }
   const std::string type = wanted.substr(0, wanted.find(':'));
   if (type != "cpu" && type != "cuda") {

@@ -41,17 +41,21 @@ struct SystemTensors {
 /// What one call is to compute. Outputs by the model's own names for them; empty: not wanted.
 struct BackendRequest {
   std::string energy;
-  /// The energy as [atoms] instead of [structures]; only where has_per_atom() says so, or the
-  /// caller insists.
+  /// The energy as [atoms] instead of [structures]; only where has_per_atom() says so.
   bool energy_per_atom = false;
   std::string direct_forces;
   std::string direct_stress;
   std::string uncertainty;
+  std::string committee;
+  /// As energy_per_atom, of the committee.
+  bool committee_per_atom = false;
   /// Gradients of the energy, which then has a name.
   bool position_gradient = false;
   bool strain_gradient = false;
   /// Verify the inputs and outputs of this call: slow, for debugging.
   bool check_consistency = false;
+  /// Wait for the device before and after the gradients, so that gradient_seconds is true.
+  bool timed = false;
 };
 
 /// Results in eV and Å, in any floating-point type and on any device, none of them in a gradient
@@ -64,6 +68,7 @@ struct BackendResult {
   torch::Tensor direct_forces;  // [atoms, 3], net force and all
   torch::Tensor direct_stress;  // [structures, 3, 3], positive = tension
   torch::Tensor uncertainty;    // [atoms]
+  torch::Tensor committee;      // [structures or atoms, members], as requested
   /// dE/d(positions), one [N, 3] a structure: with respect to *all* of its atoms, also those that
   /// are not owned, of the energy of the owned ones.
   std::vector<torch::Tensor> position_gradients;

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "backend.hpp"
+#include "geometry/centring.hpp"
 #include "mdbridge/elements.hpp"
 #include "mdbridge/error.hpp"
 #include "mdbridge/net_force.hpp"
@@ -107,18 +108,35 @@ BackendRequest make_request(Model& model, const EngineOptions& options, const Wa
   if (wanted.uncertainty) {
     request.uncertainty = model.require_output("energy_uncertainty", uncertain);
   }
+  if (wanted.atomic_energies && !model.backend().has_per_atom(request.energy)) {
+    throw ModelError("the model '" + model.info().path + "' gives the output '" + request.energy +
+                     "' for whole structures only, not for each atom: leave out what asks for "
+                     "energies of atoms");
+  }
+  if (wanted.committee) {
+    request.committee = model.require_output("energy_ensemble", uncertain);
+    request.committee_per_atom = model.backend().has_per_atom(request.committee);
+  }
   // Added up in double precision here: float32 resolves the energy of 81 water molecules to 0.5 meV
   // only, that of one atom to 0.02 meV, and what conserves energy shows in such digits.
-  request.energy_per_atom =
-      !request.energy.empty() &&
-      (wanted.atomic_energies || model.backend().has_per_atom(request.energy));
+  request.energy_per_atom = !request.energy.empty() && model.backend().has_per_atom(request.energy);
   request.position_gradient = wanted.conservative_forces;
   request.strain_gradient = wanted.conservative_virial;
   request.check_consistency = options.check_consistency;
+  request.timed = options.true_timings;
   return request;
 }
 
 }  // namespace
+
+/// What the structures of a batch became for the model: kept from call to call for its memory.
+struct Engine::Inputs {
+  struct Input {
+    std::vector<SelectedPairs> selected;  // by request
+    Centring centring;
+  };
+  std::vector<Input> structures;
+};
 
 /// One evaluation of a batch of structures, each with at least one atom.
 class Engine::Run {
@@ -154,7 +172,8 @@ class Engine::Run {
 Engine::Engine(std::shared_ptr<Model> model, EngineOptions options)
     : model_(std::move(model)),
       options_(std::move(options)),
-      group_(rotation_group(options_.symmetrize)) {
+      group_(rotation_group(options_.symmetrize)),
+      inputs_(std::make_unique<Inputs>()) {
   if (options_.seed && options_.symmetrize != "random") {
     throw Error("a seed has no effect without symmetrize random, found symmetrize " +
                 options_.symmetrize + ": leave the seed out");
@@ -169,7 +188,14 @@ Engine::Engine(std::shared_ptr<Model> model, EngineOptions options)
   }
 }
 
+Engine::~Engine() = default;
+
 void Engine::require(const Wanted& wanted) const { make_request(*model_, options_, wanted); }
+
+bool Engine::gives_atomic_energies() const {
+  const std::string name = model_->find_output("energy", options_.variant);
+  return !name.empty() && model_->backend().has_per_atom(name);
+}
 
 void Engine::require_types(const std::vector<std::int32_t>& types) const {
   const auto& known = info().atomic_types;
@@ -254,22 +280,24 @@ std::vector<Evaluation> Engine::Run::evaluate() {
 std::vector<SystemTensors> Engine::Run::prepare() {
   Backend& backend = engine_.model_->backend();
   const auto& requests = backend.pair_requests();
-  auto& all_selected = engine_.selected_;
+  auto& inputs = engine_.inputs_->structures;
   std::vector<SystemTensors> originals;
-  all_selected.resize(batch_.size());
+  if (inputs.size() < batch_.size()) inputs.resize(batch_.size());
   for (std::size_t s = 0; s < batch_.size(); ++s) {
     const Structure& structure = *batch_[s].structure;
-    {
+    auto& [selected, centring] = inputs[s];
+    if (!requests.empty()) {
       const Stopwatch watch(engine_.timings_.pairs);
       batch_[s].pairs->update(structure, engine_.info().cutoff);
     }
     const Stopwatch watch(engine_.timings_.packing);
-    auto& selected = all_selected[s];
+    centring.update(structure);
     selected.resize(requests.size());
     for (std::size_t n = 0; n < requests.size(); ++n) {
       batch_[s].pairs->select(structure, requests[n].cutoff, requests[n].full, selected[n]);
+      centring.correct(selected[n].labels);
     }
-    originals.push_back(to_tensors(structure, selected, backend));
+    originals.push_back(to_tensors(structure, centring.positions(), selected, backend));
   }
   return originals;
 }

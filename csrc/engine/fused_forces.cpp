@@ -157,8 +157,10 @@ void FusedForces::want_outer(Wanted& wanted) const {
   wanted.energy = true;
   wanted.conservative_forces = true;
   wanted.conservative_virial = true;
-  wanted.atomic_energies = options_.outer_atomic_energies;
+  // that somebody may ask for them is no reason to fail
+  wanted.atomic_energies = options_.outer_atomic_energies && outer_->gives_atomic_energies();
   wanted.uncertainty = options_.uncertainty || options_.outer_uncertainty;
+  wanted.committee = options_.committee;
 }
 
 Pairs& FusedForces::pairs(std::size_t index) {
@@ -231,6 +233,7 @@ void FusedForces::evaluate_together(const std::vector<Structure>& structures, bo
   if (inner) {
     want_inner(wanted);
     wanted.uncertainty = options_.uncertainty;
+    wanted.committee = options_.committee;
   }
   if (outer) want_outer(wanted);
   const std::vector<Evaluation> before = std::move(last_outer_);

@@ -49,8 +49,8 @@ std::array<double, 9> to_symmetric(const torch::Tensor& tensor, double factor) {
 
 }  // namespace
 
-SystemTensors to_tensors(const Structure& structure, const std::vector<SelectedPairs>& selected,
-                         const Backend& backend) {
+SystemTensors to_tensors(const Structure& structure, const std::vector<double>& positions,
+                         const std::vector<SelectedPairs>& selected, const Backend& backend) {
   const auto device = backend.device();
   const std::int64_t count = structure.size();
   SystemTensors out;
@@ -59,7 +59,7 @@ SystemTensors to_tensors(const Structure& structure, const std::vector<SelectedP
   out.types = on_device(structure.types.data(), {count}, torch::kInt32, device).clone();
   out.periodic = on_device(structure.periodic.data(), {3}, torch::kBool, device).clone();
   out.owned = structure.owned_size();
-  out.positions = on_device(structure.positions.data(), {count, 3}, torch::kFloat64, device);
+  out.positions = on_device(positions.data(), {count, 3}, torch::kFloat64, device);
   out.cell = on_device(structure.cell.data(), {3, 3}, torch::kFloat64, device);
   for (const auto& pairs : selected) {
     out.pairs.push_back(
@@ -106,6 +106,11 @@ std::vector<Evaluation> unpack(const std::vector<SystemTensors>& systems,
     }
     if (wanted.direct_virial) {
       out.direct_virial = to_symmetric(result.direct_stress.select(0, row), -volumes[s]);
+    }
+    if (wanted.committee) {
+      const auto rows = request.committee_per_atom ? result.committee.slice(0, start, end)
+                                                   : result.committee.slice(0, row, row + 1);
+      out.committee = to_host(rows.to(torch::kFloat64).sum(0));
     }
     if (wanted.uncertainty) out.uncertainty = to_host(result.uncertainty.slice(0, start, end));
     start = end;

@@ -11,11 +11,11 @@
 
 namespace mdbridge {
 
-/// The structure as tensors on the backend's device, lengths still in double precision. Positions
-/// and pair vectors may share memory with `structure` and `selected`, which holds the pairs of each
-/// request of the backend.
-SystemTensors to_tensors(const Structure& structure, const std::vector<SelectedPairs>& selected,
-                         const Backend& backend);
+/// The structure as tensors on the backend's device, lengths still in double precision, with these
+/// positions ([3N], Å) instead of its own. They and the pair vectors may share memory with
+/// `positions` and `selected`, which holds the pairs of each request of the backend.
+SystemTensors to_tensors(const Structure& structure, const std::vector<double>& positions,
+                         const std::vector<SelectedPairs>& selected, const Backend& backend);
 
 /// What the backend gets: a copy of `original` in its precision, rotated (before that, in double
 /// precision) if a rotation is given. The pairs stay the same ones, and the copies of a structure

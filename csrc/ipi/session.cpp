@@ -68,6 +68,7 @@ Session::Session(std::shared_ptr<Engine> engine, std::vector<std::int32_t> types
   inner_->require_types(types_);
   Wanted wanted;
   wanted.uncertainty = options_.uncertainty_extras;
+  wanted.committee = options_.committee_extras;
   engine_->require(wanted);
   Wanted stress{.energy = false};
   stress.direct_virial = true;
@@ -149,6 +150,7 @@ FusedOptions Session::fused_options() const {
   options.inner_virial = serves_direct_ && has_inner_virial_ && fully_periodic_ &&
                          options_.direct_virial == DirectVirial::automatic;
   options.uncertainty = options_.uncertainty_extras;
+  options.committee = options_.committee_extras;
   return options;
 }
 
@@ -218,6 +220,10 @@ std::string Session::extras(const Engine& engine, const Evaluation& evaluation) 
   std::string json = "{\"model\": " + json_string(engine.info().name);
   if (evaluation.has.uncertainty) {
     json += ", \"energy_uncertainty\": " + json_array(evaluation.uncertainty, electronvolt);
+  }
+  if (evaluation.has.committee) {
+    // as i-PI's own driver calls it, and its committees expect it
+    json += ", \"committee_pot\": " + json_array(evaluation.committee, electronvolt);
   }
   return json + "}";
 }

@@ -40,6 +40,8 @@ struct SessionOptions {
   bool force_extras = false;
   /// Hand the uncertainty of the atomic energies to i-PI as extras.
   bool uncertainty_extras = false;
+  /// The same for the energies that the members of the model's committee give.
+  bool committee_extras = false;
 };
 
 /// One model that serves all forcefields of an i-PI simulation, whichever way they reach us; or

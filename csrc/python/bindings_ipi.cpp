@@ -89,7 +89,7 @@ void bind_ipi(py::module_& module) {
       "where a multiple-time-step integrator will ask for both.")
       .def(py::init([](std::shared_ptr<Engine> engine, const std::vector<std::int32_t>& types,
                        const std::array<bool, 3>& periodic, double skin, bool zero_direct_virial,
-                       bool force_extras, bool uncertainty_extras,
+                       bool force_extras, bool uncertainty_extras, bool committee_extras,
                        std::optional<std::shared_ptr<Engine>> inner,
                        const std::string& inner_forces) {
              SessionOptions options;
@@ -97,19 +97,21 @@ void bind_ipi(py::module_& module) {
              if (zero_direct_virial) options.direct_virial = DirectVirial::none;
              options.force_extras = force_extras;
              options.uncertainty_extras = uncertainty_extras;
+             options.committee_extras = committee_extras;
              options.inner_forces = parse_force_kind(inner_forces);
              return std::make_shared<Session>(std::move(engine), types, periodic, options,
                                               inner.value_or(nullptr));
            }),
            py::arg("engine"), py::arg("types"), py::arg("periodic"), py::kw_only(), py::arg("skin"),
            py::arg("zero_direct_virial"), py::arg("force_extras"), py::arg("uncertainty_extras"),
-           py::arg("inner") = py::none(), py::arg("inner_forces") = "direct",
+           py::arg("committee_extras"), py::arg("inner") = py::none(), py::arg("inner_forces") = "direct",
            ":param types: atomic number of each atom, in i-PI's order\n"
            ":param periodic: along which lattice vectors the template is periodic\n"
            ":param skin: of the pair lists, Å\n"
            ":param zero_direct_virial: direct forces come with a virial of zero\n"
            ":param force_extras: hand both kinds of forces to i-PI as extras\n"
            ":param uncertainty_extras: the same for the uncertainty\n"
+           ":param committee_extras: the same for the energies of the committee\n"
            ":param inner: serves the direct forcefield, if that is another model\n"
            ":param inner_forces: \"direct\" or \"conservative\": which forces of ``inner``\n"
            ":raises ModelError: if a model lacks an element")

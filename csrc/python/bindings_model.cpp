@@ -47,11 +47,15 @@ void bind_info(py::module_& module) {
       .def_readonly("cutoff", &ModelInfo::cutoff, "Largest cutoff of its neighbour lists, Å.")
       .def_readonly("interaction_range", &ModelInfo::interaction_range,
                     "How far an atom can influence another one (cutoff times message-passing "
-                    "layers), Å.")
+                    "layers, and more for some networks), Å; infinite with long-range "
+                    "interactions.")
+      .def_readonly("stated_range", &ModelInfo::stated_range, "What the file states of that, Å.")
       .def_readonly("dtype", &ModelInfo::dtype, "\"float32\" or \"float64\".")
       .def_readonly("supported_devices", &ModelInfo::supported_devices, "Best first.")
       .def_readonly("device", &ModelInfo::device, "Where the model is.")
       .def_readonly("outputs", &ModelInfo::outputs, "Name of each output -> its unit.")
+      .def_readonly("notes", &ModelInfo::notes,
+                    "What a user should know of the file before a run, a sentence each.")
       .def("__repr__", [](const ModelInfo& info) {
         std::ostringstream text;
         text << "ModelInfo('" << info.path << "', " << info.atomic_types.size() << " elements, "
@@ -97,7 +101,7 @@ py::object value_of(const Evaluation& evaluation, const Quantity<Value, form>& q
   const auto& value = evaluation.*quantity.value;
   if constexpr (form == Form::atom_vectors) {
     return vectors_to_array(value);
-  } else if constexpr (form == Form::atom_scalars) {
+  } else if constexpr (form == Form::atom_scalars || form == Form::scalars) {
     return to_array(value.data(), {static_cast<py::ssize_t>(value.size())});
   } else {
     return to_python(value);

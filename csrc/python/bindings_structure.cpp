@@ -104,7 +104,8 @@ void bind_pairs(py::module_& module) {
            ":raises ValueError: if the shape is another one\n"
            ":raises EngineError: if an atom has a negative number")
       .def("select", &select, py::arg("structure"), py::arg("cutoff"), py::arg("full") = true,
-           "The candidates that lie within ``cutoff`` (Å) now, the longest one first.\n\n"
+           "The candidates that lie within ``cutoff`` (Å) now, in the order of their first "
+           "atoms.\n\n"
            ":param full: both i->j and j->i, or one of them\n"
            ":returns: labels [pairs, 5], and vectors r_j - r_i + shift @ cell [pairs, 3] in Å\n"
            ":raises EngineError: if a candidate names an atom that the structure does not have")

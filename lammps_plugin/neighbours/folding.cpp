@@ -12,13 +12,15 @@
 #include "exclusions.hpp"
 #include "mdbridge/error.hpp"
 #include "neigh_list.h"
+#include "periodicity.hpp"
 
 namespace mdbridge_lammps {
 
 using Label = std::array<std::int32_t, 5>;
 
 void Folding::rebuild(const LAMMPS_NS::NeighList& list, const std::vector<int>& elements,
-                      int layers, double tolerance) {
+                      int layers, double range, double tolerance) {
+  range_squared_ = range * range;
   tolerance_ = tolerance;
   find_sites(elements);
   pairs_.clear();
@@ -89,7 +91,7 @@ Folding::Shift Folding::shift_between(int owner, int ghost) const {
   const double lengths[3] = {h[0], std::hypot(h[5], h[1]), std::hypot(h[4], h[3], h[2])};
   Shift shift{};
   for (int k = 0; k < 3; ++k) {
-    const double rounded = domain->periodicity[k] ? std::round(cells[k]) : 0.0;
+    const double rounded = has_images(*domain, k) ? std::round(cells[k]) : 0.0;
     if (lengths[k] * std::abs(cells[k] - rounded) > tolerance_) {
       throw mdbridge::Error("a ghost of atom ID " + std::to_string(atom->tag[owner]) +
                             " is not a periodic image of it: check that no two atoms have the "
@@ -106,7 +108,7 @@ Folding::Shift Folding::shift_into_box(int ghost) const {
   const auto cells = fraction(d);
   Shift shift{};
   for (int k = 0; k < 3; ++k) {
-    if (domain->periodicity[k]) shift[k] = static_cast<std::int32_t>(std::floor(cells[k]));
+    if (has_images(*domain, k)) shift[k] = static_cast<std::int32_t>(std::floor(cells[k]));
   }
   return shift;
 }
@@ -115,9 +117,13 @@ void Folding::add_pairs_of(int i, const LAMMPS_NS::NeighList& list) {
   const Fold& from = folds_[i];
   if (from.site < 0) return;
   const int* neighbours = list.firstneigh[i];
+  const double* x = atom->x[i];
   for (int n = 0; n < list.numneigh[i]; ++n) {
-    const Fold& to = folds_[neighbours[n] & NEIGHMASK];
+    const int j = neighbours[n] & NEIGHMASK;
+    const Fold& to = folds_[j];
     if (to.site < 0) continue;
+    const double d[3] = {atom->x[j][0] - x[0], atom->x[j][1] - x[1], atom->x[j][2] - x[2]};
+    if (d[0] * d[0] + d[1] * d[1] + d[2] * d[2] > range_squared_) continue;
     pairs_.push_back(from.site);
     pairs_.push_back(to.site);
     for (int k = 0; k < 3; ++k) pairs_.push_back(to.shift[k] - from.shift[k]);

@@ -31,10 +31,11 @@ class Folding : protected LAMMPS_NS::Pointers {
   ///
   /// `elements`: atomic number by LAMMPS type (index 0 unused); 0 for types that the model does not
   /// see, as it does not see atoms that are excluded from all others. `layers`: how many cutoffs
-  /// far an owned atom feels; what lies beyond is left out. Throws mdbridge::Error if a ghost lies
-  /// further than `tolerance` (LAMMPS units) from all periodic images of its owner.
+  /// far an owned atom feels; what lies beyond is left out, as are pairs longer than `range`, which
+  /// the list of a hybrid has for the sake of other styles. Throws mdbridge::Error if a ghost lies
+  /// further than `tolerance` from all periodic images of its owner (both in LAMMPS units).
   void rebuild(const LAMMPS_NS::NeighList& list, const std::vector<int>& elements, int layers,
-               double tolerance);
+               double range, double tolerance);
 
   /// LAMMPS index of each site; the sites of owned atoms come first, in the order of the atoms.
   const std::vector<int>& atoms() const { return atoms_; }
@@ -68,6 +69,7 @@ class Folding : protected LAMMPS_NS::Pointers {
   std::vector<int> atoms_;
   std::vector<Shift> origins_;
   int owned_ = 0;
+  double range_squared_ = 0.0;
   double tolerance_ = 0.0;
   std::vector<Fold> folds_;  // by LAMMPS index
   std::vector<Image> images_;

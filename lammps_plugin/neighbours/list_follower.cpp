@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "atom.h"
+#include "comm.h"
 #include "domain.h"
 #include "fmt/format.h"
 #include "force.h"
@@ -14,6 +15,7 @@
 #include "mdbridge/error.hpp"
 #include "neigh_list.h"
 #include "neighbor.h"
+#include "periodicity.hpp"
 #include "update.h"
 
 namespace mdbridge_lammps {
@@ -31,6 +33,14 @@ constexpr double namesake_tolerance = 1e-3;  // Å
 
 // More than rounding, and nothing beside the motion of an atom.
 constexpr double image_tolerance = 1e-6;  // Å
+
+/// Where the own atoms were when LAMMPS built this list; nullptr if it is not known.
+double** held_positions(LAMMPS_NS::Neighbor& neighbor, const LAMMPS_NS::NeighList& list,
+                        const LAMMPS_NS::Atom& atom) {
+  // atoms that have come since are not among them
+  if (neighbor.dist_check == 0 || list.inum != atom.nlocal) return nullptr;
+  return neighbor.get_xhold();
+}
 
 }  // namespace
 
@@ -60,15 +70,25 @@ bool ListFollower::follow(LAMMPS_NS::NeighList& list, mdbridge::Pairs& pairs) {
   const bool taking = stale_ || list_is_new();
   if (taking) take(list, pairs);
   fill_structure();
-  if (taking) {
-    list_structure_ = structure();
+  if (taking) remember_positions(list);
+  if (comm->nprocs > 1) {
+    require_reach(own_motion().reach(range()));
   } else {
-    require_valid_list();
+    require_reach(mdbridge::list_reach(list_structure_, structure(), range()));
   }
   return taking;
 }
 
-double ListFollower::slack() const { return (neighbor->skin + needs_.margin) / needs_.length; }
+/// The list may have been taken from positions that were themselves `beyond_cutoff()` away from
+/// those that it was built for; one percent for a box that changes.
+double ListFollower::slack() const {
+  return 0.01 * needs_.cutoff + 2.0 * beyond_cutoff() / needs_.length;
+}
+
+void ListFollower::require_valid_list() const {
+  if (comm->nprocs == 1) return;
+  require_reach(motion_of_all(world, own_motion(), range(), needs_.cutoff).reach(range()));
+}
 
 bool ListFollower::list_is_new() const {
   return neighbor->lastcall != list_step_ || neighbor->ncalls != list_builds_;
@@ -76,7 +96,8 @@ bool ListFollower::list_is_new() const {
 
 void ListFollower::take(LAMMPS_NS::NeighList& list, mdbridge::Pairs& pairs) {
   if (list.occasional != 0) neighbor->build_one(&list);
-  folding_.rebuild(list, needs_.elements, needs_.layers, namesake_tolerance * needs_.length);
+  folding_.rebuild(list, needs_.elements, needs_.layers, range_to_keep(list),
+                   namesake_tolerance * needs_.length);
   const auto& sites = atoms();
   Structure& structure = structures_.front();
   structure.types.resize(sites.size());
@@ -115,7 +136,7 @@ void ListFollower::fill_cell() {
   const double* h = domain->h;  // Voigt order of LAMMPS: xx, yy, zz, yz, xz, xy
   std::array<double, 9> box = {h[0], 0.0, 0.0, h[5], h[1], 0.0, h[4], h[3], h[2]};
   for (int k = 0; k < 9; ++k) {
-    structure.periodic[k / 3] = domain->periodicity[k / 3] != 0;
+    structure.periodic[k / 3] = has_images(*domain, k / 3);
     if (!structure.periodic[k / 3]) box[k] = 0.0;
   }
   structure.cell =
@@ -123,9 +144,55 @@ void ListFollower::fill_cell() {
   for (double& component : structure.cell) component *= to_angstrom;
 }
 
-void ListFollower::require_valid_list() const {
-  const double reach = mdbridge::list_reach(list_structure_, structure(), needs_.cutoff + slack());
-  if (reach >= needs_.cutoff) return;
+double ListFollower::beyond_cutoff() const { return neighbor->skin + needs_.margin; }
+
+std::array<double, 3> ListFollower::corner() const {
+  std::array<double, 3> corner{};
+  for (int k = 0; k < 3; ++k) {
+    if (structure().periodic[k]) corner[k] = domain->boxlo[k] / needs_.length;
+  }
+  return corner;
+}
+
+/// The first look at a list may come after it was built: rRESPA takes an inner step in between, and
+/// a list may be older than this object. LAMMPS keeps the positions that it was built for, unless
+/// `neigh_modify check no` says that nobody needs them.
+void ListFollower::remember_positions(const LAMMPS_NS::NeighList& list) {
+  list_structure_ = structure();
+  list_corner_ = corner();
+  double** built = held_positions(*neighbor, list, *atom);
+  if (built == nullptr) return;
+  const double to_angstrom = 1.0 / needs_.length;
+  for (std::size_t s = 0; s < owned(); ++s) {
+    const double* x = built[atoms()[s]];
+    for (int k = 0; k < 3; ++k) list_structure_.positions[3 * s + k] = x[k] * to_angstrom;
+  }
+}
+
+double ListFollower::range_to_keep(const LAMMPS_NS::NeighList& list) const {
+  const double range = needs_.cutoff * needs_.length + beyond_cutoff();
+  // of the atoms of other ranks it is not known where they were when the list was built, but they
+  // cannot have moved further than require_valid_list() allows
+  if (comm->nprocs > 1) return range + beyond_cutoff();
+  double** built = held_positions(*neighbor, list, *atom);
+  if (built == nullptr) return range;
+  double squared = 0.0;
+  for (int i = 0; i < atom->nlocal; ++i) {
+    const double d[3] = {atom->x[i][0] - built[i][0], atom->x[i][1] - built[i][1],
+                         atom->x[i][2] - built[i][2]};
+    squared = std::max(squared, d[0] * d[0] + d[1] * d[1] + d[2] * d[2]);
+  }
+  // one percent for a box that changes
+  return 1.01 * range + std::min(2.0 * std::sqrt(squared), beyond_cutoff());
+}
+
+Motion ListFollower::own_motion() const {
+  return motion_between({list_structure_, list_corner_}, {structure(), corner()}, owned());
+}
+
+void ListFollower::require_reach(double reach) const {
+  constexpr double rounding = 1e-9;
+  if (reach >= needs_.cutoff - rounding) return;
   throw Error(
       "in step " + std::to_string(update->ntimestep) +
       " atoms (or the box) have moved so far since the neighbour list was built that pairs "

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -11,6 +12,7 @@
 #include "mdbridge/model.hpp"
 #include "mdbridge/pairs.hpp"
 #include "mdbridge/structure.hpp"
+#include "motion.hpp"
 #include "pointers.h"
 
 namespace LAMMPS_NS {
@@ -73,10 +75,14 @@ class ListFollower : protected LAMMPS_NS::Pointers {
   /// begin() came between.
   ///
   /// Throws mdbridge::Error if a pair within the cutoff may be missing, because atoms or box have
-  /// moved too far since the list was built.
+  /// moved too far since the list was built. Of several ranks each sees the motion of its own atoms
+  /// only: see require_valid_list().
   bool follow(LAMMPS_NS::NeighList& list, mdbridge::Pairs& pairs);
-  /// How much closer than in the list any pair can have come while it is valid, in Å.
+  /// How much closer than where the list was taken any pair can have come while it is valid, in Å.
   double slack() const;
+  /// The same for the atoms of all ranks, after follow() on each. Whatever is thrown is thrown on
+  /// all of them. Collective.
+  void require_valid_list() const;
 
   bool has_list() const { return list_step_ >= 0; }
   /// Throws mdbridge::Error if the atoms are not those of the list, nor is there a newer list:
@@ -102,7 +108,16 @@ class ListFollower : protected LAMMPS_NS::Pointers {
   void take(LAMMPS_NS::NeighList& list, mdbridge::Pairs& pairs);
   void fill_structure();
   void fill_cell();
-  void require_valid_list() const;
+  /// Where the atoms of this rank were when LAMMPS built its list.
+  void remember_positions(const LAMMPS_NS::NeighList& list);
+  /// Which pairs of the list may come within the cutoff while it is in use, in LAMMPS units.
+  double range_to_keep(const LAMMPS_NS::NeighList& list) const;
+  /// Of the list when it was built, in Å.
+  double range() const { return needs_.cutoff + beyond_cutoff() / needs_.length; }
+  double beyond_cutoff() const;
+  std::array<double, 3> corner() const;
+  Motion own_motion() const;
+  void require_reach(double reach) const;
 
   ListNeeds needs_;
   Folding folding_;
@@ -111,11 +126,12 @@ class ListFollower : protected LAMMPS_NS::Pointers {
 
   // the list that the sites and the pairs were made from
   bool stale_ = true;
-  LAMMPS_NS::bigint list_step_ = -1;    // Neighbor::lastcall; -1: no list
-  LAMMPS_NS::bigint list_builds_ = -1;  // Neighbor::ncalls: two builds may fall on one step
-  LAMMPS_NS::bigint list_atoms_ = -1;   // of all ranks
-  int list_local_ = -1;                 // of this rank
-  mdbridge::Structure list_structure_;  // where the atoms were
+  LAMMPS_NS::bigint list_step_ = -1;     // Neighbor::lastcall; -1: no list
+  LAMMPS_NS::bigint list_builds_ = -1;   // Neighbor::ncalls: two builds may fall on one step
+  LAMMPS_NS::bigint list_atoms_ = -1;    // of all ranks
+  int list_local_ = -1;                  // of this rank
+  mdbridge::Structure list_structure_;   // where the sites were; foreign ones when they were taken
+  std::array<double, 3> list_corner_{};  // of the box, in Å
 };
 
 }  // namespace mdbridge_lammps

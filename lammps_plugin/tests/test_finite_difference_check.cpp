@@ -11,8 +11,8 @@
 #include <string>
 #include <vector>
 
+#include "checks/finite_difference_check.hpp"
 #include "expect.hpp"
-#include "finite_difference_check.hpp"
 
 namespace mdbridge_lammps::test {
 namespace {

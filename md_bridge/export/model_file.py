@@ -11,7 +11,7 @@ from metatomic.torch import AtomisticModel, load_atomistic_model
 
 from md_bridge.export.errors import ExportError
 
-__all__ = ["Kind", "identify", "load_exported", "require_exported"]
+__all__ = ["Kind", "identify", "load_exported", "requested_inputs", "require_exported"]
 
 
 class Kind(Enum):
@@ -91,3 +91,16 @@ def load_exported(path: str | os.PathLike[str], extensions: str = "") -> Atomist
         return load_atomistic_model(path, extensions_directory=extensions or None)
     except (RuntimeError, ValueError) as error:
         raise ExportError(f"the exported model '{path}' cannot be loaded: {error}") from error
+
+
+def requested_inputs(model: AtomisticModel) -> list[str]:
+    """What a model asks for besides the structure, by today's names.
+
+    :param model: a loaded one
+    """
+    if not hasattr(model, "requested_inputs"):
+        return []  # of before they were thought of
+    try:
+        return list(model.requested_inputs(use_new_names=True))
+    except RuntimeError:  # of before they were renamed
+        return list(model.requested_inputs())

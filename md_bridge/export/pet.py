@@ -6,12 +6,13 @@ names of typing.
 # ruff: noqa: UP006, UP035
 
 import functools
+import math
 import types
 from typing import Any, Dict
 
 import torch
 
-__all__ = ["isolate_padding", "true_range"]
+__all__ = ["assumed_inputs", "isolate_padding", "true_range"]
 
 
 def isolate_padding(module: torch.nn.Module) -> None:
@@ -40,12 +41,18 @@ def true_range(module: torch.nn.Module) -> float:
     An adaptive cutoff is one more: the weight of the last edge on this way depends on the cutoffs
     of both of its ends, and that of the far end on *its* neighbours.
 
-    :param module: a model of metatrain, or one with a PET inside
-    :returns: in the length unit of the model
+    With long-range features every atom feels every other one.
+
+    The engine has the same rule for files of others (csrc/engine/torchscript/metatrain.cpp).
+
+    :param module: a model of metatrain, or one with a PET inside; it may be scripted
+    :returns: in the length unit of the model; may be infinite
     """
     reach = 0.0
     parts: list[Any] = list(module.modules())  # an uncertainty model has its PET inside
     for part in parts:
+        if _class_of(part) == "LongRangeFeaturizer":
+            return math.inf
         if not hasattr(part, "featurizer_type"):
             continue
         hops = part.num_gnn_layers
@@ -53,6 +60,22 @@ def true_range(module: torch.nn.Module) -> float:
         hops += getattr(part, "num_neighbors_adaptive", None) is not None
         reach = max(reach, float(hops * part.cutoff))
     return reach
+
+
+def assumed_inputs(module: torch.nn.Module) -> Dict[str, str]:
+    """Inputs besides the structure that a PET in ``module`` has values for where it is given none.
+
+    :param module: a model of metatrain, or one with a PET inside; it may be scripted
+    :returns: name of the input -> the value, in words
+    """
+    if not any(_class_of(part) == "SystemConditioningEmbedding" for part in module.modules()):
+        return {}
+    return {"charge": "charge 0", "spin_multiplicity": "spin multiplicity 1 (a singlet)"}
+
+
+def _class_of(part: torch.nn.Module) -> str:
+    """Name of a module's class, also of one that is scripted."""
+    return str(getattr(part, "original_name", type(part).__name__))
 
 
 def _is_backend(part: torch.nn.Module) -> bool:

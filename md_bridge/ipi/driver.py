@@ -61,6 +61,7 @@ _OTHER_NAMES = {
     "energy_variant": "variant",
     "non_conservative_variant": "direct_variant",
     "uncertainty_threshold": "uncertainty: True",
+    "energy_ensemble": "committee: True",
 }
 
 # energy (hartree), forces (hartree/bohr), virial (hartree), extras (JSON)

@@ -59,6 +59,7 @@ class SessionOptions:
         in which nothing depends on the pressure; an error once the cell changes
     :param force_extras: give both kinds of forces to i-PI as extras of the conservative forcefield
     :param uncertainty: give the uncertainty of the atomic energies to i-PI as extras
+    :param committee: the same for the energies of the members of the model's committee
     :param inner: path of a cheaper model, which serves the direct forcefield in the place of
         ``model``; empty: none
     :param inner_forces: which of its forces, "direct" or "conservative"; "auto": direct ones if it
@@ -75,6 +76,7 @@ class SessionOptions:
     stress: str = "auto"
     force_extras: bool = False
     uncertainty: bool = False
+    committee: bool = False
     inner: str = ""
     inner_forces: str = "auto"
     inner_variant: str = ""
@@ -107,6 +109,7 @@ def open_session(options: SessionOptions) -> Session:
         zero_direct_virial=options.stress == "none",
         force_extras=options.force_extras,
         uncertainty_extras=options.uncertainty,
+        committee_extras=options.committee,
         inner=inner,
         inner_forces=kind,
     )

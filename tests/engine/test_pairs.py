@@ -150,3 +150,24 @@ def test_negative_skin_is_refused():
 def test_impossible_structures_are_refused(positions, cell, periodic, message):
     with pytest.raises(EngineError, match=message):
         structure(np.array(positions), cell, periodic)
+
+
+def test_pairs_come_in_the_order_of_their_first_atoms():
+    """Built or provided: some networks take rows of one atom for neighbours in the list."""
+    atoms = bulk("Cu", "fcc", a=3.6, cubic=True) * (2, 1, 1)
+    atoms.rattle(0.1, seed=3)
+    system = structure(atoms.positions, atoms.cell.array)
+    built = Pairs(0.5)
+    built.update(system, 4.0)
+    labels, vectors = built.select(system, 4.0)
+    assert np.all(np.diff(labels[:, 0]) >= 0)
+    given = Pairs(0.0)
+    order = np.random.default_rng(1).permutation(len(labels))
+    given.provide(labels[order])
+    ours, our_vectors = given.select(system, 4.0)
+    # within an atom the order of the host stays
+    expected = np.concatenate([[p for p in order if labels[p, 0] == i] for i in range(len(atoms))])
+    np.testing.assert_array_equal(ours, labels[expected])
+    np.testing.assert_allclose(our_vectors, vectors[expected])
+    given.provide(np.empty((0, 5), dtype=np.int32))
+    assert len(given.select(system, 4.0)[0]) == 0

@@ -4,56 +4,16 @@ import ase.build
 import lammps_tools
 import numpy as np
 import pytest
-from ase.io import read
 from metatrain.cli.export import export_model
 from pet_models import pet_checkpoint, trained_pet_checkpoint
+from water_orders import forces_of, orders, waters
 
-from md_bridge._paths import DATA
-from md_bridge.engine import Engine, structure_from_ase
+from md_bridge.engine import Engine
 from md_bridge.export import export_file
 from md_bridge.export.checks.locality import check_locality
 from md_bridge.export.checks.runner import Runner
 
 METHODS = ("grid", "solver")
-
-
-def rattled(atoms):
-    atoms.rattle(0.02, rng=np.random.default_rng(11))
-    return atoms
-
-
-def waters():
-    """81, 192 and 648 atoms."""
-    start = read(DATA / "water-start.xyz")
-    return [
-        rattled(start.copy()),
-        rattled(read(DATA / "water-192.xyz")),
-        rattled(start * (2, 2, 2)),
-    ]
-
-
-def orders(atoms):
-    """Ways to number the atoms: as they are, backwards, and two that begin with a covalent bond.
-
-    The first pair of these is long, so that an adaptive cutoff drops it.
-    """
-    count = len(atoms)
-    found = [np.arange(count), np.arange(count)[::-1]]
-    for oxygen in (3, 30):
-        distances = atoms.get_distances(oxygen, np.arange(count), mic=True)
-        far = int(np.flatnonzero((distances > 3.0) & (distances < 3.9))[0])
-        hydrogen = int(np.flatnonzero((distances > 0.5) & (distances < 1.2))[0])
-        first = [oxygen, far, hydrogen]
-        found.append(np.array(first + [i for i in range(count) if i not in first]))
-    return found
-
-
-def forces_of(engine, atoms, order):
-    """Forces with the atoms in this order, in the original order."""
-    found = engine.evaluate(structure_from_ase(atoms[order]), conservative_forces=True)
-    forces = np.empty_like(found.conservative_forces)
-    forces[order] = found.conservative_forces
-    return forces
 
 
 @pytest.fixture(scope="module")

@@ -60,8 +60,11 @@ def pet_checkpoint(path, outputs=DEFAULT_OUTPUTS, elements=(1, 8), seed=0, **hyp
     return Path(path)
 
 
-def uncertain_pet_checkpoint(path, elements=(1, 8), seed=0) -> Path:
-    """Write a checkpoint of an untrained PET with the uncertainty model of metatrain around it."""
+def uncertain_pet_checkpoint(path, elements=(1, 8), seed=0, members=0) -> Path:
+    """Write a checkpoint of an untrained PET with the uncertainty model of metatrain around it.
+
+    :param members: of a committee for the energy, with random last layers; 0: none
+    """
     from metatrain.llpr import LLPRUncertaintyModel
 
     torch.manual_seed(seed)
@@ -71,7 +74,10 @@ def uncertain_pet_checkpoint(path, elements=(1, 8), seed=0) -> Path:
         targets={name: _target(name) for name in DEFAULT_OUTPUTS},
     )
     pet = PET({**get_default_hypers("pet")["model"], **TINY}, info)
-    model = LLPRUncertaintyModel(get_default_hypers("llpr")["model"], info)
+    hypers = get_default_hypers("llpr")["model"]
+    if members:
+        hypers = {**hypers, "num_ensemble_members": {"energy": members}}
+    model = LLPRUncertaintyModel(hypers, info)
     model.set_wrapped_model(pet)
     for name, buffer in model.named_buffers():
         if name.startswith(("covariance_", "cholesky_")):

@@ -60,12 +60,12 @@ def test_same_as_metatomic_on_water(water_model, water, tmp_path, kind, triclini
     energy, forces, virial, _ = compute(ours, water)
     expected_energy, expected_forces, expected_virial, _ = compute(theirs, water)
     assert energy == pytest.approx(expected_energy, abs=1e-5 * EV * len(water))
-    np.testing.assert_allclose(forces, expected_forces, rtol=0, atol=1e-5 * EV_PER_ANGSTROM)
+    np.testing.assert_allclose(forces, expected_forces, rtol=0, atol=3e-5 * EV_PER_ANGSTROM)
     np.testing.assert_allclose(virial, expected_virial, rtol=0, atol=1e-4 * EV)
 
     water.calc = MetatomicCalculator(water_model, non_conservative=kind == "direct")
     np.testing.assert_allclose(
-        forces / EV_PER_ANGSTROM, water.get_forces(), rtol=0, atol=1e-5, err_msg="ASE calculator"
+        forces / EV_PER_ANGSTROM, water.get_forces(), rtol=0, atol=3e-5, err_msg="ASE calculator"
     )
 
 

@@ -10,7 +10,7 @@ def check_program(tmp_path_factory):
     return plugin_programs.program(
         tmp_path_factory.mktemp("check"),
         "test_finite_difference_check",
-        "finite_difference_check.cpp",
+        "checks/finite_difference_check.cpp",
         "mpi/gather.cpp",
     )
 
@@ -31,6 +31,7 @@ def neighbours_plugin(tmp_path_factory):
         "neighbours/folding.cpp",
         "neighbours/image_lattice.cpp",
         "neighbours/list_follower.cpp",
+        "neighbours/motion.cpp",
         "mpi/gather.cpp",
     )
 

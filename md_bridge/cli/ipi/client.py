@@ -66,6 +66,7 @@ _STATUS = {
 )
 @option("--force-extras", is_flag=True, help="Both kinds of forces as extras for i-PI.")
 @option("--uncertainty", is_flag=True, help="Uncertainty of the energy as extras for i-PI.")
+@option("--committee", is_flag=True, help="Energies of the model's committee as extras for i-PI.")
 @option(
     "--inner",
     of=_SESSION,

@@ -44,11 +44,14 @@ def _print(console: Console, facts: dict[str, Any], everything: bool) -> None:
     table = Table(box=None, show_header=False, pad_edge=False)
     table.add_column(style="dim")
     table.add_column(overflow="fold")
-    reach = facts["interaction_range_A"]
     rows = {
         "elements": " ".join(facts["elements"]),
         "cutoff": " and ".join(f"{cutoff:g} Å" for cutoff in facts["cutoffs_A"]) or "none",
-        "interaction range": "infinite" if reach is None else f"{reach:g} Å",
+        "interaction range": _range(facts),
+        "inputs": ", ".join(
+            f"{name} (always {value})" if value else f"{name} (which MD Bridge cannot give)"
+            for name, value in facts["inputs"].items()
+        ),
         "precision": facts["dtype"],
         "devices": ", ".join(facts["devices"]),
         "size": f"{facts['parameters']:,} parameters, {facts['bytes'] / 1e6:.1f} MB",
@@ -68,3 +71,12 @@ def _print(console: Console, facts: dict[str, Any], everything: bool) -> None:
     for key, value in facts["extra"].items():
         table.add_row(escape(key), escape(value))
     console.print(table, highlight=False)
+
+
+def _range(facts: dict[str, Any]) -> str:
+    """How far atoms feel each other, and whether the file says so."""
+    reach, stated = facts["interaction_range_A"], facts["stated_range_A"]
+    text = "infinite" if reach is None else f"{reach:g} Å"
+    if stated is not None and (reach is None or stated < reach * (1 - 1e-6)):
+        text += f" by the network in it; the file states {stated:g} Å"
+    return text

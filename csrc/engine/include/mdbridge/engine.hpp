@@ -38,12 +38,15 @@ struct EngineOptions {
   /// Rotated copies go through the model together up to so many atoms, which bounds the memory; a
   /// structure is never divided. 0: as many as pay on the device, 256 on a CPU and 2048 on a GPU.
   std::int64_t atoms_per_forward = 0;
+  /// Wait for a GPU at the end of each part of an evaluation, so that Timings says where the time
+  /// went. Costs some.
+  bool true_timings = false;
 
   bool operator==(const EngineOptions&) const = default;
 };
 
 /// Where the time went, in seconds, since the last reset. On a GPU the work is only ordered in
-/// `forward` and `backward`, and waited for in `unpacking`.
+/// `forward` and `backward`, and waited for in `unpacking`, unless the engine has true_timings.
 struct Timings {
   double pairs = 0.0;
   double packing = 0.0;
@@ -66,6 +69,7 @@ class MDBRIDGE_API Engine {
  public:
   /// Throws Error if the options contradict each other.
   explicit Engine(std::shared_ptr<Model> model, EngineOptions options = {});
+  ~Engine();
 
   /// Evaluate one structure. Throws ModelError if the model cannot give what is wanted or lacks an
   /// element, NonFiniteError if a result is not finite, Error for everything else (out of memory).
@@ -77,6 +81,8 @@ class MDBRIDGE_API Engine {
 
   /// Throw ModelError, naming what is missing, if the model cannot give `wanted`.
   void require(const Wanted& wanted) const;
+  /// Whether the model gives the energy of each atom, or of whole structures only.
+  bool gives_atomic_energies() const;
   /// Throw ModelError, naming the element, unless the model knows all of these atomic numbers.
   void require_types(const std::vector<std::int32_t>& types) const;
 
@@ -98,14 +104,14 @@ class MDBRIDGE_API Engine {
 
  private:
   class Run;
+  struct Inputs;
 
   std::shared_ptr<Model> model_;
   EngineOptions options_;
   std::vector<Rotation> group_;  // empty: no fixed set
   std::optional<std::uint64_t> rotation_counter_;
   Timings timings_;
-  // by structure, then by request: kept for their memory
-  std::vector<std::vector<SelectedPairs>> selected_;
+  std::unique_ptr<Inputs> inputs_;
 };
 
 }  // namespace mdbridge

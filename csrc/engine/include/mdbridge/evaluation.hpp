@@ -31,6 +31,8 @@ struct Wanted {
   bool direct_virial = false;
   bool atomic_energies = false;
   bool uncertainty = false;
+  /// The energies that the members of a committee give.
+  bool committee = false;
 
   bool gradient() const { return conservative_forces || conservative_virial; }
 };
@@ -52,6 +54,8 @@ struct Evaluation {
   std::vector<double> atomic_energies;
   /// N, eV; zero for atoms that are not owned.
   std::vector<double> uncertainty;
+  /// One energy for each member of the committee, eV: of the owned atoms.
+  std::vector<double> committee;
   /// Which of these were asked for, and so are here.
   Wanted has{.energy = false};
 
@@ -68,6 +72,8 @@ struct Evaluation {
 enum class Form {
   /// One number, the same for each rotated copy.
   scalar,
+  /// Some numbers, the same for each rotated copy.
+  scalars,
   /// A number for each atom, the same for each rotated copy.
   atom_scalars,
   /// A vector for each atom, which turns with the structure.
@@ -119,6 +125,10 @@ inline constexpr std::tuple quantities = {
         "uncertainty", "an uncertainty",
         "Standard deviation of the energy of each atom, as the model gives it, [atoms], eV.",
         &Wanted::uncertainty, &Evaluation::uncertainty},
+    Quantity<std::vector<double>, Form::scalars>{
+        "committee", "an energy of a member of the committee",
+        "Energy that each member of the model's committee gives, [members], eV.",
+        &Wanted::committee, &Evaluation::committee},
 };
 
 /// Call `visit` with each Quantity.

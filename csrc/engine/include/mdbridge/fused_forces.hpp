@@ -46,7 +46,10 @@ struct FusedOptions {
   bool inner_virial = false;
   /// Every evaluation of the outer model gives the uncertainty.
   bool uncertainty = false;
-  /// Outer evaluations give the uncertainty, or the energy of each atom.
+  /// The same of the energies of the committee.
+  bool committee = false;
+  /// Outer evaluations give the uncertainty, or the energy of each atom (where the model has it:
+  /// that somebody may ask is no reason to fail).
   bool outer_uncertainty = false;
   bool outer_atomic_energies = false;
 };

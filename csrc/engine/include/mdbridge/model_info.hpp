@@ -19,8 +19,11 @@ struct ModelInfo {
   std::vector<std::int32_t> atomic_types;
   /// Largest cutoff of the neighbour lists that the model asks for.
   double cutoff = 0.0;
-  /// How far an atom can influence another one: cutoff times message-passing layers.
+  /// How far an atom can influence another one: cutoff times message-passing layers, and more for
+  /// some networks. Infinite with long-range interactions.
   double interaction_range = 0.0;
+  /// What the file states of that.
+  double stated_range = 0.0;
   /// "float32" or "float64".
   std::string dtype;
   /// Devices that the model was exported for, best first, and the one that it is on.
@@ -28,11 +31,14 @@ struct ModelInfo {
   std::string device;
   /// Output name -> unit.
   std::map<std::string, std::string> outputs;
+  /// What a user should know of the file before a run, a sentence each.
+  std::vector<std::string> notes;
 };
 
 /// How to load a model.
 struct ModelOptions {
-  /// "auto" (CUDA if both the model and the machine have it, else CPU), "cpu", "cuda" or "cuda:N".
+  /// "auto" (the first device of the model that the machine has: CUDA, for most), "cpu", "cuda" or
+  /// "cuda:N".
   std::string device = "auto";
   /// Directory with compiled TorchScript extensions that the model needs; empty if none.
   std::string extensions;

@@ -51,9 +51,10 @@ class MDBRIDGE_API Pairs {
   /// call: from now on the object does not build any itself. Throws Error if an index is negative.
   void provide(std::vector<std::int32_t> labels);
 
-  /// The candidates that lie within `cutoff` now, the longest one first. A half list (`full` false)
-  /// holds each pair once. Throws Error if a candidate names an atom that `structure` does not
-  /// have. (`out` is filled anew, but keeps its memory.)
+  /// The candidates that lie within `cutoff` now, in the order of their first atoms, as some
+  /// networks need them. A half list (`full` false) holds each pair once. Throws Error if a
+  /// candidate names an atom that `structure` does not have. (`out` is filled anew, but keeps its
+  /// memory.)
   void select(const Structure& structure, double cutoff, bool full, SelectedPairs& out) const;
 
   double skin() const { return skin_; }

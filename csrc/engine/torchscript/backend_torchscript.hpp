@@ -1,6 +1,7 @@
 #pragma once
 
 #include <metatomic/torch.hpp>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -27,7 +28,8 @@ class TorchScriptBackend final : public Backend {
   torch::Dtype dtype() const override { return dtype_; }
 
  private:
-  ModelInfo read_info(const std::string& path);
+  ModelInfo read_info(const std::string& path, double true_range);
+  BackendResult evaluate(std::vector<SystemTensors> systems, const BackendRequest& request);
   metatomic_torch::System make_system(const SystemTensors& tensors) const;
   metatomic_torch::ModelEvaluationOptions make_options(const std::vector<SystemTensors>& systems,
                                                        const BackendRequest& request) const;
@@ -41,6 +43,8 @@ class TorchScriptBackend final : public Backend {
   ModelInfo info_;
   torch::Device device_ = torch::kCPU;
   torch::Dtype dtype_ = torch::kFloat64;
+  // put before the structures of each call, where the network's padding needs it
+  std::optional<SystemTensors> dimer_;
   // constant metadata of every pair list, kept on the device
   metatensor_torch::Labels vector_component_;
   metatensor_torch::Labels vector_property_;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-#include "inner_model.hpp"
+#include "levels/inner_model.hpp"
 
 #include <algorithm>
 #include <utility>
@@ -62,6 +62,7 @@ mdbridge::EngineOptions outer_options(const Settings& settings) {
   options.symmetrize = settings.symmetrize;
   if (settings.symmetrize == "random") options.seed = settings.seed;
   options.remove_net_force = settings.remove_net_force;
+  options.true_timings = settings.timing;
   return options;
 }
 

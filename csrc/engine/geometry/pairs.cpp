@@ -4,60 +4,18 @@
 
 #include <algorithm>
 #include <cmath>
+#include <memory>
+#include <numeric>
 #include <string>
 #include <utility>
 
+#include "geometry/lattice.hpp"
 #include "mdbridge/error.hpp"
 #include "mdbridge/matrix3.hpp"
 
 namespace mdbridge {
 
 namespace {
-
-/// Replace the zero rows of a cell (open directions) by unit vectors orthogonal to the other rows,
-/// so that it can be inverted. The result depends on the periodic rows of `reference` only.
-matrix3::Matrix3 completed(matrix3::Matrix3 cell, const matrix3::Matrix3& reference,
-                           const std::array<bool, 3>& periodic) {
-  std::array<std::array<double, 3>, 3> basis{};
-  int known = 0;
-  const auto orthogonal_part = [&](std::array<double, 3> v) {
-    for (int pass = 0; pass < 2; ++pass) {
-      for (int b = 0; b < known; ++b) {
-        const double dot = v[0] * basis[b][0] + v[1] * basis[b][1] + v[2] * basis[b][2];
-        for (int k = 0; k < 3; ++k) v[k] -= dot * basis[b][k];
-      }
-    }
-    return v;
-  };
-  const auto add = [&](const std::array<double, 3>& v) {
-    const double norm = std::hypot(v[0], v[1], v[2]);
-    for (int k = 0; k < 3; ++k) basis[known][k] = v[k] / norm;
-    ++known;
-  };
-  for (int a = 0; a < 3; ++a) {
-    if (periodic[a]) {
-      add(orthogonal_part({reference[3 * a], reference[3 * a + 1], reference[3 * a + 2]}));
-    }
-  }
-  for (int a = 0; a < 3; ++a) {
-    if (periodic[a]) continue;
-    std::array<double, 3> best{};
-    double best_norm = -1.0;
-    for (int axis = 0; axis < 3; ++axis) {
-      std::array<double, 3> unit{};
-      unit[axis] = 1.0;
-      const auto candidate = orthogonal_part(unit);
-      const double norm = std::hypot(candidate[0], candidate[1], candidate[2]);
-      if (norm > best_norm + 1e-9) {
-        best = candidate;
-        best_norm = norm;
-      }
-    }
-    add(best);
-    for (int k = 0; k < 3; ++k) cell[3 * a + k] = basis[known - 1][k];
-  }
-  return cell;
-}
 
 /// A half list keeps one of (i, j, S) and (j, i, -S).
 bool in_half_list(const std::int32_t* label) {
@@ -66,6 +24,24 @@ bool in_half_list(const std::int32_t* label) {
     if (label[k] != 0) return label[k] > 0;
   }
   return false;
+}
+
+/// The pairs in the order of their first atoms, those of one atom in the order that they have.
+std::vector<std::int32_t> grouped_by_first_atom(std::vector<std::int32_t> labels,
+                                                std::int64_t atoms) {
+  std::vector<std::size_t> places(atoms + 1, 0);  // where the pairs of an atom begin
+  bool grouped = true;
+  for (std::size_t p = 0; p < labels.size(); p += 5) {
+    ++places[labels[p] + 1];
+    grouped = grouped && (p == 0 || labels[p - 5] <= labels[p]);
+  }
+  if (grouped) return labels;
+  std::partial_sum(places.begin(), places.end(), places.begin());
+  std::vector<std::int32_t> sorted(labels.size());
+  for (std::size_t p = 0; p < labels.size(); p += 5) {
+    std::copy_n(&labels[p], 5, &sorted[5 * places[labels[p]]++]);
+  }
+  return sorted;
 }
 
 }  // namespace
@@ -100,7 +76,7 @@ void Pairs::provide(std::vector<std::int32_t> labels) {
   }
   atoms_ = last + 1;
   provided_ = true;
-  labels_ = std::move(labels);
+  labels_ = grouped_by_first_atom(std::move(labels), atoms_);
   ++builds_;
 }
 
@@ -166,6 +142,8 @@ void Pairs::build(const Structure& structure, double cutoff) {
   options.return_shifts = true;
 
   VesinNeighborList list;
+  const auto free_list = [](VesinNeighborList* made) { vesin_free(made); };
+  const std::unique_ptr<VesinNeighborList, decltype(free_list)> at_end(&list, free_list);
   const char* message = nullptr;
   const int status = vesin_neighbors(
       reinterpret_cast<const double (*)[3]>(structure.positions.data()), structure.types.size(),
@@ -173,7 +151,6 @@ void Pairs::build(const Structure& structure, double cutoff) {
       VesinDevice{VesinCPU, 0}, options, &list, &message);
   if (status != 0) {
     const std::string reason = message != nullptr ? message : "unknown reason";
-    vesin_free(&list);
     throw Error("cannot build the pair list: " + reason);
   }
   labels_.resize(5 * list.length);
@@ -182,7 +159,6 @@ void Pairs::build(const Structure& structure, double cutoff) {
     labels_[5 * p + 1] = static_cast<std::int32_t>(list.pairs[p][1]);
     for (int k = 0; k < 3; ++k) labels_[5 * p + 2 + k] = list.shifts[p][k];
   }
-  vesin_free(&list);
 
   atoms_ = structure.size();
   built_cutoff_ = cutoff;
@@ -202,8 +178,6 @@ void Pairs::select(const Structure& structure, double cutoff, bool full, Selecte
   const auto& cell = structure.cell;
   std::int32_t* out_label = out.labels.data();
   double* out_vector = out.vectors.data();
-  double longest_squared = -1.0;
-  std::ptrdiff_t longest = 0;
   for (std::size_t p = 0; p < count; ++p) {
     const std::int32_t* label = &labels_[5 * p];
     const double* from = positions + 3 * label[0];
@@ -216,21 +190,11 @@ void Pairs::select(const Structure& structure, double cutoff, bool full, Selecte
       squared += vector[k] * vector[k];
     }
     if (squared > cutoff_squared || (!full && !in_half_list(label))) continue;
-    if (squared > longest_squared) {
-      longest_squared = squared;
-      longest = (out_vector - out.vectors.data()) / 3;
-    }
     out_label = std::copy(label, label + 5, out_label);
     out_vector = std::copy(vector, vector + 3, out_vector);
   }
   out.labels.resize(out_label - out.labels.data());
   out.vectors.resize(out_vector - out.vectors.data());
-  // PET pads its neighbour arrays with the first pair, and in single precision the gradient of the
-  // padding does not quite cancel: an error of some meV/Å along that pair, growing with the number
-  // of atoms. The cutoff function takes it away from the longest pair, so that one comes first.
-  if (longest == 0) return;
-  std::swap_ranges(out.labels.begin(), out.labels.begin() + 5, out.labels.begin() + 5 * longest);
-  std::swap_ranges(out.vectors.begin(), out.vectors.begin() + 3, out.vectors.begin() + 3 * longest);
 }
 
 }  // namespace mdbridge

@@ -1,4 +1,4 @@
-#include "backend_torchscript.hpp"
+#include "torchscript/backend_torchscript.hpp"
 
 #include <caffe2/serialize/inline_container.h>
 #include <torch/csrc/autograd/autograd.h>
@@ -6,10 +6,14 @@
 #include <torch/torch.h>
 
 #include <algorithm>
+#include <cmath>
+#include <sstream>
 #include <utility>
 
 #include "mdbridge/error.hpp"
 #include "mdbridge/stopwatch.hpp"
+#include "text.hpp"
+#include "torchscript/metatrain.hpp"
 
 namespace mdbridge {
 
@@ -30,6 +34,46 @@ mtt::Module load_module(const std::string& path, const std::string& extensions) 
         "could not load '" + path +
         "': expected a model exported by `md-bridge export` or `mtt export`, but: " + reason);
   }
+}
+
+std::string range_note(const ModelInfo& info) {
+  std::ostringstream text;
+  text << "the file states an interaction range of " << info.stated_range << " Å; it is ";
+  if (std::isfinite(info.interaction_range)) {
+    text << info.interaction_range << " Å";
+  } else {
+    text << "infinite (long-range interactions)";
+  }
+  text << " by the network in it, and that is what counts here";
+  return text.str();
+}
+
+/// The sentence about inputs besides the structure that the network asks for and has a value of its
+/// own for; empty: none. Throws ModelError if it asks for one without.
+std::string require_known_inputs(mtt::Module& module, const std::string& path) {
+  const auto method = module.find_method("requested_inputs");
+  if (!method) return "";  // of before they were thought of
+  const auto defaults = metatrain::default_inputs(module);
+  std::vector<std::string> assumed, missing;
+  const bool renamed = method->function().getSchema().arguments().size() > 1;
+  const auto requested = renamed ? (*method)({/*use_new_names=*/true}) : (*method)({});
+  for (const auto& entry : requested.toGenericDict()) {
+    const std::string name = entry.key().toStringRef();
+    const auto found = defaults.find(name);
+    if (found == defaults.end()) {
+      missing.push_back("'" + name + "'");
+    } else {
+      assumed.push_back(found->second);
+    }
+  }
+  if (!missing.empty()) {
+    throw ModelError("the model '" + path + "' needs " + join(missing) +
+                     " of each structure, which MD Bridge cannot give it: use a model of atoms, "
+                     "cell and atomic numbers alone");
+  }
+  if (assumed.empty()) return "";
+  return "the model takes inputs that MD Bridge has no keyword for: it computes with " +
+         join(assumed) + " per structure";
 }
 
 mta::ModelOutput make_output(const char* unit, const char* sample_kind) {
@@ -139,15 +183,19 @@ TorchScriptBackend::TorchScriptBackend(const std::string& path, const ModelOptio
     neighbor_options_.push_back(list);
     pair_requests_.push_back({list->engine_cutoff("angstrom"), list->full_list()});
   }
-  info_ = read_info(path);
+  const auto facts = metatrain::inspect(module_);
+  info_ = read_info(path, facts.range);
   device_ = choose_device(options, info_);
   info_.device = device_.str();
   module_.to(device_);
   vector_component_ = mtt::LabelsHolder::create({"xyz"}, {{0}, {1}, {2}})->to(device_);
   vector_property_ = mtt::LabelsHolder::create({"distance"}, {{0}})->to(device_);
+  if (facts.pads_with_first_pair && dtype_ == torch::kFloat32) {
+    dimer_ = metatrain::padding_dimer(info_.atomic_types.front(), pair_requests_, dtype_, device_);
+  }
 }
 
-ModelInfo TorchScriptBackend::read_info(const std::string& path) {
+ModelInfo TorchScriptBackend::read_info(const std::string& path, double true_range) {
   ModelInfo info;
   info.path = path;
   const auto metadata = module_.run_method("metadata").toCustomClass<mta::ModelMetadataHolder>();
@@ -159,12 +207,26 @@ ModelInfo TorchScriptBackend::read_info(const std::string& path) {
     info.atomic_types.push_back(static_cast<std::int32_t>(type));
   }
   std::sort(info.atomic_types.begin(), info.atomic_types.end());
-  info.interaction_range = capabilities_->engine_interaction_range("angstrom");
+  info.stated_range = capabilities_->engine_interaction_range("angstrom");
+  info.interaction_range = info.stated_range;
+  if (true_range > 0.0) {
+    const auto& unit = capabilities_->length_unit();
+    const double in_angstrom = true_range * mta::unit_conversion_factor(unit, "angstrom");
+    info.interaction_range = std::max(info.stated_range, in_angstrom);
+  }
+  if (info.stated_range < info.interaction_range * (1.0 - 1e-6)) {
+    info.notes.push_back(range_note(info));
+  }
+  const std::string assumed = require_known_inputs(module_, path);
+  if (!assumed.empty()) info.notes.push_back(assumed);
   for (const auto& request : pair_requests_) info.cutoff = std::max(info.cutoff, request.cutoff);
   info.dtype = capabilities_->dtype();
   info.supported_devices = capabilities_->supported_devices;
   for (const auto& entry : capabilities_->outputs()) {
     info.outputs[entry.key()] = entry.value()->unit();
+  }
+  if (info.outputs.contains("energy") && !has_per_atom("energy")) {
+    info.notes.emplace_back("the model gives energies of whole structures only, none of atoms");
   }
   return info;
 }
@@ -201,6 +263,7 @@ mta::ModelEvaluationOptions TorchScriptBackend::make_options(
   want(request.direct_forces, "eV/A", "atom");
   want(request.direct_stress, "eV/A^3", "system");
   want(request.uncertainty, "eV", "atom");
+  want(request.committee, "eV", request.committee_per_atom ? "atom" : "system");
 
   bool all_owned = true;
   std::vector<std::int32_t> selected;
@@ -221,17 +284,31 @@ mta::ModelEvaluationOptions TorchScriptBackend::make_options(
 
 BackendResult TorchScriptBackend::forward(const std::vector<SystemTensors>& systems,
                                           const BackendRequest& request) {
+  // it is gradients that the padding spoils
+  const bool gradient = request.position_gradient || request.strain_gradient;
+  if (!dimer_ || !gradient) return evaluate(systems, request);
+  std::vector<SystemTensors> all = {*dimer_};
+  all.insert(all.end(), systems.begin(), systems.end());
+  return metatrain::without_dimer(evaluate(std::move(all), request), request);
+}
+
+BackendResult TorchScriptBackend::evaluate(std::vector<SystemTensors> systems,
+                                           const BackendRequest& request) {
   const bool gradient = request.position_gradient || request.strain_gradient;
   const torch::AutoGradMode grad_mode(gradient);
-  std::vector<SystemTensors> inputs = systems;
-  const Leaves leaves = grow_leaves(inputs, request);
-  BackendResult result = run_module(inputs, request);
+  const Leaves leaves = grow_leaves(systems, request);
+  const auto wait = [&] {
+    if (request.timed && device_.is_cuda()) torch::cuda::synchronize(device_.index());
+  };
+  BackendResult result = run_module(systems, request);
+  wait();
   if (gradient) {
     const Stopwatch watch(result.gradient_seconds);
     differentiate(result.energy, leaves, result);
+    wait();
   }
-  for (torch::Tensor* tensor :
-       {&result.energy, &result.direct_forces, &result.direct_stress, &result.uncertainty}) {
+  for (torch::Tensor* tensor : {&result.energy, &result.direct_forces, &result.direct_stress,
+                                &result.uncertainty, &result.committee}) {
     if (tensor->defined()) *tensor = tensor->detach();
   }
   return result;
@@ -269,6 +346,13 @@ BackendResult TorchScriptBackend::run_module(const std::vector<SystemTensors>& s
   if (!request.uncertainty.empty()) {
     result.uncertainty =
         per_atom(only_block(outputs, request.uncertainty), offsets, 1).reshape({-1});
+  }
+  if (!request.committee.empty()) {
+    const auto block = only_block(outputs, request.committee);
+    const auto members = block->values().size(-1);
+    result.committee = request.committee_per_atom
+                           ? per_atom(block, offsets, members)
+                           : per_structure(block, count).reshape({count, members});
   }
   return result;
 }

@@ -1,0 +1,121 @@
+"""Models in the metatomic format that ask for other things than one full list of pairs."""
+# ruff: noqa: UP006, UP035 (TorchScript)
+
+from pathlib import Path
+from typing import Dict, List, Optional
+
+import torch
+from metatensor.torch import Labels, TensorBlock, TensorMap
+from metatomic.torch import (
+    AtomisticModel,
+    ModelCapabilities,
+    ModelMetadata,
+    ModelOutput,
+    NeighborListOptions,
+    System,
+)
+
+
+class Wells(torch.nn.Module):
+    """Argon: each atom by itself -1 eV, and (1 - r/rc)² eV for each pair of each list.
+
+    A pair of a full list counts half. With ``per_atom`` False there is an energy of the structure
+    only. ``inputs`` are asked for and not looked at. Direct forces are zero.
+    """
+
+    lists: List[NeighborListOptions]
+    inputs: List[str]
+
+    def __init__(self, cutoffs: List[float], full: List[bool], inputs: List[str], per_atom: bool):
+        super().__init__()
+        self.lists = [
+            NeighborListOptions(cutoff=cutoff, full_list=whole, strict=True)
+            for cutoff, whole in zip(cutoffs, full, strict=True)
+        ]
+        self.inputs = inputs
+        self.per_atom = per_atom
+
+    def requested_neighbor_lists(self) -> List[NeighborListOptions]:
+        return self.lists
+
+    def requested_inputs(self) -> Dict[str, ModelOutput]:
+        return {name: ModelOutput(unit="", sample_kind="system") for name in self.inputs}
+
+    def forward(
+        self,
+        systems: List[System],
+        outputs: Dict[str, ModelOutput],
+        selected_atoms: Optional[Labels] = None,  # noqa: UP045
+    ) -> Dict[str, TensorMap]:
+        energies: List[torch.Tensor] = []
+        samples: List[List[int]] = []
+        as_atoms = self.per_atom and outputs["energy"].sample_kind == "atom"
+        for s, system in enumerate(systems):
+            of_atoms = -torch.ones_like(system.positions[:, 0])
+            for options in self.lists:
+                block = system.get_neighbor_list(options)
+                r = torch.sqrt((block.values.reshape(-1, 3) ** 2).sum(dim=1))
+                share = 0.5 if options.full_list else 1.0
+                first = block.samples.column("first_atom").to(torch.int64)
+                pairs = share * (1.0 - r / options.cutoff) ** 2
+                of_atoms = of_atoms.index_add(0, first, pairs)
+            if as_atoms:
+                energies.append(of_atoms.reshape(-1, 1))
+                for i in range(len(system)):
+                    samples.append([s, i])
+            else:
+                energies.append(of_atoms.sum().reshape(1, 1))
+                samples.append([s])
+        device = systems[0].device
+        block = TensorBlock(
+            values=torch.cat(energies),
+            samples=Labels(
+                ["system", "atom"] if as_atoms else ["system"],
+                torch.tensor(samples, device=device),
+            ),
+            components=torch.jit.annotate(List[Labels], []),
+            properties=Labels(["energy"], torch.tensor([[0]], device=device)),
+        )
+        key = Labels(["_"], torch.tensor([[0]], device=device))
+        results = {"energy": TensorMap(key, [block])}
+        if "non_conservative_force" in outputs:
+            results["non_conservative_force"] = TensorMap(key, [_no_forces(systems)])
+        return results
+
+
+def _no_forces(systems: List[System]) -> TensorBlock:
+    device = systems[0].device
+    atoms: List[List[int]] = []
+    for s, system in enumerate(systems):
+        for i in range(len(system)):
+            atoms.append([s, i])
+    return TensorBlock(
+        values=torch.zeros((len(atoms), 3, 1), dtype=systems[0].positions.dtype, device=device),
+        samples=Labels(["system", "atom"], torch.tensor(atoms, device=device)),
+        components=[Labels(["xyz"], torch.tensor([[0], [1], [2]], device=device))],
+        properties=Labels(["force"], torch.tensor([[0]], device=device)),
+    )
+
+
+def wells(
+    path: Path,
+    cutoffs: tuple[float, ...] = (),
+    full: tuple[bool, ...] = (),
+    inputs: tuple[str, ...] = (),
+    per_atom: bool = True,
+) -> Path:
+    """Write a :class:`Wells` in double precision at ``path`` and return the path."""
+    capabilities = ModelCapabilities(
+        outputs={
+            "energy": ModelOutput(unit="eV", sample_kind="atom" if per_atom else "system"),
+            "non_conservative_force": ModelOutput(unit="eV/A", sample_kind="atom"),
+        },
+        atomic_types=[18],
+        interaction_range=max(cutoffs, default=0.0),
+        length_unit="angstrom",
+        supported_devices=["cpu"],
+        dtype="float64",
+    )
+    module = Wells(list(cutoffs), list(full), list(inputs), per_atom)
+    AtomisticModel(module.eval(), ModelMetadata(), capabilities).save(str(path))
+    return path
