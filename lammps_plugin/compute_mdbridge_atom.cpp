@@ -37,6 +37,7 @@ void ComputeMDBridgeAtom::parse(const std::vector<std::string>& words) {
   static const std::map<std::string, Quantity> known = {
       {"conservative", Quantity::conservative},
       {"direct", Quantity::direct},
+      {"inner", Quantity::inner},
       {"correction", Quantity::correction},
       {"uncertainty", Quantity::uncertainty},
   };
@@ -96,9 +97,10 @@ void ComputeMDBridgeAtom::fill() {
   mdbridge::Wanted wanted;
   const bool correction = wants(Quantity::correction);
   wanted.conservative_forces = wants(Quantity::conservative) || correction;
-  wanted.direct_forces = wants(Quantity::direct) || correction;
+  wanted.direct_forces = wants(Quantity::direct);
   wanted.uncertainty = wants(Quantity::uncertainty);
-  const mdbridge::Evaluation evaluation = pair_->inspect(wanted);
+  const auto found = pair_->inspect(wanted, correction || wants(Quantity::inner));
+  const mdbridge::Evaluation& evaluation = found.outer;
   const Units& units = pair_->units();
   int column = 0;
   for (const Quantity quantity : quantities_) {
@@ -106,12 +108,13 @@ void ComputeMDBridgeAtom::fill() {
       write(column++, evaluation.uncertainty, 1, units.energy);
       continue;
     }
-    if (quantity != Quantity::direct) {
+    if (quantity == Quantity::conservative || quantity == Quantity::correction) {
       write(column, evaluation.conservative_forces, 3, units.force());
     }
-    if (quantity != Quantity::conservative) {
+    if (quantity == Quantity::direct) write(column, evaluation.direct_forces, 3, units.force());
+    if (quantity == Quantity::inner || quantity == Quantity::correction) {
       const double sign = quantity == Quantity::correction ? -1.0 : 1.0;
-      write(column, evaluation.direct_forces, 3, sign * units.force());
+      write(column, found.inner_forces, 3, sign * units.force());
     }
     column += 3;
   }

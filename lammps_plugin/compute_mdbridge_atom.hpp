@@ -26,7 +26,7 @@ class ComputeMDBridgeAtom : public LAMMPS_NS::Compute {
   bool wants_uncertainty() const { return wants(Quantity::uncertainty); }
 
  private:
-  enum class Quantity { conservative, direct, correction, uncertainty };
+  enum class Quantity { conservative, direct, inner, correction, uncertainty };
 
   void parse(const std::vector<std::string>& words);
   void find_pair();

@@ -27,6 +27,7 @@ namespace mdbridge_lammps {
 
 using mdbridge::Error;
 using mdbridge::Evaluation;
+using mdbridge::ForceKind;
 using mdbridge::Stopwatch;
 using mdbridge::Structure;
 using mdbridge::Wanted;
@@ -67,6 +68,7 @@ void PairMDBridge::compute(int eflag, int vflag) {
   const Stopwatch watch(time_.total);
   ev_init(eflag, vflag);
   level_ = Level::single;
+  note_idle_inner_model();
   check_once();
   Wanted asked;
   Evaluation evaluation;
@@ -79,7 +81,7 @@ void PairMDBridge::compute(int eflag, int vflag) {
   if (FiniteDisplacements::under_way(*update)) check_displacements();
   boundary_.or_abort([&] {
     add_forces(evaluation.conservative_forces, 1.0);
-    if (asked.direct_forces) add_direct_forces(evaluation.direct_forces, 1.0);
+    if (asked.direct_forces) add_forces(evaluation.direct_forces, ForceKind::direct, 1.0);
     tally(evaluation,
           asked.direct_virial ? evaluation.direct_virial : evaluation.conservative_virial);
     tally_atoms(evaluation.atomic_energies);
@@ -125,18 +127,20 @@ void PairMDBridge::compute_inner() {
   std::vector<double> forces;
   in_step([&] {
     update_structure();
-    forces =
-        fused_->direct(follower_.structures(), /*outer_follows=*/in_setup).front().direct_forces;
+    forces = fused_->inner(follower_.structures(), /*outer_follows=*/in_setup)
+                 .front()
+                 .forces(inner_.kind());
   });
   require_valid_list();
-  boundary_.or_abort([&] { add_direct_forces(std::move(forces), 1.0); });
+  boundary_.or_abort([&] { add_forces(std::move(forces), inner_.kind(), 1.0); });
 }
 
 void PairMDBridge::compute_middle() {
   boundary_.agree([] {
     throw Error(
-        "run_style respa with a middle level is not supported: the direct forces of the model are "
-        "the inner level and the conservative correction is the outer one");
+        "run_style respa with a middle level is not supported: the direct forces of the model (or "
+        "the forces of an inner model) are the inner level and the conservative correction is the "
+        "outer one");
   });
 }
 
@@ -145,16 +149,18 @@ void PairMDBridge::compute_outer(int eflag, int vflag) {
   ev_init(eflag, vflag);
   level_ = Level::inner_outer;
   const Evaluation* evaluation = nullptr;
+  std::vector<double> inner_forces;
   in_step([&] {
     update_structure();
     wanted();  // refuses what no model can give
-    evaluation = &fused_->conservative(follower_.structures()).front();
+    evaluation = &fused_->outer(follower_.structures()).front();
+    inner_forces = fused_->inner(follower_.structures()).front().forces(inner_.kind());
   });
   require_valid_list();
-  if (update->setupflag != 0) compare_forces(*evaluation);
+  if (update->setupflag != 0) compare_forces(*evaluation, inner_forces);
   boundary_.or_abort([&] {
     add_forces(evaluation->conservative_forces, 1.0);
-    add_direct_forces(evaluation->direct_forces, -1.0);
+    add_forces(std::move(inner_forces), inner_.kind(), -1.0);
     tally(*evaluation, evaluation->conservative_virial);
     if (eflag_atom != 0) tally_atoms(evaluation->atomic_energies);
     refuse_atomic_energies();
@@ -165,12 +171,12 @@ void PairMDBridge::compute_outer(int eflag, int vflag) {
 void PairMDBridge::start_respa() {
   boundary_.agree([&] {
     require_levels(*lmp);
-    require_both_forces(*engine_, settings_);
+    require_both_forces(*engine_, inner_, settings_);
   });
   mdbridge::FusedOptions options;
-  options.conservative_uncertainty = uncertainty_.wanted() || uncertainty_computed(*modify);
-  options.conservative_atomic_energies = atomic_energies_computed(*modify);
-  fused_ = std::make_unique<mdbridge::FusedForces>(engine_, 0.0, options);
+  options.outer_uncertainty = uncertainty_.wanted() || uncertainty_computed(*modify);
+  options.outer_atomic_energies = atomic_energies_computed(*modify);
+  fused_ = inner_.with(engine_, options);
   fused_->expect_stride(inner_steps(lmp));
   follower_.expire();  // the new object has no pairs yet
   const double outer_step = update->dt / force->femtosecond;
@@ -182,13 +188,27 @@ void PairMDBridge::start_respa() {
   }
 }
 
-void PairMDBridge::compare_forces(const Evaluation& evaluation) {
+void PairMDBridge::note_idle_inner_model() {
+  if (!inner_.own() || idle_inner_noted_) return;
+  idle_inner_noted_ = true;
+  if (comm->me != 0) return;
+  utils::logmesg(lmp,
+                 "Pair style mdbridge: without inner and outer levels (run_style respa 2 M inner 1 "
+                 "3.0 4.0 outer 2) the outer model {} alone drives; the inner one is not used.\n",
+                 engine_->info().path);
+}
+
+void PairMDBridge::compare_forces(const Evaluation& evaluation, std::vector<double> inner_forces) {
   ForceAgreement agreement;
   boundary_.or_abort([&] {
-    std::vector<double> direct = evaluation.direct_forces;
-    remove_net_over_ranks(direct);
-    direct.resize(3 * follower_.owned());
-    agreement = ForceAgreement::of(world, sum_over_ghosts(evaluation.conservative_forces), direct);
+    if (inner_.kind() == ForceKind::conservative) {
+      inner_forces = sum_over_ghosts(inner_forces);
+    } else {
+      remove_net_over_ranks(inner_forces);
+      inner_forces.resize(3 * follower_.owned());
+    }
+    agreement =
+        ForceAgreement::of(world, sum_over_ghosts(evaluation.conservative_forces), inner_forces);
   });
   if (!forces_compared_ && comm->me == 0) utils::logmesg(lmp, agreement.describe());
   // once, but again if it says nothing yet
@@ -239,24 +259,31 @@ void PairMDBridge::require_valid_list() {
 }
 
 void PairMDBridge::update_structure() {
-  follower_.follow(*list, fused_->pairs());
+  if (follower_.follow(*list, fused_->pairs())) {
+    fused_->narrow_inner(follower_.structure(), follower_.slack());
+  }
   // all ranks, all levels of rRESPA and a restarted run agree on the step
-  engine_->set_rotation_counter(static_cast<std::uint64_t>(update->ntimestep));
+  const auto step = static_cast<std::uint64_t>(update->ntimestep);
+  engine_->set_rotation_counter(step);
+  inner_.engine().set_rotation_counter(step);
 }
 
 std::string PairMDBridge::describe(const mdbridge::NonFiniteError& error) const {
   std::string what = error.what();
   if (error.atom() >= 0 && error.atom() < follower_.structure().size()) {
-    what = "the model returned a force that is not finite on " + follower_.name_of(error.atom());
+    const bool inside = what.rfind("inner forces", 0) == 0;
+    what = "the " + std::string(inside ? "inner " : "") +
+           "model returned a force that is not finite on " + follower_.name_of(error.atom());
   }
   return "in step " + std::to_string(update->ntimestep) + " " + what +
          ". The structure has probably left what the model was trained on: look at the last "
          "frames, try a smaller timestep";
 }
 
-Evaluation PairMDBridge::inspect(const Wanted& wanted) {
+PairMDBridge::Inspection PairMDBridge::inspect(Wanted wanted, bool inner_forces) {
   const Stopwatch watch(time_.total);
-  Evaluation evaluation;
+  if (inner_forces && !inner_.own()) wanted.direct_forces = true;
+  Inspection found;
   in_step([&] {
     if (!follower_.has_list()) {
       throw Error(
@@ -270,14 +297,22 @@ Evaluation PairMDBridge::inspect(const Wanted& wanted) {
   comm->forward_comm();
   in_step([&] {
     update_structure();
-    // at an outer step all of it is there already
-    evaluation = level_ == Level::inner_outer
-                     ? fused_->conservative(follower_.structures()).front()
-                     : engine_->evaluate(follower_.structure(), fused_->pairs(), wanted);
+    const auto& structures = follower_.structures();
+    // at an outer step all of it is there already, but for the direct forces of two models
+    if (level_ == Level::inner_outer) found.outer = fused_->outer(structures).front();
+    if (level_ == Level::single || (wanted.direct_forces && !found.outer.has.direct_forces)) {
+      found.outer = engine_->evaluate(structures.front(), fused_->pairs(), wanted);
+    }
+    if (!inner_forces) return;
+    found.inner_forces = inner_.own() ? fused_->inner(structures).front().forces(inner_.kind())
+                                      : found.outer.direct_forces;
   });
   require_valid_list();
-  boundary_.or_abort([&] { remove_net_over_ranks(evaluation.direct_forces); });
-  return evaluation;
+  boundary_.or_abort([&] {
+    remove_net_over_ranks(found.outer.direct_forces);
+    if (inner_.kind() == ForceKind::direct) remove_net_over_ranks(found.inner_forces);
+  });
+  return found;
 }
 
 void PairMDBridge::check_once() {
@@ -317,8 +352,8 @@ void PairMDBridge::add_forces(const std::vector<double>& forces, double factor) 
   }
 }
 
-void PairMDBridge::add_direct_forces(std::vector<double> forces, double factor) {
-  remove_net_over_ranks(forces);
+void PairMDBridge::add_forces(std::vector<double> forces, ForceKind kind, double factor) {
+  if (kind == ForceKind::direct) remove_net_over_ranks(forces);
   add_forces(forces, factor);
 }
 
@@ -384,7 +419,7 @@ void* PairMDBridge::extract(const char* name, int& dimension) {
 
 void PairMDBridge::finish() {
   if (!settings_.timing) return;
-  const std::string table = timing_table(world, time_, engine_->timings(), fused_->counts());
+  const std::string table = timing_table(world, time_, *engine_, inner_, *fused_);
   if (comm->me == 0) utils::logmesg(lmp, table);
 }
 

@@ -10,6 +10,7 @@
 
 #include "checks/finite_displacements.hpp"
 #include "error_boundary.hpp"
+#include "levels/inner_model.hpp"
 #include "mdbridge/engine.hpp"
 #include "mdbridge/error.hpp"
 #include "mdbridge/fused_forces.hpp"
@@ -28,8 +29,8 @@ namespace mdbridge_lammps {
 /// `pair_style mdbridge`: the forces of an exported model, under verlet, minimize and rRESPA.
 ///
 /// This is LAMMPS's interface to the engine and little more. Under `run_style respa` with inner and
-/// outer levels the inner forces are the direct ones and the outer ones the difference to the
-/// conservative ones, evaluated together where both are needed.
+/// outer levels the inner forces are the direct ones, or those of an inner model, and the outer
+/// ones the difference to the conservative ones; nothing is evaluated twice.
 class PairMDBridge : public LAMMPS_NS::Pair {
  public:
   explicit PairMDBridge(LAMMPS_NS::LAMMPS* lmp);
@@ -62,19 +63,29 @@ class PairMDBridge : public LAMMPS_NS::Pair {
   void unpack_reverse_comm(int count, int* atoms, double* buffer) override;
 
   // for compute mdbridge/atom
-  /// What the model says of the atoms where they are now: direct forces without their net force, in
-  /// Å and eV, by site of follower(). Collective.
-  mdbridge::Evaluation inspect(const mdbridge::Wanted& wanted);
+  /// What the models say of the atoms where they are now.
+  struct Inspection {
+    /// Of the (outer) model: direct forces without their net force, in Å and eV, by site of
+    /// follower().
+    mdbridge::Evaluation outer;
+    /// The inner forces, in the same way; empty unless wanted.
+    std::vector<double> inner_forces;
+  };
+  /// Collective.
+  Inspection inspect(mdbridge::Wanted wanted, bool inner_forces);
   const ListFollower& follower() const { return follower_; }
   const Units& units() const { return units_; }
 
  private:
-  /// How a run takes its forces: all at once, or direct ones in an inner and the correction in an
-  /// outer level of rRESPA.
+  /// How a run takes its forces: all at once, or the inner ones in an inner and the correction in
+  /// an outer level of rRESPA.
   enum class Level { single, inner_outer };
 
   /// A model is loaded and the pair style starts anew. Collective.
   void load(const Settings& settings);
+  /// A model file, where this or LAMMPS_POTENTIALS has it.
+  std::shared_ptr<mdbridge::Engine> open(const std::string& path, const Settings& settings,
+                                         mdbridge::EngineOptions options, int device_rank) const;
   /// On rank 0: the model is not the one that the restart file was written with.
   void warn_of_other_model(const std::string& fingerprint);
   /// Throws mdbridge::Error if there is no model, because that of the restart file is absent.
@@ -120,8 +131,10 @@ class PairMDBridge : public LAMMPS_NS::Pair {
   void check_displacements();
   /// Before the first step of a run with inner and outer levels. Collective.
   void start_respa();
-  /// Whether direct and conservative forces belong together, where both are there. Collective.
-  void compare_forces(const mdbridge::Evaluation& evaluation);
+  /// Once, if a run has no levels for an inner model.
+  void note_idle_inner_model();
+  /// Whether inner and conservative forces belong together, where both are there. Collective.
+  void compare_forces(const mdbridge::Evaluation& evaluation, std::vector<double> inner_forces);
   /// The whole forces on the own atoms, to which other ranks have contributed. Collective.
   std::vector<double> sum_over_ghosts(const std::vector<double>& forces);
   /// The keyword `check`, at the first force call. Collective.
@@ -131,8 +144,8 @@ class PairMDBridge : public LAMMPS_NS::Pair {
 
   // from the engine's units and sites to LAMMPS's units and atoms; `factor` scales
   void add_forces(const std::vector<double>& forces, double factor);
-  /// Without their net force. Collective.
-  void add_direct_forces(std::vector<double> forces, double factor);
+  /// Direct ones without their net force. Collective.
+  void add_forces(std::vector<double> forces, mdbridge::ForceKind kind, double factor);
   /// Take the net force (and torque, of molecules) of all ranks off. Collective.
   void remove_net_over_ranks(std::vector<double>& forces);
   /// Energy and virial (eV, 3x3) of the step.
@@ -146,6 +159,7 @@ class PairMDBridge : public LAMMPS_NS::Pair {
   Settings settings_;
   Units units_;
   std::shared_ptr<mdbridge::Engine> engine_;
+  InnerModel inner_;
   /// Atomic number by LAMMPS type; 0: a type that the model does not see.
   std::vector<std::int32_t> elements_;
   std::vector<std::string> mass_warnings_;  // those that were given
@@ -154,8 +168,10 @@ class PairMDBridge : public LAMMPS_NS::Pair {
   struct ModelFile {
     std::string path;         // absolute
     std::string fingerprint;  // on rank 0
+    std::string inner_path;   // absolute, of an inner model
   } file_;
   bool model_logged_ = false;
+  bool idle_inner_noted_ = false;
   bool checked_ = false;
   bool forces_compared_ = false;
   FiniteDisplacements displacements_;

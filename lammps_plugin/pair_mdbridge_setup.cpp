@@ -62,29 +62,36 @@ void PairMDBridge::load(const Settings& settings) {
   const Node node(world);
   threads_ = mdbridge::choose_threads_for(settings.threads, node.cores);
   const ThreadScope scope(threads_);
-  // a potential may also lie in LAMMPS_POTENTIALS, as for every other pair style
-  const std::string found = utils::get_potential_file_path(settings.model);
-  auto model = mdbridge::Model::load(found.empty() ? settings.model : found,
-                                     {settings.device, settings.extensions, node.rank});
-  mdbridge::EngineOptions options;
-  options.variant = settings.variant;
-  options.direct_variant = settings.direct_variant;
-  options.uncertainty_variant = settings.uncertainty_variant;
-  options.symmetrize = settings.symmetrize;
-  options.true_timings = settings.timing;
-  if (settings.seed > 0) options.seed = settings.seed;
-  // over several ranks the sum is over all of them: see add_direct_forces()
-  options.remove_net_force = settings.remove_net_force && comm->nprocs == 1;
-  engine_ = std::make_shared<mdbridge::Engine>(std::move(model), options);
+  auto outer = open(settings.model, settings, outer_options(settings), node.rank);
+  inner_ = settings.inner.empty()
+               ? InnerModel(outer)
+               : InnerModel(open(settings.inner, settings, inner_options(settings), node.rank),
+                            settings);
+  engine_ = std::move(outer);
   forget_list();
   settings_ = settings;
   uncertainty_.set_threshold(settings.uncertainty_threshold);
-  file_ = {std::filesystem::absolute(found.empty() ? settings.model : found).string(),
-           comm->me == 0 ? fingerprint_of(engine_->info().path) : ""};
+  file_ = {std::filesystem::absolute(engine_->info().path).string(),
+           comm->me == 0 ? fingerprint_of(engine_->info().path) : "",
+           inner_.own() ? std::filesystem::absolute(inner_.engine().info().path).string() : ""};
   model_logged_ = false;
+  idle_inner_noted_ = false;
   checked_ = false;
   forces_compared_ = false;
   require_outputs(*engine_, settings_);
+}
+
+std::shared_ptr<mdbridge::Engine> PairMDBridge::open(const std::string& path,
+                                                     const Settings& settings,
+                                                     mdbridge::EngineOptions options,
+                                                     int device_rank) const {
+  // a potential may also lie in LAMMPS_POTENTIALS, as for every other pair style
+  const std::string found = utils::get_potential_file_path(path);
+  auto model = mdbridge::Model::load(found.empty() ? path : found,
+                                     {settings.device, settings.extensions, device_rank});
+  // over several ranks the sum is over all of them: see remove_net_over_ranks()
+  options.remove_net_force = options.remove_net_force && comm->nprocs == 1;
+  return std::make_shared<mdbridge::Engine>(std::move(model), options);
 }
 
 void PairMDBridge::coeff(int count, char** words) {
@@ -96,6 +103,7 @@ void PairMDBridge::use_elements(const std::vector<std::string>& names) {
     require_engine();
     const bool hybrid = utils::strmatch(force->pair_style, "^hybrid");
     elements_ = parse_elements(names, atom->ntypes, hybrid, engine_->info());
+    parse_elements(names, atom->ntypes, hybrid, inner_.engine().info());
   });
   if (allocated == 0) allocate();
   for (int i = 1; i <= atom->ntypes; ++i) {
@@ -115,21 +123,28 @@ void PairMDBridge::allocate() {
 void PairMDBridge::init_style() {
   boundary_.agree([&] { require_engine(); });
   const auto& info = engine_->info();
-  const int layers = message_passing_layers(info);
+  const auto& inner_info = inner_.engine().info();
   boundary_.agree([&] {
     units_ = Units::of(update->unit_style);
-    require_supported_input(*lmp, info, settings_, layers);
+    require_supported_input(*lmp, info, settings_, message_passing_layers(info));
+    require_supported_input(*lmp, inner_info, settings_, message_passing_layers(inner_info));
     require_complete_pairs(*lmp);
   });
   if (modify->get_fix_by_style("^pair$").empty()) uncertainty_.forget_fix();
-  follower_.begin(
-      {elements_, info.cutoff, layers, motion_margin(*lmp, units_.length), units_.length});
+  ListNeeds needs = {.elements = elements_,
+                     .cutoff = info.cutoff,
+                     .layers = message_passing_layers(info),
+                     .margin = motion_margin(*lmp, units_.length),
+                     .length = units_.length};
+  inner_.extend(needs);
+  follower_.begin(needs);
   forget_list();
   displacements_.begin();
   request_list();
   allow_neighbours();
   ghosts_.reach(comm->nprocs > 1 ? follower_.needs().ghost_range() + neighbor->skin : 0.0);
   engine_->reset_timings();
+  inner_.engine().reset_timings();
   time_ = {};
   log_model();
   warn_of_masses();
@@ -177,8 +192,7 @@ void PairMDBridge::setup() { follower_.expire(); }
 
 void PairMDBridge::forget_list() {
   follower_.forget();
-  // no skin: LAMMPS's list, which has one, provides the pairs
-  fused_ = std::make_unique<mdbridge::FusedForces>(engine_, 0.0);
+  fused_ = inner_.with(engine_);
   level_ = Level::single;
   uncertainty_.forget_values();
 }
@@ -187,6 +201,7 @@ void PairMDBridge::log_model() {
   if (model_logged_ || comm->me != 0) return;
   model_logged_ = true;
   utils::logmesg(lmp, describe_model(*engine_, settings_, threads_));
+  if (inner_.own()) utils::logmesg(lmp, describe_inner(inner_));
   for (const auto& warning : warnings_of(*engine_, settings_, threads_, universe->nworlds)) {
     error->warning(FLERR, "Pair style mdbridge: " + warning);
   }
@@ -204,6 +219,7 @@ void PairMDBridge::warn_of_masses() {
 
 void PairMDBridge::write_restart_settings(std::FILE* file) {
   std::vector<std::string> words = settings_.arguments();
+  if (inner_.own()) words.push_back(file_.inner_path);
   words.push_back(file_.path);
   if (!file_.fingerprint.empty()) words.push_back(file_.fingerprint);
   write_words(file, words);
@@ -226,8 +242,15 @@ void PairMDBridge::read_restart_settings(std::FILE* file) {
   std::string problem = boundary_.problem_of([&] {
     const std::string written_at = words.back();
     words.pop_back();
+    // the arguments are the model and pairs of words: one more is where the inner model was
+    std::string inner_written_at;
+    if (words.size() % 2 == 0) {
+      inner_written_at = words.back();
+      words.pop_back();
+    }
     settings = Settings::parse(words);
     settings.model = find_model(settings.model, written_at);
+    if (!settings.inner.empty()) settings.inner = find_model(settings.inner, inner_written_at);
   });
   if (problem.empty()) problem = boundary_.problem_of([&] { load(settings); });
   if (problem.empty()) return warn_of_other_model(fingerprint);

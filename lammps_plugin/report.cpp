@@ -19,10 +19,11 @@ double mean_over_ranks(MPI_Comm world, double mine) {
 }
 
 /// What the forces are averaged over; empty: nothing.
-std::string symmetrization(const mdbridge::Engine& engine, const Settings& settings) {
-  if (settings.symmetrize == "none") return "";
-  if (settings.symmetrize == "random") return ", in a random orientation in each step";
-  return fmt::format(", averaged over {} orientations ({})", engine.copies(), settings.symmetrize);
+std::string symmetrization(const mdbridge::Engine& engine) {
+  const std::string& symmetrize = engine.options().symmetrize;
+  if (symmetrize == "none") return "";
+  if (symmetrize == "random") return ", in a random orientation in each step";
+  return fmt::format(", averaged over {} orientations ({})", engine.copies(), symmetrize);
 }
 
 }  // namespace
@@ -38,7 +39,18 @@ std::string describe_model(const mdbridge::Engine& engine, const Settings& setti
       info.name, info.path, info.cutoff, info.interaction_range, info.dtype, info.device, threads,
       threads == 1 ? "" : "s",
       settings.forces == Settings::Forces::direct ? "direct" : "conservative",
-      symmetrization(engine, settings), notes);
+      symmetrization(engine), notes);
+}
+
+std::string describe_inner(const InnerModel& inner) {
+  const auto& info = inner.engine().info();
+  std::string notes;
+  for (const auto& note : info.notes) notes += "  " + note + "\n";
+  return fmt::format(
+      "  inner model \"{}\" from {}\n"
+      "  cutoff {:.6g} Angstrom, interaction range {:.6g} Angstrom, {} on {}, forces {}{}\n{}",
+      info.name, info.path, info.cutoff, info.interaction_range, info.dtype, info.device,
+      to_string(inner.kind()), symmetrization(inner.engine()), notes);
 }
 
 std::vector<std::string> warnings_of(const mdbridge::Engine& engine, const Settings& settings,
@@ -67,29 +79,39 @@ std::vector<std::string> warnings_of(const mdbridge::Engine& engine, const Setti
   return warnings;
 }
 
-std::string timing_table(MPI_Comm world, const RunTime& time, const mdbridge::Timings& timings,
-                         const mdbridge::FusedForces::Counts& counts) {
+std::string timing_table(MPI_Comm world, const RunTime& time, const mdbridge::Engine& outer,
+                         const InnerModel& inner, const mdbridge::FusedForces& fused) {
+  const bool two = inner.own() && !fused.one_model();
+  const mdbridge::Timings& outside = outer.timings();
+  const mdbridge::Timings inside = two ? inner.engine().timings() : mdbridge::Timings{};
   const std::pair<const char*, double> rows[] = {
-      {"pairs", timings.pairs},
-      {"packing", timings.packing},
-      {"forward", timings.forward},
-      {"backward", timings.backward},
-      {"unpacking", timings.unpacking},
+      {"pairs", outside.pairs + inside.pairs},
+      {"packing", outside.packing + inside.packing},
+      {"forward", outside.forward + inside.forward},
+      {"backward", outside.backward + inside.backward},
+      {"unpacking", outside.unpacking + inside.unpacking},
       {"communication", time.communication},
-      {"ghosts and forces", time.total - timings.total() - time.communication},
+      {"ghosts and forces", time.total - outside.total() - inside.total() - time.communication},
       {"total", time.total},
   };
   std::string table = "Pair style mdbridge: time in s (mean over ranks)\n";
   const double total = mean_over_ranks(world, time.total);
-  for (const auto& [name, seconds] : rows) {
+  const auto add = [&](const char* name, double seconds, const std::string& more) {
     const double mean = mean_over_ranks(world, seconds);
-    table += fmt::format("  {:<18}{:>12.6f}{:>8.2f} %\n", name, mean,
-                         total > 0.0 ? 100.0 * mean / total : 0.0);
+    table += fmt::format("  {:<18}{:>12.6f}{:>8.2f} %{}\n", name, mean,
+                         total > 0.0 ? 100.0 * mean / total : 0.0, more);
+  };
+  for (const auto& [name, seconds] : rows) add(name, seconds, "");
+  const auto& counts = fused.counts();
+  if (two) {
+    add("outer model", outside.total(), fmt::format("  evaluations {}", outside.evaluations));
+    add("inner model", inside.total(), fmt::format("  evaluations {}", inside.evaluations));
+    return table;
   }
-  table += "  evaluations " + std::to_string(timings.evaluations);
-  if (counts.direct_only + counts.both + counts.conservative_only > 0) {
+  table += "  evaluations " + std::to_string(outside.evaluations);
+  if (counts.inner_only + counts.both + counts.outer_only > 0) {
     table += fmt::format(": direct only {}, both at once {}, conservative only {}",
-                         counts.direct_only, counts.both, counts.conservative_only);
+                         counts.inner_only, counts.both, counts.outer_only);
   }
   return table + "\n";
 }

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "levels/inner_model.hpp"
 #include "mdbridge/engine.hpp"
 #include "mdbridge/fused_forces.hpp"
 #include "settings.hpp"
@@ -22,6 +23,9 @@ std::string describe_model(const mdbridge::Engine& engine, const Settings& setti
 std::vector<std::string> warnings_of(const mdbridge::Engine& engine, const Settings& settings,
                                      int threads, int partitions);
 
+/// The same of a model for the inner forces.
+std::string describe_inner(const InnerModel& inner);
+
 /// Seconds that this rank spent in the pair style during a run.
 struct RunTime {
   double total = 0.0;
@@ -30,7 +34,7 @@ struct RunTime {
 };
 
 /// The table of the keyword `timing`: means over the ranks. Collective.
-std::string timing_table(MPI_Comm world, const RunTime& time, const mdbridge::Timings& timings,
-                         const mdbridge::FusedForces::Counts& counts);
+std::string timing_table(MPI_Comm world, const RunTime& time, const mdbridge::Engine& outer,
+                         const InnerModel& inner, const mdbridge::FusedForces& fused);
 
 }  // namespace mdbridge_lammps

@@ -112,7 +112,7 @@ void require_levels(const LAMMPS& lammps) {
       "hybrid/overlay, or give each sub-style a level (run_style respa ... hybrid)");
 }
 
-void require_both_forces(const Engine& engine, const Settings& settings) {
+void require_both_forces(const Engine& outer, const InnerModel& inner, const Settings& settings) {
   if (settings.forces == Settings::Forces::direct) {
     throw Error(
         "run_style respa with inner and outer levels uses direct forces in the inner level and "
@@ -121,8 +121,8 @@ void require_both_forces(const Engine& engine, const Settings& settings) {
   }
   Wanted both;
   both.conservative_forces = true;
-  both.direct_forces = true;
-  engine.require(both);
+  both.direct_forces = !inner.own();
+  outer.require(both);
 }
 
 void require_direct_virial(const LAMMPS& lammps, const Engine& engine) {

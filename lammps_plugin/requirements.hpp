@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #pragma once
 
+#include "levels/inner_model.hpp"
 #include "mdbridge/engine.hpp"
 #include "settings.hpp"
 
@@ -31,8 +32,10 @@ void require_differentiable(const Settings& settings);
 /// Before a run with inner and outer levels: LAMMPS combines the levels of all styles rightly.
 void require_levels(const LAMMPS_NS::LAMMPS& lammps);
 
-/// Before a run with inner and outer levels: both kinds of forces are there.
-void require_both_forces(const mdbridge::Engine& engine, const Settings& settings);
+/// Before a run with inner and outer levels: the forces of both are there. `inner` has been asked
+/// for its own.
+void require_both_forces(const mdbridge::Engine& outer, const InnerModel& inner,
+                         const Settings& settings);
 
 /// In a step in which the virial of the direct stress is asked for.
 void require_direct_virial(const LAMMPS_NS::LAMMPS& lammps, const mdbridge::Engine& engine);

@@ -83,6 +83,27 @@ Keyword switch_keyword(const std::string& name, bool Settings::* member) {
           [member](const Settings& s) { return s.*member ? "yes" : "no"; }};
 }
 
+Keyword symmetrize_keyword(const std::string& name, std::string Settings::* member) {
+  return {name,
+          [name, member](Settings& s, const std::string& value) {
+            std::vector<std::pair<std::string, std::string>> choices;
+            for (const auto& known : mdbridge::symmetrization_names()) {
+              choices.emplace_back(known, known);
+            }
+            s.*member = choose<std::string>(name, value, choices);
+          },
+          [member](const Settings& s) { return s.*member; }};
+}
+
+/// Written only where there is an inner model, which the others are about.
+Keyword inner_symmetrize_keyword() {
+  Keyword keyword = symmetrize_keyword("inner_symmetrize", &Settings::inner_symmetrize);
+  keyword.write = [](const Settings& s) {
+    return s.inner.empty() ? std::string() : s.inner_symmetrize;
+  };
+  return keyword;
+}
+
 /// All keywords of the pair style. A new one is an entry here and a member of Settings.
 const std::vector<Keyword>& keywords() {
   static const std::vector<Keyword> all = {
@@ -120,13 +141,7 @@ const std::vector<Keyword>& keywords() {
          s.remove_net_force = choose<bool>("net_force", value, {{"remove", true}, {"keep", false}});
        },
        [](const Settings& s) { return s.remove_net_force ? "remove" : "keep"; }},
-      {"symmetrize",
-       [](Settings& s, const std::string& value) {
-         std::vector<std::pair<std::string, std::string>> choices;
-         for (const auto& name : mdbridge::symmetrization_names()) choices.emplace_back(name, name);
-         s.symmetrize = choose<std::string>("symmetrize", value, choices);
-       },
-       [](const Settings& s) { return s.symmetrize; }},
+      symmetrize_keyword("symmetrize", &Settings::symmetrize),
       {"seed",
        [](Settings& s, const std::string& value) {
          s.seed = read_number<std::int64_t>("seed", value, "a positive whole number");
@@ -139,6 +154,19 @@ const std::vector<Keyword>& keywords() {
        [](const Settings& s) { return written(s.max_correction); }},
       switch_keyword("check", &Settings::check),
       switch_keyword("timing", &Settings::timing),
+      text_keyword("inner", &Settings::inner),
+      {"inner_forces",
+       [](Settings& s, const std::string& value) {
+         using Kind = mdbridge::ForceKind;
+         s.inner_forces =
+             choose<Kind>("inner_forces", value,
+                          {{"direct", Kind::direct}, {"conservative", Kind::conservative}});
+       },
+       [](const Settings& s) {
+         return s.inner_forces ? std::string(to_string(*s.inner_forces)) : std::string();
+       }},
+      text_keyword("inner_variant", &Settings::inner_variant),
+      inner_symmetrize_keyword(),
       {"uncertainty",
        [](Settings& s, const std::string& value) {
          s.uncertainty_threshold =
@@ -162,13 +190,31 @@ const Keyword& find_keyword(const std::string& word) {
 }
 
 void require_consistent_seed(const Settings& settings) {
-  const bool random = settings.symmetrize == "random";
-  if (random && settings.seed == 0) {
-    throw Error("'symmetrize random' needs a seed: add 'seed N' with a positive whole number");
+  const bool outer = settings.symmetrize == "random";
+  const bool inner = settings.inner_symmetrize == "random";
+  if ((outer || inner) && settings.seed == 0) {
+    throw Error(std::string(outer ? "'symmetrize" : "'inner_symmetrize") +
+                " random' needs a seed: add 'seed N' with a positive whole number");
   }
-  if (!random && settings.seed > 0) {
+  if (!outer && !inner && settings.seed > 0) {
     throw Error("keyword 'seed' has no effect without 'symmetrize random', found 'symmetrize " +
                 settings.symmetrize + "': leave it out");
+  }
+}
+
+/// `given`: the keywords in the input.
+void require_consistent_inner(const Settings& settings, const std::set<std::string>& given) {
+  for (const auto& keyword : given) {
+    if (keyword.rfind("inner_", 0) != 0 || !settings.inner.empty()) continue;
+    throw Error("keyword '" + keyword +
+                "' is about a model of its own for the inner forces, and there is none: add 'inner "
+                "model.pt', or leave it out");
+  }
+  if (!settings.inner.empty() && settings.forces == Settings::Forces::direct) {
+    throw Error(
+        "keyword 'inner' names the model of the inner forces, which the conservative forces of '" +
+        settings.model +
+        "' correct: it cannot be used with 'forces direct'. Leave out 'forces direct', or 'inner'");
   }
 }
 
@@ -193,6 +239,7 @@ Settings Settings::parse(const std::vector<std::string>& arguments) {
     keyword.read(settings, arguments[i + 1]);
   }
   require_consistent_seed(settings);
+  require_consistent_inner(settings, given);
   return settings;
 }
 

@@ -2,9 +2,11 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "mdbridge/evaluation.hpp"
 #include "mdbridge/model.hpp"
 
 namespace mdbridge_lammps {
@@ -41,6 +43,13 @@ struct Settings {
   bool check = false;
   /// Print a table of where the time went after each run.
   bool timing = false;
+  /// Of the inner forces, if these come from another model; empty: the direct forces of `model`.
+  std::string inner;
+  /// Which forces of the inner model; none given: direct ones if it has them.
+  std::optional<mdbridge::ForceKind> inner_forces;
+  /// As `variant` and `symmetrize`, of the inner model.
+  std::string inner_variant;
+  std::string inner_symmetrize = "none";
   /// Warn when an atom's energy uncertainty (eV) is larger; 0: never.
   double uncertainty_threshold = 0.0;
 

@@ -509,7 +509,7 @@ class Engine:
 
 class FusedForces:
     """
-    The forces of a multiple-time-step integrator: direct ones in the inner loop, conservative ones at the outer step, evaluated together where both are needed at the same positions. Follows one structure, or a batch of them that moves together.
+    The forces of a multiple-time-step integrator: cheap ones in the inner loop, conservative ones at the outer step, and nothing evaluated twice. Both come from one model, whose inner forces are the direct ones, in one forward pass where both are needed at the same positions; or the inner ones come from a model of their own. Follows one structure, or a batch of them that moves together.
     """
     class Counts:
         """
@@ -519,48 +519,70 @@ class FusedForces:
         @property
         def both(self) -> int:
             """
-            Of both in one pass.
+            For both in one pass.
             """
         @property
-        def conservative_only(self) -> int:
+        def inner_only(self) -> int:
             """
-            Of conservative forces alone.
+            For inner forces alone.
             """
         @property
-        def direct_only(self) -> int:
+        def outer_only(self) -> int:
             """
-            Of direct forces alone.
+            For outer forces alone.
             """
         @property
         def reused(self) -> int:
             """
-            Conservative requests that found their answer ready.
+            Outer requests that found their answer ready.
             """
 
-    def __init__(self, engine: Engine, skin: typing.SupportsFloat | typing.SupportsIndex) -> None:
+    def __init__(
+        self,
+        outer: Engine,
+        skin: typing.SupportsFloat | typing.SupportsIndex,
+        *,
+        inner: Engine = None,
+        inner_forces: str = "direct",
+    ) -> None:
         """
+        :param outer: of the conservative forces
         :param skin: of the pair lists, Å
+        :param inner: of the inner forces, if these come from another model
+        :param inner_forces: "direct" or "conservative": which forces of the inner model
+        :raises ModelError: if a model does not have its kind of forces
+        :raises EngineError: for another kind of forces
         """
     def __repr__(self) -> str: ...
-    def conservative(self, structures: collections.abc.Sequence[Structure]) -> list[Evaluation]:
-        """
-        Energy, conservative forces and virial, and direct forces, at these structures; free if the last evaluation was made for both at exactly these positions.
-
-        :raises EngineError: as Engine.evaluate
-        """
-    def direct(
+    def inner(
         self, structures: collections.abc.Sequence[Structure], outer_follows: bool = False
     ) -> list[Evaluation]:
         """
-        Direct forces at these structures.
+        Inner forces at these structures; free if they are known, as they are after ``outer``.
 
-        :param outer_follows: a request for the conservative ones at the same positions is certain; otherwise the learned stride decides whether to compute both
+        :param outer_follows: a request for the outer ones at the same positions is certain; otherwise the learned stride decides whether to compute both
+        :raises EngineError: as Engine.evaluate
+        """
+    def outer(self, structures: collections.abc.Sequence[Structure]) -> list[Evaluation]:
+        """
+        Energy, conservative forces and virial of the outer model at these structures; free if the last evaluation gave them at exactly these positions. Of one model, the direct forces too.
+
         :raises EngineError: as Engine.evaluate
         """
     @property
     def counts(self) -> FusedForces.Counts:
         """
         How many evaluations of each kind were made.
+        """
+    @property
+    def one_model(self) -> bool:
+        """
+        Whether inner and outer forces come in one forward pass.
+        """
+    @property
+    def pair_list_builds(self) -> int:
+        """
+        How often pair lists were built, summed over the structures.
         """
     @property
     def stride(self) -> int:
@@ -570,7 +592,7 @@ class FusedForces:
 
 class IpiSession:
     """
-    One model that serves all forcefields of an i-PI simulation, in atomic units and i-PI's conventions. Keeps the pair lists of all beads, and evaluates both kinds of forces at once where a multiple-time-step integrator will ask for both.
+    One model that serves all forcefields of an i-PI simulation (or two, of which one serves the direct forcefield), in atomic units and i-PI's conventions. Keeps the pair lists of all beads, and evaluates both kinds of forces at once where a multiple-time-step integrator will ask for both.
     """
     def __init__(
         self,
@@ -583,6 +605,8 @@ class IpiSession:
         force_extras: bool,
         uncertainty_extras: bool,
         committee_extras: bool,
+        inner: Engine = None,
+        inner_forces: str = "direct",
     ) -> None:
         """
         :param types: atomic number of each atom, in i-PI's order
@@ -592,7 +616,9 @@ class IpiSession:
         :param force_extras: hand both kinds of forces to i-PI as extras
         :param uncertainty_extras: the same for the uncertainty
         :param committee_extras: the same for the energies of the committee
-        :raises ModelError: if the model lacks an element
+        :param inner: serves the direct forcefield, if that is another model
+        :param inner_forces: "direct" or "conservative": which forces of ``inner``
+        :raises ModelError: if a model lacks an element
         """
     def __repr__(self) -> str: ...
     def evaluate(

@@ -44,6 +44,7 @@ __all__ = [
     "Structure",
     "Wanted",
     "available_cores",
+    "cheapest_forces",
     "choose_threads",
     "get_threads",
     "rotation_group",
@@ -237,6 +238,18 @@ class Engine(_core.Engine):
         )
         results = self.evaluate_batch(batch, lists, wanted)
         return results[0] if isinstance(structures, Structure) else results
+
+
+def cheapest_forces(engine: Engine) -> str:
+    """The kind of forces of a model that costs least: "direct" if it has them, else "conservative".
+
+    :param engine: of the model
+    """
+    try:
+        engine.require(Wanted(energy=False, direct_forces=True))
+    except ModelError:
+        return "conservative"
+    return "direct"
 
 
 _KEYWORDS = [

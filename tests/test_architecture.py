@@ -108,7 +108,7 @@ def test_dependencies_point_one_way():
         ("drift/tuning/search.py", "from md_bridge.drift import report"),
         ("drift/protocols/loop.py", "from md_bridge.drift.tuning import search"),
         ("lammps/runner.py", "from md_bridge import ipi"),
-        ("ase.py", "import md_bridge.lammps"),
+        ("ase/calculator.py", "import md_bridge.lammps"),
         ("export/files.py", "from md_bridge.drift import judge"),
         ("text.py", "from md_bridge.engine import Engine"),
         ("demo.py", "from md_bridge.cli import main"),

@@ -1,8 +1,53 @@
 #include "mdbridge/fused_forces.hpp"
 
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <string>
+#include <type_traits>
 #include <utility>
 
+#include "mdbridge/error.hpp"
+
 namespace mdbridge {
+
+namespace {
+
+/// Whether one forward pass gives what both would.
+bool same(const Engine& a, const Engine& b) {
+  return a.model() == b.model() && a.options() == b.options();
+}
+
+/// How many pairs lie between an owned atom and each atom, at most `most`; else a large number.
+std::vector<int> hops_from_owned(const Structure& structure,
+                                 const std::vector<std::int32_t>& labels, int most) {
+  std::vector<int> hops(structure.size(), std::numeric_limits<int>::max());
+  std::fill_n(hops.begin(), structure.owned_size(), 0);
+  for (int hop = 1; hop <= most; ++hop) {
+    bool found = false;
+    for (std::size_t p = 0; p < labels.size(); p += 5) {
+      if (hops[labels[p]] == hop - 1 && hops[labels[p + 1]] > hop) {
+        hops[labels[p + 1]] = hop;
+        found = true;
+      }
+    }
+    if (!found) break;
+  }
+  return hops;
+}
+
+/// The rows (`width` numbers each) of some atoms as those of `whole` atoms.
+void spread_rows(std::vector<double>& rows, const std::vector<std::int32_t>& atoms,
+                 std::size_t whole, std::size_t width) {
+  if (rows.empty()) return;
+  std::vector<double> all(width * whole, 0.0);
+  for (std::size_t a = 0; a < atoms.size(); ++a) {
+    std::copy_n(rows.begin() + width * a, width, all.begin() + width * atoms[a]);
+  }
+  rows = std::move(all);
+}
+
+}  // namespace
 
 bool StrideLearner::inner() {
   ++since_outer_;
@@ -15,66 +60,121 @@ void StrideLearner::outer() {
   since_outer_ = 0;
 }
 
-FusedForces::FusedForces(std::shared_ptr<Engine> engine, double skin, FusedOptions options)
-    : engine_(std::move(engine)), skin_(skin), options_(options) {}
-
-const std::vector<Evaluation>& FusedForces::direct(const std::vector<Structure>& structures,
-                                                   bool outer_follows) {
-  // a repeated question is not another inner step (a host may ask for both kinds when it sets up)
-  if (has_direct_ && at_last_positions(structures)) return last_;
-  const bool predicted = learner_.inner();
-  Wanted wanted;
-  wanted.direct_forces = true;
-  wanted.direct_virial = options_.direct_virial;
-  wanted.energy = options_.energy_with_direct;
-  wanted.uncertainty = options_.uncertainty;
-  wanted.committee = options_.committee;
-  if (outer_follows || predicted) want_conservative(wanted);
-  evaluate(structures, wanted);
-  return last_;
+Part::Part(const Structure& whole, const Pairs& pairs, const ModelInfo& model, double slack)
+    : whole_(whole.types.size()) {
+  SelectedPairs candidates;
+  pairs.select(whole, model.cutoff + slack, /*full=*/true, candidates);
+  // with L message-passing layers an atom feels a pair if one of its ends is at most L - 1 pairs
+  // away
+  const double layers =
+      model.cutoff > 0.0 ? std::ceil(model.interaction_range / model.cutoff - 1e-6) : 1.0;
+  const int most = static_cast<int>(std::clamp(layers, 1.0, static_cast<double>(whole_) + 1.0));
+  const std::vector<int> hops = hops_from_owned(whole, candidates.labels, most);
+  std::vector<std::int32_t> place(whole_, -1);
+  for (std::size_t a = 0; a < whole_; ++a) {
+    if (hops[a] > most) continue;
+    place[a] = static_cast<std::int32_t>(atoms_.size());
+    atoms_.push_back(static_cast<std::int32_t>(a));
+  }
+  std::vector<std::int32_t> labels;
+  for (std::size_t p = 0; p < candidates.labels.size(); p += 5) {
+    const std::int32_t* label = &candidates.labels[p];
+    if (std::min(hops[label[0]], hops[label[1]]) >= most) continue;
+    labels.insert(labels.end(), {place[label[0]], place[label[1]], label[2], label[3], label[4]});
+  }
+  pairs_.provide(std::move(labels));
 }
 
-const std::vector<Evaluation>& FusedForces::conservative(const std::vector<Structure>& structures) {
+const Structure& Part::of(const Structure& whole) {
+  if (atoms_.size() == whole_) return whole;
+  structure_.types.resize(atoms_.size());
+  structure_.positions.resize(3 * atoms_.size());
+  for (std::size_t a = 0; a < atoms_.size(); ++a) {
+    structure_.types[a] = whole.types[atoms_[a]];
+    std::copy_n(&whole.positions[3 * atoms_[a]], 3, &structure_.positions[3 * a]);
+  }
+  structure_.cell = whole.cell;
+  structure_.periodic = whole.periodic;
+  structure_.owned = whole.owned_size();
+  return structure_;
+}
+
+Evaluation Part::spread(Evaluation evaluation) const {
+  if (atoms_.size() == whole_) return evaluation;
+  for_each_quantity([&](const auto& quantity) {
+    constexpr Form form = std::remove_cvref_t<decltype(quantity)>::form;
+    if constexpr (form == Form::atom_vectors) {
+      spread_rows(evaluation.*quantity.value, atoms_, whole_, 3);
+    } else if constexpr (form == Form::atom_scalars) {
+      spread_rows(evaluation.*quantity.value, atoms_, whole_, 1);
+    }
+  });
+  return evaluation;
+}
+
+FusedForces::FusedForces(std::shared_ptr<Engine> engine, double skin, FusedOptions options)
+    : FusedForces(engine, engine, skin, options) {}
+
+FusedForces::FusedForces(std::shared_ptr<Engine> inner, std::shared_ptr<Engine> outer, double skin,
+                         FusedOptions options)
+    : inner_(std::move(inner)),
+      outer_(std::move(outer)),
+      one_model_(same(*inner_, *outer_)),
+      skin_(skin),
+      options_(options) {
+  if (one_model_) inner_ = outer_;
+}
+
+const std::vector<Evaluation>& FusedForces::inner(const std::vector<Structure>& structures,
+                                                  bool outer_follows) {
+  // a repeated question is not another inner step (a host may ask for both kinds when it sets up)
+  if (has_inner_ && at_last_positions(structures)) return inner_evaluations();
+  const bool predicted = learner_.inner();
+  // two models gain nothing from being evaluated together
+  evaluate(structures, true, one_model_ && (outer_follows || predicted));
+  return inner_evaluations();
+}
+
+const std::vector<Evaluation>& FusedForces::outer(const std::vector<Structure>& structures) {
   learner_.outer();
   const bool here = at_last_positions(structures);
-  if (here && has_conservative_ && (has_direct_ || !options_.fuse)) {
+  if (here && has_outer_ && (has_inner_ || !options_.fuse)) {
     ++counts_.reused;
-    return last_;
+    return last_outer_;
   }
-  Wanted wanted;
-  want_conservative(wanted);
-  const bool direct_is_known = here && has_direct_;
-  wanted.direct_forces = options_.fuse && !direct_is_known;
-  wanted.direct_virial = wanted.direct_forces && options_.direct_virial;
-  if (!direct_is_known) {
-    evaluate(structures, wanted);
-    return last_;
-  }
-  std::vector<Evaluation> before = std::move(last_);
-  evaluate(structures, wanted);
-  for (std::size_t s = 0; s < last_.size(); ++s) {
-    last_[s].direct_forces = std::move(before[s].direct_forces);
-    last_[s].direct_virial = before[s].direct_virial;
-    last_[s].has.direct_forces = before[s].has.direct_forces;
-    last_[s].has.direct_virial = before[s].has.direct_virial;
-  }
-  has_direct_ = true;
-  return last_;
+  evaluate(structures, options_.fuse && !(here && has_inner_), true);
+  return last_outer_;
 }
 
-void FusedForces::want_conservative(Wanted& wanted) const {
+void FusedForces::want_inner(Wanted& wanted) const {
+  const bool direct = options_.inner_forces == ForceKind::direct;
+  (direct ? wanted.direct_forces : wanted.conservative_forces) = true;
+  if (options_.inner_virial) (direct ? wanted.direct_virial : wanted.conservative_virial) = true;
+  if (options_.energy_with_inner) wanted.energy = true;
+}
+
+void FusedForces::want_outer(Wanted& wanted) const {
   wanted.energy = true;
   wanted.conservative_forces = true;
   wanted.conservative_virial = true;
-  wanted.atomic_energies =
-      options_.conservative_atomic_energies && engine_->gives_atomic_energies();
-  wanted.uncertainty = options_.uncertainty || options_.conservative_uncertainty;
+  // that somebody may ask for them is no reason to fail
+  wanted.atomic_energies = options_.outer_atomic_energies && outer_->gives_atomic_energies();
+  wanted.uncertainty = options_.uncertainty || options_.outer_uncertainty;
   wanted.committee = options_.committee;
 }
 
 Pairs& FusedForces::pairs(std::size_t index) {
-  while (pairs_.size() <= index) pairs_.emplace_back(skin_);
+  while (pairs_.size() <= index) {
+    pairs_.emplace_back(skin_);
+    pairs_.back().reach_at_least(std::max(inner_->info().cutoff, outer_->info().cutoff));
+  }
   return pairs_[index];
+}
+
+void FusedForces::narrow_inner(const Structure& structure, double slack, std::size_t index) {
+  if (one_model_) return;
+  if (parts_.size() <= index) parts_.resize(index + 1);
+  parts_[index].emplace(structure, pairs(index), inner_->info(), slack);
 }
 
 std::int64_t FusedForces::pair_list_builds() const {
@@ -85,8 +185,11 @@ std::int64_t FusedForces::pair_list_builds() const {
 
 bool FusedForces::at_last_positions(const std::vector<Structure>& structures) const {
   // what another random rotation gave is no answer here
-  if (structures.size() != last_structures_.size() || engine_->rotation_counter() != last_counter_)
+  if (structures.size() != last_structures_.size() ||
+      inner_->rotation_counter() != last_counters_[0] ||
+      outer_->rotation_counter() != last_counters_[1]) {
     return false;
+  }
   for (std::size_t s = 0; s < structures.size(); ++s) {
     const Structure& now = structures[s];
     const Structure& last = last_structures_[s];
@@ -98,26 +201,85 @@ bool FusedForces::at_last_positions(const std::vector<Structure>& structures) co
   return true;
 }
 
-void FusedForces::evaluate(const std::vector<Structure>& structures, const Wanted& wanted) {
+/// Evaluate the inner forces, the outer ones or both; inner ones that are known here stay.
+void FusedForces::evaluate(const std::vector<Structure>& structures, bool inner, bool outer) {
+  const bool keep_inner = has_inner_ && !inner && at_last_positions(structures);
   // nothing of the last evaluation may be served again if this one throws
   last_structures_.clear();
-  has_direct_ = false;
-  has_conservative_ = false;
+  has_inner_ = false;
+  has_outer_ = false;
   if (!structures.empty()) pairs(structures.size() - 1);
+  if (one_model_) {
+    evaluate_together(structures, inner, outer, keep_inner);
+  } else {
+    Wanted wanted{.energy = false};
+    want_outer(wanted);
+    if (inner) last_inner_ = run_inner(structures);
+    if (inner) ++counts_.inner_only;
+    if (outer) last_outer_ = run_outer(structures, wanted);
+    if (outer) ++counts_.outer_only;
+  }
+  last_structures_ = structures;
+  last_counters_[0] = inner_->rotation_counter();
+  last_counters_[1] = outer_->rotation_counter();
+  has_inner_ = inner || keep_inner;
+  has_outer_ = outer;
+}
+
+/// One model: in one forward pass.
+void FusedForces::evaluate_together(const std::vector<Structure>& structures, bool inner,
+                                    bool outer, bool keep_inner) {
+  Wanted wanted{.energy = false};
+  if (inner) {
+    want_inner(wanted);
+    wanted.uncertainty = options_.uncertainty;
+    wanted.committee = options_.committee;
+  }
+  if (outer) want_outer(wanted);
+  const std::vector<Evaluation> before = std::move(last_outer_);
+  last_outer_ = run_outer(structures, wanted);
+  ++(inner && outer ? counts_.both : inner ? counts_.inner_only : counts_.outer_only);
+  if (!keep_inner || options_.inner_forces == ForceKind::conservative) return;
+  for (std::size_t s = 0; s < last_outer_.size(); ++s) {
+    last_outer_[s].direct_forces = before[s].direct_forces;
+    last_outer_[s].direct_virial = before[s].direct_virial;
+    last_outer_[s].has.direct_forces = before[s].has.direct_forces;
+    last_outer_[s].has.direct_virial = before[s].has.direct_virial;
+  }
+}
+
+std::vector<Evaluation> FusedForces::run_inner(const std::vector<Structure>& structures) {
+  Wanted wanted{.energy = false};
+  want_inner(wanted);
+  parts_.resize(structures.size());
+  std::vector<StructureAndPairs> batch;
+  for (std::size_t s = 0; s < structures.size(); ++s) {
+    auto& part = parts_[s];
+    if (part) {
+      batch.push_back({&part->of(structures[s]), &part->pairs()});
+    } else {
+      batch.push_back({&structures[s], &pairs_[s]});
+    }
+  }
+  std::vector<Evaluation> evaluations;
+  try {
+    evaluations = inner_->evaluate(batch, wanted);
+  } catch (const NonFiniteError& error) {
+    const bool of_part = structures.size() == 1 && parts_.front();
+    throw NonFiniteError(std::string("inner forces: ") + error.what(),
+                         of_part ? parts_.front()->place(error.atom()) : error.atom());
+  }
+  for (std::size_t s = 0; s < structures.size(); ++s) {
+    if (parts_[s]) evaluations[s] = parts_[s]->spread(std::move(evaluations[s]));
+  }
+  return evaluations;
+}
+
+std::vector<Evaluation> FusedForces::run_outer(const std::vector<Structure>& structures,
+                                               const Wanted& wanted) {
   std::vector<StructureAndPairs> batch;
   for (std::size_t s = 0; s < structures.size(); ++s) batch.push_back({&structures[s], &pairs_[s]});
-  last_ = engine_->evaluate(batch, wanted);
-  last_structures_ = structures;
-  last_counter_ = engine_->rotation_counter();
-  has_direct_ = wanted.direct_forces;
-  has_conservative_ = wanted.conservative_forces;
-  if (has_direct_ && has_conservative_) {
-    ++counts_.both;
-  } else if (has_direct_) {
-    ++counts_.direct_only;
-  } else {
-    ++counts_.conservative_only;
-  }
+  return outer_->evaluate(batch, wanted);
 }
 
 }  // namespace mdbridge

@@ -14,6 +14,16 @@
 
 namespace mdbridge {
 
+const char* to_string(ForceKind kind) {
+  return kind == ForceKind::conservative ? "conservative" : "direct";
+}
+
+ForceKind parse_force_kind(const std::string& name) {
+  if (name == "conservative") return ForceKind::conservative;
+  if (name == "direct") return ForceKind::direct;
+  throw Error("there are \"conservative\" and \"direct\" forces, found \"" + name + "\"");
+}
+
 namespace {
 
 /// The numbers of a quantity's value, whatever its form.

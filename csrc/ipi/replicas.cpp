@@ -121,16 +121,17 @@ double straightness(const std::vector<const std::vector<Structure>*>& path) {
 }
 
 void add_to(FusedForces::Counts& sum, const FusedForces::Counts& counts) {
-  sum.direct_only += counts.direct_only;
-  sum.conservative_only += counts.conservative_only;
+  sum.inner_only += counts.inner_only;
+  sum.outer_only += counts.outer_only;
   sum.both += counts.both;
   sum.reused += counts.reused;
 }
 
 }  // namespace
 
-Replicas::Replicas(std::shared_ptr<Engine> engine, double skin, FusedOptions options)
-    : engine_(std::move(engine)), skin_(skin), options_(options) {}
+Replicas::Replicas(std::shared_ptr<Engine> inner, std::shared_ptr<Engine> outer, double skin,
+                   FusedOptions options)
+    : inner_(std::move(inner)), outer_(std::move(outer)), skin_(skin), options_(options) {}
 
 FusedForces& Replicas::follow(ForceKind kind, const std::vector<Structure>& structures) {
   // positions that are not finite cannot be followed, nor a cell without a volume be inverted
@@ -205,7 +206,7 @@ Replicas::Replica& Replicas::add(const Place& place, bool twin) {
     retire(oldest->forces);
     replicas_.erase(oldest);
   }
-  replicas_.push_back({place, FusedForces(engine_, skin_, options_)});
+  replicas_.push_back({place, FusedForces(inner_, outer_, skin_, options_)});
   Replica& added = replicas_.back();
   added.last_use = added.born = calls_;
   added.twin = twin;
@@ -265,7 +266,7 @@ void Replicas::split(Replica& replica, std::size_t systems, double step) {
   // an oscillator comes back too
   if (straightness(path) > straight || replicas_.size() + systems > most_replicas) return;
   for (std::size_t s = 1; s < systems; ++s) {
-    replicas_.push_back({*path[s], FusedForces(engine_, skin_, options_)});
+    replicas_.push_back({*path[s], FusedForces(inner_, outer_, skin_, options_)});
     Replica& other = replicas_.back();
     other.last_step = step;
     // the order in which they will be asked about
@@ -278,7 +279,7 @@ void Replicas::split(Replica& replica, std::size_t systems, double step) {
 /// What it has learned is of several systems: begin anew, where it is.
 void Replicas::renew(Replica& replica) {
   retire(replica.forces);
-  replica.forces = FusedForces(engine_, skin_, options_);
+  replica.forces = FusedForces(inner_, outer_, skin_, options_);
   replica.trail.clear();
   replica.moves = 0;
   replica.turn = 0;

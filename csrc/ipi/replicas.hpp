@@ -12,9 +12,6 @@
 
 namespace mdbridge::ipi {
 
-/// The forces that one forcefield of i-PI wants.
-enum class ForceKind { conservative, direct };
-
 /// Several systems that move side by side (the beads of a ring polymer, the replicas of a parallel
 /// simulation) and whose host does not say which of them it is asking about.
 ///
@@ -28,8 +25,9 @@ enum class ForceKind { conservative, direct };
 /// evaluation, never a wrong force.
 class MDBRIDGE_API Replicas {
  public:
-  /// `skin` in Å, as for FusedForces.
-  Replicas(std::shared_ptr<Engine> engine, double skin, FusedOptions options);
+  /// As for FusedForces.
+  Replicas(std::shared_ptr<Engine> inner, std::shared_ptr<Engine> outer, double skin,
+           FusedOptions options);
 
   /// The forces object of the replica (or the batch of replicas) that has moved to these
   /// structures, where this kind of forces will be asked for.
@@ -70,7 +68,8 @@ class MDBRIDGE_API Replicas {
   void renew(Replica& replica);
   void retire(const FusedForces& forces);
 
-  std::shared_ptr<Engine> engine_;
+  std::shared_ptr<Engine> inner_;
+  std::shared_ptr<Engine> outer_;
   double skin_;
   FusedOptions options_;
   std::list<Replica> replicas_;

@@ -52,46 +52,41 @@ std::string json_array(const std::vector<double>& values, double factor) {
 
 }  // namespace
 
-const char* to_string(ForceKind kind) {
-  return kind == ForceKind::conservative ? "conservative" : "direct";
-}
-
-ForceKind parse_force_kind(const std::string& name) {
-  if (name == "conservative") return ForceKind::conservative;
-  if (name == "direct") return ForceKind::direct;
-  throw Error("there are \"conservative\" and \"direct\" forces, found \"" + name + "\"");
-}
-
 Session::Session(std::shared_ptr<Engine> engine, std::vector<std::int32_t> types,
-                 std::array<bool, 3> periodic, SessionOptions options)
+                 std::array<bool, 3> periodic, SessionOptions options,
+                 std::shared_ptr<Engine> inner)
     : engine_(std::move(engine)),
+      inner_(inner ? std::move(inner) : engine_),
+      inner_kind_(inner_ == engine_ ? ForceKind::direct : options.inner_forces),
       types_(std::move(types)),
       periodic_(periodic),
       options_(options),
-      replicas_(engine_, options_.skin, {}) {
+      replicas_(inner_, engine_, options_.skin, {}) {
   if (types_.empty()) throw Error("the template has no atoms");
   Pairs(options_.skin);  // throws if the skin makes no sense
   engine_->require_types(types_);
+  inner_->require_types(types_);
   Wanted wanted;
   wanted.uncertainty = options_.uncertainty_extras;
   wanted.committee = options_.committee_extras;
   engine_->require(wanted);
-  Wanted stress;
+  Wanted stress{.energy = false};
   stress.direct_virial = true;
-  has_direct_stress_ = can_give(*engine_, stress);
+  has_inner_virial_ = inner_kind_ == ForceKind::conservative || can_give(*inner_, stress);
 }
 
 void Session::serve(ForceKind kind) {
-  Wanted wanted;
-  wanted.conservative_forces = kind == ForceKind::conservative;
-  wanted.direct_forces = kind == ForceKind::direct;
-  engine_->require(wanted);
+  Wanted wanted{.energy = kind == ForceKind::conservative || inner_ == engine_};
+  const ForceKind forces = kind == ForceKind::direct ? inner_kind_ : kind;
+  wanted.conservative_forces = forces == ForceKind::conservative;
+  wanted.direct_forces = forces == ForceKind::direct;
+  (kind == ForceKind::direct ? *inner_ : *engine_).require(wanted);
   const std::lock_guard<std::mutex> lock(mutex_);
   bool& served = kind == ForceKind::conservative ? serves_conservative_ : serves_direct_;
   if (served) return;
   served = true;
   // what was evaluated for one forcefield does not have what the other one needs
-  replicas_ = Replicas(engine_, options_.skin, fused_options());
+  replicas_ = Replicas(inner_, engine_, options_.skin, fused_options());
 }
 
 std::vector<Result> Session::evaluate(ForceKind kind, const std::vector<Frame>& frames) {
@@ -105,10 +100,23 @@ std::vector<Result> Session::evaluate(ForceKind kind, const std::vector<Frame>& 
   follow_periodicity(structures.front());
   if (kind == ForceKind::direct) check_zero_virial(structures.front());
   FusedForces& forces = replicas_.follow(kind, structures);
-  const std::vector<Evaluation>& evaluations =
-      kind == ForceKind::conservative ? forces.conservative(structures) : forces.direct(structures);
   std::vector<Result> results;
-  for (const Evaluation& evaluation : evaluations) results.push_back(result(kind, evaluation));
+  if (kind == ForceKind::direct) {
+    for (const Evaluation& inner : forces.inner(structures)) {
+      results.push_back(result(*inner_, inner_kind_, inner));
+    }
+  } else {
+    const std::vector<Evaluation>& outer = forces.outer(structures);
+    const bool both = options_.force_extras && serves_direct_;
+    const std::vector<Evaluation>* inner = both ? &forces.inner(structures) : nullptr;
+    for (std::size_t s = 0; s < outer.size(); ++s) {
+      results.push_back(result(*engine_, kind, outer[s]));
+      if (options_.force_extras) {
+        results.back().extras.pop_back();  // the brace
+        results.back().extras += force_extras(outer[s], both ? &(*inner)[s] : nullptr) + "}";
+      }
+    }
+  }
   while (results.size() < frames.size()) results.push_back(results.back());
   return results;
 }
@@ -136,9 +144,11 @@ std::int64_t Session::replicas() const {
 FusedOptions Session::fused_options() const {
   FusedOptions options;
   options.fuse = serves_direct_;
-  options.energy_with_direct = true;
-  options.direct_virial = serves_direct_ && has_direct_stress_ && fully_periodic_ &&
-                          options_.direct_virial == DirectVirial::automatic;
+  options.inner_forces = inner_kind_;
+  // of two models, one for the inner forces need not have an energy
+  options.energy_with_inner = inner_ == engine_ || can_give(*inner_, {.energy = true});
+  options.inner_virial = serves_direct_ && has_inner_virial_ && fully_periodic_ &&
+                         options_.direct_virial == DirectVirial::automatic;
   options.uncertainty = options_.uncertainty_extras;
   options.committee = options_.committee_extras;
   return options;
@@ -166,7 +176,7 @@ Structure Session::structure(const Frame& frame) const {
 void Session::follow_periodicity(const Structure& structure) {
   if (structure.is_fully_periodic() == fully_periodic_) return;
   fully_periodic_ = structure.is_fully_periodic();
-  replicas_ = Replicas(engine_, options_.skin, fused_options());
+  replicas_ = Replicas(inner_, engine_, options_.skin, fused_options());
 }
 
 /// Direct forces without a direct stress come with a virial of zero. That is right in a
@@ -175,9 +185,9 @@ void Session::follow_periodicity(const Structure& structure) {
 void Session::check_zero_virial(const Structure& structure) {
   if (serves_conservative_ || !fully_periodic_) return;
   if (options_.direct_virial == DirectVirial::automatic) {
-    if (has_direct_stress_) return;
+    if (has_inner_virial_) return;
     throw ModelError(
-        "the model " + engine_->info().path +
+        "the model " + inner_->info().path +
         " predicts no direct stress, so its direct forces come without a virial. If nothing in "
         "this run depends on the pressure (NVE or NVT dynamics), say so with the option stress: "
         "none; otherwise use conservative forces, or both kinds with multiple time stepping");
@@ -191,43 +201,40 @@ void Session::check_zero_virial(const Structure& structure) {
       "both kinds with multiple time stepping");
 }
 
-Result Session::result(ForceKind kind, const Evaluation& evaluation) const {
-  const bool conservative = kind == ForceKind::conservative;
+Result Session::result(const Engine& engine, ForceKind kind, const Evaluation& evaluation) const {
   Result result;
   result.energy = electronvolt * evaluation.energy;
-  const std::vector<double>& forces =
-      conservative ? evaluation.conservative_forces : evaluation.direct_forces;
+  const std::vector<double>& forces = evaluation.forces(kind);
   result.forces.resize(forces.size());
   std::transform(forces.begin(), forces.end(), result.forces.begin(),
                  [](double f) { return electronvolt_per_angstrom * f; });
-  const std::array<double, 9>& virial =
-      conservative ? evaluation.conservative_virial : evaluation.direct_virial;
+  const std::array<double, 9>& virial = evaluation.virial(kind);
   std::transform(virial.begin(), virial.end(), result.virial.begin(),
                  [](double w) { return electronvolt * w; });
-  result.extras = extras(kind, evaluation);
+  result.extras = extras(engine, evaluation);
   return result;
 }
 
-/// All beads must have the same extras (i-PI stops if not), so only what is always there is given:
-/// direct forces are known wherever conservative ones are, but not the other way round.
-std::string Session::extras(ForceKind kind, const Evaluation& evaluation) const {
-  std::string json = "{\"model\": " + json_string(engine_->info().name);
-  if (options_.uncertainty_extras) {
+/// All beads must have the same extras (i-PI stops if not), so only what is always there is given.
+std::string Session::extras(const Engine& engine, const Evaluation& evaluation) const {
+  std::string json = "{\"model\": " + json_string(engine.info().name);
+  if (evaluation.has.uncertainty) {
     json += ", \"energy_uncertainty\": " + json_array(evaluation.uncertainty, electronvolt);
   }
-  if (options_.committee_extras) {
+  if (evaluation.has.committee) {
     // as i-PI's own driver calls it, and its committees expect it
     json += ", \"committee_pot\": " + json_array(evaluation.committee, electronvolt);
   }
-  if (options_.force_extras && kind == ForceKind::conservative) {
-    json += ", \"conservative_forces\": " +
-            json_array(evaluation.conservative_forces, electronvolt_per_angstrom);
-    if (serves_direct_) {
-      json +=
-          ", \"direct_forces\": " + json_array(evaluation.direct_forces, electronvolt_per_angstrom);
-    }
-  }
   return json + "}";
+}
+
+/// Inner forces are known wherever conservative ones are, but not the other way round.
+std::string Session::force_extras(const Evaluation& outer, const Evaluation* inner) const {
+  std::string json = ", \"conservative_forces\": " +
+                     json_array(outer.conservative_forces, electronvolt_per_angstrom);
+  if (inner == nullptr) return json;
+  return json + ", \"direct_forces\": " +
+         json_array(inner->forces(inner_kind_), electronvolt_per_angstrom);
 }
 
 }  // namespace mdbridge::ipi

@@ -21,11 +21,6 @@ inline constexpr double angstrom = 1.8897261;
 inline constexpr double electronvolt = 0.036749326;
 inline constexpr double electronvolt_per_angstrom = 0.019446904;
 
-/// "conservative" or "direct".
-MDBRIDGE_API const char* to_string(ForceKind kind);
-/// The kind of this name; throws Error, naming both, if there is none.
-MDBRIDGE_API ForceKind parse_force_kind(const std::string& name);
-
 /// Where the virial that comes with direct forces is taken from.
 enum class DirectVirial {
   /// The direct stress if the model has one. If not, zero in a multiple-time-step run (the
@@ -36,6 +31,8 @@ enum class DirectVirial {
 };
 
 struct SessionOptions {
+  /// Which forces of the inner model the direct forcefield gets, if there is one.
+  ForceKind inner_forces = ForceKind::direct;
   /// Skin of the pair lists, Å.
   double skin = 1.0;
   DirectVirial direct_virial = DirectVirial::automatic;
@@ -47,7 +44,8 @@ struct SessionOptions {
   bool committee_extras = false;
 };
 
-/// One model that serves all forcefields of an i-PI simulation, whichever way they reach us.
+/// One model that serves all forcefields of an i-PI simulation, whichever way they reach us; or
+/// two, of which a cheaper one serves the direct forcefield, that of the inner steps.
 ///
 /// Speaks atomic units and i-PI's conventions; keeps the pair lists of all beads; evaluates both
 /// kinds of forces at once where a multiple-time-step integrator will ask for both. May be used by
@@ -55,10 +53,11 @@ struct SessionOptions {
 class MDBRIDGE_API Session {
  public:
   /// `types`: atomic number of each atom, in i-PI's order. `periodic`: along which lattice vectors
-  /// the template that they were read from is periodic; i-PI must then send one. Throws ModelError
-  /// if the model lacks an element.
+  /// the template that they were read from is periodic; i-PI must then send one. `inner`: the model
+  /// of the direct forcefield, if it is another one. Throws ModelError if a model lacks an element.
   Session(std::shared_ptr<Engine> engine, std::vector<std::int32_t> types,
-          std::array<bool, 3> periodic, SessionOptions options = {});
+          std::array<bool, 3> periodic, SessionOptions options = {},
+          std::shared_ptr<Engine> inner = nullptr);
 
   /// Announce a forcefield. Throws ModelError if the model does not have such forces.
   void serve(ForceKind kind);
@@ -78,15 +77,18 @@ class MDBRIDGE_API Session {
   FusedOptions fused_options() const;
   void follow_periodicity(const Structure& structure);
   Structure structure(const Frame& frame) const;
-  Result result(ForceKind kind, const Evaluation& evaluation) const;
-  std::string extras(ForceKind kind, const Evaluation& evaluation) const;
+  Result result(const Engine& engine, ForceKind kind, const Evaluation& evaluation) const;
+  std::string extras(const Engine& engine, const Evaluation& evaluation) const;
+  std::string force_extras(const Evaluation& outer, const Evaluation* inner) const;
   void check_zero_virial(const Structure& structure);
 
   std::shared_ptr<Engine> engine_;
+  std::shared_ptr<Engine> inner_;
+  ForceKind inner_kind_;
   std::vector<std::int32_t> types_;
   std::array<bool, 3> periodic_;
   SessionOptions options_;
-  bool has_direct_stress_;
+  bool has_inner_virial_;
   bool serves_conservative_ = false;
   bool serves_direct_ = false;
   bool fully_periodic_ = true;

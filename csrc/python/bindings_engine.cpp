@@ -3,6 +3,8 @@
 #include <memory>
 #include <optional>
 #include <sstream>
+#include <string>
+#include <utility>
 
 #include "bindings.hpp"
 #include "mdbridge/engine.hpp"
@@ -84,40 +86,68 @@ void bind_timings(py::module_& module) {
       });
 }
 
+FusedForces make_fused_forces(std::shared_ptr<Engine> outer, double skin,
+                              std::optional<std::shared_ptr<Engine>> other,
+                              const std::string& inner_forces) {
+  FusedOptions options;
+  options.inner_forces = parse_force_kind(inner_forces);
+  std::shared_ptr<Engine> inner = other.value_or(outer);
+  const bool direct = options.inner_forces == ForceKind::direct;
+  Wanted wanted{.energy = false};
+  (direct ? wanted.direct_forces : wanted.conservative_forces) = true;
+  inner->require(wanted);
+  Wanted gradient;
+  gradient.conservative_forces = true;
+  outer->require(gradient);
+  return FusedForces(std::move(inner), std::move(outer), skin, options);
+}
+
 void bind_fused_forces(py::module_& module) {
   py::class_<FusedForces, std::shared_ptr<FusedForces>> fused(
       module, "FusedForces",
-      "The forces of a multiple-time-step integrator: direct ones in the inner loop, conservative "
-      "ones at the outer step, evaluated together where both are needed at the same positions. "
-      "Follows one structure, or a batch of them that moves together.");
+      "The forces of a multiple-time-step integrator: cheap ones in the inner loop, conservative "
+      "ones at the outer step, and nothing evaluated twice. Both come from one model, whose inner "
+      "forces are the direct ones, in one forward pass where both are needed at the same "
+      "positions; or the inner ones come from a model of their own. Follows one structure, or a "
+      "batch of them that moves together.");
   py::class_<FusedForces::Counts>(fused, "Counts", "How many evaluations of each kind were made.")
-      .def_readonly("direct_only", &FusedForces::Counts::direct_only, "Of direct forces alone.")
-      .def_readonly("conservative_only", &FusedForces::Counts::conservative_only,
-                    "Of conservative forces alone.")
-      .def_readonly("both", &FusedForces::Counts::both, "Of both in one pass.")
+      .def_readonly("inner_only", &FusedForces::Counts::inner_only, "For inner forces alone.")
+      .def_readonly("outer_only", &FusedForces::Counts::outer_only, "For outer forces alone.")
+      .def_readonly("both", &FusedForces::Counts::both, "For both in one pass.")
       .def_readonly("reused", &FusedForces::Counts::reused,
-                    "Conservative requests that found their answer ready.")
+                    "Outer requests that found their answer ready.")
       .def("__repr__", [](const FusedForces::Counts& counts) {
         std::ostringstream text;
-        text << "Counts(direct_only=" << counts.direct_only
-             << ", conservative_only=" << counts.conservative_only << ", both=" << counts.both
-             << ", reused=" << counts.reused << ")";
+        text << "Counts(inner_only=" << counts.inner_only << ", outer_only=" << counts.outer_only
+             << ", both=" << counts.both << ", reused=" << counts.reused << ")";
         return text.str();
       });
   fused
-      .def(py::init<std::shared_ptr<Engine>, double>(), py::arg("engine"), py::arg("skin"),
-           ":param skin: of the pair lists, Å")
-      .def("direct", &FusedForces::direct, py::arg("structures"), py::arg("outer_follows") = false,
+      .def(py::init(&make_fused_forces), py::arg("outer"), py::arg("skin"), py::kw_only(),
+           py::arg("inner") = py::none(), py::arg("inner_forces") = "direct",
+           ":param outer: of the conservative forces\n"
+           ":param skin: of the pair lists, Å\n"
+           ":param inner: of the inner forces, if these come from another model\n"
+           ":param inner_forces: \"direct\" or \"conservative\": which forces of the inner model\n"
+           ":raises ModelError: if a model does not have its kind of forces\n"
+           ":raises EngineError: for another kind of forces")
+      .def("inner", &FusedForces::inner, py::arg("structures"), py::arg("outer_follows") = false,
            py::call_guard<py::gil_scoped_release>(),
-           "Direct forces at these structures.\n\n"
-           ":param outer_follows: a request for the conservative ones at the same positions is "
-           "certain; otherwise the learned stride decides whether to compute both\n"
+           "Inner forces at these structures; free if they are known, as they are after "
+           "``outer``.\n\n"
+           ":param outer_follows: a request for the outer ones at the same positions is certain; "
+           "otherwise the learned stride decides whether to compute both\n"
            ":raises EngineError: as Engine.evaluate")
-      .def("conservative", &FusedForces::conservative, py::arg("structures"),
+      .def("outer", &FusedForces::outer, py::arg("structures"),
            py::call_guard<py::gil_scoped_release>(),
-           "Energy, conservative forces and virial, and direct forces, at these structures; free "
-           "if the last evaluation was made for both at exactly these positions.\n\n"
+           "Energy, conservative forces and virial of the outer model at these structures; free if "
+           "the last evaluation gave them at exactly these positions. Of one model, the direct "
+           "forces too.\n\n"
            ":raises EngineError: as Engine.evaluate")
+      .def_property_readonly("pair_list_builds", &FusedForces::pair_list_builds,
+                             "How often pair lists were built, summed over the structures.")
+      .def_property_readonly("one_model", &FusedForces::one_model,
+                             "Whether inner and outer forces come in one forward pass.")
       .def_property_readonly("counts", &FusedForces::counts,
                              "How many evaluations of each kind were made.")
       .def_property_readonly(

@@ -5,6 +5,7 @@
 #include <array>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -82,23 +83,28 @@ std::unique_ptr<Client> make_client(std::shared_ptr<Session> session,
 void bind_ipi(py::module_& module) {
   py::class_<Session, std::shared_ptr<Session>>(
       module, "IpiSession",
-      "One model that serves all forcefields of an i-PI simulation, in atomic units and i-PI's "
-      "conventions. Keeps the pair lists of all beads, and evaluates both kinds of forces at once "
+      "One model that serves all forcefields of an i-PI simulation (or two, of which one serves "
+      "the direct forcefield), in atomic units and i-PI's conventions. Keeps the pair lists of all "
+      "beads, and evaluates both kinds of forces at once "
       "where a multiple-time-step integrator will ask for both.")
       .def(py::init([](std::shared_ptr<Engine> engine, const std::vector<std::int32_t>& types,
                        const std::array<bool, 3>& periodic, double skin, bool zero_direct_virial,
-                       bool force_extras, bool uncertainty_extras, bool committee_extras) {
+                       bool force_extras, bool uncertainty_extras, bool committee_extras,
+                       std::optional<std::shared_ptr<Engine>> inner,
+                       const std::string& inner_forces) {
              SessionOptions options;
              options.skin = skin;
              if (zero_direct_virial) options.direct_virial = DirectVirial::none;
              options.force_extras = force_extras;
              options.uncertainty_extras = uncertainty_extras;
              options.committee_extras = committee_extras;
-             return std::make_shared<Session>(std::move(engine), types, periodic, options);
+             options.inner_forces = parse_force_kind(inner_forces);
+             return std::make_shared<Session>(std::move(engine), types, periodic, options,
+                                              inner.value_or(nullptr));
            }),
            py::arg("engine"), py::arg("types"), py::arg("periodic"), py::kw_only(), py::arg("skin"),
            py::arg("zero_direct_virial"), py::arg("force_extras"), py::arg("uncertainty_extras"),
-           py::arg("committee_extras"),
+           py::arg("committee_extras"), py::arg("inner") = py::none(), py::arg("inner_forces") = "direct",
            ":param types: atomic number of each atom, in i-PI's order\n"
            ":param periodic: along which lattice vectors the template is periodic\n"
            ":param skin: of the pair lists, Å\n"
@@ -106,7 +112,9 @@ void bind_ipi(py::module_& module) {
            ":param force_extras: hand both kinds of forces to i-PI as extras\n"
            ":param uncertainty_extras: the same for the uncertainty\n"
            ":param committee_extras: the same for the energies of the committee\n"
-           ":raises ModelError: if the model lacks an element")
+           ":param inner: serves the direct forcefield, if that is another model\n"
+           ":param inner_forces: \"direct\" or \"conservative\": which forces of ``inner``\n"
+           ":raises ModelError: if a model lacks an element")
       .def(
           "serve",
           [](Session& session, const std::string& kind) { session.serve(parse_force_kind(kind)); },

@@ -52,7 +52,7 @@ int main(int count, char** words) try {
   mdbridge::FusedForces forces(engine, /*skin=*/1.0);
   std::puts("time_fs potential_eV total_eV");
   for (int step = 0;; ++step) {  // conservative forces come with the last direct ones
-    const mdbridge::Evaluation* now = &forces.conservative(structures).front();
+    const mdbridge::Evaluation* now = &forces.outer(structures).front();
     if (step > 0) correct(*now);
     double total = now->energy;
     for (std::size_t k = 0; k < velocity.size(); ++k)
@@ -63,7 +63,7 @@ int main(int count, char** words) try {
     for (int inner = 1; inner <= inner_steps; ++inner) {
       kick(0.5 * timestep, now->direct_forces);
       for (std::size_t k = 0; k < velocity.size(); ++k) positions[k] += timestep * velocity[k];
-      now = &forces.direct(structures, /*outer_follows=*/inner == inner_steps).front();
+      now = &forces.inner(structures, /*outer_follows=*/inner == inner_steps).front();
       kick(0.5 * timestep, now->direct_forces);
     }
   }

@@ -67,7 +67,7 @@ void ListFollower::forget() {
   list_step_ = -1;
 }
 
-void ListFollower::follow(LAMMPS_NS::NeighList& list, mdbridge::Pairs& pairs) {
+bool ListFollower::follow(LAMMPS_NS::NeighList& list, mdbridge::Pairs& pairs) {
   const bool taking = stale_ || list_is_new();
   if (taking) take(list, pairs);
   fill_structure();
@@ -77,6 +77,13 @@ void ListFollower::follow(LAMMPS_NS::NeighList& list, mdbridge::Pairs& pairs) {
   } else {
     require_reach(mdbridge::list_reach(list_structure_, structure(), range()));
   }
+  return taking;
+}
+
+/// The list may have been taken from positions that were themselves `beyond_cutoff()` away from
+/// those that it was built for; one percent for a box that changes.
+double ListFollower::slack() const {
+  return 0.01 * needs_.cutoff + 2.0 * beyond_cutoff() / needs_.length;
 }
 
 void ListFollower::require_valid_list() const {

@@ -33,12 +33,17 @@ struct ListNeeds {
   double margin = 0.0;
   /// LAMMPS's units of length in one Å.
   double length = 1.0;
+  /// How far an atom feels others, in Å, if that is less than so many cutoffs (of two models the
+  /// cutoff of one and the layers of the other); 0: it is not.
+  double range = 0.0;
 
   /// How far the list must reach without the skin, in LAMMPS units.
   double list_range() const { return cutoff * length + margin; }
   /// How far the ghosts must reach without the skin, in LAMMPS units: an atom feels others up to
   /// the interaction range, which message passing makes longer than the cutoff of the pair list.
-  double ghost_range() const { return layers * (cutoff * length) + margin; }
+  double ghost_range() const {
+    return (range > 0.0 ? range * length : layers * (cutoff * length)) + margin;
+  }
 };
 
 /// How many cutoffs far an atom of this model feels others; at least one.
@@ -66,12 +71,15 @@ class ListFollower : protected LAMMPS_NS::Pointers {
   void expire() { stale_ = true; }
 
   /// Bring the structure up to date, and the pairs too if LAMMPS has built its list since the last
-  /// call. `pairs` must be the same object at each call, unless expire() or begin() came between.
+  /// call: then returns true. `pairs` must be the same object at each call, unless expire() or
+  /// begin() came between.
   ///
   /// Throws mdbridge::Error if a pair within the cutoff may be missing, because atoms or box have
   /// moved too far since the list was built. Of several ranks each sees the motion of its own atoms
   /// only: see require_valid_list().
-  void follow(LAMMPS_NS::NeighList& list, mdbridge::Pairs& pairs);
+  bool follow(LAMMPS_NS::NeighList& list, mdbridge::Pairs& pairs);
+  /// How much closer than where the list was taken any pair can have come while it is valid, in Å.
+  double slack() const;
   /// The same for the atoms of all ranks, after follow() on each. Whatever is thrown is thrown on
   /// all of them. Collective.
   void require_valid_list() const;

@@ -30,7 +30,13 @@ from ipi.utils.softexit import softexit
 
 from md_bridge.engine import EngineError
 from md_bridge.forces import FORCES
-from md_bridge.ipi.session import STRESS, SessionOptions, shared_session, summary_line
+from md_bridge.ipi.session import (
+    INNER_FORCES,
+    STRESS,
+    SessionOptions,
+    shared_session,
+    summary_line,
+)
 from md_bridge.ipi.template import describe_template
 from md_bridge.model_options import ModelOptions
 from md_bridge.text import nearest
@@ -138,6 +144,7 @@ def _session_options(parameters: dict[str, Any]) -> SessionOptions:
             raise EngineError(f"the parameter {name} is missing: <parameters> needs {name}: FILE")
     values = {name: _parse(name, value) for name, value in parameters.items()}
     _choice("stress", values.get("stress", "auto"), STRESS)
+    _choice("inner_forces", values.get("inner_forces", "auto"), INNER_FORCES)
     of_model = {name: values.pop(name) for name in _MODEL_OPTIONS if name in values}
     return SessionOptions(**values, model_options=ModelOptions(**of_model))
 

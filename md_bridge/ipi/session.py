@@ -1,24 +1,33 @@
-"""One model for all forcefields of an i-PI simulation.
+"""One model for all forcefields of an i-PI simulation, or two.
 
 However many forcefields ask (two with multiple time stepping), a process has one session: one copy
 of the model, one set of pair lists, and one evaluation where both kinds of forces are wanted at the
-same positions.
+same positions. With an inner model, that one serves the direct forcefield.
 """
 
 from __future__ import annotations
 
 import os
 import weakref
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from md_bridge.engine import DEFAULT_SKIN, Engine, EngineError, choose_threads, set_threads
+from md_bridge.engine import (
+    DEFAULT_SKIN,
+    Engine,
+    EngineError,
+    cheapest_forces,
+    choose_threads,
+    set_threads,
+)
+from md_bridge.forces import FORCES
 from md_bridge.ipi.template import read_template
 from md_bridge.model_options import ModelOptions
 
 from md_bridge import _core  # isort: skip (md_bridge.engine loads the libraries that it needs)
 
 __all__ = [
+    "INNER_FORCES",
     "STRESS",
     "Session",
     "SessionOptions",
@@ -31,6 +40,7 @@ __all__ = [
 Session = _core.IpiSession
 
 STRESS = ("auto", "none")
+INNER_FORCES = ("auto", *FORCES)
 
 
 @dataclass(frozen=True)
@@ -50,6 +60,12 @@ class SessionOptions:
     :param force_extras: give both kinds of forces to i-PI as extras of the conservative forcefield
     :param uncertainty: give the uncertainty of the atomic energies to i-PI as extras
     :param committee: the same for the energies of the members of the model's committee
+    :param inner: path of a cheaper model, which serves the direct forcefield in the place of
+        ``model``; empty: none
+    :param inner_forces: which of its forces, "direct" or "conservative"; "auto": direct ones if it
+        has them
+    :param inner_variant: variant of its outputs
+    :param inner_symmetrize: average its forces over rotated copies
     """
 
     template: Path
@@ -61,6 +77,10 @@ class SessionOptions:
     force_extras: bool = False
     uncertainty: bool = False
     committee: bool = False
+    inner: str = ""
+    inner_forces: str = "auto"
+    inner_variant: str = ""
+    inner_symmetrize: str = "none"
 
 
 def open_session(options: SessionOptions) -> Session:
@@ -77,6 +97,10 @@ def open_session(options: SessionOptions) -> Session:
         check_consistency=options.check_consistency,
         **options.model_options.engine_keywords(),
     )
+    inner = _inner_engine(options)
+    kind = options.inner_forces
+    if kind == "auto":
+        kind = "direct" if inner is None else cheapest_forces(inner)
     return Session(
         engine,
         template.numbers.tolist(),
@@ -86,6 +110,37 @@ def open_session(options: SessionOptions) -> Session:
         force_extras=options.force_extras,
         uncertainty_extras=options.uncertainty,
         committee_extras=options.committee,
+        inner=inner,
+        inner_forces=kind,
+    )
+
+
+def _inner_engine(options: SessionOptions) -> Engine | None:
+    """The inner model, with what the options say of it and, else, of the outer one.
+
+    :raises EngineError: if it cannot be used, or there is none and the options speak of it
+    """
+    if not options.inner:
+        for name in ("inner_forces", "inner_variant", "inner_symmetrize"):
+            value = getattr(options, name)
+            if value != getattr(SessionOptions, name):
+                raise EngineError(
+                    f"{name} = {value!r} is about a model of its own for the direct forcefield, "
+                    "and there is none: give inner too, or leave it out"
+                )
+        return None
+    of_outer = options.model_options
+    of_inner = replace(
+        of_outer,
+        variant=options.inner_variant,
+        direct_variant="",
+        symmetrize=options.inner_symmetrize,
+        seed=of_outer.seed if options.inner_symmetrize == "random" else None,
+    )
+    return Engine(
+        options.inner,
+        check_consistency=options.check_consistency,
+        **of_inner.engine_keywords(),
     )
 
 
@@ -129,8 +184,8 @@ def summary(session: Session) -> dict[str, int]:
     """
     counts = session.counts
     return {
-        "direct_only": counts.direct_only,
-        "conservative_only": counts.conservative_only,
+        "direct_only": counts.inner_only,
+        "conservative_only": counts.outer_only,
         "both": counts.both,
         "reused": counts.reused,
         "inner_steps": session.learned_stride,

@@ -37,18 +37,18 @@ def check(engine, structure, results):
 def outer_step(engine, fused, walk, inner_steps):
     for _ in range(inner_steps):
         structure = walk.step()
-        results = fused.direct([structure])
+        results = fused.inner([structure])
         expected = engine.evaluate(structure, direct_forces=True).direct_forces
         np.testing.assert_allclose(results[0].direct_forces, expected, atol=1e-12)
-    check(engine, structure, fused.conservative([structure]))
+    check(engine, structure, fused.outer([structure]))
 
 
 @pytest.mark.parametrize("stride", [1, 2, 5])
 def test_stride_is_learned_in_one_outer_step(setup, stride):
     engine, fused, walk = setup
     start = walk.step()
-    fused.direct([start], outer_follows=True)
-    check(engine, start, fused.conservative([start]))
+    fused.inner([start], outer_follows=True)
+    check(engine, start, fused.outer([start]))
     assert fused.stride == 0
     for _ in range(6):
         outer_step(engine, fused, walk, stride)
@@ -56,15 +56,15 @@ def test_stride_is_learned_in_one_outer_step(setup, stride):
     # the set-up and all outer steps but the first were evaluated with the last inner one
     assert fused.counts.both == 6
     assert fused.counts.reused == 6
-    assert fused.counts.conservative_only == 1
-    assert fused.counts.direct_only == 6 * stride - 5
+    assert fused.counts.outer_only == 1
+    assert fused.counts.inner_only == 6 * stride - 5
 
 
 def test_set_up_without_a_hint_is_not_taken_for_a_stride(setup):
     engine, fused, walk = setup
     start = walk.step()
-    fused.direct([start])
-    check(engine, start, fused.conservative([start]))
+    fused.inner([start])
+    check(engine, start, fused.outer([start]))
     for _ in range(3):
         outer_step(engine, fused, walk, 4)
     assert fused.stride == 4
@@ -75,8 +75,8 @@ def test_set_up_without_a_hint_is_not_taken_for_a_stride(setup):
 def test_wrong_predictions_cost_time_but_not_correctness(setup, strides):
     engine, fused, walk = setup
     start = walk.step()
-    fused.direct([start])
-    fused.conservative([start])
+    fused.inner([start])
+    fused.outer([start])
     for stride in strides:
         outer_step(engine, fused, walk, stride)
     assert fused.stride == strides[-1]
@@ -84,31 +84,31 @@ def test_wrong_predictions_cost_time_but_not_correctness(setup, strides):
 
 def test_outer_request_elsewhere_evaluates_both(setup):
     engine, fused, walk = setup
-    fused.direct([walk.step()], outer_follows=True)
+    fused.inner([walk.step()], outer_follows=True)
     elsewhere = walk.step()
-    check(engine, elsewhere, fused.conservative([elsewhere]))
+    check(engine, elsewhere, fused.outer([elsewhere]))
     assert fused.counts.reused == 0
 
 
 def test_changed_cell_alone_is_elsewhere(setup):
     engine, fused, walk = setup
-    fused.direct([walk.step()], outer_follows=True)
+    fused.inner([walk.step()], outer_follows=True)
     walk.atoms.set_cell(walk.atoms.cell.array * 1.001, scale_atoms=False)
     strained = structure_from_ase(walk.atoms)
-    check(engine, strained, fused.conservative([strained]))
+    check(engine, strained, fused.outer([strained]))
     assert fused.counts.reused == 0
 
 
 def test_batch_of_beads_shares_forward_passes(setup):
     engine, fused, _ = setup
     walks = [Walk(seed) for seed in range(3)]
-    fused.direct([walk.step() for walk in walks])
-    fused.conservative([structure_from_ase(walk.atoms) for walk in walks])
+    fused.inner([walk.step() for walk in walks])
+    fused.outer([structure_from_ase(walk.atoms) for walk in walks])
     for _ in range(3):
         for _ in range(2):
             beads = [walk.step() for walk in walks]
-            fused.direct(beads)
-        results = fused.conservative(beads)
+            fused.inner(beads)
+        results = fused.outer(beads)
         for bead, result in zip(beads, results, strict=True):
             check(engine, bead, [result])
     assert fused.counts.reused == 2

@@ -397,9 +397,9 @@ class TestRandom:
                 engine.set_rotation_counter(draw)
             together = engine.evaluate(structure, conservative_forces=True, direct_forces=True)
             fused = FusedForces(engine, 0.0)
-            direct = fused.direct([structure])[0].direct_forces.copy()
-            result = fused.conservative([structure])[0]
-            assert (fused.counts.direct_only, fused.counts.conservative_only) == (1, 1)
+            direct = fused.inner([structure])[0].direct_forces.copy()
+            result = fused.outer([structure])[0]
+            assert (fused.counts.inner_only, fused.counts.outer_only) == (1, 1)
             np.testing.assert_allclose(direct, together.direct_forces, atol=1e-14)
             np.testing.assert_allclose(result.direct_forces, together.direct_forces, atol=1e-14)
             np.testing.assert_allclose(
@@ -412,9 +412,9 @@ class TestRandom:
         structures = [structure_from_ase(crystal())]
         fused = FusedForces(engine, 0.0)
         engine.set_rotation_counter(1)
-        before = fused.conservative(structures)[0].energy
+        before = fused.outer(structures)[0].energy
         engine.set_rotation_counter(2)
-        after = fused.conservative(structures)[0].energy
+        after = fused.outer(structures)[0].energy
         assert fused.counts.reused == 0
         assert abs(after - before) > 1e-3
 

@@ -7,7 +7,8 @@ With F_c conservative, F_d direct, inner step dt and M inner steps per outer ste
     v += (M dt / 2) (F_c − F_d) / m
 
 which is reversible rRESPA (Tuckerman, Berne and Martyna, J. Chem. Phys. 97, 1990 (1992)) with the
-correction F_c − F_d as the slow force. M = 1 is velocity Verlet with F_c.
+correction F_c − F_d as the slow force. M = 1 is velocity Verlet with F_c. F_d may be any forces:
+with two models, those of the inner one.
 """
 
 from collections.abc import Callable

@@ -134,7 +134,7 @@ def test_beads_of_one_start_are_told_apart(model_file, start):
                 compute(driver, bead)
     counts = conservative.session.counts
     assert conservative.session.replicas == 4
-    assert (counts.both, counts.direct_only, counts.conservative_only) == (24, 0, 0)
+    assert (counts.both, counts.inner_only, counts.outer_only) == (24, 0, 0)
     assert conservative.session.pair_list_builds < 12
 
 
@@ -158,7 +158,7 @@ def test_two_forcefields_share_one_session(model_file, start):
     compute(conservative, atoms)
     compute(direct, atoms)
     assert conservative.session.counts.both == 1
-    assert conservative.session.counts.direct_only == 0
+    assert conservative.session.counts.inner_only == 0
 
 
 def test_forcefields_with_different_threads_are_refused(model_file, start):

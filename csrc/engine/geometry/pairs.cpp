@@ -55,6 +55,7 @@ Pairs::Pairs(double skin) : skin_(skin) {
 
 bool Pairs::update(const Structure& structure, double cutoff) {
   if (provided_) return false;
+  cutoff = std::max(cutoff, least_cutoff_);
   if (still_valid(structure, cutoff)) {
     ++reuses_;
     return false;

@@ -67,6 +67,21 @@ _STATUS = {
 @option("--force-extras", is_flag=True, help="Both kinds of forces as extras for i-PI.")
 @option("--uncertainty", is_flag=True, help="Uncertainty of the energy as extras for i-PI.")
 @option("--committee", is_flag=True, help="Energies of the model's committee as extras for i-PI.")
+@option(
+    "--inner",
+    of=_SESSION,
+    type=click.Path(),
+    metavar="MODEL",
+    help="A cheaper model, which serves the direct forcefield (that of the inner steps).",
+)
+@option(
+    "--inner-forces",
+    of=_SESSION,
+    type=click.Choice(["auto", "direct", "conservative"]),
+    help="Which of its forces; auto: direct ones if it has them.",
+)
+@option("--inner-variant", of=_SESSION, metavar="NAME", help="Variant of its outputs.")
+@option("--inner-symmetrize", of=_SESSION, metavar="GROUP", help="Average its forces, too.")
 @option("--skin", of=_SESSION, type=float, help="Skin of the pair lists (Å).")
 @option(
     "--timeout",

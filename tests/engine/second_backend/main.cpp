@@ -135,7 +135,7 @@ void run() {
   const auto engine = std::make_shared<Engine>(model);
   const std::vector<Structure> structures = {argon(0.0), argon(0.15)};
   FusedForces fused(engine, 1.0);
-  const auto& found = fused.conservative(structures);  // one batch
+  const auto& found = fused.outer(structures);  // one batch
   EngineOptions options;
   options.symmetrize = "octahedral";
   Engine averaging(model, options);

@@ -41,6 +41,8 @@ struct EngineOptions {
   /// Wait for a GPU at the end of each part of an evaluation, so that Timings says where the time
   /// went. Costs some.
   bool true_timings = false;
+
+  bool operator==(const EngineOptions&) const = default;
 };
 
 /// Where the time went, in seconds, since the last reset. On a GPU the work is only ordered in

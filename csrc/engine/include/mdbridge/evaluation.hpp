@@ -1,10 +1,21 @@
 #pragma once
 
 #include <array>
+#include <string>
 #include <tuple>
 #include <vector>
 
+#include "mdbridge/visibility.hpp"
+
 namespace mdbridge {
+
+/// What a model gives: minus the gradient of its energy, or forces that it predicts.
+enum class ForceKind { conservative, direct };
+
+/// "conservative" or "direct".
+MDBRIDGE_API const char* to_string(ForceKind kind);
+/// The kind of this name; throws Error, naming both, if there is none.
+MDBRIDGE_API ForceKind parse_force_kind(const std::string& name);
 
 /// What the caller needs. The engine runs the cheapest forward pass that gives it: no gradients
 /// unless a conservative quantity is wanted, and one pass for both kinds of forces.
@@ -47,6 +58,14 @@ struct Evaluation {
   std::vector<double> committee;
   /// Which of these were asked for, and so are here.
   Wanted has{.energy = false};
+
+  /// Those of this kind.
+  const std::vector<double>& forces(ForceKind kind) const {
+    return kind == ForceKind::direct ? direct_forces : conservative_forces;
+  }
+  const std::array<double, 9>& virial(ForceKind kind) const {
+    return kind == ForceKind::direct ? direct_virial : conservative_virial;
+  }
 };
 
 /// The form of a quantity, which says how it turns with the structure.

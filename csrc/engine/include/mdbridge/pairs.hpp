@@ -42,6 +42,10 @@ class MDBRIDGE_API Pairs {
   /// no list can be built (a cutoff that is not a positive length, say).
   bool update(const Structure& structure, double cutoff);
 
+  /// From now on lists reach at least so far (Å), whatever update() is asked for: models of
+  /// different cutoffs take turns with one list.
+  void reach_at_least(double cutoff) { least_cutoff_ = cutoff; }
+
   /// Take the candidate pairs from the host, which then answers for their being complete: 5
   /// integers a pair as in SelectedPairs::labels, both i->j and j->i. The list stays until the next
   /// call: from now on the object does not build any itself. Throws Error if an index is negative.
@@ -64,6 +68,7 @@ class MDBRIDGE_API Pairs {
   void build(const Structure& structure, double cutoff);
 
   double skin_;
+  double least_cutoff_ = 0.0;
   bool provided_ = false;
   std::vector<std::int32_t> labels_;
   std::int64_t atoms_ = 0;  // that a structure must have for these labels

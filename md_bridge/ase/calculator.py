@@ -21,6 +21,7 @@ from ase.stress import full_3x3_to_voigt_6_stress
 from md_bridge.engine import (
     DEFAULT_SKIN,
     Engine,
+    Evaluation,
     ModelError,
     Pairs,
     Wanted,
@@ -283,6 +284,22 @@ class MDBridgeCalculator(Calculator):
             virial = result.direct_virial if direct_stress else result.conservative_virial
             self.results["stress"] = full_3x3_to_voigt_6_stress(
                 -np.asarray(virial) / self.atoms.cell.volume
+            )
+
+    def remember(self, atoms: Atoms, evaluation: Evaluation) -> None:
+        """Take what was evaluated elsewhere by :attr:`engine` as the results for a structure.
+
+        :param atoms: the structure
+        :param evaluation: with energy, conservative forces and conservative virial
+        """
+        self.atoms = atoms.copy()
+        direct_forces, direct_stress = self._direct
+        self.results = {"energy": evaluation.energy, "free_energy": evaluation.energy}
+        if not direct_forces:
+            self.results["forces"] = evaluation.conservative_forces
+        if not direct_stress and atoms.cell.rank == 3:
+            self.results["stress"] = full_3x3_to_voigt_6_stress(
+                -np.asarray(evaluation.conservative_virial) / atoms.cell.volume
             )
 
     @property

@@ -1,0 +1,260 @@
+"""Two models in i-PI: a cheap one serves the direct forcefield, the accurate one the other."""
+
+import json
+
+import mts_reference
+import numpy as np
+import pytest
+from ipi_tools import (
+    ANGSTROM,
+    DALTON,
+    FEMTOSECOND,
+    Simulation,
+    argon,
+    ffdirect,
+    ffsocket,
+    mts_forces,
+)
+
+from md_bridge import _core
+from md_bridge.engine import Engine, EngineError, ModelError, Pairs, structure_from_ase
+from md_bridge.ipi.session import SessionOptions, open_session
+
+FORCE = _core.IPI_UNITS["electronvolt_per_angstrom"]
+LENGTH = _core.IPI_UNITS["angstrom"]
+M, TIMESTEP = 4, 2.0  # fs, the inner one
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory, model_file):
+    from ase.io import write
+
+    folder = tmp_path_factory.mktemp("two")
+    for name in ("strong_curl", "stand_in", "lennard_jones", "harmonic_direct", "uncertain"):
+        (folder / f"{name}.pt").symlink_to(model_file(name))
+    write(folder / "start.xyz", argon())
+    return folder
+
+
+def reference(folder, steps, outer="strong_curl", inner="stand_in", kind="direct"):
+    """All frames of the plain scheme, atomic units."""
+    atoms = argon()
+
+    def force(name, kind):
+        engine, pairs = Engine(folder / f"{name}.pt"), Pairs(1.0)
+
+        def evaluate(x):
+            moved = atoms.copy()
+            moved.positions = x / LENGTH
+            result = engine.evaluate(structure_from_ase(moved), pairs, **{f"{kind}_forces": True})
+            return FORCE * np.array(getattr(result, f"{kind}_forces"))
+
+        return evaluate
+
+    masses = atoms.get_masses() * DALTON
+    return mts_reference.multiple_time_step(
+        atoms.positions * ANGSTROM,
+        Simulation(atoms, [], "").momenta() / masses[:, None],
+        masses,
+        force(outer, "conservative"),
+        force(inner, kind),
+        TIMESTEP * FEMTOSECOND,
+        M,
+        steps,
+    )
+
+
+def session(folder, outer="strong_curl", **options):
+    inner = options.pop("inner", "stand_in")
+    path = str(folder / f"{inner}.pt") if inner else ""
+    return open_session(
+        SessionOptions(folder / "start.xyz", folder / f"{outer}.pt", inner=path, **options)
+    )
+
+
+@pytest.mark.parametrize("kind", ["direct", "conservative"])
+def test_session_follows_the_reference(folder, kind):
+    """To more digits than i-PI's checkpoints have."""
+    atoms, steps = argon(), 50
+    served = session(folder, inner_forces=kind)
+    served.serve("conservative")
+    served.serve("direct")
+    cell = atoms.cell.array.T * LENGTH
+
+    def force(kind):
+        return lambda x: np.array(served.evaluate(kind, [cell], [x])[0][1])
+
+    masses = atoms.get_masses() * DALTON
+    found = mts_reference.multiple_time_step(
+        atoms.positions * ANGSTROM,
+        Simulation(atoms, [], "").momenta() / masses[:, None],
+        masses,
+        force("conservative"),
+        force("direct"),
+        TIMESTEP * FEMTOSECOND,
+        M,
+        steps,
+    )[-1]
+    expected = reference(folder, steps, kind=kind)[-1]
+    assert np.abs(found.positions - atoms.positions * ANGSTROM).max() > 0.3
+    np.testing.assert_allclose(found.positions, expected.positions, rtol=0, atol=1e-10)
+    np.testing.assert_allclose(found.velocities, expected.velocities, rtol=0, atol=1e-12)
+    counts = served.counts
+    assert (counts.inner_only, counts.outer_only, counts.both) == (1 + M * steps, 1 + steps, 0)
+    assert served.replicas == 1
+
+
+def simulation(forcefields, steps=8, **options):
+    return Simulation(
+        argon(),
+        forcefields,
+        mts_forces(),
+        steps=steps,
+        timestep=M * TIMESTEP,
+        inner_steps=M,
+        **options,
+    )
+
+
+def check(run, folder, steps=8):
+    assert run.ok, run.log + str(run.client_messages)
+    last = reference(folder, steps)[-1]
+    momenta = last.velocities * argon().get_masses()[:, None] * DALTON
+    np.testing.assert_allclose(run.positions()[0], last.positions / ANGSTROM, rtol=1e-8, atol=1e-9)
+    np.testing.assert_allclose(run.momenta()[0], momenta, rtol=1e-7, atol=1e-7)
+    counts = run.evaluations()
+    assert (counts["direct_only"], counts["conservative_only"]) == (1 + M * steps, 1 + steps)
+    assert counts["both"] == 0
+    assert counts["pair_list_builds"] <= 2
+
+
+def in_process(folder, **parameters):
+    inner = {"inner": folder / "stand_in.pt", **parameters}
+    return [
+        ffdirect(name, folder / "strong_curl.pt", kind, **inner)
+        for name, kind in (("cons", "conservative"), ("direct", "direct"))
+    ]
+
+
+def test_in_process(folder, tmp_path):
+    check(simulation(in_process(folder)).run(tmp_path), folder)
+
+
+def test_over_sockets(folder, tmp_path, socket_name):
+    forcefields = [ffsocket("cons", socket_name + "c"), ffsocket("direct", socket_name + "d")]
+    client = [folder / "strong_curl.pt", "--inner", folder / "stand_in.pt", "-v"]
+    client += ["--template", "start.xyz", "--serve", f"unix:{socket_name}c"]
+    client += ["--serve", f"unix:{socket_name}d=direct"]
+    check(simulation(forcefields).run(tmp_path, client), folder)
+
+
+def test_path_integral_at_constant_pressure(folder, tmp_path):
+    """Energy and virial are those of the outer model, bead by bead."""
+    beads = 4
+    forcefields = [
+        text.replace("<batch_size>1<", f"<batch_size>{beads}<").replace(
+            'threaded="False"', 'threaded="True"'
+        )
+        for text in in_process(folder)
+    ]
+    run = simulation(
+        forcefields,
+        steps=3,
+        beads=beads,
+        mode="npt",
+        dynamics="""<thermostat mode="pile_g"> <tau units="femtosecond"> 100 </tau> </thermostat>
+          <barostat mode="isotropic"> <tau units="femtosecond"> 200 </tau>
+          <thermostat mode="langevin"> <tau units="femtosecond"> 100 </tau> </thermostat>
+          </barostat>""",
+        ensemble="""<temperature units="kelvin"> 40 </temperature>
+          <pressure units="megapascal"> 1 </pressure>""",
+    ).run(tmp_path)
+    assert run.ok, run.log
+    counts = run.evaluations()
+    assert (counts["direct_only"], counts["conservative_only"]) == (1 + 3 * M, 1 + 3)
+    table = run.table()
+    assert table["volume"][-1] != table["volume"][0]
+    engine = Engine(folder / "strong_curl.pt")
+    atoms = argon()
+    atoms.set_cell(atoms.cell.array * (table["volume"][-1] / table["volume"][0]) ** (1 / 3))
+    energies = []
+    for bead in run.positions():
+        atoms.positions = bead
+        energies.append(engine.evaluate(structure_from_ase(atoms)).energy)
+    electronvolt = _core.IPI_UNITS["electronvolt"]
+    assert table["potential"][-1] == pytest.approx(electronvolt * np.mean(energies), rel=1e-6)
+
+
+def test_results_and_extras(folder):
+    """What the direct forcefield gets, and what is handed on besides."""
+    atoms = argon()
+    served = session(folder, "uncertain", uncertainty=True, force_extras=True)
+    served.serve("conservative")
+    served.serve("direct")
+    frame = ([atoms.cell.array.T * LENGTH], [atoms.positions * LENGTH])
+    [(energy, forces, virial, extras)] = served.evaluate("direct", *frame)
+    inner = Engine(folder / "stand_in.pt").evaluate(
+        structure_from_ase(atoms), direct_forces=True, direct_virial=True
+    )
+    electronvolt = _core.IPI_UNITS["electronvolt"]
+    assert energy == pytest.approx(electronvolt * inner.energy, abs=1e-12)
+    np.testing.assert_allclose(forces, FORCE * inner.direct_forces, rtol=0, atol=1e-13)
+    np.testing.assert_allclose(virial, electronvolt * inner.direct_virial, rtol=0, atol=1e-13)
+    assert "energy_uncertainty" not in json.loads(extras)
+    [(_, forces, _, extras)] = served.evaluate("conservative", *frame)
+    given = json.loads(extras)
+    np.testing.assert_allclose(
+        np.ravel(given["direct_forces"]), np.ravel(FORCE * inner.direct_forces), atol=1e-13
+    )
+    np.testing.assert_allclose(np.ravel(given["conservative_forces"]), np.ravel(forces), atol=1e-13)
+    assert len(given["energy_uncertainty"]) == len(atoms)
+
+
+def test_conservative_forces_of_an_inner_model_without_direct_ones(folder):
+    """The outer model need not have direct forces either."""
+    atoms = argon()
+    served = session(folder, "lennard_jones", inner="lennard_jones", inner_forces="conservative")
+    served.serve("conservative")
+    served.serve("direct")
+    frame = ([atoms.cell.array.T * LENGTH], [atoms.positions * LENGTH])
+    inner, outer = (served.evaluate(kind, *frame)[0] for kind in ("direct", "conservative"))
+    for k in range(3):
+        np.testing.assert_allclose(inner[k], outer[k], rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"inner": "nowhere"}, ModelError, "no model file '.*nowhere.pt'"),
+        (
+            {"inner": "harmonic_direct"},
+            ModelError,
+            "harmonic_direct.* does not know the element Ar",
+        ),
+        (
+            {"inner": "lennard_jones", "inner_forces": "direct"},
+            ModelError,
+            "lennard_jones.* cannot give direct forces",
+        ),
+        ({"inner_variant": "pbe"}, ModelError, "stand_in.* cannot give .*/pbe"),
+        (
+            {"inner": "", "inner_forces": "direct"},
+            EngineError,
+            "inner_forces = 'direct' is about a model of its own .* give inner too",
+        ),
+        ({"inner_forces": "dircet"}, EngineError, '"conservative" and "direct" forces'),
+    ],
+)
+def test_bad_input(folder, options, error, message):
+    with pytest.raises(error, match=message):
+        session(folder, **options).serve("direct")
+
+
+def test_both_forcefields_name_the_same_inner_model(folder, tmp_path):
+    forcefields = [
+        ffdirect("cons", folder / "strong_curl.pt", "conservative"),
+        in_process(folder)[1],
+    ]
+    run = simulation(forcefields, steps=1).run(tmp_path)
+    assert not run.ok or "give both the same value" in run.log
+    assert "one with inner = ''" in run.log
