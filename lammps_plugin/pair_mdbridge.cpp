@@ -210,10 +210,10 @@ void PairMDBridge::compare_forces(const Evaluation& evaluation, std::vector<doub
     agreement =
         ForceAgreement::of(world, sum_over_ghosts(evaluation.conservative_forces), inner_forces);
   });
-  if (!forces_compared_ && comm->me == 0) utils::logmesg(lmp, agreement.describe());
+  if (!forces_compared_ && comm->me == 0) utils::logmesg(lmp, agreement.describe(inner_.own()));
   // once, but again if it says nothing yet
   forces_compared_ = forces_compared_ || !agreement.at_rest();
-  boundary_.agree([&] { agreement.require(settings_.max_correction); });
+  boundary_.agree([&] { agreement.require(settings_.max_correction, inner_.own()); });
 }
 
 std::vector<double> PairMDBridge::sum_over_ghosts(const std::vector<double>& forces) {

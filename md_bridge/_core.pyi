@@ -542,7 +542,7 @@ class FusedForces:
         outer: Engine,
         skin: typing.SupportsFloat | typing.SupportsIndex,
         *,
-        inner: Engine = None,
+        inner: Engine | None = None,
         inner_forces: str = "direct",
     ) -> None:
         """
@@ -605,7 +605,7 @@ class IpiSession:
         force_extras: bool,
         uncertainty_extras: bool,
         committee_extras: bool,
-        inner: Engine = None,
+        inner: Engine | None = None,
         inner_forces: str = "direct",
     ) -> None:
         """

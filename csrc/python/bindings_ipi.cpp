@@ -104,7 +104,8 @@ void bind_ipi(py::module_& module) {
            }),
            py::arg("engine"), py::arg("types"), py::arg("periodic"), py::kw_only(), py::arg("skin"),
            py::arg("zero_direct_virial"), py::arg("force_extras"), py::arg("uncertainty_extras"),
-           py::arg("committee_extras"), py::arg("inner") = py::none(), py::arg("inner_forces") = "direct",
+           py::arg("committee_extras"), py::arg("inner") = py::none(),
+           py::arg("inner_forces") = "direct",
            ":param types: atomic number of each atom, in i-PI's order\n"
            ":param periodic: along which lattice vectors the template is periodic\n"
            ":param skin: of the pair lists, Å\n"

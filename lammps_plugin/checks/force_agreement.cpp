@@ -20,10 +20,10 @@ constexpr double no_force = 0.005;
 }  // namespace
 
 ForceAgreement ForceAgreement::of(MPI_Comm world, const std::vector<double>& conservative,
-                                  const std::vector<double>& direct) {
-  double sums[3] = {0.0, 0.0, static_cast<double>(direct.size())};
-  for (std::size_t k = 0; k < direct.size(); ++k) {
-    const double difference = conservative[k] - direct[k];
+                                  const std::vector<double>& inner) {
+  double sums[3] = {0.0, 0.0, static_cast<double>(inner.size())};
+  for (std::size_t k = 0; k < inner.size(); ++k) {
+    const double difference = conservative[k] - inner[k];
     sums[0] += conservative[k] * conservative[k];
     sums[1] += difference * difference;
   }
@@ -34,24 +34,24 @@ ForceAgreement ForceAgreement::of(MPI_Comm world, const std::vector<double>& con
 
 bool ForceAgreement::at_rest() const { return conservative < no_force; }
 
-std::string ForceAgreement::describe() const {
+std::string ForceAgreement::describe(bool two_models) const {
   const std::string part =
       at_rest() ? "" : fmt::format(" ({:.3g} %)", 100.0 * correction / conservative);
   return fmt::format(
-      "Pair style mdbridge: direct forces differ from the conservative ones by {:.3g}, these are "
+      "Pair style mdbridge: {} forces differ from the conservative ones by {:.3g}, these are "
       "{:.3g} eV/Angstrom{} (root mean squares)\n",
-      correction, conservative, part);
+      two_models ? "the inner model's" : "direct", correction, conservative, part);
 }
 
-void ForceAgreement::require(double largest) const {
+void ForceAgreement::require(double largest, bool two_models) const {
   if (correction <= largest * std::max(conservative, small_force)) return;
   throw mdbridge::Error(fmt::format(
-      "the direct forces of the model differ from its conservative ones by {:.3g} eV/Angstrom, but "
-      "these are only {:.3g} (root mean squares; largest correction allowed: {:.3g} times the "
-      "conservative forces). They do not belong to one potential energy surface: use run_style "
-      "verlet, choose other direct forces (keyword variant/direct), or allow for it by the keyword "
-      "max_correction",
-      correction, conservative, largest));
+      "the {} differ from the conservative ones by {:.3g} eV/Angstrom, but these are only {:.3g} "
+      "(root mean squares; largest correction allowed: {:.3g} times the conservative forces). They "
+      "do not belong to one potential energy surface: use run_style verlet, choose {}, or allow "
+      "for it by the keyword max_correction",
+      two_models ? "forces of the inner model" : "direct forces of the model", correction,
+      conservative, largest));
 }
 
 }  // namespace mdbridge_lammps

@@ -59,6 +59,16 @@ def test_unrelated_forces_stop_the_run(folder, ranks):
     assert len(LINE.findall(run.stdout)) == 1
 
 
+def test_unrelated_inner_model_stops_the_run(folder):
+    run = tools.run_input(
+        box(folder) + pair("good.pt inner unrelated.pt") + RESPA + "run 5\n", folder
+    )
+    assert run.returncode == 1
+    error = " ".join(line for line in run.stdout.splitlines() if "ERROR" in line)
+    assert "forces of the inner model differ" in error
+    assert "another inner model (keyword inner)" in error
+
+
 def test_what_is_allowed_stays_allowed_in_a_restart(folder):
     allowed = box(folder) + pair("unrelated.pt max_correction 1e3") + RESPA
     read = "read_restart r\nfix nve all nve\n" + RESPA
