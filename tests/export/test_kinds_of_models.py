@@ -130,7 +130,7 @@ KINDS = {
         architecture("soap_bpnn", "energy"),
         needs=("spex", "sphericart"),
         empty=False,
-        python_only="In LAMMPS such a model cannot run",
+        python_only="such a model cannot be used",
     ),
     "space": Kind(
         architecture("experimental.space", *BOTH),

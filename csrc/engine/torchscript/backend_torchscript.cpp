@@ -164,8 +164,8 @@ class MissingDerivatives : public c10::WarningHandler {
         "of its operator '" +
         operator_name_ +
         "' in this process. Some libraries register it only when Python imports them "
-        "(sphericart: import sphericart.torch): do so before the first evaluation, in "
-        "ASE or i-PI's driver. In LAMMPS such a model cannot run");
+        "(sphericart: import sphericart.torch): do so before the first evaluation. "
+        "Where no Python runs, such a model cannot be used");
   }
 
  private:
