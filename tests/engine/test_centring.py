@@ -117,7 +117,7 @@ def test_ghosts(engine, water):
 
 DECK = """
 units metal
-atom_modify map array sort 0 0
+atom_modify map array
 read_data {data}
 pair_style mdbridge {model} threads 1
 pair_coeff * * O H

@@ -152,7 +152,7 @@ def potassium():
 
 RANKS = """
 units metal
-atom_modify map array sort 0 0
+atom_modify map array
 read_data box.data
 pair_style mdbridge {model} threads 1
 pair_coeff * * {elements}

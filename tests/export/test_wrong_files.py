@@ -69,7 +69,7 @@ WRONG = {
     ),
     "range of an adaptive cutoff": (
         lambda folder: by_metatrain(pet_checkpoint(folder / "m.ckpt", **SPARSE)),
-        {"locality", "single precision"},
+        {"locality"},
         "--layers 3, or --interaction-range 22.5",
     ),
     "padding with a real pair": (

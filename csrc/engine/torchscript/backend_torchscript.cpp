@@ -142,6 +142,37 @@ Leaves grow_leaves(std::vector<SystemTensors>& systems, const BackendRequest& re
   return leaves;
 }
 
+/// Looks for the warning by which torch says, in the middle of a backward pass, that it goes
+/// through an operator without a derivative: the gradient lacks a part then. All others pass.
+class MissingDerivatives : public c10::WarningHandler {
+ public:
+  void process(const c10::Warning& warning) override {
+    const std::string& text = warning.msg();
+    const auto end = text.find(": an autograd kernel was not registered");
+    if (end == std::string::npos) {
+      before_->process(warning);
+    } else {
+      operator_name_ = text.substr(0, end);
+    }
+  }
+
+  /// Throws ModelError, naming the operator, if there was one.
+  void require_none() const {
+    if (operator_name_.empty()) return;
+    throw ModelError(
+        "the conservative forces of the model would be wrong: torch has no derivative "
+        "of its operator '" +
+        operator_name_ +
+        "' in this process. Some libraries register it only when Python imports them "
+        "(sphericart: import sphericart.torch): do so before the first evaluation. "
+        "Where no Python runs, such a model cannot be used");
+  }
+
+ private:
+  c10::WarningHandler* before_ = c10::WarningUtils::get_warning_handler();
+  std::string operator_name_;
+};
+
 /// Gradients of the sum of `energy`, into the result.
 void differentiate(const torch::Tensor& energy, const Leaves& leaves, BackendResult& result) {
   std::vector<torch::Tensor> all = leaves.positions;
@@ -149,9 +180,12 @@ void differentiate(const torch::Tensor& energy, const Leaves& leaves, BackendRes
   std::vector<torch::Tensor> gradients(all.size());
   // structures without pairs have a constant energy, which is in no graph at all
   if (energy.requires_grad()) {
+    MissingDerivatives missing;
+    const c10::WarningUtils::WarningHandlerGuard watched(&missing);
     gradients = torch::autograd::grad({energy.sum()}, all, /*grad_outputs=*/{},
                                       /*retain_graph=*/false, /*create_graph=*/false,
                                       /*allow_unused=*/true);
+    missing.require_none();
   }
   for (std::size_t k = 0; k < all.size(); ++k) {
     if (!gradients[k].defined()) gradients[k] = torch::zeros_like(all[k]);

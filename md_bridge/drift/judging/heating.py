@@ -153,7 +153,9 @@ def with_walk_error(
 
 
 def agree(energy: LineFit, heating: Heating) -> bool:
-    """Whether slope and heating rate are as near to each other as in 99.9 % of random walks.
+    """Whether slope and heating rate are as near to each other as in 99.9 % of random walks, and
+    the 95 % interval of the slope, whose error has few degrees of freedom in a short run, does not
+    lie beyond that of the heating rate.
 
     If not, H does not change as by many small kicks at equilibrium: it changes steadily, or the
     temperature changed too much, or the run was no such map.
@@ -161,7 +163,7 @@ def agree(energy: LineFit, heating: Heating) -> bool:
     :param energy: line through H/N, its slope in meV/atom/ps, with an error that holds for a walk
     :param heating: of the same runs
     """
-    if not math.isfinite(energy.stderr):
+    if not math.isfinite(energy.stderr) or abs(energy.slope) - energy.half_width > heating.high:
         return False
     spread = heating.rate * math.sqrt(2 / heating.best.degrees_of_freedom)
     allowed = float(special.stdtrit(energy.degrees_of_freedom, 1 - _CONTRADICTION / 2))

@@ -4,7 +4,7 @@ The direct forces are the exact ones plus a swirl of known size, which heats thi
 13 meV/atom/ps. Verdicts come from slopes with errors: "conserves" needs the whole 95 % interval
 within the tolerance, here a thousandth of that rate, "drifts" the whole interval outside it and
 three standard errors from zero, or a steady change: a false alarm has a chance of 2 % for the noise
-of a random walk, and far less for any other (tests/drift/judge/test_statistics.py).
+of a random walk, and far less for any other (tests/drift/judging/test_statistics.py).
 """
 
 import numpy as np

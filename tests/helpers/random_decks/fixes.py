@@ -107,7 +107,9 @@ def others(fixes: Fixes, r: random.Random, box: Box, units: Units, ranks: int, t
         elif kind == "viscous":
             friction = 1e-3 * force / units.velocity
             fixes.add("drag", f"all viscous {friction:.17g}")
-        elif kind == "recenter" and all(box.periodic):
+        # an atom that comes or goes moves the centre, and all atoms with it, by more than a skin,
+        # of which several ranks see no more than that each has moved too far for its list
+        elif kind == "recenter" and all(box.periodic) and ranks == 1:
             fixes.add("centre", "all recenter INIT INIT INIT")
         elif kind == "wall" and not box.triclinic:  # walls are not tilted
             for axis, boundary in zip("xyz", box.boundary, strict=True):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-HELPERS = Path(__file__).parents[2] / "helpers"
+SOURCE = Path(__file__).with_name("count_threads.cpp")
 PROGRAM = """
 import sys
 import torch
@@ -32,8 +32,7 @@ BOX = """
 @pytest.fixture(scope="module")
 def counter(tmp_path_factory):
     library = tmp_path_factory.mktemp("counter") / "count_threads.so"
-    source = HELPERS / "count_threads.cpp"
-    command = [os.environ.get("CXX", "c++"), "-shared", "-fPIC", str(source), "-o", str(library)]
+    command = [os.environ.get("CXX", "c++"), "-shared", "-fPIC", str(SOURCE), "-o", str(library)]
     subprocess.run([*command, "-ldl"], check=True)
     return library
 
