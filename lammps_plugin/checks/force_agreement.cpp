@@ -51,7 +51,9 @@ void ForceAgreement::require(double largest, bool two_models) const {
       "do not belong to one potential energy surface: use run_style verlet, choose {}, or allow "
       "for it by the keyword max_correction",
       two_models ? "forces of the inner model" : "direct forces of the model", correction,
-      conservative, largest));
+      conservative, largest,
+      two_models ? "another inner model (keyword inner)"
+                 : "other direct forces (keyword variant/direct)"));
 }
 
 }  // namespace mdbridge_lammps

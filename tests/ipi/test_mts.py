@@ -148,6 +148,7 @@ def test_changing_strides_still_give_right_forces(curl):
         zero_direct_virial=False,
         force_extras=False,
         uncertainty_extras=False,
+        committee_extras=False,
     )
     session.serve("conservative")
     session.serve("direct")

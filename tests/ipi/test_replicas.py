@@ -90,8 +90,8 @@ def test_close_beads_of_a_restart_keep_what_was_evaluated_for_them(driver):
     after = conservative.session.counts
     assert conservative.session.replicas == 4
     assert after.both - before.both == 8 * 4
-    assert after.direct_only == before.direct_only
-    assert after.conservative_only == before.conservative_only
+    assert after.inner_only == before.inner_only
+    assert after.outer_only == before.outer_only
 
 
 @pytest.mark.parametrize("step", [0.02, 0.16])
