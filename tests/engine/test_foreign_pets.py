@@ -56,10 +56,13 @@ def test_single_precision(trained, kind):
     for atoms, allowed in zip(waters(), FIXED_ERRORS, strict=True):
         expected = forces_of(double, atoms, np.arange(len(atoms)))
         assert np.sqrt(np.mean(expected**2)) > 0.5  # eV/Å: a trained network
-        tried = [bond_first(atoms), *orders(atoms)]
-        for order in tried if len(atoms) < 600 else tried[:1]:
-            error = np.abs(forces_of(single, atoms, order) - expected).max()
-            assert error < 3 * allowed, (len(atoms), order[:3])
+        natural, *others = orders(atoms)
+        found = [forces_of(single, atoms, natural, bond_first(atoms, single.info.cutoff))]
+        # of the largest one the order that is worst for an adaptive cutoff, 6 meV/Å
+        for order in others if len(atoms) < 600 else others[1:2]:
+            found.append(forces_of(single, atoms, order))
+        errors = [np.abs(forces - expected).max() for forces in found]
+        assert max(errors) < 3 * allowed, (len(atoms), errors)
 
 
 @pytest.fixture(scope="module")

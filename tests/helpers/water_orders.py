@@ -5,7 +5,7 @@ from ase import Atoms
 from ase.io import read
 
 from md_bridge._paths import DATA
-from md_bridge.engine import structure_from_ase
+from md_bridge.engine import Pairs, structure_from_ase
 
 
 def rattled(atoms: Atoms) -> Atoms:
@@ -40,16 +40,23 @@ def orders(atoms: Atoms) -> list[np.ndarray]:
     return found
 
 
-def bond_first(atoms: Atoms) -> np.ndarray:
-    """An order whose first pair is a covalent bond: the worst for a padding with that pair."""
-    distances = atoms.get_distances(3, np.arange(len(atoms)), mic=True)
-    hydrogen = int(np.flatnonzero((distances > 0.5) & (distances < 1.2))[0])
-    return np.array([3, hydrogen] + [i for i in range(len(atoms)) if i not in (3, hydrogen)])
+def bond_first(atoms: Atoms, cutoff: float) -> Pairs:
+    """A pair list that begins with a covalent bond: the worst for a padding with that pair."""
+    structure = structure_from_ase(atoms)
+    built = Pairs(0.0)
+    built.update(structure, cutoff)
+    labels, vectors = built.select(structure, cutoff)
+    of_first = np.flatnonzero(labels[:, 0] == 0)
+    bond = of_first[np.argmin(np.linalg.norm(vectors[of_first], axis=1))]
+    pairs = Pairs(0.0)
+    pairs.provide(np.concatenate([labels[bond : bond + 1], np.delete(labels, bond, axis=0)]))
+    return pairs
 
 
-def forces_of(engine, atoms: Atoms, order: np.ndarray) -> np.ndarray:
+def forces_of(engine, atoms: Atoms, order: np.ndarray, pairs: Pairs | None = None) -> np.ndarray:
     """Conservative forces with the atoms in this order, in the original order."""
-    found = engine.evaluate(structure_from_ase(atoms[order]), conservative_forces=True)
+    structure = structure_from_ase(atoms[order])
+    found = engine.evaluate(structure, pairs, conservative_forces=True)
     forces = np.empty_like(found.conservative_forces)
     forces[order] = found.conservative_forces
     return forces
