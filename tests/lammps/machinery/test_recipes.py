@@ -86,3 +86,17 @@ def test_three_instances_are_the_two_levels_of_one(model):
     assert found.energy == pytest.approx(expected.energy, abs=1e-11)
     # the levels are not those of one force only
     assert np.abs(found.positions - direct.positions).max() > 1e-8
+
+
+def test_three_instances_on_several_ranks(model, tmp_path):
+    """With the words that the manual adds for them."""
+    assert "add `virial conservative` to the first two" in SECTION
+    recipe = THREE.replace("forces direct", "forces direct virial conservative")
+    lines = recipe.replace("model.pt", f"{model} threads 1").replace("O H", "Ar Kr")
+    ends = []
+    for ranks in (1, 2):
+        end = f'run 4\nprint "$(pe:%.15g) $(press:%.15g)" file {ranks}.txt\n'
+        done = tools.run_input(crystal() + lines + MOVE + end, tmp_path, ranks=ranks)
+        assert done.returncode == 0, done.stdout[-2000:]
+        ends.append(np.loadtxt(tmp_path / f"{ranks}.txt"))
+    np.testing.assert_allclose(ends[1], ends[0], rtol=1e-9)

@@ -82,6 +82,17 @@ def test_other_exclusions_keep_the_atoms(model):
         assert found == pytest.approx(lmp.get_thermo("pe") + ALONE * len(ARGON), abs=1e-9)
 
 
+def test_evaporated_atoms_take_their_energy_along(model):
+    evaporate = "region all block INF INF INF INF INF INF\nfix dry all evaporate 1 1 all 4711\n"
+    ends = []
+    for style in (LJ_CUT, pair(model)):
+        with tools.lammps(BOX, style, evaporate, "run 5") as lmp:
+            ends.append((lmp.get_natoms(), lmp.get_thermo("pe")))
+    (atoms, energy), (left, found) = ends
+    assert left == atoms < len(ARGON) - 3
+    assert found == pytest.approx(energy + ALONE * left, abs=1e-9)
+
+
 def test_grand_canonical_monte_carlo(model):
     """A shift of energies and of the chemical potential is the same ensemble, move for move."""
     ends = []
