@@ -65,14 +65,14 @@ _STATUS = {
     "for runs in which nothing depends on the pressure.",
 )
 @option("--force-extras", is_flag=True, help="Both kinds of forces as extras for i-PI.")
-@option("--uncertainty", is_flag=True, help="Uncertainty of the energy as extras for i-PI.")
-@option("--committee", is_flag=True, help="Energies of the model's committee as extras for i-PI.")
+@option("--uncertainty", is_flag=True, help="Uncertainty of the energy as extras.")
+@option("--committee", is_flag=True, help="Energies of the committee as extras.")
 @option(
     "--inner",
     of=_SESSION,
     type=click.Path(),
     metavar="MODEL",
-    help="A cheaper model, which serves the direct forcefield (that of the inner steps).",
+    help="A cheaper model for the direct forcefield.",
 )
 @option(
     "--inner-forces",
