@@ -85,7 +85,8 @@ def run_with_lammps(folder, model, address, ranks, **settings) -> Run:
     finally:
         server.kill()
     assert status == 0, text
-    assert "Got EXIT message from i-PI" in text
+    # of several ranks, mpirun may not pass on what one says in the moment in which it aborts all
+    assert ranks > 1 or "Got EXIT message from i-PI" in text
     return Run(simulation, folder, status, "", [], [], [text])
 
 
