@@ -197,6 +197,15 @@ bool Engine::gives_atomic_energies() const {
   return !name.empty() && model_->backend().has_per_atom(name);
 }
 
+bool Engine::can_give(const Wanted& wanted) const {
+  try {
+    require(wanted);
+  } catch (const ModelError&) {
+    return false;
+  }
+  return true;
+}
+
 void Engine::require_types(const std::vector<std::int32_t>& types) const {
   const auto& known = info().atomic_types;
   for (std::size_t i = 0; i < types.size(); ++i) {

@@ -11,15 +11,6 @@ namespace mdbridge::ipi {
 
 namespace {
 
-bool can_give(const Engine& engine, const Wanted& wanted) {
-  try {
-    engine.require(wanted);
-  } catch (const ModelError&) {
-    return false;
-  }
-  return true;
-}
-
 bool same_frame(const Frame& a, const Frame& b) {
   return a.positions == b.positions && a.cell == b.cell;
 }
@@ -72,7 +63,7 @@ Session::Session(std::shared_ptr<Engine> engine, std::vector<std::int32_t> types
   engine_->require(wanted);
   Wanted stress{.energy = false};
   stress.direct_virial = true;
-  has_inner_virial_ = inner_kind_ == ForceKind::conservative || can_give(*inner_, stress);
+  has_inner_virial_ = inner_kind_ == ForceKind::conservative || inner_->can_give(stress);
 }
 
 void Session::serve(ForceKind kind) {
@@ -146,7 +137,7 @@ FusedOptions Session::fused_options() const {
   options.fuse = serves_direct_;
   options.inner_forces = inner_kind_;
   // of two models, one for the inner forces need not have an energy
-  options.energy_with_inner = inner_ == engine_ || can_give(*inner_, {.energy = true});
+  options.energy_with_inner = inner_ == engine_ || inner_->can_give({.energy = true});
   options.inner_virial = serves_direct_ && has_inner_virial_ && fully_periodic_ &&
                          options_.direct_virial == DirectVirial::automatic;
   options.uncertainty = options_.uncertainty_extras;

@@ -12,22 +12,10 @@ using mdbridge::Engine;
 using mdbridge::ForceKind;
 using mdbridge::Wanted;
 
-namespace {
-
-bool gives_direct_forces(const Engine& engine) {
-  try {
-    engine.require({.energy = false, .direct_forces = true});
-  } catch (const mdbridge::ModelError&) {
-    return false;
-  }
-  return true;
-}
-
-}  // namespace
-
 InnerModel::InnerModel(std::shared_ptr<Engine> engine, const Settings& settings)
     : engine_(std::move(engine)), own_(true) {
-  const auto best = gives_direct_forces(*engine_) ? ForceKind::direct : ForceKind::conservative;
+  const bool direct = engine_->can_give({.energy = false, .direct_forces = true});
+  const auto best = direct ? ForceKind::direct : ForceKind::conservative;
   kind_ = settings.inner_forces.value_or(best);
   engine_->require(wanted());
 }

@@ -81,6 +81,8 @@ class MDBRIDGE_API Engine {
 
   /// Throw ModelError, naming what is missing, if the model cannot give `wanted`.
   void require(const Wanted& wanted) const;
+  /// Whether require() passes.
+  bool can_give(const Wanted& wanted) const;
   /// Whether the model gives the energy of each atom, or of whole structures only.
   bool gives_atomic_energies() const;
   /// Throw ModelError, naming the element, unless the model knows all of these atomic numbers.
