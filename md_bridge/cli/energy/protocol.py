@@ -38,17 +38,21 @@ __all__ = [
     "protocol",
 ]
 
-_DYNAMICS = {
+_DYNAMICS: dict[str, tuple[float, str | None]] = {
     "order": (1.0, "conservative,mts:2"),
     "reverse": (0.5, "conservative,direct,mts:4"),
+    "resonance": (0.5, None),
     "thermostat": (10.0, "conservative,direct,mts:4"),
 }
-"""Protocols that run dynamics: length of each run (ps) and kinds of forces, unless told."""
+"""Protocols that run dynamics: length of each run (ps), and kinds of forces of several runs, unless
+told."""
 _LEADS = {
     "order": "Tell by which power of the time step the conserved quantity fluctuates: 2 is right.",
     "reverse": "Run forwards, turn the velocities round, and measure how far from START it ends.",
     "loop": "Move atoms along closed paths: conservative forces do no work.",
     "jacobian": "Measure the asymmetry of the Jacobian of the direct forces, which have no energy.",
+    "resonance": "Foretell how fast multiple time stepping heats at every M, and where it "
+    "resonates, from one short run with conservative forces.",
     "thermostat": "Compare the temperature of each element with that of global and local "
     "thermostats.",
 }
@@ -85,9 +89,9 @@ def _add(name: str) -> None:
     options: list[Any] = [model_and_start]
     if dynamics:
         length, forces = _DYNAMICS[name]
+        if forces is not None:
+            options += [host_option(), forces_option(forces)]
         options += [
-            host_option(),
-            forces_option(forces),
             timestep_option(),
             length_option(default=length),
             start_options(),
@@ -157,6 +161,7 @@ def _request(
     }
     if name not in _DYNAMICS:
         return ProtocolRequest(start=_read(start, periodic=False), **common), 0.0
+    values.setdefault("forces", (("mts", 2),))  # what a protocol without --forces needs
     plan = CampaignPlan(model=model, start=start, replicas=1, model_options=chosen, **values)
     request = ProtocolRequest(
         start=_read(start, periodic=True),

@@ -15,6 +15,7 @@ PROTOCOLS = {
     "reverse": "distance from the start after a run there and back",
     "loop": "work of the forces around closed paths",
     "jacobian": "asymmetry of the Jacobian of the direct forces",
+    "resonance": "heating of multiple time stepping at every M, from one short run",
     "thermostat": "kinetic temperature of each element under thermostats",
 }
 """Name of each protocol, and what it looks at."""
