@@ -126,9 +126,9 @@ def sentences(result: Distilled) -> list[str]:
         f"On held-out dynamics the student misses the forces by {every.force:.3g} meV/Å (of "
         f"{every.force_of_labels:.3g}), and between neighbouring frames this changes by "
         f"{every.change:.3g} meV/Å (of {every.change_of_labels:.3g}).",
-        f"An evaluation of the first start takes {costs.student:.3g} ms, the teacher's conservative "
-        f"forces {costs.teacher:.3g} ms: at most {costs.bound(4):.2f} times its speed with M = 4, "
-        f"{costs.bound(8):.2f} times with M = 8.",
+        f"An evaluation of the first start takes {costs.student:.3g} ms, the teacher's "
+        f"conservative forces {costs.teacher:.3g} ms: at most {costs.bound(4):.2f} times its speed "
+        f"with M = 4, {costs.bound(8):.2f} times with M = 8.",
     ]
     if result.dropped:
         found.append(

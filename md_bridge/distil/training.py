@@ -287,8 +287,8 @@ class Trainer:
             )
         except OSError as error:
             raise DistilError(
-                f"cannot write {self._checkpoint}: {error.strerror or error}. The checkpoint before "
-                "is there: make room, and the same command goes on"
+                f"cannot write {self._checkpoint}: {error.strerror or error}. The checkpoint "
+                "before is there: make room, and the same command goes on"
             ) from error
 
     def _load(self) -> None:
