@@ -10,15 +10,15 @@ from markupsafe import Markup
 
 from md_bridge._templates import templates
 from md_bridge.distil.api import Distilled
-from md_bridge.distil.request import DistilRequest
-from md_bridge.distil.sampling import INNER_STEPS
-from md_bridge.distil.tables import (
+from md_bridge.distil.labelling.sampling import INNER_STEPS
+from md_bridge.distil.report.tables import (
     COST_COLUMNS,
     ERROR_COLUMNS,
     cost_rows,
     error_rows,
     sentences,
 )
+from md_bridge.distil.request import DistilRequest
 from md_bridge.distil.tuning import TRIAL_COLUMNS
 from md_bridge.drift.report.environment import surroundings
 from md_bridge.drift.report.page import plotter
@@ -90,8 +90,12 @@ def _settings(result: Distilled, request: DistilRequest) -> list[tuple[str, str]
         ("starts", str(counts.starts)),
         ("temperatures", f"{temperatures} K"),
         ("time step", f"{result.timestep_fs:g} fs"),
-        ("frames", f"{result.frames}; {result.dropped} more were dropped"
-         if result.dropped else str(result.frames)),
+        (
+            "frames",
+            f"{result.frames}; {result.dropped} more were dropped"
+            if result.dropped
+            else str(result.frames),
+        ),
         ("training steps", f"{result.steps} of {counts.steps}, {result.seconds:.0f} s"),
         ("seed", str(request.seed)),
         ("machine", str(around["machine"])),

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from md_bridge.ase import MultipleTimeStepLangevin
 from md_bridge.distil.errors import DistilError
-from md_bridge.distil.frames import Block, FrameStore
-from md_bridge.distil.teacher import Teacher
+from md_bridge.distil.labelling.frames import Block, FrameStore
+from md_bridge.distil.labelling.teacher import Teacher
 from md_bridge.engine import NonFiniteError
 
 __all__ = [
