@@ -30,6 +30,7 @@ from md_bridge.drift.runs.analysis import Analysis, MethodResult, RunResult
 from md_bridge.drift.runs.force_difference import ForceDifference
 
 __all__ = [
+    "plotter",
     "render_page",
 ]
 
@@ -76,7 +77,7 @@ def render_page(
         settings=[*_complete_rows(analysis, settings), *_settings_rows(settings)],
         energy=ENERGY,
         temperature=TEMPERATURE,
-        uplot=_uplot(),
+        uplot=plotter(),
         series=Markup(curve_text(analysis)),
         **_tables(analysis),
     )
@@ -112,8 +113,8 @@ def _tables(analysis: Analysis) -> dict[str, Any]:
     }
 
 
-def _uplot() -> dict[str, Markup]:
-    """The plotter of the curves, to be embedded: its licence, program and style."""
+def plotter() -> dict[str, Markup]:
+    """The plotter of the curves, to be embedded: its ``licence``, ``program`` and ``style``."""
     folder = files("md_bridge.drift") / "templates" / "uplot"
     names = {"licence": "LICENSE", "program": "uPlot.iife.min.js", "style": "uPlot.min.css"}
     return {
