@@ -339,17 +339,17 @@ def _read(starts: Sequence[Path | Atoms]) -> list[Atoms]:
 
 
 def _default_cutoff(starts: Sequence[Atoms]) -> float:
-    """What holds 26.9 neighbours at the mean density, 4 to 7 Å: 4.0 Å in water. Without a volume,
+    """What holds 18 neighbours at the mean density, 3.5 to 7 Å: 3.5 Å in water. Without a volume,
     1.7 distances of nearest neighbours."""
     found = []
     for atoms in starts:
         if atoms.pbc.all() and atoms.cell.rank == 3:
-            found.append((3 * 26.9 * atoms.cell.volume / len(atoms) / (4 * np.pi)) ** (1 / 3))
+            found.append((3 * 18 * atoms.cell.volume / len(atoms) / (4 * np.pi)) ** (1 / 3))
         else:
             distances = atoms.get_all_distances(mic=bool(atoms.pbc.any()))
             np.fill_diagonal(distances, np.inf)
             found.append(1.7 * float(np.median(distances.min(axis=1))))
-    return round(float(np.clip(max(found), 4.0, 7.0)), 1)
+    return round(float(np.clip(max(found), 3.5, 7.0)), 1)
 
 
 def _torch_device(name: str) -> torch.device:

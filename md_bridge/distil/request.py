@@ -47,7 +47,7 @@ class DistilRequest:
     from_student: Path | None = None
     """An earlier student to go on from; None: begin anew."""
     cutoff: float | None = None
-    """Of the student (Å); None: what holds about 27 neighbours, 4 to 7 Å."""
+    """Of the student (Å); None: what holds about 18 neighbours, 3.5 to 7 Å."""
     seed: int = 1
     """Of velocities, noise, weights and the order of the frames."""
     model_options: ModelOptions = field(default_factory=ModelOptions)

@@ -45,15 +45,15 @@ class Architecture:
     """Atomic numbers, ascending."""
     cutoff: float
     """Å."""
-    radial: int = 16
+    radial: int = 12
     """Gaussians of the distance."""
-    channels: int = 16
+    channels: int = 12
     """C, densities of the neighbours."""
-    mixed: int = 12
+    mixed: int = 8
     """Q, mixtures of them, of which invariants are made."""
     degree: int = 2
     """L, the largest degree of the harmonics, 0 to 3."""
-    width: int = 64
+    width: int = 48
     """Of the two hidden layers of the perceptron."""
     closest: float = 0.5
     """Å; the radial functions begin here."""
