@@ -69,6 +69,7 @@ void PairMDBridge::compute(int eflag, int vflag) {
   ev_init(eflag, vflag);
   level_ = Level::single;
   note_idle_inner_model();
+  measure_motion();
   check_once();
   Wanted asked;
   Evaluation evaluation;
@@ -123,6 +124,7 @@ void PairMDBridge::compute_inner() {
   const bool in_setup = update->setupflag != 0;
   if (in_setup) start_respa();
   level_ = Level::inner_outer;
+  measure_motion();
   check_once();
   std::vector<double> forces;
   in_step([&] {
@@ -148,6 +150,7 @@ void PairMDBridge::compute_outer(int eflag, int vflag) {
   const Stopwatch watch(time_.total);
   ev_init(eflag, vflag);
   level_ = Level::inner_outer;
+  measure_motion();
   const Evaluation* evaluation = nullptr;
   std::vector<double> inner_forces;
   in_step([&] {
@@ -258,8 +261,16 @@ void PairMDBridge::require_valid_list() {
   boundary_.agree([&] { follower_.require_valid_list(); });
 }
 
+void PairMDBridge::measure_motion() {
+  if (list == nullptr || !follower_.is_about_to_take()) return;
+  moved_ = follower_.motion_since_build(*list);
+  if (comm->nprocs == 1) return;
+  const Stopwatch watch(time_.communication);
+  MPI_Allreduce(MPI_IN_PLACE, &moved_, 1, MPI_DOUBLE, MPI_MAX, world);
+}
+
 void PairMDBridge::update_structure() {
-  if (follower_.follow(*list, fused_->pairs())) {
+  if (follower_.follow(*list, fused_->pairs(), moved_)) {
     fused_->narrow_inner(follower_.structure(), follower_.slack());
   }
   // all ranks, all levels of rRESPA and a restarted run agree on the step
@@ -295,6 +306,7 @@ PairMDBridge::Inspection PairMDBridge::inspect(Wanted wanted, bool inner_forces)
   });
   // displace_atoms, and fix deform after a step, move atoms and leave their ghosts behind
   comm->forward_comm();
+  measure_motion();
   in_step([&] {
     update_structure();
     const auto& structures = follower_.structures();

@@ -121,6 +121,9 @@ class PairMDBridge : public LAMMPS_NS::Pair {
   }
   /// Which step, and which atom in the user's words.
   std::string describe(const mdbridge::NonFiniteError& error) const;
+  /// How far atoms have moved since LAMMPS built the list that the next update_structure() takes,
+  /// if it takes one. Collective, so before what may fail on one rank alone.
+  void measure_motion();
   /// Bring structure and pairs up to date with LAMMPS.
   void update_structure();
   /// What a single evaluation must give in this step; refuses what no model can give.
@@ -177,6 +180,7 @@ class PairMDBridge : public LAMMPS_NS::Pair {
   FiniteDisplacements displacements_;
 
   ListFollower follower_;
+  double moved_ = 0.0;  // see measure_motion()
   GhostRange ghosts_;
   /// Keeps the pair list, for single evaluations too; its forces are those of inner_outer only.
   std::unique_ptr<mdbridge::FusedForces> fused_;

@@ -67,9 +67,12 @@ void ListFollower::forget() {
   list_step_ = -1;
 }
 
-bool ListFollower::follow(LAMMPS_NS::NeighList& list, mdbridge::Pairs& pairs) {
-  const bool taking = stale_ || list_is_new();
-  if (taking) take(list, pairs);
+bool ListFollower::follow(LAMMPS_NS::NeighList& list, mdbridge::Pairs& pairs, double moved) {
+  const bool taking = is_about_to_take();
+  if (taking) {
+    moved_before_ = moved;
+    take(list, pairs);
+  }
   fill_structure();
   if (taking) remember_positions(list);
   if (comm->nprocs > 1) {
@@ -80,10 +83,28 @@ bool ListFollower::follow(LAMMPS_NS::NeighList& list, mdbridge::Pairs& pairs) {
   return taking;
 }
 
-/// The list may have been taken from positions that were themselves `beyond_cutoff()` away from
-/// those that it was built for; one percent for a box that changes.
+/// Counted from where it was built, no pair comes closer than `beyond_cutoff()` while the list is
+/// valid; those that it was taken from may have been farther apart by what they had moved until
+/// then. One percent for a box that changes.
 double ListFollower::slack() const {
-  return 0.01 * needs_.cutoff + 2.0 * beyond_cutoff() / needs_.length;
+  return 0.01 * needs_.cutoff + (beyond_cutoff() + approach_before()) / needs_.length;
+}
+
+double ListFollower::motion_since_build(const LAMMPS_NS::NeighList& list) const {
+  double** built = held_positions(*neighbor, list, *atom);
+  if (built == nullptr) return std::numeric_limits<double>::infinity();
+  double squared = 0.0;
+  for (int i = 0; i < atom->nlocal; ++i) {
+    const double d[3] = {atom->x[i][0] - built[i][0], atom->x[i][1] - built[i][1],
+                         atom->x[i][2] - built[i][2]};
+    squared = std::max(squared, d[0] * d[0] + d[1] * d[1] + d[2] * d[2]);
+  }
+  return std::sqrt(squared);
+}
+
+/// No more than require_valid_list() allows, whatever is known of the motion.
+double ListFollower::approach_before() const {
+  return std::min(2.0 * moved_before_, beyond_cutoff());
 }
 
 void ListFollower::require_valid_list() const {
@@ -97,7 +118,7 @@ bool ListFollower::list_is_new() const {
 
 void ListFollower::take(LAMMPS_NS::NeighList& list, mdbridge::Pairs& pairs) {
   if (list.occasional != 0) build_now(list);
-  folding_.rebuild(list, needs_.elements, needs_.layers, range_to_keep(list),
+  folding_.rebuild(list, needs_.elements, needs_.layers, range_to_keep(),
                    namesake_tolerance * needs_.length);
   const auto& sites = atoms();
   Structure& structure = structures_.front();
@@ -183,21 +204,10 @@ void ListFollower::remember_positions(const LAMMPS_NS::NeighList& list) {
   }
 }
 
-double ListFollower::range_to_keep(const LAMMPS_NS::NeighList& list) const {
+double ListFollower::range_to_keep() const {
   const double range = needs_.cutoff * needs_.length + beyond_cutoff();
-  // of the atoms of other ranks it is not known where they were when the list was built, but they
-  // cannot have moved further than require_valid_list() allows
-  if (comm->nprocs > 1) return range + beyond_cutoff();
-  double** built = held_positions(*neighbor, list, *atom);
-  if (built == nullptr) return range;
-  double squared = 0.0;
-  for (int i = 0; i < atom->nlocal; ++i) {
-    const double d[3] = {atom->x[i][0] - built[i][0], atom->x[i][1] - built[i][1],
-                         atom->x[i][2] - built[i][2]};
-    squared = std::max(squared, d[0] * d[0] + d[1] * d[1] + d[2] * d[2]);
-  }
   // one percent for a box that changes
-  return 1.01 * range + std::min(2.0 * std::sqrt(squared), beyond_cutoff());
+  return 1.01 * range + approach_before();
 }
 
 Motion ListFollower::own_motion() const {

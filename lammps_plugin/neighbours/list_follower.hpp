@@ -4,6 +4,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <string>
 #include <vector>
 
@@ -70,14 +71,22 @@ class ListFollower : protected LAMMPS_NS::Pointers {
   /// The next follow() takes the list anew, whatever LAMMPS's counters say of it.
   void expire() { stale_ = true; }
 
+  /// Whether the next follow() takes the list; the same on all ranks.
+  bool is_about_to_take() const { return stale_ || list_is_new(); }
+  /// How far, in LAMMPS units, the farthest atom of this rank has moved since LAMMPS built the
+  /// list; infinite where that is not known.
+  double motion_since_build(const LAMMPS_NS::NeighList& list) const;
+
   /// Bring the structure up to date, and the pairs too if LAMMPS has built its list since the last
   /// call: then returns true. `pairs` must be the same object at each call, unless expire() or
-  /// begin() came between.
+  /// begin() came between. `moved`: motion_since_build() of all ranks, for a call that takes the
+  /// list; the less it is, the fewer pairs are kept.
   ///
   /// Throws mdbridge::Error if a pair within the cutoff may be missing, because atoms or box have
   /// moved too far since the list was built. Of several ranks each sees the motion of its own atoms
   /// only: see require_valid_list().
-  bool follow(LAMMPS_NS::NeighList& list, mdbridge::Pairs& pairs);
+  bool follow(LAMMPS_NS::NeighList& list, mdbridge::Pairs& pairs,
+              double moved = std::numeric_limits<double>::infinity());
   /// How much closer than where the list was taken any pair can have come while it is valid, in Å.
   double slack() const;
   /// The same for the atoms of all ranks, after follow() on each. Whatever is thrown is thrown on
@@ -112,7 +121,9 @@ class ListFollower : protected LAMMPS_NS::Pointers {
   /// Where the atoms of this rank were when LAMMPS built its list.
   void remember_positions(const LAMMPS_NS::NeighList& list);
   /// Which pairs of the list may come within the cutoff while it is in use, in LAMMPS units.
-  double range_to_keep(const LAMMPS_NS::NeighList& list) const;
+  double range_to_keep() const;
+  /// How much any two atoms may have approached each other before the list was taken.
+  double approach_before() const;
   /// Of the list when it was built, in Å.
   double range() const { return needs_.cutoff + beyond_cutoff() / needs_.length; }
   double beyond_cutoff() const;
@@ -127,10 +138,11 @@ class ListFollower : protected LAMMPS_NS::Pointers {
 
   // the list that the sites and the pairs were made from
   bool stale_ = true;
-  LAMMPS_NS::bigint list_step_ = -1;     // Neighbor::lastcall; -1: no list
-  LAMMPS_NS::bigint list_builds_ = -1;   // Neighbor::ncalls: two builds may fall on one step
-  LAMMPS_NS::bigint list_atoms_ = -1;    // of all ranks
-  int list_local_ = -1;                  // of this rank
+  LAMMPS_NS::bigint list_step_ = -1;    // Neighbor::lastcall; -1: no list
+  LAMMPS_NS::bigint list_builds_ = -1;  // Neighbor::ncalls: two builds may fall on one step
+  LAMMPS_NS::bigint list_atoms_ = -1;   // of all ranks
+  int list_local_ = -1;                 // of this rank
+  double moved_before_ = std::numeric_limits<double>::infinity();
   mdbridge::Structure list_structure_;   // where the sites were; foreign ones when they were taken
   std::array<double, 3> list_corner_{};  // of the box, in Å
 };

@@ -3,10 +3,13 @@
 from pathlib import Path
 
 import cpp_programs
+import models
+import numpy as np
 import pytest
 import torch
+from ase.build import bulk
 
-from md_bridge.engine import Engine, ModelError
+from md_bridge.engine import Engine, ModelError, structure_from_ase
 
 HERE = Path(__file__).parent
 ENGINE = HERE.parents[1] / "csrc" / "engine"
@@ -38,3 +41,38 @@ def test_autograd_is_the_business_of_one_backend():
         if file.stem != "backend_torchscript":
             text = file.read_text()
             assert not [word for word in words if word in text], file.name
+
+
+ALL = dict.fromkeys(
+    ("energy", "atomic_energies", "conservative_forces", "conservative_virial", "direct_forces"),
+    True,
+)
+
+
+def differences(atoms, one, other):
+    """The largest of each quantity."""
+    found = [engine.evaluate(structure_from_ase(atoms), **ALL) for engine in (one, other)]
+    return {
+        name: np.abs(np.asarray(getattr(found[0], name)) - getattr(found[1], name)).max()
+        for name in ALL
+    }
+
+
+def test_results_are_those_of_metatomics_wrapper_bit_for_bit(water, water_model):
+    """The network is called without it, as it would do nothing but multiply all by one."""
+    wrapped = Engine(water_model, check_consistency=True)
+    assert set(differences(water, Engine(water_model), wrapped).values()) == {0.0}
+
+
+@pytest.mark.parametrize("energy_unit", ["eV", "kcal/mol"])
+def test_units_that_are_not_ours_are_converted(tmp_path, energy_unit):
+    """By the wrapper, which is called then."""
+    atoms = bulk("Ar", "fcc", a=5.4, cubic=True) * (2, 2, 2)
+    atoms.rattle(0.1, seed=3)
+    factor = {"eV": 1.0, "kcal/mol": 23.060547830619}[energy_unit]
+    ours = models.curl(1e-3, 0.0104).export(tmp_path / "ours.pt")
+    theirs = models.curl(1e-3 * factor, 0.0104 * factor).export(
+        tmp_path / "theirs.pt", energy_unit=energy_unit
+    )
+    found = differences(atoms, Engine(ours), Engine(theirs))
+    assert max(found.values()) < (1e-7 if energy_unit != "eV" else 1e-300), found

@@ -189,9 +189,13 @@ void Pairs::select(const Structure& structure, double cutoff, bool full, Selecte
           to[k] - from[k] + label[2] * cell[k] + label[3] * cell[3 + k] + label[4] * cell[6 + k];
       squared += vector[k] * vector[k];
     }
-    if (squared > cutoff_squared || (!full && !in_half_list(label))) continue;
-    out_label = std::copy(label, label + 5, out_label);
-    out_vector = std::copy(vector, vector + 3, out_vector);
+    // written in any case, and kept by going on: a branch here, taken at random for half of the
+    // pairs, would cost more than all the rest of the loop
+    const bool keep = !(squared > cutoff_squared) && (full || in_half_list(label));
+    std::copy(label, label + 5, out_label);
+    std::copy(vector, vector + 3, out_vector);
+    out_label += keep ? 5 : 0;
+    out_vector += keep ? 3 : 0;
   }
   out.labels.resize(out_label - out.labels.data());
   out.vectors.resize(out_vector - out.vectors.data());

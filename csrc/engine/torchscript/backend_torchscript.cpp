@@ -81,6 +81,13 @@ mta::ModelOutput make_output(const char* unit, const char* sample_kind) {
                                                        std::vector<std::string>{}, "");
 }
 
+/// The unit that we ask for an output in.
+const char* unit_of(const std::string& output) {
+  const std::string standard = output.substr(0, output.find('/'));
+  if (standard == "non_conservative_force" || standard == "non_conservative_forces") return "eV/A";
+  return standard == "non_conservative_stress" ? "eV/A^3" : "eV";
+}
+
 std::vector<std::string> pair_label_names() {
   return {"first_atom", "second_atom", "cell_shift_a", "cell_shift_b", "cell_shift_c"};
 }
@@ -222,6 +229,7 @@ TorchScriptBackend::TorchScriptBackend(const std::string& path, const ModelOptio
   device_ = choose_device(options, info_);
   info_.device = device_.str();
   module_.to(device_);
+  find_network();
   vector_component_ = mtt::LabelsHolder::create({"xyz"}, {{0}, {1}, {2}})->to(device_);
   vector_property_ = mtt::LabelsHolder::create({"distance"}, {{0}})->to(device_);
   if (facts.pads_with_first_pair && dtype_ == torch::kFloat32) {
@@ -265,6 +273,37 @@ ModelInfo TorchScriptBackend::read_info(const std::string& path, double true_ran
   return info;
 }
 
+/// Look which outputs the network itself has, in our units and by the names that we know them by:
+/// the wrapper renames what was exported under names of before.
+void TorchScriptBackend::find_network() {
+  const auto name = module_.type()->name();
+  if (!name || name->name() != "AtomisticModel" || !module_.hasattr("module") ||
+      !module_.hasattr("_model_capabilities_outputs_names")) {
+    return;
+  }
+  const auto& unit = capabilities_->length_unit();
+  if (!unit.empty() && mta::unit_conversion_factor(unit, "angstrom") != 1.0) return;
+  network_ = module_.attr("module").toModule();
+  const auto outputs = capabilities_->outputs();
+  for (const auto& entry : module_.attr("_model_capabilities_outputs_names").toListRef()) {
+    const std::string output = entry.toStringRef();
+    const std::string declared = outputs.at(output)->unit();
+    const bool ours =
+        declared.empty() || mta::unit_conversion_factor(declared, unit_of(output)) == 1.0;
+    if (ours) outputs_of_network_.insert(output);
+  }
+}
+
+bool TorchScriptBackend::needs_wrapper(const BackendRequest& request) const {
+  if (!network_ || request.check_consistency) return true;
+  const auto unknown = [&](const std::string& output) {
+    return !output.empty() && !outputs_of_network_.contains(output);
+  };
+  return unknown(request.energy) || unknown(request.direct_forces) ||
+         unknown(request.direct_stress) || unknown(request.uncertainty) ||
+         unknown(request.committee);
+}
+
 bool TorchScriptBackend::has_per_atom(const std::string& output) const {
   const auto outputs = capabilities_->outputs();
   return outputs.contains(output) && outputs.at(output)->sample_kind() == "atom";
@@ -290,14 +329,14 @@ mta::ModelEvaluationOptions TorchScriptBackend::make_options(
     const std::vector<SystemTensors>& systems, const BackendRequest& request) const {
   auto options = torch::make_intrusive<mta::ModelEvaluationOptionsHolder>();
   options->set_length_unit("angstrom");
-  const auto want = [&](const std::string& name, const char* unit, const char* sample_kind) {
-    if (!name.empty()) options->outputs.insert(name, make_output(unit, sample_kind));
+  const auto want = [&](const std::string& name, const char* sample_kind) {
+    if (!name.empty()) options->outputs.insert(name, make_output(unit_of(name), sample_kind));
   };
-  want(request.energy, "eV", request.energy_per_atom ? "atom" : "system");
-  want(request.direct_forces, "eV/A", "atom");
-  want(request.direct_stress, "eV/A^3", "system");
-  want(request.uncertainty, "eV", "atom");
-  want(request.committee, "eV", request.committee_per_atom ? "atom" : "system");
+  want(request.energy, request.energy_per_atom ? "atom" : "system");
+  want(request.direct_forces, "atom");
+  want(request.direct_stress, "system");
+  want(request.uncertainty, "atom");
+  want(request.committee, request.committee_per_atom ? "atom" : "system");
 
   bool all_owned = true;
   std::vector<std::int32_t> selected;
@@ -348,6 +387,20 @@ BackendResult TorchScriptBackend::evaluate(std::vector<SystemTensors> systems,
   return result;
 }
 
+/// What the model returns, by name.
+c10::impl::GenericDict TorchScriptBackend::call(const std::vector<mta::System>& systems,
+                                                const mta::ModelEvaluationOptions& options,
+                                                const BackendRequest& request) {
+  if (needs_wrapper(request)) {
+    return module_.forward({systems, options, request.check_consistency}).toGenericDict();
+  }
+  return network_
+      ->forward({}, {{"systems", systems},
+                     {"outputs", options->outputs},
+                     {"selected_atoms", options->get_selected_atoms()}})
+      .toGenericDict();
+}
+
 BackendResult TorchScriptBackend::run_module(const std::vector<SystemTensors>& systems,
                                              const BackendRequest& request) {
   // The default executor re-specialises whenever the number of pairs changes, which stalls the
@@ -360,8 +413,7 @@ BackendResult TorchScriptBackend::run_module(const std::vector<SystemTensors>& s
     offsets.push_back(offsets.back() + system.types.size(0));
   }
   const auto options = make_options(systems, request);
-  const auto outputs =
-      module_.forward({inputs, options, request.check_consistency}).toGenericDict();
+  const auto outputs = call(inputs, options, request);
 
   const auto count = static_cast<std::int64_t>(systems.size());
   BackendResult result;

@@ -2,6 +2,7 @@
 
 #include <metatomic/torch.hpp>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -29,14 +30,23 @@ class TorchScriptBackend final : public Backend {
 
  private:
   ModelInfo read_info(const std::string& path, double true_range);
+  void find_network();
+  bool needs_wrapper(const BackendRequest& request) const;
   BackendResult evaluate(std::vector<SystemTensors> systems, const BackendRequest& request);
   metatomic_torch::System make_system(const SystemTensors& tensors) const;
   metatomic_torch::ModelEvaluationOptions make_options(const std::vector<SystemTensors>& systems,
                                                        const BackendRequest& request) const;
+  c10::impl::GenericDict call(const std::vector<metatomic_torch::System>& systems,
+                              const metatomic_torch::ModelEvaluationOptions& options,
+                              const BackendRequest& request);
   BackendResult run_module(const std::vector<SystemTensors>& systems,
                            const BackendRequest& request);
 
   metatensor_torch::Module module_;
+  // The network inside of metatomic's wrapper, which rebuilds all structures to multiply them by
+  // the factor between units; and the outputs for which the wrapper does nothing else.
+  std::optional<torch::jit::Module> network_;
+  std::set<std::string> outputs_of_network_;
   metatomic_torch::ModelCapabilities capabilities_;
   std::vector<metatomic_torch::NeighborListOptions> neighbor_options_;
   std::vector<PairRequest> pair_requests_;
