@@ -27,6 +27,7 @@ are installed, which is also how they are imported (mpich has nothing to import)
 
 COMMANDS = {
     "demo": ("drift", "lammps", "ipi"),
+    "distil": ("drift",),
     "drift": ("drift",),
     "judge": ("drift",),
     "lammps": ("lammps",),

@@ -40,6 +40,9 @@ SECTIONS = {
         "evaluate": Subcommand(
             "models.evaluate", "evaluate", "Compare a model with labelled structures."
         ),
+        "distil": Subcommand(
+            "models.distil", "distil", "Make a small student for the inner steps."
+        ),
     },
     "LAMMPS": {
         "lammps": Subcommand("lammps", "lammps", "Run lmp with MPI and pair_style mdbridge."),

@@ -14,7 +14,7 @@ __all__ = [
     "errors_as_sentences",
 ]
 
-_BAD_OPTIONS = ("CampaignError", "ReadOptionError", "StructureError")
+_BAD_OPTIONS = ("CampaignError", "FrameFolderError", "ReadOptionError", "StructureError")
 """Classes of errors about an option, a folder or a file that was named: another one mends them."""
 _READ_OPTION = re.compile(r"ReadOptions\((\w+)=([^)]*)\)")
 """How the readers of files name what a user can say."""
@@ -39,8 +39,9 @@ def _in_words_of(ctx: click.Context, error: MDBridgeError) -> click.ClickExcepti
     if isinstance(error, ArgumentError):
         message = f"{options.get(error.argument, error.argument)} {error.problem}"
     message = _READ_OPTION.sub(lambda found: _typed(options, *found.groups()), message)
-    if "out" in options:
-        message = message.replace("another folder", f"another folder with {options['out']}")
+    folder = options.get("folder", options.get("out"))
+    if folder is not None:
+        message = message.replace("another folder", f"another folder with {folder}")
     for name, option in options.items():
         if "_" in name:  # others are English words, too
             message = re.sub(rf"\b{name}\b", option, message)

@@ -56,6 +56,10 @@ class Numbers(click.ParamType):
         except ValueError:
             self.fail(f"expected {self.what} with commas between them, found {value!r}", param, ctx)
 
+    def shown(self, value: Any) -> str:
+        """As a user types them."""
+        return ",".join(f"{number:g}" for number in value)
+
 
 def option(*names: str, **attributes: Any) -> Callable[[Function], Function]:
     """``click.option`` with :class:`~md_bridge.cli.command.Option`."""

@@ -1,0 +1,340 @@
+"""The student: a small local network whose forces are the gradient of its energy, written out.
+
+The gradient of most networks is made by differentiating their energy backwards, which costs two to
+three evaluations. Here it is part of the forward pass, so that what hosts take as *direct* forces
+are conservative ones, exactly equivariant and without a net force; and training on forces needs one
+pass backwards only.
+"""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from md_bridge.distil.harmonics import (
+    LARGEST_DEGREE,
+    exponents,
+    gradient_matrix,
+    harmonic_matrix,
+)
+from md_bridge.errors import ArgumentError
+from md_bridge.export import pair_vectors
+
+__all__ = ["LAYERS", "Architecture", "Student"]
+
+LAYERS = 2
+"""Message-passing layers of an export. The energy of an atom depends on its neighbours only, but
+the force on it is the sum of the slopes of all energies that it is in: those of its neighbours
+too, which have neighbours of their own."""
+
+_DECAY = 2.0
+"""Length (Å) of the variable t = exp(−r/a) that radial functions are even in."""
+_NEIGHBOURS = 12.0
+"""A usual number of neighbours: sums over them are divided by its square root."""
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """What a student is made of.
+
+    :raises ArgumentError: a number out of its range
+    """
+
+    elements: tuple[int, ...]
+    """Atomic numbers, ascending."""
+    cutoff: float
+    """Å."""
+    radial: int = 16
+    """Gaussians of the distance."""
+    channels: int = 16
+    """C, densities of the neighbours."""
+    mixed: int = 12
+    """Q, mixtures of them, of which invariants are made."""
+    degree: int = 2
+    """L, the largest degree of the harmonics, 0 to 3."""
+    width: int = 64
+    """Of the two hidden layers of the perceptron."""
+    closest: float = 0.5
+    """Å; the radial functions begin here."""
+
+    def __post_init__(self) -> None:
+        if not self.cutoff > self.closest:
+            raise ArgumentError(
+                "cutoff", f"must be longer than {self.closest:g} Å, found {self.cutoff:g}"
+            )
+        if not 0 <= self.degree <= LARGEST_DEGREE:
+            raise ArgumentError("degree", f"must be 0 to {LARGEST_DEGREE}, found {self.degree}")
+
+    @property
+    def invariants(self) -> int:
+        """Of each atom: Q densities of degree 0, and Q × Q products of each degree."""
+        return self.mixed + (self.degree + 1) * self.mixed**2
+
+
+class Student(nn.Module):
+    r"""Energy, its gradient and its stress from invariants of each atom's neighbours.
+
+    For the neighbours j of an atom i of element s, at d = r û, with t = exp(−r/2Å):
+
+    - radial functions φ_n = (1 − r²/rc²)³ exp(−η (t − t_n)²), and R_c = Σ_n φ_n w_nc · e_c(s_j);
+    - densities A_clm = Σ_j R_c(r) Y_lm(û) / √12, and mixtures of them B_qlm = Σ_c m_lqc(s) A_clm;
+    - invariants B_q00 and, for each l, the Gram matrix Σ_m B_qlm B_q'lm, shifted and scaled to mean
+      0 and variance 1 for each element;
+    - energy: a perceptron of the invariants with two hidden layers and SiLU, plus a linear term.
+
+    The gradient goes the same way back: through the perceptron to g_I = ∂E/∂invariants, the Gram
+    matrix (∂E/∂B_q = Σ_q' (G + Gᵀ)_qq' B_q'), the mixtures, and to each neighbour:
+    f = ∂E_i/∂d = (∂E/∂r) û + (1 − û ûᵀ) (∂E/∂û)/r, where û · ∂Y_l/∂û = l Y_l, the harmonics being
+    homogeneous polynomials (Euler). Atom i gets +f and its neighbour −f: no net force.
+
+    :param architecture: elements, cutoff and sizes
+    :param seed: of the weights to begin with
+    """
+
+    row: Tensor
+    harmonics: Tensor
+    slopes: Tensor
+    degrees: Tensor
+    centres: Tensor
+    mean: Tensor
+    scale: Tensor
+    energy_scale: Tensor
+    free_atom: Tensor
+
+    def __init__(self, architecture: Architecture, seed: int = 0) -> None:
+        super().__init__()
+        self.cutoff = float(architecture.cutoff)
+        self.channels, self.mixed = architecture.channels, architecture.mixed
+        self.degree = architecture.degree
+        self._make_constants(architecture)
+        self._make_parameters(architecture, torch.Generator().manual_seed(seed))
+        n_elements, n_invariants = len(architecture.elements), architecture.invariants
+        self.register_buffer("mean", torch.zeros(n_elements, n_invariants, dtype=torch.float64))
+        self.register_buffer("scale", torch.ones(n_elements, n_invariants, dtype=torch.float64))
+        self.register_buffer("energy_scale", torch.ones((), dtype=torch.float64))
+        self.register_buffer("free_atom", torch.zeros(n_elements, dtype=torch.float64))
+
+    def _make_constants(self, architecture: Architecture) -> None:
+        row = torch.zeros(119, dtype=torch.int64)  # atomic number -> row
+        row[torch.tensor(architecture.elements)] = torch.arange(len(architecture.elements))
+        self.register_buffer("row", row)
+        self.register_buffer("harmonics", harmonic_matrix(self.degree))
+        self.register_buffer("slopes", gradient_matrix(self.degree))
+        self.n_harmonics = (self.degree + 1) ** 2
+        self.n_low = len(exponents(max(self.degree - 1, 0)))
+        degrees = [
+            float(degree) for degree in range(self.degree + 1) for _ in range(2 * degree + 1)
+        ]
+        self.register_buffer("degrees", torch.tensor(degrees, dtype=torch.float64))
+        first, last = (math.exp(-r / _DECAY) for r in (self.cutoff, architecture.closest))
+        self.register_buffer(
+            "centres", torch.linspace(first, last, architecture.radial, dtype=torch.float64)
+        )
+        # neighbouring Gaussians overlap
+        self.sharpness = (architecture.radial / (1.8 * (last - first))) ** 2
+        self.decay = _DECAY
+        self.norm = 1.0 / math.sqrt(_NEIGHBOURS)
+
+    def _make_parameters(self, architecture: Architecture, generator: torch.Generator) -> None:
+        def random(*shape: int, size: float) -> nn.Parameter:
+            values = torch.randn(*shape, dtype=torch.float64, generator=generator)
+            return nn.Parameter(size * values)
+
+        elements, channels, mixed = len(architecture.elements), self.channels, self.mixed
+        n, width = architecture.invariants, architecture.width
+        self.radial = random(
+            architecture.radial, channels, size=2.0 / math.sqrt(architecture.radial)
+        )
+        embedding = random(elements, channels, size=0.1)
+        with torch.no_grad():  # each channel begins as that of one element
+            for channel in range(channels):
+                embedding[channel % elements, channel] += 1.0
+        self.embedding = embedding
+        self.mixing = random(
+            self.degree + 1, elements, channels, mixed, size=1.0 / math.sqrt(channels)
+        )
+        self.weight_1 = random(n, width, size=1.0 / math.sqrt(n))
+        self.bias_1 = random(elements, width, size=0.5)
+        self.weight_2 = random(width, width, size=1.0 / math.sqrt(width))
+        self.bias_2 = nn.Parameter(torch.zeros(elements, width, dtype=torch.float64))
+        self.weight_3 = random(elements, width, size=1.0 / math.sqrt(width))
+        self.linear = nn.Parameter(torch.zeros(elements, n, dtype=torch.float64))
+
+    def forward(
+        self,
+        types: Tensor,
+        positions: Tensor,
+        cell: Tensor,
+        pairs: Tensor,
+        shifts: Tensor,
+        structure: Tensor,
+    ) -> dict[str, Tensor]:
+        """Energies ``[N]`` (eV), forces ``[N, 3]`` (eV/Å), and the part of each atom in the stress,
+        ``[N, 3, 3]`` (eV/Å³).
+
+        :param types: ``[N]`` atomic numbers
+        :param positions: ``[N, 3]``, Å
+        :param cell: ``[S, 3, 3]``, Å
+        :param pairs: ``[P, 2]``, in both directions
+        :param shifts: ``[P, 3]``, cell vectors to add to the second atom
+        :param structure: ``[N]``, the structure of each atom
+        """
+        n = positions.size(0)
+        vectors = pair_vectors(positions, cell, pairs, shifts, structure)
+        d, second, slots = self._by_atom(vectors, pairs, n)
+        species = self.row[types]
+        energy, f = self._evaluate(species, d, species[second], n, slots)
+        total = f.reshape(n, slots, 3).sum(1).index_add(0, second, -f)
+        strain = torch.bmm(d.reshape(n, slots, 3).transpose(1, 2), f.reshape(n, slots, 3))
+        volume = torch.det(cell).abs()[structure].reshape(-1, 1, 1)
+        return {
+            "energy": energy + self.free_atom[species],
+            "forces": total,
+            "stress": torch.where(volume > 0, strain / volume.clamp(min=1e-6), 0.0),
+        }
+
+    def _by_atom(self, vectors: Tensor, pairs: Tensor, n: int) -> tuple[Tensor, Tensor, int]:
+        """The pairs in a table with as many slots for each atom as the one with most neighbours has.
+
+        Unused slots hold a neighbour at the cutoff, where everything is zero with its slope.
+
+        :returns: vectors ``[N × slots, 3]``, second atoms ``[N × slots]``, slots
+        """
+        order = torch.argsort(pairs[:, 0], stable=True)
+        first = pairs[:, 0][order]
+        counts = torch.bincount(first, minlength=n)
+        slots = int(counts.max()) if first.numel() > 0 else 1
+        rank = torch.arange(first.size(0), device=first.device) - (counts.cumsum(0) - counts)[first]
+        slot = first * slots + rank
+        d = torch.zeros(n * slots, 3, dtype=vectors.dtype, device=vectors.device)
+        d[:, 0] = self.cutoff
+        second = torch.zeros(n * slots, dtype=torch.int64, device=vectors.device)
+        return (
+            d.index_copy(0, slot, vectors[order]),
+            second.index_copy(0, slot, pairs[:, 1][order]),
+            slots,
+        )
+
+    def _evaluate(
+        self, species: Tensor, d: Tensor, second: Tensor, n: int, slots: int
+    ) -> tuple[Tensor, Tensor]:
+        """Energies ``[N]`` and f = ∂E_i/∂d of every slot, ``[N × slots, 3]``."""
+        r = torch.linalg.vector_norm(d, dim=1, keepdim=True)
+        inverse = 1.0 / r
+        unit = d * inverse
+        phi, phi_slope = self._radial_functions(r)
+        embedding = self.embedding[second]
+        weights = ((phi @ self.radial) * embedding).reshape(n, slots, self.channels)
+        monomials = self._monomials(unit)
+        y = monomials @ self.harmonics
+        y_by_atom = y.reshape(n, slots, self.n_harmonics)
+        density = torch.bmm(weights.transpose(1, 2), y_by_atom) * self.norm
+
+        mixtures, invariants = self._mix(density, species)
+        energy, slope = self._perceptron(invariants, species)
+        slope = self._unmix(slope, mixtures, species) * self.norm
+
+        by_weight = torch.bmm(y_by_atom, slope.transpose(1, 2)).reshape(n * slots, self.channels)
+        by_y = torch.bmm(weights, slope).reshape(n * slots, self.n_harmonics)
+        by_r = ((by_weight * embedding) @ self.radial.t() * phi_slope).sum(1, keepdim=True)
+        y_slope = (monomials[:, : self.n_low] @ self.slopes).reshape(-1, 3, self.n_harmonics)
+        by_unit = torch.bmm(y_slope, by_y.unsqueeze(2)).squeeze(2)
+        along = (by_y * y * self.degrees).sum(1, keepdim=True)  # û · ∂E/∂û
+        return energy, (by_r - along * inverse) * unit + by_unit * inverse
+
+    def _radial_functions(self, r: Tensor) -> tuple[Tensor, Tensor]:
+        """φ and dφ/dr, ``[N × slots, radial]``."""
+        x = (r / self.cutoff).clamp(max=1.0)
+        inside = 1.0 - x * x
+        envelope = inside * inside * inside
+        envelope_slope = (-6.0 / self.cutoff) * x * inside * inside
+        t = torch.exp(-r / self.decay)
+        off = t - self.centres
+        gaussians = torch.exp(-self.sharpness * off * off)
+        slope = envelope_slope + envelope * ((2.0 * self.sharpness / self.decay) * off * t)
+        return envelope * gaussians, gaussians * slope
+
+    def _monomials(self, u: Tensor) -> Tensor:
+        """In the order of :func:`~md_bridge.distil.harmonics.exponents`."""
+        one = torch.ones_like(u[:, :1])
+        if self.degree == 0:
+            return one
+        x, y, z = u[:, 0:1], u[:, 1:2], u[:, 2:3]
+        if self.degree == 1:
+            return torch.cat([one, u], 1)
+        two = torch.cat([x * u, y * u[:, 1:], z * z], 1)
+        if self.degree == 2:
+            return torch.cat([one, u, two], 1)
+        three = torch.cat([x * two, y * two[:, 3:], z * two[:, 5:]], 1)
+        return torch.cat([one, u, two, three], 1)
+
+    def _mix(self, density: Tensor, species: Tensor) -> tuple[list[Tensor], Tensor]:
+        """B of each degree, ``[N, Q, 2l + 1]``, and all invariants."""
+        mixtures: list[Tensor] = []
+        invariants: list[Tensor] = []
+        for degree in range(self.degree + 1):
+            part = density[:, :, degree * degree : (degree + 1) * (degree + 1)]
+            mixture = torch.bmm(self.mixing[degree][species].transpose(1, 2), part)
+            mixtures.append(mixture)
+            if degree == 0:
+                invariants.append(mixture.squeeze(2))
+            invariants.append(torch.bmm(mixture, mixture.transpose(1, 2)).flatten(1))
+        return mixtures, torch.cat(invariants, 1)
+
+    def _unmix(self, slope: Tensor, mixtures: list[Tensor], species: Tensor) -> Tensor:
+        """∂E/∂A ``[N, C, harmonics]`` from ∂E/∂invariants."""
+        parts: list[Tensor] = []
+        size = self.mixed * self.mixed
+        for degree in range(self.degree + 1):
+            start = self.mixed + degree * size
+            gram = slope[:, start : start + size].reshape(-1, self.mixed, self.mixed)
+            part = torch.bmm(gram + gram.transpose(1, 2), mixtures[degree])
+            if degree == 0:
+                part = part + slope[:, : self.mixed].unsqueeze(2)
+            parts.append(torch.bmm(self.mixing[degree][species], part))
+        return torch.cat(parts, 2)
+
+    def _perceptron(self, invariants: Tensor, species: Tensor) -> tuple[Tensor, Tensor]:
+        """Energies ``[N]`` and ∂E/∂invariants."""
+        scale, linear = self.scale[species], self.linear[species]
+        z = (invariants - self.mean[species]) * scale
+        z1 = z @ self.weight_1 + self.bias_1[species]
+        s1 = torch.sigmoid(z1)
+        z2 = (z1 * s1) @ self.weight_2 + self.bias_2[species]
+        s2 = torch.sigmoid(z2)
+        last = self.weight_3[species]
+        energy = ((z2 * s2) * last).sum(1) + (z * linear).sum(1)
+        back2 = last * s2 * (1.0 + z2 * (1.0 - s2))
+        back1 = (back2 @ self.weight_2.t()) * s1 * (1.0 + z1 * (1.0 - s1))
+        slope = (back1 @ self.weight_1.t() + linear) * scale
+        return energy * self.energy_scale, slope * self.energy_scale
+
+    @torch.jit.unused
+    @torch.no_grad()
+    def normalise(self, batch: tuple[Tensor, ...], energy_scale: float) -> None:
+        """Shift and scale the invariants so that they have mean 0 and variance 1 in a batch.
+
+        :param batch: the arguments of the forward pass
+        :param energy_scale: that of the energies (eV)
+        """
+        types, positions, _, pairs = batch[:4]
+        d, second, slots = self._by_atom(pair_vectors(*batch[1:]), pairs, len(positions))
+        species = self.row[types]
+        phi, _ = self._radial_functions(torch.linalg.vector_norm(d, dim=1, keepdim=True))
+        weights = (phi @ self.radial) * self.embedding[species[second]]
+        unit = d / torch.linalg.vector_norm(d, dim=1, keepdim=True)
+        y = self._monomials(unit) @ self.harmonics
+        density = self.norm * torch.bmm(
+            weights.reshape(len(types), slots, -1).transpose(1, 2),
+            y.reshape(len(types), slots, -1),
+        )
+        _, invariants = self._mix(density, species)
+        for element in range(len(self.mean)):
+            own = invariants[species == element]
+            if len(own) < 2:
+                continue
+            spread = own.std(0)
+            self.mean[element] = own.mean(0)
+            self.scale[element] = 1.0 / (spread + 0.02 * spread.mean() + 1e-6)
+        self.energy_scale.fill_(energy_scale)

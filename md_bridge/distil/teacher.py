@@ -1,0 +1,241 @@
+"""The model that is learned from: an exported file, or any calculator of ASE."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import importlib.util
+import os
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Protocol
+
+from ase import Atoms
+from ase.calculators.calculator import BaseCalculator, PropertyNotImplementedError
+from ase.data import chemical_symbols
+
+from md_bridge.ase import MDBridgeCalculator
+from md_bridge.distil.errors import DistilError
+from md_bridge.engine import Engine, Wanted, cheapest_forces
+from md_bridge.errors import MDBridgeError
+from md_bridge.export.errors import nearest
+from md_bridge.model_options import ModelOptions
+
+__all__ = [
+    "CalculatorTeacher",
+    "ExportedTeacher",
+    "Source",
+    "Teacher",
+    "check_starts",
+    "open_teacher",
+]
+
+Source = str | os.PathLike[str] | BaseCalculator
+"""An exported file, ``python:package.module:factory`` (or ``python:file.py:factory``) of a function
+that returns an ASE calculator, or such a calculator."""
+
+
+class Teacher(Protocol):
+    """What a student is made from: conservative forces and energies, and cheap forces if any."""
+
+    name: str
+    """For people."""
+    checksum: str
+    """Of the file that it is in, SHA-256; empty if there is none."""
+    has_direct_forces: bool
+    """Whether its dynamics can be driven by multiple time stepping of its own."""
+    path: Path | None
+    """Of the exported file; None if it is none."""
+
+    def calculator(self) -> BaseCalculator:
+        """A calculator that remembers nothing, so that what it gives does not depend on what was
+        calculated before."""
+
+    def missing(self, numbers: Iterable[int]) -> list[int]:
+        """Those of some elements that it is known to lack.
+
+        :param numbers: atomic numbers
+        """
+
+
+class ExportedTeacher:
+    """An exported model, evaluated by the engine.
+
+    :param path: of the file
+    :param options: how it is evaluated
+    :raises md_bridge.engine.ModelError: it cannot be loaded, or gives no conservative forces
+    """
+
+    def __init__(self, path: Path, options: ModelOptions) -> None:
+        engine = Engine(path, **options.engine_keywords())
+        engine.require(Wanted(conservative_forces=True))
+        self.path: Path | None = path
+        self.name = engine.info.name or path.name
+        self.checksum = hashlib.sha256(path.read_bytes()).hexdigest()
+        self.has_direct_forces = cheapest_forces(engine) == "direct"
+        self._elements = set(engine.info.atomic_types)
+        self._parameters = {"model": path, **options.engine_keywords()}
+
+    def calculator(self) -> BaseCalculator:
+        """See :class:`Teacher`."""
+        return MDBridgeCalculator(**self._parameters)
+
+    def missing(self, numbers: Iterable[int]) -> list[int]:
+        """Those of some elements that the model lacks.
+
+        :param numbers: atomic numbers
+        """
+        return sorted(set(numbers) - self._elements)
+
+
+class CalculatorTeacher:
+    """Any calculator of ASE that gives energies and forces.
+
+    :param calculator: the calculator
+    :param name: for people
+    :param checksum: of the file that it is made by; empty if there is none
+    """
+
+    def __init__(self, calculator: BaseCalculator, name: str, checksum: str = "") -> None:
+        self.name, self.checksum = name, checksum
+        self.has_direct_forces = False
+        self.path: Path | None = None
+        self._calculator = calculator
+
+    def calculator(self) -> BaseCalculator:
+        """See :class:`Teacher`."""
+        reset = getattr(self._calculator, "reset", None)
+        if callable(reset):
+            reset()
+        return self._calculator
+
+    def missing(self, numbers: Iterable[int]) -> list[int]:
+        """None that are known: the first evaluation tells.
+
+        :param numbers: atomic numbers
+        """
+        return []
+
+
+def open_teacher(source: Source, options: ModelOptions | None = None) -> Teacher:
+    """The teacher that a user names.
+
+    :param source: see :data:`Source`
+    :param options: how a model is loaded and evaluated; None: as it is
+    :raises DistilError: there is no such file or factory, or it does not return a calculator
+    :raises md_bridge.engine.ModelError: a file cannot be loaded
+    """
+    options = options or ModelOptions()
+    if isinstance(source, BaseCalculator) or hasattr(source, "get_potential_energy"):
+        return CalculatorTeacher(source, type(source).__name__)  # type: ignore[arg-type]
+    text = os.fspath(source)  # type: ignore[arg-type]
+    if text.startswith("python:"):
+        _refuse_options_of_files(text, options)
+        return _from_factory(text.removeprefix("python:"))
+    path = Path(text)
+    if not path.is_file():
+        raise DistilError(
+            f"there is no file '{path}'; expected an exported model, or python:file.py:factory of a "
+            "function that returns an ASE calculator"
+        )
+    return ExportedTeacher(path, options)
+
+
+def check_starts(teacher: Teacher, starts: Sequence[Atoms]) -> None:
+    """Refuse a teacher that cannot label the starts, before the long work.
+
+    :param teacher: the teacher
+    :param starts: structures, each of which is evaluated once
+    :raises DistilError: it lacks an element, gives no forces, fails, or gives a number that is not
+        finite
+    """
+    for number, atoms in enumerate(starts, 1):
+        missing = teacher.missing(atoms.numbers)
+        which = f"start {number} ({atoms.get_chemical_formula()})"
+        if missing:
+            symbols = ", ".join(chemical_symbols[element] for element in missing)
+            raise DistilError(
+                f"{which} has {symbols}, which the teacher {teacher.name} does not know: leave it "
+                "out, or take another teacher"
+            )
+        trial = atoms.copy()
+        trial.set_constraint()
+        trial.calc = teacher.calculator()
+        try:
+            numbers = [trial.get_potential_energy(), *trial.get_forces().flat]
+        except PropertyNotImplementedError as error:
+            raise DistilError(
+                f"the teacher {teacher.name} does not give the forces and the energy that a student "
+                f"learns: {error}"
+            ) from error
+        except MDBridgeError as error:
+            raise DistilError(f"the teacher {teacher.name} fails for {which}: {error}") from error
+        except Exception as error:  # calculators raise whatever they stumble over
+            raise DistilError(
+                f"the teacher {teacher.name} fails for {which}: {type(error).__name__}: {error}"
+            ) from error
+        if not all(abs(value) < float("inf") for value in numbers):
+            raise DistilError(
+                f"the teacher {teacher.name} gives energies or forces that are not finite for "
+                f"{which}: look at that structure"
+            )
+
+
+def _refuse_options_of_files(text: str, options: ModelOptions) -> None:
+    for name in ("variant", "direct_variant", "extensions", "symmetrize"):
+        if getattr(options, name) != getattr(ModelOptions(), name):
+            raise DistilError(
+                f"--{name.replace('_', '-')} is for exported files: let the factory of '{text}' "
+                "make the calculator that is wanted"
+            )
+
+
+def _from_factory(target: str) -> Teacher:
+    name, colon, factory_name = target.rpartition(":")
+    if not colon or not name or not factory_name:
+        raise DistilError(
+            f"expected python:package.module:factory or python:file.py:factory, found "
+            f"'python:{target}'"
+        )
+    module = _module(name)
+    factory = getattr(module, factory_name, None)
+    if factory is None:
+        known = [each for each in vars(module) if not each.startswith("_")]
+        raise DistilError(f"'{name}' has no '{factory_name}'.{nearest(factory_name, known)}")
+    try:
+        made = factory()
+    except Exception as error:
+        raise DistilError(f"{target}() failed: {type(error).__name__}: {error}") from error
+    if not hasattr(made, "get_potential_energy"):
+        raise DistilError(
+            f"{target}() returned a {type(made).__name__}; expected an ASE calculator"
+        )
+    file = getattr(module, "__file__", None)
+    checksum = hashlib.sha256(Path(file).read_bytes()).hexdigest() if file else ""
+    return CalculatorTeacher(made, f"{type(made).__name__} of {target}", checksum)
+
+
+def _module(name: str) -> ModuleType:
+    try:
+        if not name.endswith(".py"):
+            sys.path.insert(0, str(Path.cwd()))
+            try:
+                return importlib.import_module(name)
+            finally:
+                sys.path.pop(0)
+        spec: Any = importlib.util.spec_from_file_location(Path(name).stem, name)
+        module = importlib.util.module_from_spec(spec)
+        sys.path.insert(0, str(Path(name).resolve().parent))
+        try:
+            spec.loader.exec_module(module)
+        finally:
+            sys.path.pop(0)
+    except ModuleNotFoundError as error:
+        raise DistilError(f"Python cannot import '{name}': {error}") from error
+    except FileNotFoundError as error:
+        raise DistilError(f"there is no file '{name}'") from error
+    except (Exception, SystemExit) as error:  # the user's file can raise anything, or call exit()
+        raise DistilError(f"importing '{name}' failed: {type(error).__name__}: {error}") from error
+    return module
