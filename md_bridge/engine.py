@@ -12,17 +12,18 @@ import inspect
 import os
 import warnings
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, NoReturn, overload
+from typing import TYPE_CHECKING, Any, NoReturn, overload
 
 import numpy as np
 
 from md_bridge import _versions
+from md_bridge.model_options import ModelOptions
 from md_bridge.text import nearest
 
 _versions.require_match()
 
 # These load the C++ libraries that _core is linked to, so they come first.
-import metatomic.torch  # noqa: E402, F401
+import metatomic.torch  # noqa: E402
 import torch  # noqa: E402, F401
 
 from md_bridge import _core  # noqa: E402
@@ -47,6 +48,8 @@ __all__ = [
     "cheapest_forces",
     "choose_threads",
     "get_threads",
+    "open_inner",
+    "require_teacher_variant",
     "rotation_group",
     "set_threads",
     "structure_from_ase",
@@ -250,6 +253,54 @@ def cheapest_forces(engine: Engine) -> str:
     except ModelError:
         return "conservative"
     return "direct"
+
+
+def open_inner(options: ModelOptions, **keywords: Any) -> tuple[Engine, str]:
+    """The model of the inner forces, and the kind of them.
+
+    :param options: with an inner model
+    :param keywords: further ones of :class:`Engine`
+    :returns: its engine, and "direct" or "conservative"
+    :raises ModelError: if it cannot be loaded, lacks the forces, or was made for another variant of
+        the outer model
+    """
+    require_teacher_variant(options.inner, options.variant)
+    engine = Engine(options.inner, **options.inner_keywords(), **keywords)
+    kind = options.inner_forces
+    if kind == "auto":
+        kind = cheapest_forces(engine)
+    direct = kind == "direct"
+    engine.require(Wanted(energy=False, direct_forces=direct, conservative_forces=not direct))
+    return engine, kind
+
+
+TEACHER_VARIANT = "teacher_variant"
+"""In the metadata of a model that was made to stand in for another one: which variant of that."""
+
+
+def require_teacher_variant(inner: str | os.PathLike[str], variant: str) -> None:
+    """Refuse an inner model that stands in for another variant of the outer model than the one that
+    is used: its forces belong to another potential energy surface.
+
+    :param inner: path of the inner model; one that does not say what it was made for is taken
+    :param variant: of the outer model
+    :raises ModelError: another one
+    """
+    try:
+        extra = metatomic.torch.read_model_metadata(os.fspath(inner)).extra
+    except RuntimeError:  # opening it says why
+        return
+    made_for = extra.get(TEACHER_VARIANT, variant)
+    if made_for != variant:
+        raise ModelError(
+            f"the inner model {os.fspath(inner)} was made for {_variant_text(made_for)} of the "
+            f"outer model, and {_variant_text(variant)} of it is chosen: choose the other variant, "
+            "or an inner model that was made for this one"
+        )
+
+
+def _variant_text(variant: str) -> str:
+    return f"the variant {variant}" if variant else "the default variant"
 
 
 _KEYWORDS = [

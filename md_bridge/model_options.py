@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
-__all__ = ["ModelOptions"]
+from md_bridge.errors import ArgumentError
+from md_bridge.forces import FORCES
+
+__all__ = ["INNER_FORCES", "INNER_OPTIONS", "ModelOptions", "require_use_of_inner"]
+
+INNER_FORCES = ("auto", *FORCES)
+"""Which forces of an inner model: ``auto`` are its direct ones, if it has them."""
+INNER_OPTIONS = ("inner", "inner_forces", "inner_variant", "inner_symmetrize")
+"""The fields that are about an inner model."""
 
 
 @dataclass(frozen=True)
@@ -14,6 +25,9 @@ class ModelOptions:
 
     The command line has one option for each field (``--symmetrize``, ``--device``, …), LAMMPS one
     keyword of ``pair_style mdbridge``, i-PI one parameter of the driver.
+
+    :raises ArgumentError: something is said of an inner model, and there is none; or an unknown
+        kind of its forces
     """
 
     variant: str = ""
@@ -32,9 +46,35 @@ class ModelOptions:
     """Of ``symmetrize="random"``; None: 0."""
     threads: int = 0
     """Threads of torch per process; 0: the cores that this process may use."""
+    inner: str = ""
+    """Path of a second, cheaper model, which gives the inner forces of multiple time stepping;
+    empty: none, they are the direct forces of the model itself. ``device``, ``extensions``,
+    ``seed`` and ``threads`` are those of both."""
+    inner_forces: str = "auto"
+    """Which of its forces, one of :data:`INNER_FORCES`."""
+    inner_variant: str = ""
+    """As ``variant``, of the inner model."""
+    inner_symmetrize: str = "none"
+    """As ``symmetrize``, of the inner model."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "inner", os.fspath(self.inner))
+        if self.inner_forces not in INNER_FORCES:
+            known = " or ".join(INNER_FORCES)
+            raise ArgumentError("inner_forces", f"must be {known}, found {self.inner_forces!r}")
+        for name in INNER_OPTIONS:
+            value = getattr(self, name)
+            if not self.inner and value != getattr(type(self), name):
+                raise ArgumentError(
+                    name,
+                    f"{value!r} is about a model of its own for the inner forces, and there is "
+                    "none: name its file, too (inner), or leave this out",
+                )
 
     def engine_keywords(self) -> dict[str, Any]:
         """The keywords of :class:`md_bridge.engine.Engine` (``threads`` is not one of them)."""
+        # the engine refuses a seed that has nothing to act on; this one may be the inner model's
+        idle_seed = self.inner_symmetrize == "random" and self.symmetrize != "random"
         return {
             "device": self.device,
             "variant": self.variant,
@@ -42,5 +82,72 @@ class ModelOptions:
             "uncertainty_variant": self.uncertainty_variant,
             "extensions": self.extensions,
             "symmetrize": self.symmetrize,
-            "seed": self.seed,
+            "seed": None if idle_seed else self.seed,
         }
+
+    def inner_keywords(self) -> dict[str, Any]:
+        """The same for the inner model."""
+        return {
+            "device": self.device,
+            "variant": self.inner_variant,
+            "extensions": self.extensions,
+            "symmetrize": self.inner_symmetrize,
+            "seed": self.seed if self.inner_symmetrize == "random" else None,
+        }
+
+    @property
+    def is_random(self) -> bool:
+        """Whether random rotations are drawn, for which there must be a seed."""
+        return "random" in (self.symmetrize, self.inner_symmetrize)
+
+    def without_inner(self) -> ModelOptions:
+        """The options of the model alone."""
+        return replace(self, **{name: getattr(ModelOptions, name) for name in INNER_OPTIONS})
+
+    def absolute(self) -> ModelOptions:
+        """With absolute paths, for a program that runs in another folder."""
+        return self._with_paths(lambda path: str(Path(path).resolve()))
+
+    def relative_to(self, folder: Path) -> ModelOptions:
+        """As a file in a folder must name the paths.
+
+        :param folder: of the file, from the current folder; absolute paths are left as they are
+        """
+        return self._with_paths(
+            lambda path: path if os.path.isabs(path) else os.path.relpath(path, folder)
+        )
+
+    def _with_paths(self, changed: Any) -> ModelOptions:
+        paths = {name: getattr(self, name) for name in ("extensions", "inner")}
+        return replace(self, **{name: changed(path) for name, path in paths.items() if path})
+
+
+def require_use_of_inner(
+    model: str | os.PathLike[str] | None, options: ModelOptions, kinds: Iterable[str]
+) -> None:
+    """Refuse an inner model without multiple time stepping, and one that is the model itself.
+
+    The same file with another variant or symmetrisation is a model of its own.
+
+    :param model: path of the outer model; None: not known yet
+    :param options: with an inner model or without
+    :param kinds: of forces: ``conservative``, ``direct`` or ``mts``
+    :raises ArgumentError: about ``inner``
+    """
+    if not options.inner:
+        return
+    found = list(kinds)
+    if "mts" not in found:
+        raise ArgumentError(
+            "inner",
+            "names the model of the inner forces of multiple time stepping, and the forces are "
+            f"{','.join(found)}: ask for mts:M, or leave it out",
+        )
+    if model is None or os.path.realpath(model) != os.path.realpath(options.inner):
+        return
+    if (options.inner_variant, options.inner_symmetrize) == (options.variant, options.symmetrize):
+        raise ArgumentError(
+            "inner",
+            f"names the outer model itself, {options.inner}: its own direct forces are the inner "
+            "ones without it, so leave it out, or name a cheaper model",
+        )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -118,7 +117,8 @@ class MDBridgeCalculator(Calculator):
         "remove_net_force": True,
         "check_consistency": False,
         "atoms_per_forward": 0,
-        **asdict(ModelOptions()),
+        "threads": 0,
+        **ModelOptions().engine_keywords(),
     }
     # what the model does not see leaves its results as they are
     ignored_changes = {"initial_charges", "initial_magmoms"}  # noqa: RUF012 (as ASE declares it)

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import click
 
 from md_bridge.cli.command import Option
-from md_bridge.model_options import ModelOptions
+from md_bridge.model_options import INNER_FORCES, ModelOptions
 
 __all__ = [
     "EXISTING_FILE",
@@ -31,6 +31,7 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 EXISTING_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 MODEL_SECTION = "Model"
+INNER_SECTION = "Inner model"
 _MODEL = "md_bridge.model_options:ModelOptions"
 
 
@@ -98,13 +99,18 @@ def threads_option(section: str = MODEL_SECTION) -> Callable[[Function], Functio
 
 
 def model_options(
-    *, symmetrize: bool = True, seed: bool = False, uncertainty: bool = False
+    *,
+    symmetrize: bool = True,
+    seed: bool = False,
+    uncertainty: bool = False,
+    inner: bool = False,
 ) -> Callable[[Any], Any]:
     """What a user may say of a model besides its file, gathered in a parameter ``model_options``.
 
     :param symmetrize: whether the model is evaluated by the engine, which can average over copies
     :param seed: with ``--seed``, for commands that draw no other random numbers
     :param uncertainty: with ``--uncertainty-variant``, for commands that hand uncertainties on
+    :param inner: with ``--inner`` and what belongs to it, for commands with multiple time stepping
     """
     decorators = {
         "variant": _of_model(
@@ -126,8 +132,15 @@ def model_options(
         ),
         "seed": _of_model("--seed", "Seed of --symmetrize random.", type=click.IntRange(min=0)),
         "threads": threads_option(),
+        **_INNER,
     }
-    left_out = {"symmetrize": symmetrize, "seed": seed, "uncertainty_variant": uncertainty}
+    left_out = {
+        "symmetrize": symmetrize,
+        "seed": seed,
+        "uncertainty_variant": uncertainty,
+        **dict.fromkeys(_INNER, inner),
+        "inner_symmetrize": inner and symmetrize,
+    }
     for name, wanted in left_out.items():
         if not wanted:
             del decorators[name]
@@ -143,13 +156,40 @@ def model_options(
     return decorate
 
 
-def _of_model(name: str, help: str, *more: str, **attributes: Any) -> Callable[[Any], Any]:
-    return option(name, *more, of=_MODEL, section=MODEL_SECTION, help=help, **attributes)
+def _of_model(
+    name: str, help: str, *more: str, section: str = MODEL_SECTION, **attributes: Any
+) -> Callable[[Any], Any]:
+    return option(name, *more, of=_MODEL, section=section, help=help, **attributes)
+
+
+def _of_inner(name: str, help: str, **attributes: Any) -> Callable[[Any], Any]:
+    return _of_model(name, help, section=INNER_SECTION, show_default=False, **attributes)
+
+
+_INNER = {
+    "inner": _of_inner(
+        "--inner",
+        "Cheaper model for the inner forces of mts:M.",
+        type=click.Path(),
+        metavar="MODEL",
+    ),
+    "inner_forces": _of_inner(
+        "--inner-forces",
+        "Direct or conservative; auto: direct if any.",
+        type=click.Choice(INNER_FORCES),
+        metavar="KIND",
+    ),
+    "inner_variant": _of_inner("--inner-variant", "Variant of its outputs.", metavar="NAME"),
+    "inner_symmetrize": _of_inner(
+        "--inner-symmetrize", "Average its forces, too.", metavar="GROUP"
+    ),
+}
+"""What is said of a second model, by the names of the fields of :class:`ModelOptions`."""
 
 
 def with_seed(options: ModelOptions, seed: int) -> ModelOptions:
     """The options of a model in a command whose ``--seed`` is that of all random numbers."""
-    return replace(options, seed=seed) if options.symmetrize == "random" else options
+    return replace(options, seed=seed) if options.is_random else options
 
 
 def chain(

@@ -13,12 +13,12 @@ import importlib
 from typing import Any
 
 _MODULES = {
-    "api": "Costs Distilled distil perform",
+    "api": "Distilled distil perform",
     "errors": "DistilError FrameFolderError",
-    "frames": "read_frames",
+    "labelling.frames": "read_frames",
     "request": "DistilRequest",
     "student": "Architecture Student",
-    "teacher": "Teacher open_teacher",
+    "labelling.teacher": "Teacher open_teacher",
 }
 _HOMES = {name: module for module, names in _MODULES.items() for name in names.split()}
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -13,50 +13,37 @@ import torch
 from ase import Atoms
 from ase.data import chemical_symbols
 
-from md_bridge.distil.batches import Frames
 from md_bridge.distil.budget import Counts, count, held_out_blocks, runs_of
+from md_bridge.distil.costs import measure_costs
 from md_bridge.distil.errors import DistilError
 from md_bridge.distil.files import copy_learned, read_student, write_student
-from md_bridge.distil.frames import FrameStore
-from md_bridge.distil.held_out import ElementErrors, as_data, fit_free_atoms, held_out_errors
+from md_bridge.distil.labelling.frames import FrameStore
+from md_bridge.distil.labelling.sampling import Run, Sampler, default_timestep
+from md_bridge.distil.labelling.teacher import Source, Teacher, check_starts, open_teacher
 from md_bridge.distil.request import DistilRequest
-from md_bridge.distil.sampling import Run, Sampler, default_timestep
 from md_bridge.distil.settings import StudentFolder, asked
 from md_bridge.distil.student import Architecture, Student
-from md_bridge.distil.teacher import Source, Teacher, check_starts, open_teacher
-from md_bridge.distil.training import Curves, Schedule, Trainer
-from md_bridge.engine import choose_threads, set_threads
+from md_bridge.distil.training.batches import Frames
+from md_bridge.distil.training.held_out import (
+    ElementErrors,
+    as_data,
+    fit_free_atoms,
+    held_out_errors,
+)
+from md_bridge.distil.training.trainer import Curves, Schedule, Trainer
+from md_bridge.distil.tuning import Progress, TuningOutcome, measure_multiplicity
+from md_bridge.engine import TEACHER_VARIANT, choose_threads, set_threads
 from md_bridge.errors import ArgumentError
+from md_bridge.export.checks.costs import EvaluationCosts
 from md_bridge.export.files import check_destination
 from md_bridge.structures import read_structures, spread
 
-__all__ = ["Costs", "Distilled", "Progress", "distil", "perform"]
-
-Progress = Callable[[str, float | None, str], None]
-"""Called with what is being done, the share of the whole that is done (None: not known), and a
-detail."""
+__all__ = ["Distilled", "Progress", "distil", "perform"]
 
 _SHARE_OF_FRAMES = 1 / 3
 """Of the bar."""
 _MOST_CHECKED = 20
 """Starts that the teacher is tried on."""
-
-
-@dataclass(frozen=True)
-class Costs:
-    """Wall time of one evaluation of the first start, as hosts make it (ms)."""
-
-    teacher: float
-    """c_o, conservative forces."""
-    student: float
-    """c_i."""
-
-    def bound(self, multiplicity: int) -> float:
-        """S(M) = M c_o / (M c_i + c_o), the largest speed-up over the teacher's own dynamics.
-
-        :param multiplicity: M
-        """
-        return multiplicity * self.teacher / (multiplicity * self.student + self.teacher)
 
 
 @dataclass(frozen=True)
@@ -76,7 +63,10 @@ class Distilled:
     curves: Curves
     errors: tuple[ElementErrors, ...]
     """On held-out dynamics."""
-    costs: Costs
+    costs: EvaluationCosts
+    """Of teacher (outer) and student (inner), on the first start."""
+    tuning: TuningOutcome
+    """The largest M that conserves energy, if it was measured."""
     steps: int
     """Of the training that were done."""
     seconds: float
@@ -202,7 +192,8 @@ class _Work:
             self._normalise(student, frames)
         trainer = self._train(student, frames)
         student, errors = self._finished(trainer, frames)
-        costs = self._write(student, errors, runs, frames)
+        self._write(student, errors, runs, frames)
+        costs, tuning = self._measure()
         return Distilled(
             path=self._request.out,
             folder=self._folder.path,
@@ -215,6 +206,7 @@ class _Work:
             curves=trainer.curves,
             errors=tuple(errors),
             costs=costs,
+            tuning=tuning,
             steps=trainer.step,
             seconds=trainer.seconds,
         )
@@ -299,14 +291,14 @@ class _Work:
 
     def _write(
         self, student: Student, errors: list[ElementErrors], runs: list[Run], frames: Frames
-    ) -> Costs:
+    ) -> None:
         request = self._request
         self._progress("writing the student", None, "")
         symbols = _symbols(self.architecture.elements)
         about = {
             "teacher": self._teacher.name,
             "teacher_sha256": self._teacher.checksum,
-            "variant": request.model_options.variant,
+            TEACHER_VARIANT: request.model_options.variant,
             "temperatures_K": list(request.temperatures_k),
             "seed": request.seed,
             "counts": {**asdict(self.counts), "runs": len(runs), "frames": len(frames)},
@@ -321,37 +313,16 @@ class _Work:
             f"knows {symbols}. Its direct forces are the gradient of its energy",
             about,
         )
-        return measure_costs(self._teacher, request.out, self._starts[0], request)
 
-
-def measure_costs(teacher: Teacher, student: Path, atoms: Atoms, request: DistilRequest) -> Costs:
-    """Time one evaluation of teacher and student.
-
-    :param teacher: its conservative forces
-    :param student: exported; its direct forces
-    :param atoms: the structure that is evaluated, slightly changed each time
-    :param request: with the device
-    """
-    from md_bridge.ase import MDBridgeCalculator
-
-    device = request.model_options.device
-    inner = MDBridgeCalculator(student, forces="direct", device=device)
-    return Costs(_milliseconds(teacher.calculator(), atoms), _milliseconds(inner, atoms))
-
-
-def _milliseconds(calculator: Any, atoms: Atoms) -> float:
-    """The median of some evaluations, after those in which a model is compiled."""
-    moving = atoms.copy()
-    moving.set_constraint()
-    moving.calc = calculator
-    times = []
-    rng = np.random.default_rng(0)
-    for _ in range(10):
-        moving.positions += rng.normal(scale=1e-3, size=moving.positions.shape)
-        began = time.perf_counter()
-        moving.get_forces()
-        times.append(1e3 * (time.perf_counter() - began))
-    return float(np.median(times[3:]))
+    def _measure(self) -> tuple[EvaluationCosts, TuningOutcome]:
+        """What both models cost, and which M conserves energy."""
+        request, teacher, start = self._request, self._teacher, self._starts[0]
+        self._progress("measuring the costs", None, "")
+        costs = measure_costs(teacher, request.out, start, request.model_options)
+        tuning = measure_multiplicity(
+            request, teacher, start, self.timestep_fs, self._folder.path, self._progress
+        )
+        return costs, tuning
 
 
 def _read(starts: Sequence[Path | Atoms]) -> list[Atoms]:

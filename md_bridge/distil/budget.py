@@ -10,12 +10,12 @@ from dataclasses import dataclass
 import torch
 from ase import Atoms
 
-from md_bridge.distil.batches import ATOMS_OF_BATCH, Frames, epoch_of_batches
-from md_bridge.distil.frames import Block
+from md_bridge.distil.labelling.frames import Block
+from md_bridge.distil.labelling.sampling import OUTER_STEPS_OF_BLOCK, PAIRS_OF_BLOCK, Run, Sampler
 from md_bridge.distil.request import DEFAULT_HOURS, DistilRequest
-from md_bridge.distil.sampling import OUTER_STEPS_OF_BLOCK, PAIRS_OF_BLOCK, Run, Sampler
 from md_bridge.distil.student import Architecture, Student
-from md_bridge.distil.training import clipped_gradient, label_scales
+from md_bridge.distil.training.batches import ATOMS_OF_BATCH, Frames, epoch_of_batches
+from md_bridge.distil.training.trainer import clipped_gradient, label_scales
 from md_bridge.structures import spread
 
 __all__ = ["FRAMES_OF_BLOCK", "Counts", "count", "held_out_blocks", "runs_of"]

@@ -16,8 +16,7 @@ Polynomial = dict[tuple[int, int, int], float]
 
 
 def exponents(degree: int) -> list[tuple[int, int, int]]:
-    """The monomials xⁱ yʲ zᵏ of all degrees up to one, a degree after the other: 1; x, y, z; xx, xy,
-    xz, yy, yz, zz; …
+    """The monomials xⁱ yʲ zᵏ of all degrees up to one: 1; x, y, z; xx, xy, xz, yy, yz, zz; …
 
     :param degree: the largest
     :returns: (i, j, k) of each

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ase import Atoms
 
-from md_bridge.distil.teacher import Source
+from md_bridge.distil.labelling.teacher import Source
 from md_bridge.errors import ArgumentError
 from md_bridge.model_options import ModelOptions
 

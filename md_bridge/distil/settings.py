@@ -16,9 +16,9 @@ from ase import Atoms
 from md_bridge import __version__
 from md_bridge.distil.budget import Counts
 from md_bridge.distil.errors import FrameFolderError
+from md_bridge.distil.labelling.teacher import Teacher
 from md_bridge.distil.request import DistilRequest
 from md_bridge.distil.student import Architecture
-from md_bridge.distil.teacher import Teacher
 from md_bridge.text import replace_atomically
 
 __all__ = ["SETTINGS", "StudentFolder", "asked", "checksum_of"]

@@ -195,7 +195,7 @@ class Student(nn.Module):
         }
 
     def _by_atom(self, vectors: Tensor, pairs: Tensor, n: int) -> tuple[Tensor, Tensor, int]:
-        """The pairs in a table with as many slots for each atom as the one with most neighbours has.
+        """The pairs in a table, as many slots an atom as the one with most neighbours has.
 
         Unused slots hold a neighbour at the cutoff, where everything is zero with its slope.
 

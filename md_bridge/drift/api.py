@@ -19,7 +19,7 @@ from md_bridge.drift.runs.starts import write_start
 from md_bridge.drift.runs.tasks import Task, TaskProgress
 from md_bridge.drift.tuning.search import TuneRequest, Tuning, search
 from md_bridge.forces import parse_kinds
-from md_bridge.model_options import ModelOptions
+from md_bridge.model_options import ModelOptions, require_use_of_inner
 from md_bridge.processes import RunError
 
 __all__ = [
@@ -102,7 +102,8 @@ def measure(
     :param keep_velocities: run from ``atoms`` as they are: one replica, no thermostat
     :param seed: of the starts
     :param tolerance: drift that counts as conserved (meV/atom/ps)
-    :param model_options: how the model is loaded and evaluated
+    :param model_options: how the model is loaded and evaluated; also the inner model of ``mts:M``
+        (``ModelOptions(inner="small.pt")``)
     :param stall_minutes: a run that makes no step and prints nothing for so long has hung (min)
     :param folder: keeps inputs, outputs and series, and the same call goes on with what is there;
         None: a temporary one
@@ -113,13 +114,15 @@ def measure(
     :raises CampaignError: the folder holds other runs
     :raises RunError: a run failed; a run that explodes is a result
     """
+    options, kinds = model_options or ModelOptions(), parse_kinds(forces)
+    require_use_of_inner(model, options, (kind for kind, _ in kinds))
     with _folder(folder) as place:
         campaign = Campaign(
             CampaignPlan(
                 model=Path(model),
                 start=_start_file(atoms, place),
                 host=host,
-                forces=parse_kinds(forces),
+                forces=kinds,
                 timestep_fs=timestep_fs,
                 length_ps=length_ps,
                 temperature_k=temperature_k,
@@ -127,7 +130,7 @@ def measure(
                 equilibration_ps=0.0 if keep_velocities else equilibration_ps,
                 seed=seed,
                 keep_velocities=keep_velocities,
-                model_options=model_options or ModelOptions(),
+                model_options=options,
                 stall_minutes=stall_minutes,
             ),
             place,
@@ -136,7 +139,7 @@ def measure(
         campaign.perform(_threads(model_options), _task_progress(progress), outcome)
         for label, reason in outcome.failures.items():
             raise RunError(f"{label} failed: {reason}")
-        return analyse(outcome.records, tolerance)
+        return analyse(outcome.records, tolerance, outcome.costs)
 
 
 def tune(
@@ -180,7 +183,8 @@ def tune(
     :param equilibration_ps: length of the thermostatted run that makes each start (ps)
     :param seed: of the starts
     :param worth: gain in speed that a larger M must promise to be tried
-    :param model_options: how the model is loaded and evaluated
+    :param model_options: how the model is loaded and evaluated; also the inner model of ``mts:M``
+        (``ModelOptions(inner="small.pt")``)
     :param stall_minutes: a run that makes no step and prints nothing for so long has hung (min)
     :param folder: keeps inputs, outputs and series, and the same call goes on with what is there;
         None: a temporary one

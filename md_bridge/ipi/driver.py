@@ -29,9 +29,9 @@ from ipi.utils.messages import info, verbosity
 from ipi.utils.softexit import softexit
 
 from md_bridge.engine import EngineError
+from md_bridge.errors import ArgumentError
 from md_bridge.forces import FORCES
 from md_bridge.ipi.session import (
-    INNER_FORCES,
     STRESS,
     SessionOptions,
     shared_session,
@@ -144,9 +144,11 @@ def _session_options(parameters: dict[str, Any]) -> SessionOptions:
             raise EngineError(f"the parameter {name} is missing: <parameters> needs {name}: FILE")
     values = {name: _parse(name, value) for name, value in parameters.items()}
     _choice("stress", values.get("stress", "auto"), STRESS)
-    _choice("inner_forces", values.get("inner_forces", "auto"), INNER_FORCES)
     of_model = {name: values.pop(name) for name in _MODEL_OPTIONS if name in values}
-    return SessionOptions(**values, model_options=ModelOptions(**of_model))
+    try:
+        return SessionOptions(**values, model_options=ModelOptions(**of_model))
+    except ArgumentError as error:
+        raise EngineError(str(error)) from None
 
 
 def _parse(name: str, value: Any) -> Any:

@@ -9,11 +9,12 @@ from pathlib import Path
 import ase.io
 
 from md_bridge._templates import templates
-from md_bridge.engine import Engine, EngineError
+from md_bridge.engine import Engine, EngineError, open_inner
 from md_bridge.ipi import driver_path
 from md_bridge.ipi.parameters import changed_options
 from md_bridge.ipi.plan import Plan
 from md_bridge.ipi.start import Start, is_read_as_xyz, read_start
+from md_bridge.model_options import require_use_of_inner
 
 from md_bridge import _core  # isort: skip (md_bridge.engine loads the libraries that it needs)
 
@@ -120,10 +121,12 @@ def render(
     """
     stress_none, reach = check_model(model, start, plan)
     names = {"model": relative(model, path), "template": relative(template, path)}
-    options = plan.model_options
-    if options.extensions:
-        names["extensions"] = relative(Path(options.extensions), path)
-        options = replace(options, extensions=names["extensions"])
+    options = plan.model_options.relative_to(path.parent)
+    names |= {
+        what: name
+        for what, name in (("extensions", options.extensions), ("inner model", options.inner))
+        if name
+    }
     _check_names({**names, "input": path.name}, plan)
     environment = templates("md_bridge.ipi", keep_trailing_newline=True)
     environment.filters["number"] = lambda value: f"{value:.10g}"
@@ -168,14 +171,22 @@ def check_model(model: Path, start: Start, plan: Plan) -> tuple[bool, float]:
             'cell and pbc="T T T" into the file'
         )
     # only a look: on a machine that need not be the one of the simulation
-    engine = Engine(model, **{**plan.model_options.engine_keywords(), "device": "cpu"})
-    engine.require_types(start.atoms.numbers.tolist())
+    options = replace(plan.model_options, device="cpu")
+    require_use_of_inner(model, options, ["mts"])
+    numbers = start.atoms.numbers.tolist()
+    engine = Engine(model, **options.engine_keywords())
+    engine.require_types(numbers)
     engine.require(
         _core.Wanted(
-            conservative_forces="conservative" in plan.kinds, direct_forces="direct" in plan.kinds
+            conservative_forces="conservative" in plan.kinds,
+            direct_forces="direct" in plan.kinds and not plan.two_models,
         )
     )
     reach = engine.info.interaction_range
+    if plan.two_models:
+        inner, _ = open_inner(options)
+        inner.require_types(numbers)
+        reach = max(reach, inner.info.interaction_range)
     if plan.kinds != ("direct",) or _has_direct_stress(engine):
         return False, reach
     if plan.ensemble == "npt":
@@ -268,7 +279,8 @@ def _title(start: Start, plan: Plan) -> str:
     if plan.beads > 1:
         parts.append(f"path integrals with {plan.beads} beads")
     if plan.inner_steps:
-        parts.append(f"multiple time stepping with M = {plan.inner_steps}")
+        models = " and two models" if plan.two_models else ""
+        parts.append(f"multiple time stepping with M = {plan.inner_steps}{models}")
     else:
         parts.append(f"{plan.kinds[0]} forces")
     return ", ".join(parts)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from md_bridge.errors import ArgumentError
 from md_bridge.forces import FORCES, parse_kind
 from md_bridge.ipi import SOCKETS_PREFIX
-from md_bridge.model_options import ModelOptions
+from md_bridge.model_options import ModelOptions, require_use_of_inner
 
 __all__ = [
     "ENSEMBLES",
@@ -66,6 +66,11 @@ class Plan:
     """Steps between two lines of properties."""
     seed: int
     model_options: ModelOptions = field(default_factory=ModelOptions)
+
+    @property
+    def two_models(self) -> bool:
+        """Whether the direct forcefield is served by a model of its own."""
+        return bool(self.model_options.inner)
 
     @property
     def outer_timestep(self) -> float:
@@ -126,11 +131,13 @@ def make_plan(
     :param clients: processes that evaluate the model; more than one needs sockets
     :param stride: steps between two lines of properties
     :param seed: of all random numbers
-    :param model_options: how the model is loaded and evaluated
+    :param model_options: how the model is loaded and evaluated; also the inner model of mts:M
     :raises ArgumentError: a value out of its range, or two settings that contradict each other
     """
     kind, multiplicity = parse_kind(forces, least=1)
     kinds = FORCES if kind == "mts" else (kind,)
+    options = model_options or ModelOptions()
+    require_use_of_inner(None, options, [kind])
     for name, value in (
         ("timestep", timestep),
         ("temperature", temperature),
@@ -185,7 +192,7 @@ def make_plan(
         clients=clients,
         stride=stride,
         seed=seed,
-        model_options=model_options or ModelOptions(),
+        model_options=options,
     )
 
 

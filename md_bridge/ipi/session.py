@@ -9,25 +9,23 @@ from __future__ import annotations
 
 import os
 import weakref
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from md_bridge.engine import (
     DEFAULT_SKIN,
     Engine,
     EngineError,
-    cheapest_forces,
     choose_threads,
+    open_inner,
     set_threads,
 )
-from md_bridge.forces import FORCES
 from md_bridge.ipi.template import read_template
 from md_bridge.model_options import ModelOptions
 
 from md_bridge import _core  # isort: skip (md_bridge.engine loads the libraries that it needs)
 
 __all__ = [
-    "INNER_FORCES",
     "STRESS",
     "Session",
     "SessionOptions",
@@ -40,7 +38,6 @@ __all__ = [
 Session = _core.IpiSession
 
 STRESS = ("auto", "none")
-INNER_FORCES = ("auto", *FORCES)
 
 
 @dataclass(frozen=True)
@@ -50,7 +47,8 @@ class SessionOptions:
     :param template: a structure file with the atoms in i-PI's order, or an input or RESTART of
         i-PI; only its elements (and whether it is periodic) are used
     :param model: path of the exported model
-    :param model_options: how the model is loaded and evaluated
+    :param model_options: how the model is loaded and evaluated; and the inner model, if there is
+        one, which serves the direct forcefield in the place of ``model``
     :param check_consistency: let metatomic verify each call; slow
     :param skin: skin of the pair lists, Å
     :param stress: the virial that comes with direct forces. "auto": from the direct stress if the
@@ -60,12 +58,6 @@ class SessionOptions:
     :param force_extras: give both kinds of forces to i-PI as extras of the conservative forcefield
     :param uncertainty: give the uncertainty of the atomic energies to i-PI as extras
     :param committee: the same for the energies of the members of the model's committee
-    :param inner: path of a cheaper model, which serves the direct forcefield in the place of
-        ``model``; empty: none
-    :param inner_forces: which of its forces, "direct" or "conservative"; "auto": direct ones if it
-        has them
-    :param inner_variant: variant of its outputs
-    :param inner_symmetrize: average its forces over rotated copies
     """
 
     template: Path
@@ -77,10 +69,6 @@ class SessionOptions:
     force_extras: bool = False
     uncertainty: bool = False
     committee: bool = False
-    inner: str = ""
-    inner_forces: str = "auto"
-    inner_variant: str = ""
-    inner_symmetrize: str = "none"
 
 
 def open_session(options: SessionOptions) -> Session:
@@ -97,10 +85,9 @@ def open_session(options: SessionOptions) -> Session:
         check_consistency=options.check_consistency,
         **options.model_options.engine_keywords(),
     )
-    inner = _inner_engine(options)
-    kind = options.inner_forces
-    if kind == "auto":
-        kind = "direct" if inner is None else cheapest_forces(inner)
+    inner, kind = None, "direct"
+    if options.model_options.inner:
+        inner, kind = open_inner(options.model_options, check_consistency=options.check_consistency)
     return Session(
         engine,
         template.numbers.tolist(),
@@ -112,35 +99,6 @@ def open_session(options: SessionOptions) -> Session:
         committee_extras=options.committee,
         inner=inner,
         inner_forces=kind,
-    )
-
-
-def _inner_engine(options: SessionOptions) -> Engine | None:
-    """The inner model, with what the options say of it and, else, of the outer one.
-
-    :raises EngineError: if it cannot be used, or there is none and the options speak of it
-    """
-    if not options.inner:
-        for name in ("inner_forces", "inner_variant", "inner_symmetrize"):
-            value = getattr(options, name)
-            if value != getattr(SessionOptions, name):
-                raise EngineError(
-                    f"{name} = {value!r} is about a model of its own for the direct forcefield, "
-                    "and there is none: give inner too, or leave it out"
-                )
-        return None
-    of_outer = options.model_options
-    of_inner = replace(
-        of_outer,
-        variant=options.inner_variant,
-        direct_variant="",
-        symmetrize=options.inner_symmetrize,
-        seed=of_outer.seed if options.inner_symmetrize == "random" else None,
-    )
-    return Engine(
-        options.inner,
-        check_consistency=options.check_consistency,
-        **of_inner.engine_keywords(),
     )
 
 

@@ -17,6 +17,10 @@ _KEYWORDS = {
     "symmetrize": "symmetrize",
     "seed": "seed",
     "threads": "threads",
+    "inner": "inner",
+    "inner_forces": "inner_forces",
+    "inner_variant": "inner_variant",
+    "inner_symmetrize": "inner_symmetrize",
 }
 """Keyword of ``pair_style mdbridge`` for each field of :class:`ModelOptions`."""
 
@@ -28,7 +32,7 @@ def pair_style_keywords(options: ModelOptions) -> str:
     :param options: how the model is evaluated
     """
     defaults = ModelOptions()
-    if options.symmetrize == "random" and options.seed is None:
+    if options.is_random and options.seed is None:
         options = replace(options, seed=1)  # LAMMPS wants one, and a positive one
     return "".join(
         f" {keyword} {quoted(getattr(options, name))}"

@@ -47,6 +47,16 @@ def test_every_command_with_a_model_has_them(command, name):
     assert re.search(rf"^ .*--{name} ", run(*command, "--help").stdout, re.M)
 
 
+@pytest.mark.parametrize("command", WITH_A_MODEL, ids=" ".join)
+def test_those_with_multiple_time_stepping_have_an_inner_model(command):
+    has_one = command not in (["evaluate"], ["protocol", "jacobian"])
+    found = re.findall(r"^ .*--(inner\S*) ", run(*command, "--help").stdout, re.M)
+    expected = ["inner", "inner-forces", "inner-variant", "inner-symmetrize"]
+    if command == ["check"]:  # it looks at the models themselves
+        expected.pop()
+    assert found == (expected if has_one else [])
+
+
 def test_info_loads_a_model_too(model_file, tmp_path, monkeypatch):
     """With the compiled extensions that it needs, as all other commands."""
     seen = []
@@ -69,7 +79,7 @@ def test_those_without_symmetrize_say_why(command):
 
 def test_they_are_gathered():
     @click.command(cls=Command)
-    @model_options(seed=True, uncertainty=True)
+    @model_options(seed=True, uncertainty=True, inner=True)
     def show(model_options):
         click.echo(repr(model_options))
 
@@ -83,6 +93,10 @@ def test_they_are_gathered():
         "symmetrize": "random",
         "seed": 7,
         "threads": 3,
+        "inner": "small.pt",
+        "inner_forces": "direct",
+        "inner_variant": "scan",
+        "inner_symmetrize": "octahedral",
     }
     assert set(values) == {field.name for field in fields(ModelOptions)}
     words = [f"--{name.replace('_', '-')}={value}" for name, value in values.items()]
@@ -92,6 +106,7 @@ def test_they_are_gathered():
 
 def test_one_seed_is_that_of_all_random_numbers():
     assert with_seed(ModelOptions(symmetrize="random"), 5).seed == 5
+    assert with_seed(ModelOptions(inner="small.pt", inner_symmetrize="random"), 5).seed == 5
     # the engine refuses a seed that has nothing to act on
     assert with_seed(ModelOptions(symmetrize="octahedral"), 5).seed is None
 

@@ -1,5 +1,6 @@
 """Inputs that ``md-bridge ipi-input`` writes: real i-PI reads and runs them."""
 
+import shutil
 import subprocess
 
 import ase.io
@@ -10,7 +11,7 @@ from ase.cell import Cell
 from click.testing import CliRunner
 from ipi.engine.simulation import Simulation
 from ipi.utils.units import unit_to_internal
-from ipi_tools import ANGSTROM, I_PI, argon, environment
+from ipi_tools import ANGSTROM, I_PI, MD_BRIDGE, argon, environment
 
 from md_bridge.cli import main
 from md_bridge.engine import EngineError
@@ -328,3 +329,68 @@ def test_kinds_of_forces():
     assert make_plan(forces="mts:1").inner_steps == 1
     with pytest.raises(ArgumentError, match="is none of conservative, direct and mts:M"):
         make_plan(forces="gradient")
+
+
+class TestTwoModels:
+    """A cheap model serves the direct forcefield."""
+
+    @pytest.fixture
+    def inner(self, folder, model_file):
+        (folder / "small.pt").symlink_to(model_file("stand_in"))
+        return ModelOptions(inner="small.pt", inner_forces="direct")
+
+    def test_the_input_names_and_explains_them(self, folder, inner, model_file):
+        (folder / "below").mkdir()
+        plan = make_plan(forces="mts:4", model_options=inner)
+        write_input(folder / "below" / "input.xml", folder / "start.xyz", model_file("curl"), plan)
+        text = (folder / "below" / "input.xml").read_text()
+        assert text.count("inner: ../small.pt, inner_forces: direct") == 2
+        assert "multiple time stepping with M = 4 and two models" in text
+        assert "outer level: conservative minus inner; inner level: the forces of the inner" in text
+        plan = make_plan(forces="mts:4", transport="unix", model_options=inner)
+        write_input(
+            folder / "below" / "sockets.xml", folder / "start.xyz", model_file("curl"), plan
+        )
+        text = (folder / "below" / "sockets.xml").read_text()
+        assert "same options of the model: inner ../small.pt, inner_forces direct." in text
+        assert "serves both forcefields, the direct one with the inner model" in text
+
+    def test_path_integral_at_constant_pressure(self, folder, inner, model_file):
+        """The model need not have direct forces."""
+        settings = {"ensemble": "npt", "beads": 2, "temperature": 40.0, "pressure": 100.0}
+        model = model_file("lennard_jones")
+        write(
+            *(folder, model),
+            **{**settings, "forces": "mts:2", "steps": 3, "stride": 1, "model_options": inner},
+        )
+        found = run_by_ipi(folder)
+        assert found["volume"][-1] != found["volume"][0]
+        assert np.ptp(found["conserved"]) < 1e-3
+
+    def test_in_process_and_over_sockets(self, folder, model_file, socket_name):
+        """With a copy of the model inside, the numbers are those of one model."""
+        model = model_file("strong_curl")
+        shutil.copy(model, folder / "copy.pt")
+        shutil.copy(model_file("stand_in"), folder / "small.pt")
+        common = ["--forces", "mts:2", "--temperature", "40", "--steps", "4", "--stride", "1"]
+        sockets = ["--transport", "unix", "--address", socket_name.rstrip("-")]
+        runs = {
+            "one": [],
+            "copy": ["--inner", "copy.pt"],
+            "small": ["--inner", "small.pt"],
+            "sockets": ["--inner", "small.pt", "--inner-forces", "direct", *sockets],
+        }
+        found = {}
+        for name, words in runs.items():
+            words = ["start.xyz", "-m", model, "-o", f"{name}.xml", *common, *words]
+            command = [*MD_BRIDGE, "ipi-run", *map(str, words)]
+            done = subprocess.run(command, capture_output=True, text=True, env=environment())
+            assert done.returncode == 0, done.stderr
+            found[name] = np.loadtxt(folder / f"{name}.out")
+        np.testing.assert_allclose(found["copy"], found["one"], rtol=1e-8)
+        np.testing.assert_allclose(found["sockets"], found["small"], rtol=1e-8)
+        assert np.abs(found["small"][-1] - found["one"][-1]).max() > 1e-7
+        assert (
+            "9 evaluations of direct forces, 5 of conservative forces, 0 of both at once"
+            in (folder / "log.client").read_text()
+        )

@@ -17,8 +17,10 @@ from ipi_tools import (
 )
 
 from md_bridge import _core
-from md_bridge.engine import Engine, EngineError, ModelError, Pairs, structure_from_ase
+from md_bridge.engine import Engine, ModelError, Pairs, structure_from_ase
+from md_bridge.errors import ArgumentError
 from md_bridge.ipi.session import SessionOptions, open_session
+from md_bridge.model_options import INNER_OPTIONS, ModelOptions
 
 FORCE = _core.IPI_UNITS["electronvolt_per_angstrom"]
 LENGTH = _core.IPI_UNITS["angstrom"]
@@ -67,8 +69,10 @@ def reference(folder, steps, outer="strong_curl", inner="stand_in", kind="direct
 def session(folder, outer="strong_curl", **options):
     inner = options.pop("inner", "stand_in")
     path = str(folder / f"{inner}.pt") if inner else ""
+    of_inner = {name: options.pop(name) for name in INNER_OPTIONS if name in options}
+    models = ModelOptions(inner=path, **of_inner)
     return open_session(
-        SessionOptions(folder / "start.xyz", folder / f"{outer}.pt", inner=path, **options)
+        SessionOptions(folder / "start.xyz", folder / f"{outer}.pt", models, **options)
     )
 
 
@@ -239,10 +243,14 @@ def test_conservative_forces_of_an_inner_model_without_direct_ones(folder):
         ({"inner_variant": "pbe"}, ModelError, "stand_in.* cannot give .*/pbe"),
         (
             {"inner": "", "inner_forces": "direct"},
-            EngineError,
-            "inner_forces = 'direct' is about a model of its own .* give inner too",
+            ArgumentError,
+            "inner_forces 'direct' is about a model of its own .* name its file, too",
         ),
-        ({"inner_forces": "dircet"}, EngineError, '"conservative" and "direct" forces'),
+        (
+            {"inner_forces": "dircet"},
+            ArgumentError,
+            "must be auto or conservative or direct, found 'dircet'",
+        ),
     ],
 )
 def test_bad_input(folder, options, error, message):

@@ -23,7 +23,7 @@ from md_bridge.cli.energy.options import (
     tolerance_option,
 )
 from md_bridge.cli.options import json_option, model_options, option, with_seed
-from md_bridge.model_options import ModelOptions
+from md_bridge.model_options import ModelOptions, require_use_of_inner
 
 __all__ = [
     "drift",
@@ -64,7 +64,7 @@ _STATUS = {
 @stall_option()
 @campaign_folder_options("md-bridge-drift")
 @json_option("the summary")
-@model_options()
+@model_options(inner=True)
 def drift(
     model: Path,
     start: Path,
@@ -91,11 +91,17 @@ def drift(
         plan |= {"replicas": 1, "equilibration_ps": 0.0}
     from md_bridge.cli.energy.campaign import run_campaign
     from md_bridge.drift.runs.campaign import Campaign
-    from md_bridge.drift.runs.plan import CampaignPlan
+    from md_bridge.drift.runs.plan import DEFAULT_FORCES_OF_TWO, CampaignPlan
+    from md_bridge.drift.runs.starts import read_periodic_structure
+    from md_bridge.forces import parse_kinds
 
     options = with_seed(model_options, plan["seed"])
+    if options.inner and context.get_parameter_source("forces") is ParameterSource.DEFAULT:
+        plan["forces"] = parse_kinds(DEFAULT_FORCES_OF_TWO)
     campaign_plan = CampaignPlan(model=model, start=start, model_options=options, **plan)
-    require_forces(model, (kind for kind, _ in campaign_plan.forces), options)
+    kinds = [kind for kind, _ in campaign_plan.forces]
+    require_use_of_inner(model, options, kinds)
+    require_forces(model, kinds, options, read_periodic_structure(start))
     campaign = Campaign(campaign_plan, out, from_scratch)
     run_campaign(campaign, model_options.threads, tolerance, as_json)
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from md_bridge.cli.options import EXISTING_FILE, chain, option
 from md_bridge.forces import Kind, forces_text, parse_kinds
 from md_bridge.model_options import ModelOptions
+
+if TYPE_CHECKING:
+    from ase import Atoms
 
 __all__ = [
     "NOT_CONSERVED",
@@ -110,8 +113,7 @@ def stall_option(of: str = PLAN) -> Decorator:
         "--stall-minutes",
         of=of,
         type=float,
-        help="A run that makes no step and prints nothing for so long (min) has hung: it is "
-        "stopped, and counts as failed.",
+        help="Time without a step or a word after which a run has hung, and failed (min).",
     )
 
 
@@ -184,14 +186,23 @@ def campaign_folder_options(folder: str) -> Decorator:
     return chain([out_option(folder, what), scratch])
 
 
-def require_forces(model: Path, kinds: Iterable[str], options: ModelOptions) -> None:
-    """Refuse at once a model that cannot give the forces that are asked for.
+def require_forces(
+    model: Path, kinds: Iterable[str], options: ModelOptions, start: Atoms | None = None
+) -> None:
+    """Refuse at once a model, or an inner one, that cannot give the forces that are asked for.
 
     :param kinds: ``conservative``, ``direct`` or ``mts``
-    :raises EngineError: it cannot be loaded, or lacks an output
+    :param start: with the elements that the models must know
+    :raises EngineError: it cannot be loaded, or lacks an output or an element
     """
-    from md_bridge.engine import Engine, Wanted
+    from md_bridge.engine import Engine, Wanted, open_inner
 
-    direct = any(kind != "conservative" for kind in kinds)
+    of_itself = {"direct"} if options.inner else {"direct", "mts"}
     engine = Engine(model, **options.engine_keywords())
-    engine.require(Wanted(conservative_forces=True, direct_forces=direct))
+    engine.require(Wanted(conservative_forces=True, direct_forces=bool(of_itself & set(kinds))))
+    engines = [engine]
+    if options.inner:
+        engines.append(open_inner(options)[0])
+    if start is not None:
+        for each in engines:
+            each.require_types(start.numbers.tolist())

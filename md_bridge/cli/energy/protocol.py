@@ -27,6 +27,7 @@ from md_bridge.cli.progress import ProgressBar
 from md_bridge.cli.signals import INTERRUPTED, signals_as_exceptions
 from md_bridge.cli.tables import tell_files
 from md_bridge.drift.protocols import PROTOCOLS, runner
+from md_bridge.model_options import require_use_of_inner
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -95,7 +96,7 @@ def _add(name: str) -> None:
         options.append(seed_option())
     options += [out_option("md-bridge-drift"), json_option("the result")]
     symmetrize = name != "jacobian"
-    options.append(model_options(symmetrize=symmetrize))
+    options.append(model_options(symmetrize=symmetrize, inner=dynamics))
     what = "a periodic structure, whose velocities are replaced" if dynamics else "a structure"
 
     def perform(**values: Any) -> None:
@@ -180,7 +181,9 @@ def _run(
         if name not in _DYNAMICS:
             result: ProtocolResult = runner(name)(request, report)
             return result
-        require_forces(request.model, (kind for kind, _ in request.forces), request.model_options)
+        kinds = [kind for kind, _ in request.forces]
+        require_use_of_inner(request.model, request.model_options, kinds)
+        require_forces(request.model, kinds, request.model_options, request.start)
         start = _thermalised(
             request, equilibration_ps, lambda what, share: report(what, _START_SHARE * share)
         )

@@ -93,7 +93,7 @@ _STATUS = {
 @stall_option(_REQUEST)
 @campaign_folder_options("md-bridge-tune")
 @json_option("the result")
-@model_options()
+@model_options(inner=True)
 def tune(
     model: Path,
     start: Path,
@@ -116,8 +116,7 @@ def tune(
     screen = Console(stderr=True)
     options = with_seed(model_options, values["seed"])
     request = TuneRequest(model=model, start=start, model_options=options, **values)
-    read_periodic_structure(start)
-    require_forces(model, ["conservative", "mts"], options)
+    require_forces(model, ["conservative", "mts"], options, read_periodic_structure(start))
     if from_scratch:
         _clear(out)
     try:

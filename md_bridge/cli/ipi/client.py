@@ -67,21 +67,6 @@ _STATUS = {
 @option("--force-extras", is_flag=True, help="Both kinds of forces as extras for i-PI.")
 @option("--uncertainty", is_flag=True, help="Uncertainty of the energy as extras.")
 @option("--committee", is_flag=True, help="Energies of the committee as extras.")
-@option(
-    "--inner",
-    of=_SESSION,
-    type=click.Path(),
-    metavar="MODEL",
-    help="A cheaper model for the direct forcefield.",
-)
-@option(
-    "--inner-forces",
-    of=_SESSION,
-    type=click.Choice(["auto", "direct", "conservative"]),
-    help="Which of its forces; auto: direct ones if it has them.",
-)
-@option("--inner-variant", of=_SESSION, metavar="NAME", help="Variant of its outputs.")
-@option("--inner-symmetrize", of=_SESSION, metavar="GROUP", help="Average its forces, too.")
 @option("--skin", of=_SESSION, type=float, help="Skin of the pair lists (Å).")
 @option(
     "--timeout",
@@ -92,7 +77,7 @@ _STATUS = {
 @option("--sockets-prefix", of=_CLIENT, help="Prefix of i-PI's unix sockets (its option -S).")
 @option("-v", "--verbose", is_flag=True, help="Say what happens.")
 @option("--json", "as_json", is_flag=True, help="Print a summary as JSON at the end.")
-@model_options(seed=True, uncertainty=True)
+@model_options(seed=True, uncertainty=True, inner=True)
 def ipi_client(
     model: Path,
     template: Path,
@@ -107,7 +92,8 @@ def ipi_client(
     """Answer i-PI over its sockets with the forces of MODEL, until i-PI ends.
 
     Start it together with i-PI, in any order. With multiple time stepping, one client serves both
-    forcefields: one copy of the model answers all.
+    forcefields: one copy of the model answers all. Of two models, the direct forcefield gets the
+    forces of the inner one.
     """
     from md_bridge.ipi.client import Client
     from md_bridge.ipi.session import SessionOptions, open_session, summary, summary_line

@@ -141,7 +141,8 @@ def distil(
 
 
 def _report(result: Distilled, request: DistilRequest, as_json: bool) -> None:
-    from md_bridge.distil.report import errors_table, sentences, write_report
+    from md_bridge.distil.report.tables import errors_table, sentences
+    from md_bridge.distil.report.write import write_report
 
     files = write_report(result, request)
     if as_json:
@@ -150,6 +151,13 @@ def _report(result: Distilled, request: DistilRequest, as_json: bool) -> None:
     console = Console()
     console.print(errors_table(result))
     console.print()
-    for sentence in sentences(result):
+    for sentence in [*sentences(result), *result.tuning.sentences]:
         console.print(sentence, highlight=False, markup=False)
-    tell_files(console, ("Student", result.path), ("Page", files.page), ("Numbers", files.numbers))
+    inputs = [("Inputs", path) for path in result.tuning.inputs]
+    tell_files(
+        console,
+        ("Student", result.path),
+        *inputs,
+        ("Page", files.page),
+        ("Numbers", files.numbers),
+    )

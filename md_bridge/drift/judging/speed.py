@@ -29,7 +29,8 @@ def speedup_bound(multiplicity: int, ratio: float) -> float:
 
     An outer step of M inner steps needs M evaluations. The last one is at the positions of the
     outer force, so one conservative forward gives both kinds of forces there: M - 1 direct
-    evaluations and one conservative, in place of M conservative ones.
+    evaluations and one conservative, in place of M conservative ones. Of two models see
+    :class:`md_bridge.export.checks.costs.EvaluationCosts`.
 
     :param multiplicity: M, inner steps in an outer step; at least 1.
     :param ratio: F, see :func:`cost_ratio`.

@@ -12,6 +12,7 @@ from ase import Atoms
 from numpy.typing import NDArray
 
 from md_bridge.drift.records.method import Method
+from md_bridge.drift.runs.plan import methods_of
 from md_bridge.forces import Kind
 from md_bridge.model_options import ModelOptions
 
@@ -54,7 +55,7 @@ class ProtocolRequest:
     @property
     def methods(self) -> list[Method]:
         """One for each kind of forces, in the order given."""
-        return [Method(self.host, kind, m, self.timestep_fs) for kind, m in self.forces]
+        return methods_of(self.host, self.forces, self.timestep_fs, self.model_options)
 
 
 @dataclass(frozen=True)

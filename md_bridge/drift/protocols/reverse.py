@@ -249,7 +249,8 @@ def _return_path(request: ProtocolRequest, method: Method, progress: Share) -> R
     :raises RunError: the run fails or explodes
     """
     interval = max(1, round(1000 * request.length_ps / method.outer_timestep_fs / FRAMES))
-    one = Run(method, interval * FRAMES, model_options=request.model_options)
+    # hosts run in a folder of their own
+    one = Run(method, interval * FRAMES, model_options=request.model_options.absolute())
     folder = _folder(request, method)
     folder.mkdir(parents=True, exist_ok=True)
     _host(request).remove_output(folder)
@@ -259,14 +260,9 @@ def _return_path(request: ProtocolRequest, method: Method, progress: Share) -> R
     rms, largest = distances(forward, backward)
     # frame k of FRAMES is the start of a run of FRAMES - k intervals; the last is the turn itself
     turns = interval * np.arange(1, FRAMES + 1)
-    from md_bridge.engine import Engine
-
-    engine = Engine(request.model, **request.model_options.engine_keywords())
     noise = [
         _force_noise(engine, request.start, direct)
-        for direct in {"conservative": (False,), "direct": (True,)}.get(
-            method.forces, (False, True)
-        )
+        for engine, direct in _evaluated(request, method)
     ]
     multiplicity = method.multiplicity or 1
     round_off = expected_round_off(
@@ -284,6 +280,18 @@ def _return_path(request: ProtocolRequest, method: Method, progress: Share) -> R
         round_off,
         float(energy[1] - energy[0]),
     )
+
+
+def _evaluated(request: ProtocolRequest, method: Method) -> list[tuple[Engine, bool]]:
+    """What a method evaluates: engines, each with whether of its direct forces."""
+    from md_bridge.engine import Engine, open_inner
+
+    engine = Engine(request.model, **request.model_options.engine_keywords())
+    if method.two_models:
+        inner, kind = open_inner(request.model_options)
+        return [(engine, False), (inner, kind == "direct")]
+    kinds = {"conservative": (False,), "direct": (True,)}.get(method.forces, (False, True))
+    return [(engine, direct) for direct in kinds]
 
 
 def _in_lammps(

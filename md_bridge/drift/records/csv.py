@@ -46,6 +46,8 @@ def _write(record: RunRecord, path: Path) -> None:
     columns = [getattr(record, name) for name in SERIES]
     columns += record.element_temperatures.values()
     header = {key: getattr(record.method, key) for key in _METHOD}
+    if record.method.two_models:
+        header["two_models"] = "yes"
     header |= {key: getattr(record, key) for key in _RUN}
     optional = {key: getattr(record, key) for key in _OPTIONAL}
     optional["resolution"] = record.resolution or None
@@ -98,6 +100,7 @@ def _read(path: Path) -> RunRecord:
         header["forces"],
         None if header["multiplicity"] == "" else _number(path, header, "multiplicity", int),
         _number(path, header, "timestep_fs", float),
+        header.get("two_models") == "yes",
     )
     return RunRecord(
         method,

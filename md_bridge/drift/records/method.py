@@ -20,7 +20,7 @@ class Method:
     """What tells one kind of run from another.
 
     :raises ValueError: unknown host or forces, a multiplicity without (or missing with)
-        ``forces="mts"``, or a number that is not positive
+        ``forces="mts"``, two models without it, or a number that is not positive
     """
 
     host: str
@@ -31,6 +31,8 @@ class Method:
     """M, inner steps in an outer step; only for ``mts``."""
     timestep_fs: float
     """Inner step (fs)."""
+    two_models: bool = False
+    """Whether the inner forces of ``mts`` come from a model of their own."""
 
     def __post_init__(self) -> None:
         for name, value, known in (
@@ -44,6 +46,8 @@ class Method:
                 "a multiplicity M belongs to forces 'mts' and to no others; "
                 f"found forces {self.forces!r} with M = {self.multiplicity}"
             )
+        if self.two_models and self.forces != "mts":
+            raise ValueError(f"two models belong to forces 'mts', found {self.forces!r}")
         if not self.timestep_fs > 0 or (self.multiplicity or 1) < 1 or self.multiplicity == 0:
             raise ValueError(
                 f"time step and M must be positive, found {self.timestep_fs} fs and "
@@ -57,14 +61,16 @@ class Method:
 
     @property
     def label(self) -> str:
-        """A short name for people: ``LAMMPS MTS M=4``."""
-        kind = f"MTS M={self.multiplicity}" if self.forces == "mts" else self.forces
+        """A short name for people: ``LAMMPS MTS M=4``, of two models ``LAMMPS two-model M=4``."""
+        kind = self.forces
+        if self.forces == "mts":
+            kind = f"{'two-model' if self.two_models else 'MTS'} M={self.multiplicity}"
         return f"{_HOST_NAMES[self.host]} {kind}"
 
     @property
     def name(self) -> str:
-        """A short name that is safe as a file name: ``lammps-mts-4``."""
-        parts = [self.host, self.forces]
+        """A short name that is safe as a file name: ``lammps-mts-4``, ``lammps-two-models-4``."""
+        parts = [self.host, "two-models" if self.two_models else self.forces]
         if self.multiplicity is not None:
             parts.append(str(self.multiplicity))
         return "-".join(parts)

@@ -60,7 +60,7 @@ def write_campaign_report(
     :param tolerance: drift that counts as conserved (meV/atom/ps)
     """
     if not outcome.records:
-        return analyse([], tolerance), None
+        return analyse([], tolerance, outcome.costs), None
     return write_report(
         outcome.records,
         settings,
@@ -68,6 +68,7 @@ def write_campaign_report(
         tolerance=tolerance,
         failures=outcome.failures,
         with_series=False,
+        costs=outcome.costs,
     )
 
 

@@ -71,9 +71,16 @@ COLUMN_MEANINGS = {
     "also holds the natural exchange of kinetic and potential energy.",
     "wall time": "Seconds of wall time for one picosecond, set-up left out.",
     "speed-up": "Wall time of {reference} over that of this run.",
-    "bound": "The most that M can give: S(M) = M·F / (M − 1 + F), where F is the cost of a "
-    "conservative evaluation over that of a direct one{ratio}.",
+    "bound": "The most that M can give: {bounds}.",
 }
+_BOUND = (
+    "S(M) = M·F / (M − 1 + F), where F is the cost of a conservative evaluation over that of a "
+    "direct one"
+)
+_BOUND_OF_TWO = (
+    "S(M) = M·c_o / (M·c_i + c_o), where c_o and c_i are the costs of an evaluation of the outer "
+    "and of the inner model"
+)
 
 
 def table_row(result: MethodResult) -> tuple[str, ...]:
@@ -171,12 +178,31 @@ def column_meanings(analysis: Analysis) -> dict[str, str]:
     :param analysis: whose tolerance (meV/atom/ps), reference and F are named
     :returns: the explanation of each heading of :data:`COLUMNS` that needs one
     """
-    ratio = f" (measured here: {analysis.cost_ratio:.2f})" if analysis.cost_ratio else ""
     reference = f"the {analysis.reference.label} run" if analysis.reference else "conservative"
     return {
-        name: text.format(tolerance=analysis.tolerance, reference=reference, ratio=ratio)
+        name: text.format(
+            tolerance=analysis.tolerance, reference=reference, bounds=_bounds(analysis)
+        )
         for name, text in COLUMN_MEANINGS.items()
     }
+
+
+def _bounds(analysis: Analysis) -> str:
+    """Of one model, of two, or of both, as there are runs."""
+    two = {result.method.two_models for result in analysis.results if result.method.forces == "mts"}
+    parts = []
+    if two != {True}:
+        ratio = f" (measured here: {analysis.cost_ratio:.2f})" if analysis.cost_ratio else ""
+        parts.append(_BOUND + ratio)
+    if True in two:
+        costs = analysis.costs
+        measured = ""
+        if costs is not None:
+            measured = (
+                f" (measured here: {1000 * costs.outer_s:.3g} and {1000 * costs.inner_s:.3g} ms)"
+            )
+        parts.append(("with two models " if len(two) > 1 else "") + _BOUND_OF_TWO + measured)
+    return "; ".join(parts)
 
 
 def _per_freedom(result: MethodResult) -> str:

@@ -54,7 +54,7 @@ class RunSettings:
 
 
 def describe_model(model: Path, options: ModelOptions | None = None) -> str:
-    """Name, cutoff and precision of an exported model, in words.
+    """Name, cutoff and precision of an exported model, in words; and of an inner model.
 
     :param model: path of the exported model
     :param options: how it is evaluated; None: as it is
@@ -63,11 +63,19 @@ def describe_model(model: Path, options: ModelOptions | None = None) -> str:
     from md_bridge.engine import Engine
 
     options = options or ModelOptions()
-    info = Engine(model, extensions=options.extensions).info
-    chosen = f", variant {options.variant}" if options.variant else ""
-    if options.symmetrize != "none":
-        chosen += f", symmetrized: {options.symmetrize}"
-    return f"{info.name or model.name} (cutoff {info.cutoff:g} Å, {info.dtype}{chosen})"
+
+    def described(path: Path, variant: str, symmetrize: str) -> str:
+        info = Engine(path, extensions=options.extensions).info
+        chosen = f", variant {variant}" if variant else ""
+        if symmetrize != "none":
+            chosen += f", symmetrized: {symmetrize}"
+        return f"{info.name or path.name} (cutoff {info.cutoff:g} Å, {info.dtype}{chosen})"
+
+    text = described(model, options.variant, options.symmetrize)
+    if options.inner:
+        inner = described(Path(options.inner), options.inner_variant, options.inner_symmetrize)
+        text += f"; inner forces: {inner}"
+    return text
 
 
 def describe_system(atoms: Atoms) -> str:

@@ -30,12 +30,18 @@ from md_bridge.drift.runs.analysis import Analysis, MethodResult, RunResult
 from md_bridge.drift.runs.force_difference import ForceDifference
 
 __all__ = [
+    "plotter",
     "render_page",
 ]
 
 _LEAD = (
     "The same start, driven by conservative forces, by direct forces, and by multiple time "
     "stepping (MTS): direct forces in the inner loop, corrected by conservative ones every M steps."
+)
+_LEAD_TWO = (
+    "The same start, driven by conservative forces of one model and by multiple time stepping "
+    "(MTS): forces of a cheaper model in the inner loop, corrected by the conservative ones every "
+    "M steps."
 )
 _LEAD_READ = "The conserved quantity of runs that were read from files, whatever made them."
 
@@ -60,7 +66,7 @@ def render_page(
     foreign = all(result.method.forces == "unknown" for result in analysis.results)
     return template.render(
         title=title,
-        lead=_LEAD_READ if foreign else _LEAD,
+        lead=_LEAD_READ if foreign else _lead(analysis),
         findings=[
             *(verdict_sentence(result) for result in analysis.results),
             *timing_sentences(analysis),
@@ -71,10 +77,22 @@ def render_page(
         settings=[*_complete_rows(analysis, settings), *_settings_rows(settings)],
         energy=ENERGY,
         temperature=TEMPERATURE,
-        uplot=_uplot(),
+        uplot=plotter(),
         series=Markup(curve_text(analysis)),
         **_tables(analysis),
     )
+
+
+def _lead(analysis: Analysis) -> str:
+    of_one = any(
+        result.method.forces in ("direct", "mts") and not result.method.two_models
+        for result in analysis.results
+    )
+    of_two = any(result.method.two_models for result in analysis.results)
+    if of_two and not of_one:
+        return _LEAD_TWO
+    with_two = " With two models, the forces in the inner loop are those of a cheaper one."
+    return _LEAD + (with_two if of_two else "")
 
 
 def _tables(analysis: Analysis) -> dict[str, Any]:
@@ -95,8 +113,8 @@ def _tables(analysis: Analysis) -> dict[str, Any]:
     }
 
 
-def _uplot() -> dict[str, Markup]:
-    """The plotter of the curves, to be embedded: its licence, program and style."""
+def plotter() -> dict[str, Markup]:
+    """The plotter of the curves, to be embedded: its ``licence``, ``program`` and ``style``."""
     folder = files("md_bridge.drift") / "templates" / "uplot"
     names = {"licence": "LICENSE", "program": "uPlot.iife.min.js", "style": "uPlot.min.css"}
     return {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 from md_bridge.drift.judging.heating import Heating
 from md_bridge.drift.judging.verdict import DriftStatistics, Verdict
@@ -11,8 +12,12 @@ from md_bridge.drift.runs.analysis import Analysis, MethodResult
 from md_bridge.drift.runs.force_difference import ForceDifference
 from md_bridge.text import rounded, significant
 
+if TYPE_CHECKING:
+    from md_bridge.export.checks.costs import EvaluationCosts
+
 __all__ = [
     "RESONANCE_FS",
+    "costs_sentence",
     "limit_sentences",
     "timing_sentences",
     "verdict_sentence",
@@ -119,7 +124,7 @@ def limit_sentences(analysis: Analysis, difference: ForceDifference | None) -> l
     :param analysis: of all runs
     :param difference: between the two kinds of forces at the start, eV/Å; None: not known
     """
-    sentences = [_largest_multiplicity(analysis)]
+    sentences = _largest_multiplicities(analysis)
     if difference is not None:
         sentences.append(
             f"Direct and conservative forces of this model differ by {1000 * difference.rms:.0f} "
@@ -140,20 +145,47 @@ def limit_sentences(analysis: Analysis, difference: ForceDifference | None) -> l
             f"M = {multiplicity} makes an outer step of {multiplicity * timestep:g} fs. From about "
             f"{RESONANCE_FS:g} fs on, half the period of the fastest vibration where there is "
             "hydrogen (O-H: 9 fs), the correction can resonate with that vibration and pump energy "
-            "into it, however good the direct forces are."
+            "into it, however good the inner forces are."
         )
     if analysis.cost_ratio is not None:
         sentences.append(
             f"A conservative evaluation costs F = {analysis.cost_ratio:.2f} direct ones, so no M "
-            f"gains more than a factor of {analysis.cost_ratio:.2f}."
+            f"gains more than a factor of {analysis.cost_ratio:.2f}"
+            f"{' with one model' if analysis.costs is not None else ''}."
         )
+    if analysis.costs is not None:
+        sentences.append(costs_sentence(analysis.costs))
     return sentences
 
 
-def _largest_multiplicity(analysis: Analysis) -> str:
+def costs_sentence(costs: EvaluationCosts) -> str:
+    """What two models cost, and what they can gain.
+
+    :param costs: of an evaluation of each
+    """
+    return (
+        f"An evaluation of the outer model costs {1000 * costs.outer_s:.3g} ms, one of the inner "
+        f"model {1000 * costs.inner_s:.3g} ms, so no M gains more than a factor of "
+        f"{costs.ratio:.3g}: M = 4 at most {costs.speedup_bound(4):.2f}, M = 8 "
+        f"{costs.speedup_bound(8):.2f}."
+    )
+
+
+def _largest_multiplicities(analysis: Analysis) -> list[str]:
+    """Of runs with one model, and of those with two."""
+    two = {result.method.two_models for result in analysis.results if result.method.forces == "mts"}
+    if len(two) < 2:
+        return [_largest_multiplicity(analysis, two == {True}, "")]
+    return [
+        _largest_multiplicity(analysis, False, " with one model"),
+        _largest_multiplicity(analysis, True, " with two models"),
+    ]
+
+
+def _largest_multiplicity(analysis: Analysis, two_models: bool, models: str) -> str:
     verdicts: dict[int, set[Verdict]] = {}
     for result in analysis.results:
-        if result.method.multiplicity is not None:
+        if result.method.multiplicity is not None and result.method.two_models == two_models:
             found = verdicts.setdefault(result.method.multiplicity, set())
             found.add(result.statistics.verdict)
     tried = ", ".join(str(m) for m in sorted(verdicts))
@@ -161,7 +193,7 @@ def _largest_multiplicity(analysis: Analysis) -> str:
     drifting = [m for m, found in verdicts.items() if Verdict.DRIFTS in found]
     if not verdicts:
         return "No multiple-time-step run was made."
-    text = f"Of the M tried ({tried}), "
+    text = f"Of the M tried{models} ({tried}), "
     text += (
         f"{max(conserving)} is the largest that conserves energy"
         if conserving

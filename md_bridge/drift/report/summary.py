@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from md_bridge.drift.judging.verdict import DriftStatistics
 from md_bridge.drift.report.environment import RunSettings
@@ -14,7 +14,11 @@ from md_bridge.drift.runs.analysis import Analysis, MethodResult, RunResult
 from md_bridge.drift.runs.force_difference import ForceDifference
 from md_bridge.text import finite_or_none
 
+if TYPE_CHECKING:
+    from md_bridge.export.checks.costs import EvaluationCosts
+
 __all__ = [
+    "costs_summary",
     "summary_content",
     "write_summary",
 ]
@@ -39,9 +43,19 @@ def summary_content(
         "failures": [{"run": run, "error": error} for run, error in (failures or {}).items()],
         "settings": asdict(settings),
         "cost_ratio_F": analysis.cost_ratio,
+        "evaluation_s": None if analysis.costs is None else costs_summary(analysis.costs),
         "tolerance_meV_per_atom_per_ps": analysis.tolerance,
         "force_difference_eV_per_angstrom": asdict(difference) if difference else None,
     }
+
+
+def costs_summary(costs: EvaluationCosts) -> dict[str, float]:
+    """What an evaluation of each of two models costs.
+
+    :param costs: as measured
+    :returns: seconds, and their ratio
+    """
+    return {"outer": costs.outer_s, "inner": costs.inner_s, "ratio": costs.ratio}
 
 
 def write_summary(content: dict[str, Any], path: Path) -> None:
@@ -62,6 +76,7 @@ def _method_summary(result: MethodResult) -> dict[str, Any]:
         "host": method.host,
         "forces": method.forces,
         "M": method.multiplicity,
+        "two_models": method.two_models,
         "timestep_fs": method.timestep_fs,
         "replicas": len(result.runs),
         "exploded": len(result.exploded),
@@ -92,6 +107,7 @@ def _run_summary(result: MethodResult, run: RunResult) -> dict[str, Any]:
         "host": method.host,
         "forces": method.forces,
         "M": method.multiplicity,
+        "two_models": method.two_models,
         "timestep_fs": method.timestep_fs,
         "replica": record.replica,
         "seed": record.seed,

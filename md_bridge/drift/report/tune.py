@@ -69,8 +69,8 @@ def tuning_sentences(tuning: Tuning) -> list[str]:
         sentences.append(
             f"Use M = {best.multiplicity} with an inner step of {best.timestep_fs:g} fs (outer "
             f"step {best.outer_timestep_fs:g} fs): {gain} times as fast as conservative forces "
-            f"with that step (at most {factor(best.speedup_bound)}, with F = "
-            f"{choice.ratio:.2f})."
+            f"with that step (at most {factor(best.speedup_bound)}, with "
+            f"{_ratio_text(tuning, choice)})."
         )
         energy = best.statistics.energy
         sentences.append(
@@ -99,12 +99,14 @@ def tuning_summary(tuning: Tuning, inputs: Sequence[Path]) -> dict[str, Any]:
     :param inputs: the input files written for the choice
     """
     request, choice = tuning.request, tuning.choice
+    inner = request.model_options.inner
     return {
         "choice": None if choice is None else _trial_summary(choice.recommended),
         "steps": [
             {
                 "timestep_fs": step.timestep_fs,
-                "cost_ratio_F": step.ratio,
+                "cost_ratio_F": None if inner else step.ratio,
+                "cost_ratio_of_models": step.ratio if inner else None,
                 "cost_ratio_is_measured": step.ratio_is_measured,
                 "conservative": _trial_summary(step.conservative),
                 "best_M": None if step.best is None else step.best.multiplicity,
@@ -116,6 +118,7 @@ def tuning_summary(tuning: Tuning, inputs: Sequence[Path]) -> dict[str, Any]:
         "inputs": [str(path) for path in inputs],
         "settings": {
             "model": str(request.model),
+            "inner": inner or None,
             "start": str(request.start),
             "host": request.host,
             "temperature_K": request.temperature_k,
@@ -128,6 +131,13 @@ def tuning_summary(tuning: Tuning, inputs: Sequence[Path]) -> dict[str, Any]:
             "seed": request.seed,
         },
     }
+
+
+def _ratio_text(tuning: Tuning, step: StepResult) -> str:
+    """What the bound rests on."""
+    if tuning.request.model_options.inner:
+        return f"an inner model {step.ratio:.3g} times as cheap"
+    return f"F = {step.ratio:.2f}"
 
 
 def _row(trial: Trial) -> tuple[str, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from md_bridge.drift.judging.verdict import DEFAULT_TOLERANCE
 from md_bridge.drift.records.csv import write_csv
@@ -15,6 +16,9 @@ from md_bridge.drift.report.page import render_page
 from md_bridge.drift.report.summary import summary_content, write_summary
 from md_bridge.drift.runs.analysis import Analysis, analyse
 from md_bridge.drift.runs.force_difference import ForceDifference
+
+if TYPE_CHECKING:
+    from md_bridge.export.checks.costs import EvaluationCosts
 
 __all__ = [
     "ReportFiles",
@@ -41,6 +45,7 @@ def write_report(
     tolerance: float = DEFAULT_TOLERANCE,
     failures: Mapping[str, str] | None = None,
     with_series: bool = True,
+    costs: EvaluationCosts | None = None,
 ) -> tuple[Analysis, ReportFiles]:
     """Analyse the runs and write ``report.html``, ``report.png``, ``report.svg``,
     ``summary.json`` and ``series/<run>.csv`` into ``folder`` (made if missing).
@@ -52,11 +57,12 @@ def write_report(
     :param tolerance: drift that counts as conserved (meV/atom/ps)
     :param failures: why a run failed, by its label; for runs that are not in ``records``
     :param with_series: False where the series are in place already
+    :param costs: of an evaluation of each of two models
     :raises ValueError: no runs.
     """
     if not records:
         raise ValueError("expected at least one finished run, found none: nothing to report")
-    analysis = analyse(records, tolerance)
+    analysis = analyse(records, tolerance, costs)
     files = ReportFiles(
         page=folder / "report.html",
         png=folder / "report.png",

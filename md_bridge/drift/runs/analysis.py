@@ -6,6 +6,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -15,6 +16,9 @@ from md_bridge.drift.judging.speed import cost_ratio, speedup_bound
 from md_bridge.drift.judging.verdict import DEFAULT_TOLERANCE, DriftStatistics
 from md_bridge.drift.records.method import Method
 from md_bridge.drift.records.run import RunRecord
+
+if TYPE_CHECKING:
+    from md_bridge.export.checks.costs import EvaluationCosts
 
 __all__ = [
     "Analysis",
@@ -76,13 +80,20 @@ class Analysis:
     reference: MethodResult | None
     """The conservative runs that speed-ups refer to."""
     tolerance: float
+    costs: EvaluationCosts | None = None
+    """Of an evaluation of each of two models, which bound their speed-up; None: not measured."""
 
 
-def analyse(records: Sequence[RunRecord], tolerance: float = DEFAULT_TOLERANCE) -> Analysis:
+def analyse(
+    records: Sequence[RunRecord],
+    tolerance: float = DEFAULT_TOLERANCE,
+    costs: EvaluationCosts | None = None,
+) -> Analysis:
     """Statistics of every method over its replicas, and its speed-up over conservative runs.
 
     :param records: runs of one model; those of one method (and source) are replicas of each other.
     :param tolerance: drift that counts as conserved (meV/atom/ps).
+    :param costs: of an evaluation of each of two models
     :raises ReadError: a run was printed with too few digits to see a drift of ``tolerance``
     """
     groups: dict[tuple[Method, str | None], list[RunRecord]] = {}
@@ -96,13 +107,14 @@ def analyse(records: Sequence[RunRecord], tolerance: float = DEFAULT_TOLERANCE) 
             replace(
                 result,
                 speedup=_quotient(reference, result),
-                speedup_bound=_bound(result.method, ratio),
+                speedup_bound=_bound(result.method, ratio, costs),
             )
             for result in results
         ),
         ratio,
         reference,
         tolerance,
+        costs,
     )
 
 
@@ -151,9 +163,12 @@ def _quotient(reference: MethodResult | None, result: MethodResult) -> float | N
     return speedup if math.isfinite(speedup) else None
 
 
-def _bound(method: Method, ratio: float | None) -> float | None:
+def _bound(method: Method, ratio: float | None, costs: EvaluationCosts | None) -> float | None:
     if method.forces == "conservative":
         return 1.0
+    if method.two_models:
+        assert method.multiplicity is not None
+        return None if costs is None else costs.speedup_bound(method.multiplicity)
     if ratio is None or method.forces == "unknown":
         return None
     return ratio if method.multiplicity is None else speedup_bound(method.multiplicity, ratio)

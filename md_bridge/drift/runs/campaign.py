@@ -1,6 +1,7 @@
 """NVE runs of several kinds of forces from several starts, in a folder that can be resumed.
 
 campaign.json              what was asked for, and of which model and start
+costs.json                 of two models: what an evaluation of each costs
 starts/replica-1.xyz       thermalised starts
 runs/<run>/                input and output of the host
 series/<run>.csv           written when a run is complete: what is there is not run again
@@ -17,7 +18,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from ase import Atoms
@@ -39,7 +40,11 @@ from md_bridge.processes import RunError
 from md_bridge.structures import StructureError, read_structure
 from md_bridge.text import replace_atomically
 
+if TYPE_CHECKING:
+    from md_bridge.export.checks.costs import EvaluationCosts
+
 __all__ = [
+    "COSTS",
     "SERIES",
     "SETTINGS",
     "Campaign",
@@ -49,6 +54,7 @@ __all__ = [
 ]
 
 SETTINGS = "campaign.json"
+COSTS = "costs.json"
 SERIES = "series"
 _START_SEED = "thermostat_seed"
 
@@ -56,6 +62,7 @@ _START_SEED = "thermostat_seed"
 # number of replicas may grow.
 _COMMON = (
     "model_sha256",
+    "inner_sha256",
     "start_sha256",
     "host",
     "timestep_fs",
@@ -79,6 +86,8 @@ class CampaignOutcome:
     records: list[RunRecord] = field(default_factory=list)
     failures: dict[str, str] = field(default_factory=dict)
     """Why, by the label of the run or of the thermalisation."""
+    costs: EvaluationCosts | None = None
+    """Of an evaluation of each of two models."""
 
 
 class Campaign:
@@ -104,10 +113,11 @@ class Campaign:
                 f"needs velocities, and {plan.start} has none: leave it out, and a thermostat "
                 "makes some",
             )
-        if not plan.model.is_file():
-            raise ArgumentError(
-                "model", f"must be the file of an exported model, found no file '{plan.model}'"
-            )
+        for name, model in (("model", plan.model), ("inner", plan.model_options.inner)):
+            if model and not Path(model).is_file():
+                raise ArgumentError(
+                    name, f"must be the file of an exported model, found no file '{model}'"
+                )
         require(HOSTS[plan.host], wanted_by=f"a run in {plan.host}")
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -164,13 +174,37 @@ class Campaign:
         :param progress: told of each task and its steps
         :param outcome: filled as results come, so that nothing is lost on Ctrl-C
         :raises CampaignError: another process works in the folder
+        :raises EngineError: of two models, one cannot be loaded, or lacks an element or its forces
         """
         with self._alone():
+            outcome.costs = self.costs(threads) if self.plan.two_models else None
             try:
                 for replica in range(1, self.plan.replicas + 1):
                     self._perform_replica(replica, threads, progress, outcome)
             finally:
                 outcome.records[:] = self.records()
+
+    def costs(self, threads: int) -> EvaluationCosts:
+        """What an evaluation of each of two models costs, as the file has it; measured first if
+        that is missing.
+
+        :param threads: of torch
+        :raises CampaignError: a damaged file
+        :raises EngineError: a model cannot be loaded, or lacks an element or its forces
+        """
+        from md_bridge.export.checks.costs import EvaluationCosts, evaluation_costs
+
+        path = self.folder / COSTS
+        if path.exists():
+            try:
+                return EvaluationCosts(**json.loads(path.read_text(encoding="utf-8")))
+            except (TypeError, ValueError) as error:
+                raise CampaignError(f"{path}: {error}. Delete that file to measure anew") from error
+        options = self.plan.model_options
+        costs = evaluation_costs(self.plan.model, self.structure, options, threads)
+        text = json.dumps(asdict(costs)) + "\n"
+        replace_atomically(path, lambda unfinished: unfinished.write_text(text, encoding="utf-8"))
+        return costs
 
     def _perform_replica(
         self, replica: int, threads: int, progress: TaskProgress, outcome: CampaignOutcome
@@ -263,7 +297,8 @@ class Campaign:
             return
         for name in ("starts", "runs", SERIES):
             shutil.rmtree(self.folder / name, ignore_errors=True)
-        (self.folder / SETTINGS).unlink(missing_ok=True)
+        for name in (SETTINGS, COSTS):
+            (self.folder / name).unlink(missing_ok=True)
 
     def _claim(self) -> None:
         """Write the settings into a new folder; compare them with those of an old one."""
@@ -326,15 +361,19 @@ def read_settings(folder: Path) -> dict[str, Any]:
     if "engine" in content:
         content["host"] = content.pop("engine")
     if "model_options" not in content:
-        content["model_options"] = _model_settings(ModelOptions(variant=content.pop("variant", "")))
+        content["model_options"] = {"variant": content.pop("variant", "")}
+    content["model_options"] = {**_model_settings(ModelOptions()), **content["model_options"]}
     return content
 
 
 def _settings(plan: CampaignPlan) -> dict[str, Any]:
+    inner = plan.model_options.inner
     return {
         "md_bridge": __version__,
         "model": str(plan.model.resolve()),
         "model_sha256": _sha256(plan.model),
+        "inner": str(Path(inner).resolve()) if inner else None,
+        "inner_sha256": _sha256(Path(inner)) if inner else None,
         "start": str(plan.start.resolve()),
         "start_sha256": _sha256(plan.start),
         "host": plan.host,
@@ -351,9 +390,11 @@ def _settings(plan: CampaignPlan) -> dict[str, Any]:
 
 
 def _model_settings(options: ModelOptions) -> dict[str, Any]:
-    """What decides which numbers come out: all but where and how fast they are computed."""
+    """What decides which numbers come out: all but where and how fast they are computed; and the
+    file of an inner model, which may have moved."""
     settings = asdict(options)
-    del settings["device"], settings["threads"]
+    for name in ("device", "threads", "inner"):
+        del settings[name]
     return settings
 
 

@@ -46,9 +46,8 @@ def run_dynamics(
     :raises RunError: if the host fails, or its output is incomplete
     """
     model = model.resolve()
-    if run.model_options.extensions:  # hosts run in a folder of their own
-        extensions = str(Path(run.model_options.extensions).resolve())
-        run = replace(run, model_options=replace(run.model_options, extensions=extensions))
+    # hosts run in a folder of their own
+    run = replace(run, model_options=run.model_options.absolute())
     if run.method.host == "i-pi":
         return run_in_ipi(start, model, run, folder, progress, threads, thermostat=thermostat)
     return run_in_lammps(

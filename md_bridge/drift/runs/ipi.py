@@ -112,7 +112,9 @@ def ipi_input_text(
     :param thermostat: NVT in place of NVE
     :raises RunError: if the path of the model has a character that i-PI takes for its own syntax
     """
-    for what, path in (("model", str(model)), ("extensions", run.model_options.extensions)):
+    options = run.host_options
+    paths = {"model": str(model), "extensions": options.extensions, "inner model": options.inner}
+    for what, path in paths.items():
         for character in ",{}":
             if character in path:
                 raise RunError(
@@ -125,7 +127,7 @@ def ipi_input_text(
         .get_template("run.xml.j2")
         .render(
             run=run,
-            options=changed_options(run.model_options),
+            options=changed_options(options),
             thermostat=thermostat,
             elements=sorted(set(start.get_chemical_symbols())),
             driver=driver_path(),

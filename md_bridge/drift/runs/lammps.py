@@ -166,9 +166,9 @@ def lammps_input_text(
     # LAMMPS asks every run for a pressure at its first step, and not every model has direct stress
     keyword = " forces direct virial conservative" if run.method.forces == "direct" else ""
     if run.method.multiplicity is not None:
-        # how far the direct forces are from the conservative ones is what the run is to show
+        # how far the inner forces are from the conservative ones is what the run is to show
         keyword += " max_correction 1e6"
-    keyword += pair_style_keywords(run.model_options)
+    keyword += pair_style_keywords(run.host_options)
     lines = [
         f"# {thermostat.label if thermostat else 'NVE'}, {run.label}",
         "units metal",

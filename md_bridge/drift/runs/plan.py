@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,13 +17,18 @@ from md_bridge.text import nearest
 
 __all__ = [
     "DEFAULT_FORCES",
+    "DEFAULT_FORCES_OF_TWO",
     "RUN_HOSTS",
     "CampaignPlan",
     "Run",
+    "methods_of",
     "require_host",
 ]
 
 DEFAULT_FORCES = "conservative,direct,mts:2,mts:4,mts:8"
+
+DEFAULT_FORCES_OF_TWO = "conservative,mts:2,mts:4,mts:8"
+"""With an inner model: nobody asks for direct forces, which the outer model need not have."""
 
 RUN_HOSTS = ("lammps", "i-pi")
 """Hosts in which runs can be made."""
@@ -51,6 +57,13 @@ class Run:
     def __post_init__(self) -> None:
         if self.outer_steps < 1:
             raise ArgumentError("outer_steps", f"must be positive, found {self.outer_steps}")
+
+    @property
+    def host_options(self) -> ModelOptions:
+        """What the host is told of the model: of an inner one only where it is used."""
+        if self.method.two_models:
+            return self.model_options
+        return self.model_options.without_inner()
 
     @property
     def label(self) -> str:
@@ -127,7 +140,12 @@ class CampaignPlan:
     @property
     def methods(self) -> list[Method]:
         """One for each kind of forces, in the order given."""
-        return [Method(self.host, kind, m, self.timestep_fs) for kind, m in self.forces]
+        return methods_of(self.host, self.forces, self.timestep_fs, self.model_options)
+
+    @property
+    def two_models(self) -> bool:
+        """Whether the inner forces come from a model of their own."""
+        return any(method.two_models for method in self.methods)
 
     @property
     def equilibration_steps(self) -> int:
@@ -160,6 +178,22 @@ class CampaignPlan:
             for replica in range(1, self.replicas + 1)
             for method in self.methods
         ]
+
+
+def methods_of(
+    host: str, forces: Iterable[Kind], timestep_fs: float, options: ModelOptions
+) -> list[Method]:
+    """One for each kind of forces, in the order given.
+
+    :param host: ``lammps`` or ``i-pi``
+    :param forces: kinds of forces with their M
+    :param timestep_fs: inner step (fs)
+    :param options: with an inner model or without
+    """
+    return [
+        Method(host, kind, m, timestep_fs, kind == "mts" and bool(options.inner))
+        for kind, m in forces
+    ]
 
 
 def require_host(host: str) -> None:

@@ -10,6 +10,7 @@ from md_bridge.drift.runs.plan import Run
 
 __all__ = [
     "USUAL_COST_RATIO",
+    "USUAL_INNER_RATIO",
     "Progress",
     "Task",
     "TaskProgress",
@@ -19,6 +20,9 @@ __all__ = [
 
 USUAL_COST_RATIO = 2.7
 """A conservative evaluation in direct ones, before anything is measured."""
+
+USUAL_INNER_RATIO = 15.0
+"""A conservative evaluation of the outer model in evaluations of an inner one, likewise."""
 
 Progress = Callable[[int], None]
 """Called with the number of (outer) steps of one run done so far."""
@@ -58,4 +62,6 @@ def expected_cost(run: Run, ratio: float = USUAL_COST_RATIO) -> float:
     multiplicity = run.method.multiplicity
     if multiplicity is None:
         return 1.0 / ratio
+    if run.method.two_models:
+        return 1.0 + multiplicity / USUAL_INNER_RATIO
     return multiplicity / speedup_bound(multiplicity, ratio)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from md_bridge.drift.judging.speed import speedup_bound
-
 __all__ = [
     "WORTH",
     "largest_multiplicity",
@@ -16,7 +14,10 @@ WORTH = 1.03
 
 
 def largest_multiplicity(
-    conserves: Callable[[int], bool], most: int, ratio: float, worth: float = WORTH
+    conserves: Callable[[int], bool],
+    most: int,
+    bound: Callable[[int], float],
+    worth: float = WORTH,
 ) -> int | None:
     """The largest M that conserves energy, as far as it is worth looking for.
 
@@ -26,7 +27,7 @@ def largest_multiplicity(
 
     :param conserves: called with each M to try, at most once
     :param most: largest M to try, at least 2
-    :param ratio: F, the cost of a conservative over that of a direct evaluation
+    :param bound: S(M), the largest speed-up that an M can give
     :param worth: gain in speed that a larger M must promise; 1 looks for the largest M at any price
     :returns: None if M = 2 fails already
     :raises ValueError: ``most`` below 2
@@ -40,11 +41,7 @@ def largest_multiplicity(
         else:
             bad = trial
         largest = bad - 1
-        if largest <= good or _gain(good, largest, ratio) < worth:
+        if largest <= good or bound(largest) / bound(good) < worth:
             return good if good > 1 else None
         has_failed = bad <= most
         trial = (good + bad) // 2 if has_failed else min(2 * good, most)
-
-
-def _gain(smaller: int, larger: int, ratio: float) -> float:
-    return speedup_bound(larger, ratio) / speedup_bound(smaller, ratio)

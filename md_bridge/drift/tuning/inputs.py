@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
 from pathlib import Path
 
 import ase.io
@@ -47,7 +46,7 @@ def write_inputs(tuning: Tuning, folder: Path) -> list[Path]:
 
 def _write_lammps(tuning: Tuning, trial: Trial, start: Atoms, folder: Path) -> Path:
     elements = sorted(set(start.get_chemical_symbols()))
-    options = _options_for(tuning, folder)
+    options = _options_for(tuning, trial)
     write_data_file(start, folder / "start.data", elements)
     # not HTML
     environment = templates("md_bridge.drift", autoescape=False, keep_trailing_newline=True)
@@ -59,7 +58,8 @@ def _write_lammps(tuning: Tuning, trial: Trial, start: Atoms, folder: Path) -> P
         name=path.name,
         data="start.data",
         model=quoted(Path(os.path.relpath(tuning.request.model, folder))),
-        keywords=pair_style_keywords(options),
+        keywords=pair_style_keywords(options.relative_to(folder)),
+        two_models=bool(options.inner),
         elements=" ".join(elements),
         multiplicity=trial.multiplicity,
         outer_ps=trial.outer_timestep_fs / 1000,
@@ -84,19 +84,17 @@ def _write_ipi(tuning: Tuning, trial: Trial, folder: Path) -> Path:
         steps=_steps(_LENGTH_PS, trial),
         stride=_steps(_STRIDE_PS, trial),
         seed=tuning.request.seed,
-        model_options=_options_for(tuning, folder),
+        model_options=_options_for(tuning, trial),
     )
     path = folder / "input.xml"
     write_input(path, folder / "start.xyz", tuning.request.model, plan, overwrite=True)
     return path
 
 
-def _options_for(tuning: Tuning, folder: Path) -> ModelOptions:
-    """As the inputs in a folder must name them."""
+def _options_for(tuning: Tuning, trial: Trial) -> ModelOptions:
+    """An inner model only where it is used."""
     options = tuning.request.model_options
-    if not options.extensions:
-        return options
-    return replace(options, extensions=os.path.relpath(options.extensions, folder))
+    return options if trial.multiplicity > 1 else options.without_inner()
 
 
 def _steps(time_ps: float, trial: Trial) -> int:

@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from md_bridge.drift.judging.speed import cost_ratio, speedup_bound
 from md_bridge.drift.judging.verdict import DEFAULT_TOLERANCE, DriftStatistics, Verdict
@@ -20,9 +21,12 @@ from md_bridge.drift.runs.tasks import USUAL_COST_RATIO, TaskProgress
 from md_bridge.drift.tuning.bisection import WORTH, largest_multiplicity
 from md_bridge.errors import ArgumentError, MDBridgeError
 from md_bridge.forces import Kind
-from md_bridge.model_options import ModelOptions
+from md_bridge.model_options import ModelOptions, require_use_of_inner
 from md_bridge.processes import STALL_MINUTES
 from md_bridge.text import replace_atomically
+
+if TYPE_CHECKING:
+    from md_bridge.export.checks.costs import EvaluationCosts
 
 __all__ = [
     "LENGTH_FACTOR",
@@ -50,7 +54,7 @@ class TuneError(MDBridgeError, RuntimeError):
 class TuneRequest:
     """What to look for.
 
-    :raises ArgumentError: a number out of its range
+    :raises ArgumentError: a number out of its range, or an inner model that is the model itself
     """
 
     model: Path
@@ -92,6 +96,7 @@ class TuneRequest:
             )
         if not 1 <= self.worth < float("inf"):
             raise ArgumentError("worth", f"must be 1 or more, found {self.worth:g}")
+        require_use_of_inner(self.model, self.model_options, ["mts"])
         for step in self.timesteps_fs:
             self.plan(step, self.length_ps, (("mts", self.most),), self.replicas)
 
@@ -178,7 +183,8 @@ class StepResult:
     timestep_fs: float
     conservative: Trial
     ratio: float | None
-    """F, the cost of a conservative over that of a direct evaluation; None if not needed."""
+    """F, the cost of a conservative over that of a direct evaluation; of two models, that of the
+    outer over that of the inner one. None if not needed."""
     ratio_is_measured: bool
     """False where the run with direct forces exploded, and a usual value stands for F."""
     trials: tuple[Trial, ...]
@@ -263,16 +269,15 @@ class _Searcher:
         conservative = self._trial(timestep_fs, ("conservative", None))
         if conservative.verdict is Verdict.DRIFTS:
             return StepResult(timestep_fs, conservative, None, False, (), None)
-        ratio, measured = self._cost_ratio(timestep_fs, conservative)
+        bound, ratio, measured = self._bound(timestep_fs, conservative)
         trials: dict[int, Trial] = {}
 
         def conserves(multiplicity: int) -> bool:
             kind = ("mts", multiplicity)
-            trials[multiplicity] = self._trial(timestep_fs, kind, conservative, ratio)
+            trials[multiplicity] = self._trial(timestep_fs, kind, conservative, bound)
             return trials[multiplicity].verdict is Verdict.CONSERVES
 
-        request = self._request
-        best = largest_multiplicity(conserves, request.most, ratio, request.worth)
+        best = largest_multiplicity(conserves, request.most, bound, request.worth)
         return StepResult(
             timestep_fs,
             conservative,
@@ -281,6 +286,21 @@ class _Searcher:
             tuple(trials[m] for m in sorted(trials)),
             None if best is None else trials[best],
         )
+
+    def _bound(
+        self, timestep_fs: float, conservative: Trial
+    ) -> tuple[Callable[[int], float], float, bool]:
+        """S(M), the ratio of costs that it rests on, and whether that is measured."""
+        if self._request.model_options.inner:
+            costs = self._costs(timestep_fs)
+            return costs.speedup_bound, costs.ratio, True
+        ratio, measured = self._cost_ratio(timestep_fs, conservative)
+        return (lambda multiplicity: speedup_bound(multiplicity, ratio)), ratio, measured
+
+    def _costs(self, timestep_fs: float) -> EvaluationCosts:
+        """Of two models, as the campaign of the first runs keeps them."""
+        length = self._request.length_ps
+        return self.campaign(timestep_fs, length, ("mts", 2), 1).costs(self._threads)
 
     def _cost_ratio(self, timestep_fs: float, conservative: Trial) -> tuple[float, bool]:
         """F from one run with direct forces; a usual value if that explodes."""
@@ -294,7 +314,7 @@ class _Searcher:
         timestep_fs: float,
         kind: Kind,
         conservative: Trial | None = None,
-        ratio: float | None = None,
+        bound: Callable[[int], float] | None = None,
     ) -> Trial:
         """Judge one kind of forces: short runs first, longer ones where they cannot tell.
 
@@ -318,7 +338,7 @@ class _Searcher:
             result.statistics,
             result.wall_s_per_ps,
             None if conservative is None else conservative.wall_s_per_ps / result.wall_s_per_ps,
-            None if ratio is None else speedup_bound(multiplicity, ratio),
+            None if bound is None else bound(multiplicity),
         )
 
     def _judged(self, timestep_fs: float, length_ps: float, kind: Kind) -> tuple[MethodResult, int]:

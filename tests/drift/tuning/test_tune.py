@@ -7,39 +7,17 @@ from pathlib import Path
 
 import ase.io
 import models
-import numpy as np
 import pytest
-from ase import Atoms, units
+from ase import Atoms
 from click.testing import CliRunner
+from drift_models import DIRECT_STIFFNESS, STIFFNESS, is_stable
 
 from md_bridge.cli.energy.tune import tune
+from md_bridge.drift.judging.speed import speedup_bound
 from md_bridge.drift.tuning.bisection import largest_multiplicity
 from md_bridge.drift.tuning.search import TuneRequest
 from md_bridge.lammps import run_lmp
 from md_bridge.processes import find_program
-
-STIFFNESS, DIRECT_STIFFNESS = 9.4, 4.7  # eV/Å²
-INNER_STEP = 1.5  # fs
-
-
-def is_stable(multiplicity: int) -> bool:
-    """Whether one outer step of multiple time stepping maps the bond of a dimer stably.
-
-    Kick with k - k_direct, M Verlet steps with k_direct, kick: a matrix of determinant one, stable
-    if and only if its trace is at most two.
-    """
-    mass = 1.008 / 2  # reduced
-    step = INNER_STEP * units.fs
-
-    def kick(stiffness, time):
-        return np.array([[1.0, 0.0], [-stiffness / mass * time, 1.0]])
-
-    def drift(time):
-        return np.array([[1.0, time], [0.0, 1.0]])
-
-    inner = kick(DIRECT_STIFFNESS, step / 2) @ drift(step) @ kick(DIRECT_STIFFNESS, step / 2)
-    outer = kick(STIFFNESS - DIRECT_STIFFNESS, multiplicity * step / 2)
-    return abs(np.trace(outer @ np.linalg.matrix_power(inner, multiplicity) @ outer)) <= 2.0
 
 
 @pytest.fixture(scope="module")
@@ -133,6 +111,10 @@ def test_a_step_too_long_for_conservative_forces(dimer):
     assert not list(dimer.glob("long/*/series/*mts*"))
 
 
+def bound(ratio):
+    return lambda multiplicity: speedup_bound(multiplicity, ratio)
+
+
 @pytest.mark.parametrize("limit", range(1, 18))
 def test_search_finds_any_limit(limit):
     tried = []
@@ -141,7 +123,7 @@ def test_search_finds_any_limit(limit):
         tried.append(multiplicity)
         return multiplicity <= limit
 
-    found = largest_multiplicity(conserves, 16, ratio=3.0, worth=1.0)
+    found = largest_multiplicity(conserves, 16, bound(3.0), worth=1.0)
     assert found == (None if limit < 2 else min(limit, 16))
     assert len(tried) == len(set(tried)) <= 7
     assert max(tried) <= 16
@@ -155,13 +137,13 @@ def test_search_stops_where_there_is_no_more_to_gain():
         return multiplicity <= 13
 
     # S(M) = M F/(M - 1 + F): nothing to gain with F = 1, little beyond M = 8 with F = 1.2
-    assert largest_multiplicity(conserves, 16, ratio=1.0) == 2
+    assert largest_multiplicity(conserves, 16, bound(1.0)) == 2
     assert tried == [2]
     tried.clear()
-    assert largest_multiplicity(conserves, 16, ratio=1.2) == 8
+    assert largest_multiplicity(conserves, 16, bound(1.2)) == 8
     assert tried == [2, 4, 8]
     with pytest.raises(ValueError, match="at least 2, found 1"):
-        largest_multiplicity(conserves, 1, ratio=2.0)
+        largest_multiplicity(conserves, 1, bound(2.0))
 
 
 @pytest.mark.parametrize(

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from md_bridge.ase import MultipleTimeStepLangevin
 from md_bridge.distil.errors import DistilError
-from md_bridge.distil.frames import Block, FrameStore
-from md_bridge.distil.teacher import Teacher
+from md_bridge.distil.labelling.frames import Block, FrameStore
+from md_bridge.distil.labelling.teacher import Teacher
 from md_bridge.engine import NonFiniteError
 
 __all__ = [
@@ -170,7 +170,7 @@ class Sampler:
             state = _State(atoms.get_positions(), atoms.get_momenta())
             try:
                 frames += self._pair(dynamics, atoms, run)
-            except (_NotFinite, NonFiniteError) as error:
+            except (_NotFiniteError, NonFiniteError) as error:
                 dropped += 1
                 self._count_dropped(run, error)
                 # from before the step that failed, with other velocities
@@ -180,7 +180,7 @@ class Sampler:
         while distort and len(frames) == 2 * PAIRS_OF_BLOCK:
             try:
                 frames.append(self._distorted(atoms, rng))
-            except (_NotFinite, NonFiniteError) as error:
+            except (_NotFiniteError, NonFiniteError) as error:
                 dropped += 1
                 self._count_dropped(run, error)
         return Block(
@@ -203,7 +203,7 @@ class Sampler:
         self._step(dynamics, 1)
         temperature = atoms.get_temperature()
         if not temperature < 10 * run.temperature_k + 1000:
-            raise _NotFinite(f"the temperature rose to {temperature:.0f} K")
+            raise _NotFiniteError(f"the temperature rose to {temperature:.0f} K")
         return [first, _label(atoms)]
 
     def _distorted(self, atoms: Atoms, rng: np.random.Generator) -> _Labelled:
@@ -229,7 +229,7 @@ class Sampler:
             ) from error
 
 
-class _NotFinite(Exception):
+class _NotFiniteError(Exception):
     """A frame that cannot be learned from."""
 
 
@@ -244,5 +244,5 @@ class _Labelled:
 def _label(atoms: Atoms) -> _Labelled:
     energy, forces = float(atoms.get_potential_energy()), np.array(atoms.get_forces(), dtype=float)
     if not (np.isfinite(energy) and np.isfinite(forces).all()):
-        raise _NotFinite("energy or forces are not finite")
+        raise _NotFiniteError("energy or forces are not finite")
     return _Labelled(atoms.get_positions(), atoms.cell.array.copy(), forces, energy)

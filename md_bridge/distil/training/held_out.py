@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from ase.data import chemical_symbols
 
-from md_bridge.distil.batches import Frames, epoch_of_batches
 from md_bridge.distil.student import Student
+from md_bridge.distil.training.batches import Frames, epoch_of_batches
 
 __all__ = ["ElementErrors", "as_data", "fit_free_atoms", "held_out_errors"]
 

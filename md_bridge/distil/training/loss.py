@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from md_bridge.distil.batches import TrainingBatch
+from md_bridge.distil.training.batches import TrainingBatch
 
 __all__ = ["LabelScales", "Sums", "sums_of"]
 

@@ -14,10 +14,10 @@ from typing import Any
 
 import torch
 
-from md_bridge.distil.batches import Frames, Item, TrainingBatch, epoch_of_batches
 from md_bridge.distil.errors import DistilError, FrameFolderError
-from md_bridge.distil.loss import LabelScales, Sums, sums_of
 from md_bridge.distil.student import Student
+from md_bridge.distil.training.batches import Frames, Item, TrainingBatch, epoch_of_batches
+from md_bridge.distil.training.loss import LabelScales, Sums, sums_of
 from md_bridge.text import replace_atomically
 
 __all__ = ["Curves", "Schedule", "Trainer", "clipped_gradient", "label_scales"]
@@ -62,7 +62,7 @@ class Schedule:
 
 @dataclass
 class Curves:
-    """The errors on the way, relative to the labels; see :class:`~md_bridge.distil.loss.Sums`."""
+    """The errors on the way, relative to the labels: see :mod:`md_bridge.distil.training.loss`."""
 
     steps: list[int] = field(default_factory=list)
     training: list[float] = field(default_factory=list)
@@ -287,8 +287,8 @@ class Trainer:
             )
         except OSError as error:
             raise DistilError(
-                f"cannot write {self._checkpoint}: {error.strerror or error}. The checkpoint before "
-                "is there: make room, and the same command goes on"
+                f"cannot write {self._checkpoint}: {error.strerror or error}. The checkpoint "
+                "before is there: make room, and the same command goes on"
             ) from error
 
     def _load(self) -> None:

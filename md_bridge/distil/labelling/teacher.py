@@ -130,15 +130,15 @@ def open_teacher(source: Source, options: ModelOptions | None = None) -> Teacher
     options = options or ModelOptions()
     if isinstance(source, BaseCalculator) or hasattr(source, "get_potential_energy"):
         return CalculatorTeacher(source, type(source).__name__)  # type: ignore[arg-type]
-    text = os.fspath(source)  # type: ignore[arg-type]
+    text = os.fspath(source)
     if text.startswith("python:"):
         _refuse_options_of_files(text, options)
         return _from_factory(text.removeprefix("python:"))
     path = Path(text)
     if not path.is_file():
         raise DistilError(
-            f"there is no file '{path}'; expected an exported model, or python:file.py:factory of a "
-            "function that returns an ASE calculator"
+            f"there is no file '{path}'; expected an exported model, or python:file.py:factory of "
+            "a function that returns an ASE calculator"
         )
     return ExportedTeacher(path, options)
 
@@ -167,8 +167,8 @@ def check_starts(teacher: Teacher, starts: Sequence[Atoms]) -> None:
             numbers = [trial.get_potential_energy(), *trial.get_forces().flat]
         except PropertyNotImplementedError as error:
             raise DistilError(
-                f"the teacher {teacher.name} does not give the forces and the energy that a student "
-                f"learns: {error}"
+                f"the teacher {teacher.name} does not give the forces and the energy that a "
+                f"student learns: {error}"
             ) from error
         except MDBridgeError as error:
             raise DistilError(f"the teacher {teacher.name} fails for {which}: {error}") from error

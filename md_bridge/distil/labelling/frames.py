@@ -10,6 +10,7 @@ import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from ase import Atoms
@@ -141,10 +142,12 @@ def _save(path: Path, block: Block) -> None:
 def _load(path: Path) -> Block:
     try:
         with np.load(path) as arrays:
-            values = {name: arrays[name] for name in Block.__dataclass_fields__}
+            values: dict[str, Any] = {name: arrays[name] for name in Block.__dataclass_fields__}
     except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
         raise FrameFolderError(
             f"{path} cannot be read ({error}): delete it and those after it in its folder, and "
             "they will be made again"
         ) from error
-    return Block(**{k: int(v) if k in ("pairs", "dropped") else v for k, v in values.items()})
+    for name in ("pairs", "dropped"):
+        values[name] = int(values[name])
+    return Block(**values)

@@ -10,7 +10,7 @@ import torch
 from ase import Atoms
 from torch import Tensor
 
-from md_bridge.distil.frames import Block
+from md_bridge.distil.labelling.frames import Block
 from md_bridge.export import make_batch
 
 __all__ = ["ATOMS_OF_BATCH", "Frames", "Item", "TrainingBatch", "collate", "epoch_of_batches"]

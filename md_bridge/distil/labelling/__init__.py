@@ -1,0 +1,1 @@
+"""Frames that a teacher labels."""

@@ -1,0 +1,113 @@
+"""What is told of a student, in tables and sentences."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+from rich.table import Table
+
+from md_bridge.distil.api import Distilled
+
+__all__ = [
+    "COST_COLUMNS",
+    "ERROR_COLUMNS",
+    "MULTIPLICITIES",
+    "cost_rows",
+    "error_rows",
+    "errors_table",
+    "sentences",
+]
+
+MULTIPLICITIES = (1, 2, 4, 6, 8, 12, 16)
+"""M of the table of bounds."""
+
+ERROR_COLUMNS = (
+    ("element", ""),
+    ("forces", "meV/Å"),
+    ("of", "meV/Å"),
+    ("acceleration", "meV/Å/√u"),
+    ("of", "meV/Å/√u"),
+    ("change", "meV/Å"),
+    ("of", "meV/Å"),
+)
+"""Of the errors on held-out dynamics; each beside the root mean square of the labels."""
+
+COST_COLUMNS = (("M", ""), ("S(M)", "times as fast"), ("an outer step", "ms"))
+
+
+def error_rows(result: Distilled) -> list[tuple[str, ...]]:
+    """The cells of :data:`ERROR_COLUMNS`.
+
+    :param result: the student
+    """
+    return [
+        (
+            each.element,
+            *(
+                f"{value:.3g}" if value < 1000 else f"{value:.0f}"
+                for name, value in asdict(each).items()
+                if name != "element"
+            ),
+        )
+        for each in result.errors
+    ]
+
+
+def errors_table(result: Distilled) -> Table:
+    """Errors on held-out dynamics, a line an element.
+
+    :param result: the student
+    """
+    table = Table(box=None, padding=(0, 1), pad_edge=False, collapse_padding=True)
+    for heading, unit in ERROR_COLUMNS:
+        left = heading == "element"
+        table.add_column(f"{heading}\n[dim]{unit}[/dim]", justify="left" if left else "right")
+    for row in error_rows(result):
+        table.add_row(*row)
+    return table
+
+
+def sentences(result: Distilled) -> list[str]:
+    """What was made, how good it is, and what it costs.
+
+    :param result: the student
+    """
+    every = result.errors[-1]
+    costs = result.costs
+    found = [
+        f"{result.frames} frames of {result.teacher}, {result.steps} training steps"
+        + (
+            f" (of {result.counts.steps}: the error on held-out dynamics did not fall any more)"
+            if result.steps < result.counts.steps
+            else ""
+        )
+        + ".",
+        f"On held-out dynamics the student misses the forces by {every.force:.3g} meV/Å (of "
+        f"{every.force_of_labels:.3g}), and between neighbouring frames this changes by "
+        f"{every.change:.3g} meV/Å (of {every.change_of_labels:.3g}).",
+        f"An evaluation of the first start takes {1e3 * costs.inner_s:.3g} ms, the teacher's "
+        f"conservative forces {1e3 * costs.outer_s:.3g} ms: at most "
+        f"{costs.speedup_bound(4):.2f} times its speed with M = 4, {costs.speedup_bound(8):.2f} "
+        "times with M = 8.",
+    ]
+    if result.dropped:
+        found.append(
+            f"{result.dropped} frames were dropped because the teacher gave no finite forces."
+        )
+    return found
+
+
+def cost_rows(result: Distilled) -> list[tuple[str, ...]]:
+    """The cells of :data:`COST_COLUMNS`.
+
+    :param result: the student
+    """
+    costs = result.costs
+    return [
+        (
+            f"{m}",
+            f"{costs.speedup_bound(m):.2f}",
+            f"{1e3 * (m * costs.inner_s + costs.outer_s):.3g}",
+        )
+        for m in MULTIPLICITIES
+    ]
