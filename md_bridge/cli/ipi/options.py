@@ -43,8 +43,8 @@ _OPTIONS: dict[str, tuple[str, dict[str, Any]]] = {
     "pressure": ("Pressure, for npt (bar).", {"type": float, "show_default": "0"}),
     "beads": ("Number of beads of a path integral.", {"type": int}),
     "thermostat": (
-        "Thermostat: auto, svr, langevin, pile_g or pile_l.",
-        {"type": click.Choice(_THERMOSTATS), "metavar": "NAME"},
+        "Auto (default), svr, langevin, pile_g or pile_l.",
+        {"type": click.Choice(_THERMOSTATS), "metavar": "NAME", "show_default": False},
     ),
     "thermostat_tau": ("Time constant of it (fs).", {"type": float, "show_default": "100"}),
     "barostat": (

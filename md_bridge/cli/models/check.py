@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import warnings
 from pathlib import Path
+from typing import Any
 
 import click
 from rich.console import Console
@@ -14,7 +15,7 @@ from md_bridge.cli.models.options import leave_if_failed, lenient_option
 from md_bridge.cli.options import json_option, model_options, option
 from md_bridge.cli.progress import ProgressBar
 from md_bridge.cli.tables import as_data, print_checks, print_variants
-from md_bridge.model_options import ModelOptions
+from md_bridge.model_options import ModelOptions, require_use_of_inner
 
 __all__ = [
     "check",
@@ -29,6 +30,7 @@ _STATUS = {0: "every check is passed, or --lenient", 3: "a check failed"}
         """
         md-bridge check model.pt
         md-bridge check model.pt my-structures.xyz --most 5
+        md-bridge check model.pt my-structures.xyz --inner small.pt
         """,
         _STATUS,
     ),
@@ -43,7 +45,7 @@ _STATUS = {0: "every check is passed, or --lenient", 3: "a check failed"}
 )
 @lenient_option
 @json_option("the checks")
-@model_options(symmetrize=False)
+@model_options(symmetrize=False, inner=True)
 def check(
     model: Path,
     structures: Path | None,
@@ -56,11 +58,18 @@ def check(
 
     STRUCTURES is any file that ASE reads; without it, structures are made up from the elements that
     the model knows. With it, direct and conservative forces are compared too. There is no
-    --symmetrize: it looks at the model itself.
+    --symmetrize: it looks at the model itself. Of two models (--inner), it compares their forces on
+    STRUCTURES, measures what both cost, and guesses M.
     """
     from md_bridge.export.checks.checks import iterate_checks
+    from md_bridge.export.checks.two_models import compare_models
     from md_bridge.structures import read_structures, spread
 
+    if model_options.inner and structures is None:
+        raise click.UsageError(
+            "--inner compares two models on STRUCTURES of your dynamics: name them"
+        )
+    require_use_of_inner(model, model_options, ["mts"])
     warnings.filterwarnings("ignore", category=DeprecationWarning)
     chosen = None if structures is None else spread(read_structures(structures), most)
     with ProgressBar(Console(stderr=True)) as bar:
@@ -72,9 +81,19 @@ def check(
             progress=lambda name: bar.update(f"checking: {name}"),
         )
         checks = list(found)
+        comparison = None
+        if model_options.inner:
+            assert chosen is not None
+            comparison = compare_models(
+                model, chosen, model_options, lambda what: bar.update(f"comparing: {what}")
+            )
+            checks += comparison.checks()
     console = Console()
     if as_json:
-        click.echo(json.dumps({"path": str(model), "checks": as_data(checks)}, allow_nan=False))
+        content: dict[str, Any] = {"path": str(model), "checks": as_data(checks)}
+        if comparison is not None:
+            content["inner"] = {"path": model_options.inner, **comparison.as_dict()}
+        click.echo(json.dumps(content, allow_nan=False))
     else:
         print_checks(console, checks)
         print_variants(console, model, model_options)

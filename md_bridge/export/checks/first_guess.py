@@ -25,6 +25,8 @@ Two numbers of one system are a thin basis, and on the safe side: over 10 ps the
 not to be told from zero (docs/energy-drift.md), and for a direct head with 2.5 times the force
 difference it is up to six times smaller than what this says. So it is a first guess, for a run that
 measures.
+
+Of two models, see :mod:`md_bridge.export.checks.two_models`.
 """
 
 from __future__ import annotations
@@ -45,6 +47,7 @@ __all__ = [
     "check_first_guess",
     "expected_drift",
     "fastest_period",
+    "guess_in_words",
     "guess_inner_steps",
     "kick_heating",
 ]
@@ -72,11 +75,14 @@ class FirstGuess:
     period: float
 
 
-def guess_inner_steps(period: float, kick_heating: float) -> FirstGuess:
+def guess_inner_steps(
+    period: float, kick_heating: float, most: int = MOST_INNER_STEPS
+) -> FirstGuess:
     """M and δt from the two limits; the formula is in the docstring of this module.
 
     :param period: of the fastest vibration, fs
     :param kick_heating: Q/Δ, the mean over atoms of |F_c − F_d|²/(2m), in eV/fs²
+    :param most: largest M that is worth a try
     """
     wanted = period / INNER_STEPS_PER_PERIOD
     step = min(INNER_STEPS_OF_CHOICE, key=lambda choice: abs(math.log(choice / wanted)))
@@ -85,8 +91,8 @@ def guess_inner_steps(period: float, kick_heating: float) -> FirstGuess:
     rate = expected_drift(1.0, period, kick_heating)
     heating = (DRIFT_TOLERANCE / max(rate, 1e-300)) ** (1 / (1 + _UNCANCELLED_POWER))
     # a resonance is a wall; the drift is a guess that may as well be rounded up
-    most = min(int(resonance / step + 1e-9), round(min(heating / step, 1e6)), MOST_INNER_STEPS)
-    inner_steps = max(most, 1)
+    largest = min(int(resonance / step + 1e-9), round(min(heating / step, 1e6)), most)
+    inner_steps = max(largest, 1)
     drift = expected_drift(inner_steps * step, period, kick_heating)
     return FirstGuess(inner_steps, step, drift, period)
 
@@ -174,10 +180,15 @@ def check_first_guess(runner: Runner, structures: Sequence[ase.Atoms]) -> Check 
         masses.append(atoms.get_masses())
     heating = kick_heating(np.concatenate(differences), np.concatenate(masses))
     guess = guess_inner_steps(period, heating)
-    return Check(name, None, guess.inner_steps, "inner steps", None, _in_words(guess))
+    return Check(name, None, guess.inner_steps, "inner steps", None, guess_in_words(guess))
 
 
-def _in_words(guess: FirstGuess) -> str:
+def guess_in_words(guess: FirstGuess, inner: str = "direct forces") -> str:
+    """What was found, and what it is worth.
+
+    :param guess: M, and what it rests on
+    :param inner: what the inner forces are called
+    """
     outer = guess.inner_steps * guess.inner_step
     text = (
         f"the fastest vibration has a period of {guess.period:.3g} fs, so an outer step of "
@@ -187,7 +198,7 @@ def _in_words(guess: FirstGuess) -> str:
     )
     if guess.inner_steps == 1:
         text += (
-            ". M = 1 means that the direct forces are too far from the conservative ones for "
+            f". M = 1 means that the {inner} are too far from the conservative ones for "
             "multiple time stepping to gain anything"
         )
     return text
