@@ -128,7 +128,8 @@ def test_other_settings_are_refused_with_the_way_out(request_of, reference):
     message = str(caught.value)
     assert "temperatures_K is [30.0, 60.0] there and [30.0, 90.0] now" in message
     assert "steps is 12 there and 13 now" in message
-    assert "another folder" in message and "from_student" in message
+    assert "another folder" in message
+    assert "from_student" in message
 
 
 def test_a_folder_of_something_else_is_refused(request_of):

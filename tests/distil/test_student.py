@@ -108,7 +108,13 @@ def test_permutation_net_force_and_elements():
 
 def test_structures_of_a_batch_are_apart():
     student = network()
-    structures = [crystal(), cluster(), Atoms("O"), crystal(7, 5), Atoms("CH", [[0, 0, 0], [9, 0, 0]])]
+    structures = [
+        crystal(),
+        cluster(),
+        Atoms("O"),
+        crystal(7, 5),
+        Atoms("CH", [[0, 0, 0], [9, 0, 0]]),
+    ]
     together = evaluate(student, *structures)
     alone = [evaluate(student, each) for each in structures]
     for name in ("energy", "forces", "stress"):
@@ -204,7 +210,9 @@ def test_harmonics(degree):
     assert np.allclose(mean, np.eye((degree + 1) ** 2), atol=1e-12)
 
 
-@pytest.mark.parametrize(("values", "name"), [({"degree": 4}, "degree"), ({"closest": 5}, "cutoff")])
+@pytest.mark.parametrize(
+    ("values", "name"), [({"degree": 4}, "degree"), ({"closest": 5}, "cutoff")]
+)
 def test_an_architecture_that_cannot_be(values, name):
     with pytest.raises(ArgumentError, match=name):
         Architecture(ELEMENTS, CUTOFF, **values)
