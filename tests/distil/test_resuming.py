@@ -17,7 +17,7 @@ from md_bridge.distil.settings import StudentFolder
 from md_bridge.distil.training import trainer
 
 
-class Stop(Exception):
+class StopError(Exception):
     """In place of Ctrl-C."""
 
 
@@ -29,7 +29,7 @@ def stopper(stage, count):
         nonlocal calls
         calls += said == stage
         if calls == count and said == stage:
-            raise Stop
+            raise StopError
 
     return progress
 
@@ -58,7 +58,7 @@ def test_interrupted_anywhere_it_goes_on_as_if_nothing_was(
     monkeypatch.setattr("md_bridge.distil.api._TOLD_EVERY", 0.0)
     request = request_of()
     for stage, count in (("frames", 1), ("frames", 2), ("training", 1), ("training", 5)):
-        with pytest.raises(Stop):
+        with pytest.raises(StopError):
             perform(request, stopper(stage, count))
     folder = StudentFolder(request.place)
     assert torch.load(folder.checkpoint, weights_only=True)["step"] == 6
