@@ -24,7 +24,7 @@ NOT_READ = {
 
 SHARED = ["errors", "text", "forces", "structures", "processes", "model_options"]
 HOSTS = ["ase", "lammps", "ipi"]
-JOBS = ["export", "drift", "demo", "cli"]
+JOBS = ["export", "drift", "distil", "demo", "cli"]
 DRIFT = ["judging", "records", "runs", "tuning", "protocols", "report"]
 
 
@@ -41,9 +41,12 @@ FORBIDDEN = {
     "ase": ["lammps", "ipi", *JOBS],
     "lammps": ["ase", "ipi", "engine", "_core", *JOBS],
     "ipi": ["ase", "lammps", *JOBS],
-    "export": ["lammps", "ipi", "drift", "demo", "cli"],
-    "drift": ["demo", "cli"],
-    "demo": ["cli"],
+    "export": ["lammps", "ipi", "drift", "distil", "demo", "cli"],
+    "drift": ["distil", "demo", "cli"],
+    "distil": ["lammps", "ipi", "demo", "cli"],
+    "distil.training": ["distil.report", "distil.api", "distil.tuning"],
+    "distil.labelling": ["distil.training", "distil.report", "distil.api", "distil.student"],
+    "demo": ["distil", "cli"],
     # judging <- records <- runs <- tuning, protocols <- report
     "drift.judging": [
         *(f"drift.{name}" for name in below(DRIFT, "records")),
@@ -111,6 +114,9 @@ def test_dependencies_point_one_way():
         ("ase/calculator.py", "import md_bridge.lammps"),
         ("export/files.py", "from md_bridge.drift import judge"),
         ("text.py", "from md_bridge.engine import Engine"),
+        ("drift/api.py", "from md_bridge.distil import distil"),
+        ("distil/api.py", "from md_bridge.lammps import runner"),
+        ("distil/labelling/teacher.py", "from md_bridge.distil.training import loss"),
         ("demo.py", "from md_bridge.cli import main"),
     ],
 )

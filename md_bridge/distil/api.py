@@ -42,6 +42,8 @@ __all__ = ["Distilled", "Progress", "distil", "perform"]
 
 _SHARE_OF_FRAMES = 1 / 3
 """Of the bar."""
+_TOLD_EVERY = 0.2
+"""Seconds between two words about the training."""
 _MOST_CHECKED = 20
 """Starts that the teacher is tried on."""
 
@@ -270,7 +272,7 @@ class _Work:
 
         def show(step: int, held_out: float) -> None:
             nonlocal told
-            if time.monotonic() - told > 0.2 or trainer.done:
+            if time.monotonic() - told > _TOLD_EVERY or trainer.done:
                 told = time.monotonic()
                 share = _SHARE_OF_FRAMES + (1 - _SHARE_OF_FRAMES) * step / self.counts.steps
                 self._progress("training", share, f"error {held_out**0.5:.1%}")

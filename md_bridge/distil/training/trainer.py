@@ -27,6 +27,8 @@ _CLIP = 1.5
 """Gradients are clipped at this multiple of their running norm."""
 _REMEMBERED = 0.98
 """Of the running norm in each step."""
+_LEAST_PATIENCE = 400
+"""Steps: the error may rise at first."""
 _VALIDATIONS = 40
 """Of the whole training."""
 
@@ -53,6 +55,11 @@ class Schedule:
         done = step / self.steps
         rising = min(1.0, done / self.warm_up + 0.02)
         return self.learning_rate * rising * 0.5 * (1 + math.cos(math.pi * done)) + 1e-6
+
+    @property
+    def patient_steps(self) -> float:
+        """Steps without progress after which training stops; few steps are never too many."""
+        return max(_LEAST_PATIENCE, self.patience * self.steps)
 
     @property
     def validate_every(self) -> int:
@@ -249,7 +256,7 @@ class Trainer:
         self._loss_sum, self._loss_count = 0.0, 0
         best_step = curves.steps[curves.held_out.index(min(curves.held_out))]
         waited = self.step - best_step
-        self.stopped_early = waited >= max(1, self._schedule.patience * self._schedule.steps)
+        self.stopped_early = waited >= self._schedule.patient_steps
         self._changing = False
 
     @torch.no_grad()
