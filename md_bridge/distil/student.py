@@ -85,8 +85,7 @@ class Student(nn.Module):
 
     The gradient goes the same way back: through the perceptron to g_I = ∂E/∂invariants, the Gram
     matrix (∂E/∂B_q = Σ_q' (G + Gᵀ)_qq' B_q'), the mixtures, and to each neighbour:
-    f = ∂E_i/∂d = (∂E/∂r) û + (1 − û ûᵀ) (∂E/∂û)/r, where û · ∂Y_l/∂û = l Y_l, the harmonics being
-    homogeneous polynomials (Euler). Atom i gets +f and its neighbour −f: no net force.
+    f = ∂E_i/∂d = (∂E/∂r) û + (1 − û ûᵀ) (∂E/∂û)/r. Atom i gets +f and its neighbour −f: no net force.
 
     :param architecture: elements, cutoff and sizes
     :param seed: of the weights to begin with
@@ -95,7 +94,6 @@ class Student(nn.Module):
     row: Tensor
     harmonics: Tensor
     slopes: Tensor
-    degrees: Tensor
     centres: Tensor
     mean: Tensor
     scale: Tensor
@@ -120,13 +118,10 @@ class Student(nn.Module):
         row[torch.tensor(architecture.elements)] = torch.arange(len(architecture.elements))
         self.register_buffer("row", row)
         self.register_buffer("harmonics", harmonic_matrix(self.degree))
-        self.register_buffer("slopes", gradient_matrix(self.degree))
-        self.n_harmonics = (self.degree + 1) ** 2
+        n_harmonics = (self.degree + 1) ** 2
+        slopes = gradient_matrix(self.degree).reshape(-1, 3, n_harmonics)
+        self.register_buffer("slopes", slopes.transpose(0, 1).reshape(-1, n_harmonics))
         self.n_low = len(exponents(max(self.degree - 1, 0)))
-        degrees = [
-            float(degree) for degree in range(self.degree + 1) for _ in range(2 * degree + 1)
-        ]
-        self.register_buffer("degrees", torch.tensor(degrees, dtype=torch.float64))
         first, last = (math.exp(-r / _DECAY) for r in (self.cutoff, architecture.closest))
         self.register_buffer(
             "centres", torch.linspace(first, last, architecture.radial, dtype=torch.float64)
@@ -183,14 +178,14 @@ class Student(nn.Module):
         n = positions.size(0)
         vectors = pair_vectors(positions, cell, pairs, shifts, structure)
         d, second, slots = self._by_atom(vectors, pairs, n)
-        species = self.row[types]
-        energy, f = self._evaluate(species, d, species[second], n, slots)
-        total = f.reshape(n, slots, 3).sum(1).index_add(0, second, -f)
-        strain = torch.bmm(d.reshape(n, slots, 3).transpose(1, 2), f.reshape(n, slots, 3))
-        volume = torch.det(cell).abs()[structure].reshape(-1, 1, 1)
+        species = self.row.index_select(0, types)
+        energy, f = self._evaluate(species, d, species.index_select(0, second), n, slots)
+        strain = torch.bmm(d.reshape(3, n, slots).transpose(0, 1), f.transpose(1, 2))
+        across = torch.linalg.cross(cell[:, 1], cell[:, 2])
+        volume = (cell[:, 0] * across).sum(1).abs().index_select(0, structure).reshape(-1, 1, 1)
         return {
-            "energy": energy + self.free_atom[species],
-            "forces": total,
+            "energy": energy + self.free_atom.index_select(0, species),
+            "forces": f.sum(2).index_add(0, second, -f.transpose(1, 2).reshape(-1, 3)),
             "stress": torch.where(volume > 0, strain / volume.clamp(min=1e-6), 0.0),
         }
 
@@ -199,90 +194,103 @@ class Student(nn.Module):
 
         Unused slots hold a neighbour at the cutoff, where everything is zero with its slope.
 
-        :returns: vectors ``[N × slots, 3]``, second atoms ``[N × slots]``, slots
+        :returns: vectors ``[3, N × slots]``, second atoms ``[N × slots]``, slots
         """
-        order = torch.argsort(pairs[:, 0], stable=True)
-        first = pairs[:, 0][order]
+        first = pairs[:, 0]
+        if bool((first[1:] < first[:-1]).any()):  # engines mostly give them by their first atom
+            order = torch.argsort(first, stable=True)
+            pairs, vectors = pairs.index_select(0, order), vectors.index_select(0, order)
+            first = pairs[:, 0]
         counts = torch.bincount(first, minlength=n)
         slots = int(counts.max()) if first.numel() > 0 else 1
-        rank = torch.arange(first.size(0), device=first.device) - (counts.cumsum(0) - counts)[first]
-        slot = first * slots + rank
+        # from a pair's place in the list to its slot: the slots before its atom less the pairs
+        shift = torch.arange(n, device=first.device) * slots + counts - counts.cumsum(0)
+        slot = torch.arange(first.size(0), device=first.device) + shift.index_select(0, first)
         d = torch.zeros(n * slots, 3, dtype=vectors.dtype, device=vectors.device)
         d[:, 0] = self.cutoff
         second = torch.zeros(n * slots, dtype=torch.int64, device=vectors.device)
         return (
-            d.index_copy(0, slot, vectors[order]),
-            second.index_copy(0, slot, pairs[:, 1][order]),
+            d.index_copy(0, slot, vectors).t().contiguous(),
+            second.index_copy(0, slot, pairs[:, 1]),
             slots,
         )
 
     def _evaluate(
         self, species: Tensor, d: Tensor, second: Tensor, n: int, slots: int
     ) -> tuple[Tensor, Tensor]:
-        """Energies ``[N]`` and f = ∂E_i/∂d of every slot, ``[N × slots, 3]``."""
-        r = torch.linalg.vector_norm(d, dim=1, keepdim=True)
-        inverse = 1.0 / r
-        unit = d * inverse
+        """Energies ``[N]`` and f = ∂E_i/∂d of every slot, ``[N, 3, slots]``.
+
+        The slots are the last dimension everywhere: loops over them are long, and vectorised.
+        """
+        r = (d[0] * d[0] + d[1] * d[1] + d[2] * d[2]).sqrt()  # much faster than a norm over rows
+        inverse = (1.0 / r).reshape(n, 1, slots)
+        unit = d / r
         phi, phi_slope = self._radial_functions(r)
-        embedding = self.embedding[second]
-        weights = ((phi @ self.radial) * embedding).reshape(n, slots, self.channels)
+        embedding = self.embedding.t().index_select(1, second)
+        weights = self._by_slot((self.radial.t() @ phi) * embedding, n)
+        weights_slope = self._by_slot((self.radial.t() @ phi_slope) * embedding, n)
         monomials = self._monomials(unit)
-        y = monomials @ self.harmonics
-        y_by_atom = y.reshape(n, slots, self.n_harmonics)
-        density = torch.bmm(weights.transpose(1, 2), y_by_atom) * self.norm
-
-        mixtures, invariants = self._mix(density, species)
+        y = self._by_slot(self.harmonics.t() @ monomials, n)
+        mixing = self.mixing.transpose(0, 1).flatten(1).index_select(0, species)
+        mixing = mixing.reshape(n, self.degree + 1, self.channels, self.mixed)
+        mixtures, invariants = self._mix(torch.bmm(weights, y.transpose(1, 2)) * self.norm, mixing)
         energy, slope = self._perceptron(invariants, species)
-        slope = self._unmix(slope, mixtures, species) * self.norm
+        slope = self._unmix(slope, mixtures, mixing) * self.norm
 
-        by_weight = torch.bmm(y_by_atom, slope.transpose(1, 2)).reshape(n * slots, self.channels)
-        by_y = torch.bmm(weights, slope).reshape(n * slots, self.n_harmonics)
-        by_r = ((by_weight * embedding) @ self.radial.t() * phi_slope).sum(1, keepdim=True)
-        y_slope = (monomials[:, : self.n_low] @ self.slopes).reshape(-1, 3, self.n_harmonics)
-        by_unit = torch.bmm(y_slope, by_y.unsqueeze(2)).squeeze(2)
-        along = (by_y * y * self.degrees).sum(1, keepdim=True)  # û · ∂E/∂û
+        by_r = (torch.bmm(slope, y) * weights_slope).sum(1, keepdim=True)
+        low = torch.bmm((slope @ self.slopes.t()).transpose(1, 2), weights)
+        low = low.reshape(n, 3, self.n_low, slots)
+        by_unit = (low * self._by_slot(monomials[: self.n_low], n).unsqueeze(1)).sum(2)
+        unit = self._by_slot(unit, n)
+        along = (unit * by_unit).sum(1, keepdim=True)
         return energy, (by_r - along * inverse) * unit + by_unit * inverse
 
+    def _by_slot(self, values: Tensor, n: int) -> Tensor:
+        """``[N, K, slots]`` of ``[K, N × slots]``, without a copy."""
+        return values.reshape(values.size(0), n, -1).transpose(0, 1)
+
     def _radial_functions(self, r: Tensor) -> tuple[Tensor, Tensor]:
-        """φ and dφ/dr, ``[N × slots, radial]``."""
+        """φ and dφ/dr, ``[radial, N × slots]``."""
         x = (r / self.cutoff).clamp(max=1.0)
         inside = 1.0 - x * x
-        envelope = inside * inside * inside
-        envelope_slope = (-6.0 / self.cutoff) * x * inside * inside
+        square = inside * inside
+        envelope = square * inside
         t = torch.exp(-r / self.decay)
-        off = t - self.centres
+        off = t - self.centres.unsqueeze(1)
         gaussians = torch.exp(-self.sharpness * off * off)
-        slope = envelope_slope + envelope * ((2.0 * self.sharpness / self.decay) * off * t)
+        slope = off * (envelope * t * (2.0 * self.sharpness / self.decay))
+        slope = slope - x * square * (6.0 / self.cutoff)
         return envelope * gaussians, gaussians * slope
 
     def _monomials(self, u: Tensor) -> Tensor:
-        """In the order of :func:`~md_bridge.distil.harmonics.exponents`."""
-        one = torch.ones_like(u[:, :1])
+        """``[monomials, N × slots]``, in the order of
+        :func:`~md_bridge.distil.harmonics.exponents`."""
+        one = torch.ones_like(u[:1])
         if self.degree == 0:
             return one
-        x, y, z = u[:, 0:1], u[:, 1:2], u[:, 2:3]
+        x, y, z = u[0], u[1], u[2:]
         if self.degree == 1:
-            return torch.cat([one, u], 1)
-        two = torch.cat([x * u, y * u[:, 1:], z * z], 1)
+            return torch.cat([one, u])
+        two = torch.cat([x * u, y * u[1:], z * z])
         if self.degree == 2:
-            return torch.cat([one, u, two], 1)
-        three = torch.cat([x * two, y * two[:, 3:], z * two[:, 5:]], 1)
-        return torch.cat([one, u, two, three], 1)
+            return torch.cat([one, u, two])
+        three = torch.cat([x * two, y * two[3:], z * two[5:]])
+        return torch.cat([one, u, two, three])
 
-    def _mix(self, density: Tensor, species: Tensor) -> tuple[list[Tensor], Tensor]:
+    def _mix(self, density: Tensor, mixing: Tensor) -> tuple[list[Tensor], Tensor]:
         """B of each degree, ``[N, Q, 2l + 1]``, and all invariants."""
         mixtures: list[Tensor] = []
         invariants: list[Tensor] = []
         for degree in range(self.degree + 1):
             part = density[:, :, degree * degree : (degree + 1) * (degree + 1)]
-            mixture = torch.bmm(self.mixing[degree][species].transpose(1, 2), part)
+            mixture = torch.bmm(mixing[:, degree].transpose(1, 2), part)
             mixtures.append(mixture)
             if degree == 0:
                 invariants.append(mixture.squeeze(2))
             invariants.append(torch.bmm(mixture, mixture.transpose(1, 2)).flatten(1))
         return mixtures, torch.cat(invariants, 1)
 
-    def _unmix(self, slope: Tensor, mixtures: list[Tensor], species: Tensor) -> Tensor:
+    def _unmix(self, slope: Tensor, mixtures: list[Tensor], mixing: Tensor) -> Tensor:
         """∂E/∂A ``[N, C, harmonics]`` from ∂E/∂invariants."""
         parts: list[Tensor] = []
         size = self.mixed * self.mixed
@@ -292,18 +300,19 @@ class Student(nn.Module):
             part = torch.bmm(gram + gram.transpose(1, 2), mixtures[degree])
             if degree == 0:
                 part = part + slope[:, : self.mixed].unsqueeze(2)
-            parts.append(torch.bmm(self.mixing[degree][species], part))
+            parts.append(torch.bmm(mixing[:, degree], part))
         return torch.cat(parts, 2)
 
     def _perceptron(self, invariants: Tensor, species: Tensor) -> tuple[Tensor, Tensor]:
         """Energies ``[N]`` and ∂E/∂invariants."""
-        scale, linear = self.scale[species], self.linear[species]
-        z = (invariants - self.mean[species]) * scale
-        z1 = z @ self.weight_1 + self.bias_1[species]
+        scale = self.scale.index_select(0, species)
+        linear = self.linear.index_select(0, species)
+        z = (invariants - self.mean.index_select(0, species)) * scale
+        z1 = z @ self.weight_1 + self.bias_1.index_select(0, species)
         s1 = torch.sigmoid(z1)
-        z2 = (z1 * s1) @ self.weight_2 + self.bias_2[species]
+        z2 = (z1 * s1) @ self.weight_2 + self.bias_2.index_select(0, species)
         s2 = torch.sigmoid(z2)
-        last = self.weight_3[species]
+        last = self.weight_3.index_select(0, species)
         energy = ((z2 * s2) * last).sum(1) + (z * linear).sum(1)
         back2 = last * s2 * (1.0 + z2 * (1.0 - s2))
         back1 = (back2 @ self.weight_2.t()) * s1 * (1.0 + z1 * (1.0 - s1))
@@ -319,17 +328,15 @@ class Student(nn.Module):
         :param energy_scale: that of the energies (eV)
         """
         types, positions, _, pairs = batch[:4]
-        d, second, slots = self._by_atom(pair_vectors(*batch[1:]), pairs, len(positions))
+        n = len(positions)
+        d, second, slots = self._by_atom(pair_vectors(*batch[1:]), pairs, n)
         species = self.row[types]
-        phi, _ = self._radial_functions(torch.linalg.vector_norm(d, dim=1, keepdim=True))
-        weights = (phi @ self.radial) * self.embedding[species[second]]
-        unit = d / torch.linalg.vector_norm(d, dim=1, keepdim=True)
-        y = self._monomials(unit) @ self.harmonics
-        density = self.norm * torch.bmm(
-            weights.reshape(len(types), slots, -1).transpose(1, 2),
-            y.reshape(len(types), slots, -1),
-        )
-        _, invariants = self._mix(density, species)
+        r = torch.linalg.vector_norm(d, dim=0)
+        embedding = self.embedding.t()[:, species[second]]
+        weights = (self.radial.t() @ self._radial_functions(r)[0]) * embedding
+        y = self.harmonics.t() @ self._monomials(d / r)
+        density = torch.bmm(self._by_slot(weights, n), self._by_slot(y, n).transpose(1, 2))
+        _, invariants = self._mix(self.norm * density, self.mixing[:, species].transpose(0, 1))
         for element in range(len(self.mean)):
             own = invariants[species == element]
             if len(own) < 2:
