@@ -1,7 +1,9 @@
-"""The main job: one start, one model, conservative, direct and MTS dynamics in both hosts."""
+"""The main job: one start, conservative, direct and MTS dynamics in both hosts, with one model and
+with two."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,10 +24,13 @@ from md_bridge.drift.runs.dynamics import run_dynamics
 from md_bridge.drift.runs.force_difference import ForceDifference, force_difference
 from md_bridge.drift.runs.lammps import TRAJECTORY
 from md_bridge.drift.runs.plan import Run
+from md_bridge.export.checks.costs import EvaluationCosts, evaluation_costs
+from md_bridge.model_options import ModelOptions
 from md_bridge.processes import RunError
 from md_bridge.structures import read_structure
 
 __all__ = [
+    "INNER_MODEL",
     "MODEL",
     "START",
     "TIMESTEP_FS",
@@ -38,16 +43,21 @@ __all__ = [
 ]
 
 MODEL = DATA / "water.pt"
+INNER_MODEL = DATA / "water-inner.pt"
+"""Made from ``MODEL`` by ``md-bridge distil``."""
 START = DATA / "water-start.xyz"
 
 TIMESTEP_FS = 0.5
 
 _MULTIPLICITIES = (2, 4, 8)
 _IPI_MULTIPLICITY = 4
-# Cheap forces run longer: every run takes about as much wall time as the conservative one, which
-# needs the fewest steps for a verdict.
-_LONGER = {"conservative": 1.0, "mts": 1.5, "direct": 2.0}
-_LONGEST_OUTER_STEP_PS = max(_MULTIPLICITIES) * TIMESTEP_FS / 1000
+TWO_MODEL_MULTIPLICITY = 6
+"""The largest M that conserves energy with ``INNER_MODEL``."""
+# Cheap forces whose verdict needs more steps than that of conservative ones run longer; no run
+# takes more wall time.
+_LONGER = {"direct": 1.5, "two-models": 1.5, 4: 1.5}
+# every run is as many inner steps long as all M divide
+_WHOLE_STEPS = math.lcm(*_MULTIPLICITIES, TWO_MODEL_MULTIPLICITY)
 SHORTEST_PS = 0.15
 """Error bars need 32 outer steps, and several periods of the molecules' librations."""
 LONGEST_PS = 1000.0
@@ -66,13 +76,13 @@ class DemoOutcome:
     failures: dict[str, str] = field(default_factory=dict)
     """Why, by the label of the run."""
     difference: ForceDifference | None = None
+    costs: EvaluationCosts | None = None
 
 
 def planned_runs(length_ps: float) -> list[Run]:
-    """The six runs: of conservative forces as long as asked for, with multiple time stepping 1.5
-    times and of direct forces twice as long.
+    """The eight runs, as long as asked for; some 1.5 times as long, where forces are cheap.
 
-    :param length_ps: rounded to a whole number of the longest outer steps, as the others are
+    :param length_ps: rounded to a number of inner steps that every M divides
     :raises ValueError: if that is too short for error bars, or absurdly long
     """
     if not SHORTEST_PS <= length_ps <= LONGEST_PS:
@@ -81,16 +91,21 @@ def planned_runs(length_ps: float) -> list[Run]:
             f"found {length_ps:g} ps"
         )
 
-    def run(host: str, forces: str, multiplicity: int | None = None) -> Run:
-        longest = round(_LONGER[forces] * length_ps / _LONGEST_OUTER_STEP_PS)
-        steps = longest * max(_MULTIPLICITIES) // (multiplicity or 1)
-        return Run(Method(host, forces, multiplicity, TIMESTEP_FS), steps)
+    def run(host: str, forces: str, multiplicity: int | None = None, two: bool = False) -> Run:
+        longer = _LONGER.get("two-models" if two else multiplicity or forces, 1.0)
+        whole = round(longer * length_ps * 1000 / TIMESTEP_FS / _WHOLE_STEPS)
+        return Run(
+            Method(host, forces, multiplicity, TIMESTEP_FS, two),
+            whole * _WHOLE_STEPS // (multiplicity or 1),
+            model_options=ModelOptions(inner=str(INNER_MODEL)) if two else ModelOptions(),
+        )
 
     return [
         run("lammps", "conservative"),
         run("lammps", "direct"),
         *(run("lammps", "mts", multiplicity) for multiplicity in _MULTIPLICITIES),
         run("i-pi", "mts", _IPI_MULTIPLICITY),
+        *(run(host, "mts", TWO_MODEL_MULTIPLICITY, two=True) for host in ("lammps", "i-pi")),
     ]
 
 
@@ -117,6 +132,8 @@ def perform(
         if run.method.forces == "conservative" and run.label not in outcome.failures:
             frames = read_frames(folder / "runs" / run.name / TRAJECTORY, start)
             outcome.difference = force_difference(MODEL, frames, threads)
+            options = ModelOptions(inner=str(INNER_MODEL))
+            outcome.costs = evaluation_costs(MODEL, start, options, threads)
 
 
 def read_start() -> Atoms:
@@ -147,7 +164,7 @@ def describe_settings(runs: Sequence[Run], threads: int) -> RunSettings:
     start = read_start()
     lengths = [run.outer_steps * run.outer_timestep_fs / 1000 for run in runs]
     return RunSettings(
-        model=describe_model(MODEL),
+        model=describe_model(MODEL, ModelOptions(inner=str(INNER_MODEL))),
         system=describe_system(start),
         atom_count=len(start),
         timestep_fs=runs[0].method.timestep_fs,

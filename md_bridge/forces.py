@@ -1,18 +1,40 @@
-"""Kinds of forces that drive dynamics, and M, the number of inner steps: parsed once."""
+"""Kinds of forces that drive dynamics, and M, the number of inner steps: parsed once. Whether inner
+and outer forces belong together."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
 
 from md_bridge.errors import ArgumentError
 from md_bridge.text import nearest
 
-__all__ = ["CONSERVATIVE", "DIRECT", "FORCES", "Kind", "forces_text", "parse_kind", "parse_kinds"]
+__all__ = [
+    "CONSERVATIVE",
+    "DIRECT",
+    "FORCES",
+    "LARGEST_CORRECTION",
+    "SMALL_FORCE",
+    "ForceAgreement",
+    "Kind",
+    "forces_text",
+    "parse_kind",
+    "parse_kinds",
+]
 
 CONSERVATIVE = "conservative"
 DIRECT = "direct"
 FORCES = (CONSERVATIVE, DIRECT)
 """What a model gives: minus the gradient of its energy, or forces that it predicts."""
+
+LARGEST_CORRECTION = 0.7
+"""Of the conservative forces: inner forces that are off by more belong to another potential energy
+surface, and no outer step is short enough to correct that. LAMMPS has the same number."""
+SMALL_FORCE = 0.3
+"""Conservative forces of less are taken for this (eV/Å, rms): they vanish in a crystal at rest."""
 
 Kind = tuple[str, int | None]
 """``conservative``, ``direct`` or ``mts``, and M for ``mts``."""
@@ -70,3 +92,40 @@ def forces_text(kinds: Sequence[Kind]) -> str:
     :param kinds: kinds of forces with their M
     """
     return ",".join(kind if m is None else f"{kind}:{m}" for kind, m in kinds)
+
+
+@dataclass(frozen=True)
+class ForceAgreement:
+    """How far the inner forces of multiple time stepping are from the conservative ones, which they
+    are to stand in for: root mean squares over components, eV/Å."""
+
+    conservative: float
+    """Of the conservative forces."""
+    correction: float
+    """Of conservative minus inner forces."""
+
+    @staticmethod
+    def of(conservative: ArrayLike, inner: ArrayLike) -> ForceAgreement:
+        """Of forces at the same positions.
+
+        :param conservative: of the outer level, shape (N, 3), eV/Å
+        :param inner: of the inner level, the same shape
+        """
+        outside, inside = np.asarray(conservative, float), np.asarray(inner, float)
+        sizes = [np.sqrt(np.mean(f**2)) if f.size else 0.0 for f in (outside, outside - inside)]
+        return ForceAgreement(*map(float, sizes))
+
+    def allowed(self, largest: float = LARGEST_CORRECTION) -> float:
+        """Largest correction of forces that belong to one potential energy surface (eV/Å).
+
+        :param largest: in terms of the conservative forces
+        """
+        return largest * max(self.conservative, SMALL_FORCE)
+
+    def __str__(self) -> str:
+        share = 100 * self.correction / self.conservative if self.conservative > 0.005 else None
+        return (
+            f"the inner forces differ from the conservative ones by {self.correction:.3g}, these "
+            f"are {self.conservative:.3g} eV/Å{f' ({share:.3g} %)' if share is not None else ''} "
+            "(root mean squares)"
+        )

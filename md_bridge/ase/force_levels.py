@@ -11,7 +11,13 @@ from ase.calculators.calculator import BaseCalculator
 from numpy.typing import NDArray
 
 from md_bridge.ase.calculator import MDBridgeCalculator, ParameterError
-from md_bridge.engine import Engine, FusedForces, cheapest_forces, structure_from_ase
+from md_bridge.engine import (
+    Engine,
+    FusedForces,
+    cheapest_forces,
+    require_teacher_variant,
+    structure_from_ase,
+)
 
 __all__ = ["ForceLevels", "force_levels"]
 
@@ -84,6 +90,8 @@ class _OneEngine:
         self._engine = outer.engine
         self._inner_engine = outer.engine if inner is None else inner.engine
         self._kind = "direct" if inner is None else inner.parameters["forces"]
+        if inner is not None:
+            require_teacher_variant(inner.parameters["model"], outer.parameters["variant"])
         self._fused = FusedForces(
             self._engine,
             outer.parameters["skin"],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from typing import IO, Any
 
@@ -13,8 +14,11 @@ from numpy.typing import NDArray
 
 from md_bridge.ase.calculator import ParameterError
 from md_bridge.ase.force_levels import ForceLevels, force_levels
+from md_bridge.forces import LARGEST_CORRECTION, ForceAgreement
 
 __all__ = ["MultipleTimeStep", "MultipleTimeStepLangevin"]
+
+_LOGGER = logging.getLogger(__name__)
 
 Array = NDArray[np.float64]
 
@@ -45,6 +49,10 @@ class MultipleTimeStep(MolecularDynamics):
     :param inner_steps: M, a whole number from 1 on; the inner step is Δt / M
     :param inner: of the inner forces: an ASE calculator or the path of an exported model (its
         direct forces if it has them); None: the direct forces of the atoms' own model
+    :param max_correction: when it begins, inner and outer forces at one place are compared (their
+        difference is :attr:`agreement`, and logged by :mod:`logging`); dynamics whose correction is
+        larger than this, in terms of the outer forces, stops: the forces belong to different
+        potential energy surfaces. Outer forces below 0.3 eV/Å are taken for that
     :param trajectory: as for every dynamics of ASE
     :param logfile: the same
     :param loginterval: the same
@@ -53,6 +61,9 @@ class MultipleTimeStep(MolecularDynamics):
         needed, or M is no whole number
     :raises md_bridge.engine.ModelError: a model lacks its forces
     """
+
+    agreement: ForceAgreement | None = None
+    """How far the inner forces are from the outer ones where the dynamics began; None before."""
 
     def __init__(
         self,
@@ -63,6 +74,8 @@ class MultipleTimeStep(MolecularDynamics):
         trajectory: str | None = None,
         logfile: IO[str] | str | None = None,
         loginterval: int = 1,
+        *,
+        max_correction: float = LARGEST_CORRECTION,
         **options: Any,
     ) -> None:
         if not isinstance(inner_steps, int | np.integer) or inner_steps < 1:
@@ -70,7 +83,10 @@ class MultipleTimeStep(MolecularDynamics):
                 f"inner_steps, the number of inner steps in an outer one, must be a whole number "
                 f"from 1 on, found {inner_steps!r}"
             )
+        if not max_correction > 0:
+            raise ParameterError(f"max_correction must be positive, found {max_correction!r}")
         self.inner_steps = int(inner_steps)
+        self.max_correction = float(max_correction)
         self._inner = inner
         self._levels: ForceLevels = force_levels(atoms, inner)
         super().__init__(atoms, timestep, trajectory, logfile, loginterval, **options)
@@ -83,11 +99,15 @@ class MultipleTimeStep(MolecularDynamics):
         """Take one outer step.
 
         :returns: the outer forces at its end, [N, 3], eV/Å
+        :raises ParameterError: in the first one, the correction is larger than ``max_correction``
         """
         self._follow_calculator()
         inner = self._levels.inner
-        correction = self._levels.outer(self.atoms) - (fast := inner(self.atoms))
-        self._kick(0.5 * self.dt, correction)
+        outer = self._levels.outer(self.atoms)
+        fast = inner(self.atoms)
+        if self.agreement is None:
+            self._compare(outer, fast)
+        self._kick(0.5 * self.dt, outer - fast)
         time = self.dt / self.inner_steps
         for left in reversed(range(self.inner_steps)):
             self._kick(0.5 * time, fast)
@@ -101,6 +121,19 @@ class MultipleTimeStep(MolecularDynamics):
     def _follow_calculator(self) -> None:
         if not self._levels.serves(self.atoms):
             self._levels = force_levels(self.atoms, self._inner)
+            self.agreement = None
+
+    def _compare(self, outer: Array, inner: Array) -> None:
+        """Whether both belong to one potential energy surface, where both are there anyway."""
+        found = ForceAgreement.of(outer, inner)
+        _LOGGER.info("multiple time stepping: %s", found)
+        if found.correction > found.allowed(self.max_correction):
+            raise ParameterError(
+                f"{found}. They do not belong to one potential energy surface (largest correction "
+                f"allowed: {self.max_correction:g} times the conservative forces): choose another "
+                "inner model or calculator, or another variant, or allow for it by max_correction"
+            )
+        self.agreement = found
 
     def _refresh_properties(self) -> None:
         """ASE's observers find the results of the outer forces in the calculator."""

@@ -336,3 +336,43 @@ def test_molecule_in_vacuum(tmp_path):
     start = atoms.get_total_energy()
     MultipleTimeStep(atoms, 0.5 * units.fs, 2).run(20)
     assert atoms.get_total_energy() == pytest.approx(start, abs=1e-4)
+
+
+def test_the_first_step_says_how_far_the_forces_are_apart(folder, caplog):
+    """Once, from the forces that are there anyway."""
+    outer = MDBridgeCalculator(folder / "strong_curl.pt")
+    atoms = crystal(outer)
+    inner = MDBridgeCalculator(folder / "stand_in.pt", forces="direct")
+    conservative, cheap = (force(calculator)(atoms.positions) for calculator in (outer, inner))
+    dynamics = MultipleTimeStep(atoms, OUTER_STEP, M, inner=folder / "stand_in.pt")
+    assert dynamics.agreement is None
+    with caplog.at_level("INFO", logger="md_bridge"):
+        dynamics.run(2)
+    found = dynamics.agreement
+    assert found.conservative == pytest.approx(np.sqrt(np.mean(conservative**2)))
+    assert found.correction == pytest.approx(np.sqrt(np.mean((conservative - cheap) ** 2)))
+    assert caplog.text.count("the inner forces differ from the conservative ones by") == 1
+
+
+@pytest.mark.parametrize("ours", [True, False])
+def test_forces_of_another_surface_stop_it(folder, tmp_path, ours):
+    atoms = crystal(MDBridgeCalculator(folder / "strong_curl.pt"))
+    inner = models.curl(1.0).export(tmp_path / "far.pt")
+    if not ours:
+        inner = LennardJones(epsilon=1.0, sigma=3.4, rc=8.0)
+    dynamics = MultipleTimeStep(atoms, OUTER_STEP, M, inner=inner)
+    before = atoms.positions.copy()
+    with pytest.raises(ParameterError, match="do not belong to one potential energy surface"):
+        dynamics.run(1)
+    assert np.array_equal(atoms.positions, before)
+    MultipleTimeStep(atoms, OUTER_STEP / 100, M, inner=inner, max_correction=1e6).run(1)
+    with pytest.raises(ParameterError, match="max_correction must be positive, found 0"):
+        MultipleTimeStep(atoms, OUTER_STEP, M, inner=inner, max_correction=0)
+
+
+def test_a_student_of_another_variant(folder, tmp_path):
+    metadata = {"extra": {"teacher_variant": "pbe"}}
+    inner = models.stand_in().export(tmp_path / "of_pbe.pt", metadata=metadata)
+    atoms = crystal(MDBridgeCalculator(folder / "strong_curl.pt"))
+    with pytest.raises(ModelError, match=r"of_pbe.pt was made for the variant pbe of the outer"):
+        MultipleTimeStep(atoms, OUTER_STEP, M, inner=inner)

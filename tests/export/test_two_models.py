@@ -105,7 +105,7 @@ def test_units_of_length_are_converted(folder, tmp_path):
 
 
 def test_another_surface_fails(folder, tmp_path):
-    einstein_crystal(K, 8.0, elements=ELEMENTS).export(tmp_path / "far.pt")
+    einstein_crystal(K, 20.0, elements=ELEMENTS).export(tmp_path / "far.pt")
     words = [folder / "outer.pt", folder / "start.xyz", "--inner", tmp_path / "far.pt"]
     result = run(check, *words)
     assert result.exit_code == 3

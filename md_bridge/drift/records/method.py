@@ -8,11 +8,20 @@ __all__ = [
     "FORCES",
     "HOSTS",
     "Method",
+    "host_name",
 ]
 
 HOSTS = ("lammps", "i-pi", "ase", "other")
 FORCES = ("conservative", "direct", "mts", "unknown")
 _HOST_NAMES = {"lammps": "LAMMPS", "i-pi": "i-PI", "ase": "ASE", "other": "other"}
+
+
+def host_name(host: str) -> str:
+    """A host as its people write it.
+
+    :param host: one of :data:`HOSTS`
+    """
+    return _HOST_NAMES[host]
 
 
 @dataclass(frozen=True)
@@ -65,7 +74,7 @@ class Method:
         kind = self.forces
         if self.forces == "mts":
             kind = f"{'two-model' if self.two_models else 'MTS'} M={self.multiplicity}"
-        return f"{_HOST_NAMES[self.host]} {kind}"
+        return f"{host_name(self.host)} {kind}"
 
     @property
     def name(self) -> str:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from md_bridge.drift.judging.heating import Heating
 from md_bridge.drift.judging.verdict import DriftStatistics, Verdict
+from md_bridge.drift.records.method import host_name
 from md_bridge.drift.report.cells import LEAST_HEATING
 from md_bridge.drift.runs.analysis import Analysis, MethodResult
 from md_bridge.drift.runs.force_difference import ForceDifference
-from md_bridge.text import rounded, significant
+from md_bridge.text import factor, rounded, significant
 
 if TYPE_CHECKING:
     from md_bridge.export.checks.costs import EvaluationCosts
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
 __all__ = [
     "RESONANCE_FS",
     "costs_sentence",
+    "gain_sentence",
+    "largest_multiplicities",
     "limit_sentences",
     "timing_sentences",
     "verdict_sentence",
@@ -124,7 +128,7 @@ def limit_sentences(analysis: Analysis, difference: ForceDifference | None) -> l
     :param analysis: of all runs
     :param difference: between the two kinds of forces at the start, eV/Å; None: not known
     """
-    sentences = _largest_multiplicities(analysis)
+    sentences = largest_multiplicities(analysis)
     if difference is not None:
         sentences.append(
             f"Direct and conservative forces of this model differ by {1000 * difference.rms:.0f} "
@@ -171,8 +175,40 @@ def costs_sentence(costs: EvaluationCosts) -> str:
     )
 
 
-def _largest_multiplicities(analysis: Analysis) -> list[str]:
-    """Of runs with one model, and of those with two."""
+def gain_sentence(analysis: Analysis) -> str:
+    """How much faster than conservative forces the fastest runs are that conserve energy.
+
+    :param analysis: of all runs
+    """
+    gains = {
+        result.speedup: result
+        for result in analysis.results
+        if result.method.forces == "mts"
+        and result.statistics.verdict is Verdict.CONSERVES
+        and result.speedup is not None
+    }
+    if not gains:
+        return "Nothing that is faster than conservative forces is shown to conserve energy."
+    fastest = gains[max(gains)]
+    others = [
+        f"{host_name(result.method.host)} {factor(result.speedup)}"
+        for result in gains.values()
+        if replace(result.method, host=fastest.method.host) == fastest.method
+        and result is not fastest
+    ]
+    also = f" (in {', in '.join(others)})" if others else ""
+    return (
+        f"{fastest.label} conserves energy and is {factor(fastest.speedup)} times as fast as "
+        f"conservative forces{also}."
+    )
+
+
+def largest_multiplicities(analysis: Analysis) -> list[str]:
+    """The largest M that conserves energy, of runs with one model and of those with two.
+
+    :param analysis: of all runs
+    :returns: one sentence, or two
+    """
     two = {result.method.two_models for result in analysis.results if result.method.forces == "mts"}
     if len(two) < 2:
         return [_largest_multiplicity(analysis, two == {True}, "")]

@@ -30,17 +30,13 @@ from md_bridge.export.checks.first_guess import (
     kick_heating,
 )
 from md_bridge.export.checks.result import Check, judge
+from md_bridge.forces import ForceAgreement
 from md_bridge.model_options import ModelOptions, require_use_of_inner
 
 if TYPE_CHECKING:
     from md_bridge.engine import Engine
 
-__all__ = ["LARGEST_CORRECTION", "SMALL_FORCE", "ModelComparison", "compare_models", "force_matrix"]
-
-LARGEST_CORRECTION = 0.7
-"""Of the conservative forces: what differs more belongs to another potential energy surface."""
-SMALL_FORCE = 0.3
-"""Conservative forces of less are taken for this (eV/Å, rms): they vanish in a crystal at rest."""
+__all__ = ["ModelComparison", "compare_models", "force_matrix"]
 
 MULTIPLICITIES = range(2, 9)
 _LARGEST_GUESS = 16  # a cheap model gains by every M that conserves
@@ -118,7 +114,7 @@ class ModelComparison:
             f"{1000 * self.conservative_rms:.4g} meV/Å of the conservative ones; by element: "
             f"{by_element} meV/Å"
         )
-        allowed = LARGEST_CORRECTION * max(self.conservative_rms, SMALL_FORCE)
+        allowed = ForceAgreement(self.conservative_rms, self.difference_rms).allowed()
         if self.difference_rms > allowed:
             detail += (
                 ". They do not belong to one potential energy surface: choose another inner model, "

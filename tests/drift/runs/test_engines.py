@@ -2,9 +2,11 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -97,17 +99,19 @@ def test_a_model_that_lammps_cannot_read_is_reported(start, tmp_path):
 
 
 @pytest.fixture
-def short_runs(monkeypatch):
+def short_runs(monkeypatch, tmp_path):
     """The demo's runs, far shorter than a user may ask for."""
 
     def shorten(length_ps):
         return [
-            Run(run.method, steps)
+            replace(run, outer_steps=steps)
             for run in PLANNED(0.15)
-            for steps in [16 // (run.method.multiplicity or 1)]
+            for steps in [max(16 // (run.method.multiplicity or 1), 2)]
         ]
 
     monkeypatch.setattr(job, "planned_runs", shorten)
+    if not job.INNER_MODEL.is_file():
+        monkeypatch.setattr(job, "INNER_MODEL", shutil.copy(job.MODEL, tmp_path / "inner.pt"))
     monkeypatch.setenv("OMP_NUM_THREADS", str(THREADS))
 
 
@@ -126,12 +130,25 @@ def test_the_demo_from_end_to_end(short_runs, tmp_path):
         ("lammps", "mts", 4),
         ("lammps", "mts", 8),
         ("i-pi", "mts", 4),
+        ("lammps", "mts", job.TWO_MODEL_MULTIPLICITY),
+        ("i-pi", "mts", job.TWO_MODEL_MULTIPLICITY),
     ]
+    assert [entry["two_models"] for entry in content["runs"]] == [False] * 6 + [True] * 2
+    assert content["methods"][-1]["speedup_bound"] > 1
     assert content["cost_ratio_F"] > 0
     assert content["force_difference_eV_per_angstrom"]["rms"] > 0
     assert content["settings"]["atom_count"] == 81
     assert (tmp_path / "report.html").stat().st_size > 10_000
-    assert len(list((tmp_path / "series").glob("*.csv"))) == 6
+    assert len(list((tmp_path / "series").glob("*.csv"))) == 8
+
+
+def test_the_runs_of_the_demo():
+    """All of one length are of the same time, to the last inner step."""
+    runs = job.planned_runs(0.5)
+    steps = {run.name: run.outer_steps * (run.method.multiplicity or 1) for run in runs}
+    assert len(steps) == 8
+    assert steps["lammps-conservative"] == steps["lammps-mts-8"] == 1008
+    assert steps["lammps-mts-4"] == steps["i-pi-two-models-6"] == steps["lammps-direct"] == 1512
 
 
 def test_a_run_that_fails_does_not_lose_the_others(short_runs, monkeypatch, tmp_path):
@@ -144,7 +161,11 @@ def test_a_run_that_fails_does_not_lose_the_others(short_runs, monkeypatch, tmp_
     monkeypatch.setattr(
         job,
         "planned_runs",
-        lambda ps: [r for r in plan(ps) if r.method.forces in keep or r.method.host != "lammps"],
+        lambda ps: [
+            r
+            for r in plan(ps)
+            if r.method.forces in keep or (r.method.host != "lammps" and not r.method.two_models)
+        ],
     )
     result = CliRunner().invoke(demo, ["--out", str(tmp_path)])
     assert result.exit_code == 1
