@@ -146,7 +146,7 @@ def test_single_precision():
     exact, single = network(), network().float()
     forces = evaluate(single, atoms, dtype=torch.float32)["forces"]
     assert forces.dtype == torch.float32
-    assert (forces - evaluate(exact, atoms)["forces"]).abs().max() < 1e-4
+    assert (forces - evaluate(exact, atoms)["forces"]).abs().max() < 2e-3
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -154,7 +154,7 @@ def test_exported_direct_forces_are_conservative(tmp_path, dtype):
     path = export_module(
         network(), tmp_path / "s.pt", elements=ELEMENTS, cutoff=CUTOFF, layers=LAYERS, dtype=dtype
     )
-    tolerance = {"float32": 2e-4, "float64": 1e-10}[dtype]
+    tolerance = {"float32": 2e-3, "float64": 1e-10}[dtype]
     engine = Engine(path, device="cpu", remove_net_force=False)
     for atoms in (crystal(), cluster()):
         periodic = bool(atoms.pbc.all())

@@ -17,6 +17,7 @@ from md_bridge.distil.errors import DistilError
 from md_bridge.distil.labelling.frames import Block, FrameStore
 from md_bridge.distil.labelling.teacher import Teacher
 from md_bridge.engine import NonFiniteError
+from md_bridge.errors import MDBridgeError
 
 __all__ = [
     "OUTER_STEPS_OF_BLOCK",
@@ -158,7 +159,11 @@ class Sampler:
 
     def _step(self, dynamics: MolecularDynamics, outer_steps: int) -> None:
         each = 1 if self.teacher.has_direct_forces else INNER_STEPS
-        dynamics.run(each * outer_steps)
+        for _ in range(each * outer_steps):
+            dynamics.run(1)
+            # before atoms are moved there, which not every calculator survives
+            if not np.isfinite(dynamics.atoms.get_momenta()).all():
+                raise _NotFiniteError("the forces were not finite")
 
     def _block(self, run: Run, number: int, state: _State, distort: bool) -> Block:
         rng = np.random.default_rng([self.seed, run.number, number])
@@ -177,6 +182,10 @@ class Sampler:
                 atoms = self._atoms(run, state)
                 MaxwellBoltzmannDistribution(atoms, temperature_K=run.temperature_k, rng=rng)
                 dynamics = self._dynamics(atoms, run, rng)
+            except MDBridgeError:
+                raise
+            except Exception as error:  # calculators raise whatever they stumble over
+                raise self._failed(run, error) from error
         while distort and len(frames) == 2 * PAIRS_OF_BLOCK:
             try:
                 frames.append(self._distorted(atoms, rng))
@@ -217,6 +226,13 @@ class Sampler:
         copy.set_cell(copy.cell.array @ deformation)
         copy.set_positions(copy.positions @ deformation + noise)
         return _label(copy)
+
+    def _failed(self, run: Run, error: Exception) -> DistilError:
+        return DistilError(
+            f"the teacher {self.teacher.name} failed in its dynamics at {run.temperature_k:g} K: "
+            f"{type(error).__name__}: {error}. Take a lower temperature or a shorter time step, or "
+            "look at that start"
+        )
 
     def _count_dropped(self, run: Run, error: Exception) -> None:
         self.dropped += 1

@@ -169,7 +169,7 @@ def _frame(block: Block, index: int, cutoff: float) -> _Frame:
     batch = make_batch([atoms], cutoff, torch.float64)
     return _Frame(
         batch.types,
-        batch.positions.float(),
+        (batch.positions - batch.positions.mean(0)).float(),  # far from the origin digits are few
         batch.cell[0].float(),
         torch.as_tensor(block.forces[index]).float(),
         torch.as_tensor(block.masses).float(),
