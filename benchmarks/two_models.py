@@ -40,6 +40,7 @@ from md_bridge._paths import DATA
 from md_bridge.drift.judging.speed import speedup_bound
 from md_bridge.drift.runs.starts import thermalise
 from md_bridge.engine import Engine, cheapest_forces
+from md_bridge.export.checks.costs import EvaluationCosts
 from md_bridge.ipi import driver_path
 from md_bridge.lammps import run_lmp
 from md_bridge.structures import read_structure
@@ -214,8 +215,8 @@ def rows_of(host: str, atoms: int, seconds: dict[Case, list[float]]) -> list[dic
             "speed-up": case.m * conservative / value,
         }
         if case.inner:
-            inner = cost["inner model alone"]
-            row["bound"] = case.m * conservative / (case.m * inner + conservative)
+            costs = EvaluationCosts(conservative, cost["inner model alone"])
+            row["bound"] = costs.speedup_bound(case.m)
         elif case.m > 1:
             row["bound"] = speedup_bound(case.m, conservative / cost["direct"])
         if case.m > 1:

@@ -81,9 +81,10 @@ def compare(first: Array, second: Array, seed: int = 0, draws: int = 19_999) -> 
     scale = (d**2).mean(axis=0)  # unlike the variance about the mean, no exchange changes it
     used = scale > 0  # bins that are the same in all blocks say nothing: r below any distance
     bits = np.random.default_rng(seed).integers(0, 2, (draws, units), dtype=np.int8)
-    signs = 2.0 * bits - 1.0
-    weighted = d[:, used] / np.sqrt(scale[used])
-    observed = _chi_square(np.ones((1, units)), weighted)[0]
+    signs: Array = 2.0 * bits.astype(np.float64) - 1.0
+    weighted: Array = d[:, used] / np.sqrt(scale[used])
+    as_measured: Array = np.ones((1, units))
+    observed = _chi_square(as_measured, weighted)[0]
     drawn = _chi_square(signs, weighted)
     # a draw may be the measured assignment itself, rounded otherwise
     p = (1 + (drawn >= observed * (1 - 1e-9)).sum()) / (1 + draws)
