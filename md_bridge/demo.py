@@ -51,7 +51,7 @@ TIMESTEP_FS = 0.5
 
 _MULTIPLICITIES = (2, 4, 8)
 _IPI_MULTIPLICITY = 4
-TWO_MODEL_MULTIPLICITY = 6
+TWO_MODEL_MULTIPLICITY = 4
 """The largest M that conserves energy with ``INNER_MODEL``."""
 # Cheap forces whose verdict needs more steps than that of conservative ones run longer; no run
 # takes more wall time.
