@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from ase import Atoms
 
@@ -145,13 +146,13 @@ def _made_up_block(atoms: Atoms, pairs: int) -> Block:
     for seed, one in enumerate(copies):
         one.set_constraint()
         one.rattle(0.01, seed=seed)
-    positions = torch.tensor([one.get_positions().tolist() for one in copies]).double().numpy()
+    positions = np.stack([one.get_positions() for one in copies])
     return Block(
         numbers=atoms.numbers,
         masses=atoms.get_masses(),
         pbc=atoms.pbc,
         positions=positions,
-        cells=torch.tensor([atoms.cell.array.tolist()] * len(copies)).double().numpy(),
+        cells=np.stack([atoms.cell.array] * len(copies)),
         forces=positions - atoms.get_positions(),
         energies=positions[:, 0, 0],
         pairs=pairs,

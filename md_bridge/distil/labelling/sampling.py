@@ -116,9 +116,15 @@ class Sampler:
 
         :param run: the run
         :param outer_steps: how many
+        :raises DistilError: the teacher fails in them
         """
         atoms = self._atoms(run, self._first_state(run))
-        self._step(self._dynamics(atoms, run, np.random.default_rng(0)), outer_steps)
+        try:
+            self._step(self._dynamics(atoms, run, np.random.default_rng(0)), outer_steps)
+        except MDBridgeError:
+            raise
+        except Exception as error:  # calculators raise whatever they stumble over
+            raise self._failed(run, error) from error
 
     def _first_state(self, run: Run) -> _State:
         atoms = run.start.copy()
