@@ -19,17 +19,13 @@ from typing import Any
 import click
 import numpy as np
 from ase.io import read, write
-from md_bridge.drift.judging.statistics import (
-    DEFAULT_TOLERANCE,
-    Verdict,
-    drift_statistics,
-    mean_estimate,
-)
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
 from md_bridge._paths import DATA
+from md_bridge.drift.judging.line import mean_estimate
+from md_bridge.drift.judging.verdict import DEFAULT_TOLERANCE, Verdict, drift_statistics
 from md_bridge.lammps import run_lmp
 
 INNER_STEP = 0.5  # fs
