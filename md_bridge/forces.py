@@ -5,12 +5,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-
-import numpy as np
-from numpy.typing import ArrayLike
+from typing import TYPE_CHECKING
 
 from md_bridge.errors import ArgumentError
 from md_bridge.text import nearest
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
 
 __all__ = [
     "CONSERVATIVE",
@@ -111,6 +112,8 @@ class ForceAgreement:
         :param conservative: of the outer level, shape (N, 3), eV/Å
         :param inner: of the inner level, the same shape
         """
+        import numpy as np  # a plain lmp imports this module on every start, and needs no numpy
+
         outside, inside = np.asarray(conservative, float), np.asarray(inner, float)
         sizes = [np.sqrt(np.mean(f**2)) if f.size else 0.0 for f in (outside, outside - inside)]
         return ForceAgreement(*map(float, sizes))

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 from md_bridge.drift.judging.verdict import DEFAULT_TOLERANCE, DriftStatistics, drift_statistics
 from md_bridge.drift.runs.analysis import Analysis, analyse
 from md_bridge.drift.runs.campaign import Campaign, CampaignOutcome
-from md_bridge.drift.runs.plan import DEFAULT_FORCES, CampaignPlan
+from md_bridge.drift.runs.plan import DEFAULT_FORCES, DEFAULT_FORCES_OF_TWO, CampaignPlan
 from md_bridge.drift.runs.starts import write_start
 from md_bridge.drift.runs.tasks import Task, TaskProgress
 from md_bridge.drift.tuning.search import TuneRequest, Tuning, search
@@ -66,7 +66,7 @@ def measure(
     model: str | Path,
     atoms: Atoms | str | Path,
     *,
-    forces: str = DEFAULT_FORCES,
+    forces: str | None = None,
     host: str = CampaignPlan.host,
     timestep_fs: float = CampaignPlan.timestep_fs,
     length_ps: float = CampaignPlan.length_ps,
@@ -92,7 +92,8 @@ def measure(
     :param model: exported model
     :param atoms: periodic structure, or a file with one; its velocities are replaced, unless
         ``keep_velocities``
-    :param forces: kinds of forces with commas between them: ``conservative``, ``direct``, ``mts:M``
+    :param forces: kinds of forces with commas between them: ``conservative``, ``direct``,
+        ``mts:M``; None: conservative, mts:2, mts:4, mts:8, and without an inner model direct ones
     :param host: ``lammps`` or ``i-pi``
     :param timestep_fs: inner step (fs)
     :param length_ps: of each run (ps)
@@ -114,7 +115,10 @@ def measure(
     :raises CampaignError: the folder holds other runs
     :raises RunError: a run failed; a run that explodes is a result
     """
-    options, kinds = model_options or ModelOptions(), parse_kinds(forces)
+    options = model_options or ModelOptions()
+    if forces is None:
+        forces = DEFAULT_FORCES_OF_TWO if options.inner else DEFAULT_FORCES
+    kinds = parse_kinds(forces)
     require_use_of_inner(model, options, (kind for kind, _ in kinds))
     with _folder(folder) as place:
         campaign = Campaign(

@@ -357,7 +357,7 @@ def test_the_first_step_says_how_far_the_forces_are_apart(folder, caplog):
 @pytest.mark.parametrize("ours", [True, False])
 def test_forces_of_another_surface_stop_it(folder, tmp_path, ours):
     atoms = crystal(MDBridgeCalculator(folder / "strong_curl.pt"))
-    inner = models.curl(1.0).export(tmp_path / "far.pt")
+    inner = models.curl(20.0).export(tmp_path / "far.pt")
     if not ours:
         inner = LennardJones(epsilon=1.0, sigma=3.4, rc=8.0)
     dynamics = MultipleTimeStep(atoms, OUTER_STEP, M, inner=inner)

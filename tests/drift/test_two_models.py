@@ -99,6 +99,9 @@ def test_drift_names_both_and_goes_on_with_the_same_only(folder, tmp_path):
     assert "M·F" not in page
     log = (tmp_path / "out/runs/lammps-two-models-2-replica-1/log.lammps").read_text()
     assert "the inner model's forces differ from the conservative ones by" in log
+    of_run = tmp_path / "out/runs/lammps-two-models-2-replica-1/log.lammps"
+    read = run("judge", of_run, "--out", tmp_path / "judged")
+    assert "the log names a second model for inner forces: Curl" in message(read)
     # the file may move, its content may not change
     (tmp_path / "small.pt").rename(tmp_path / "moved.pt")
     again = run(*words, "--inner", tmp_path / "moved.pt", "--threads", 1, "--json")

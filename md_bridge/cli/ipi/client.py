@@ -54,15 +54,15 @@ _STATUS = {
     required=True,
     multiple=True,
     metavar="ADDRESS[=FORCES]",
-    help="Address of a forcefield of i-PI (unix:NAME, shm:NAME or HOST:PORT), and the forces it "
-    "gets: conservative (default) or direct. May be given several times.",
+    help="A forcefield's address (unix:NAME, shm:NAME or HOST:PORT) and forces: conservative "
+    "(default) or direct. May be repeated.",
 )
 @option(
     "--stress",
     of=_SESSION,
     type=click.Choice(["auto", "none"]),
-    help="Virial that comes with direct forces: auto is the model's direct stress; none is zero, "
-    "for runs in which nothing depends on the pressure.",
+    help="Virial with direct forces: the model's direct stress (auto), or zero (none) where "
+    "nothing depends on it.",
 )
 @option("--force-extras", is_flag=True, help="Both kinds of forces as extras for i-PI.")
 @option("--uncertainty", is_flag=True, help="Uncertainty of the energy as extras.")

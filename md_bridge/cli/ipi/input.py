@@ -70,7 +70,9 @@ def ipi_input(
         return
     services = " ".join(f"--serve {service(plan, kind)}" for kind in plan.kinds)
     model_there, start_there = relative(model, out), relative(written.start, out)
-    more = "".join(f" {word}" for word in client_arguments(plan.model_options))
+    more = "".join(
+        f" {word}" for word in client_arguments(plan.model_options.relative_to(out.parent))
+    )
     click.echo(f"  md-bridge ipi-run {out.name} --model {model_there}{more}")
     click.echo(
         f"  i-pi {out.name} & md-bridge ipi-client {model_there} --template {start_there} "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -63,6 +64,8 @@ _ADVICE = (
     "ReadOptions(column=...)"
 )
 
+_INNER_MODEL = re.compile(r'^ +inner model "(.*)" from (.+)$', re.MULTILINE)
+
 
 def read_lammps_log(log: str | Path, options: ReadOptions | None = None) -> RunRecord:
     """Read one run of a LAMMPS log.
@@ -103,6 +106,7 @@ def read_lammps_log(log: str | Path, options: ReadOptions | None = None) -> RunR
         notes.append(f"LAMMPS stopped in this run: {run.error}")
     elif run.wall_s is None:
         notes.append("the log ends in the middle of this run")
+    notes += _notes_on_models(log)
     strictly_later(time[:count], log, "Is the step counter reset within the run?")
     scale = units.energy * (1 if name.startswith("v_") else per_atom)  # variables are not divided
     return record_of_file(
@@ -263,6 +267,15 @@ def _refuse_silent_thermostat(log: Path, run: ThermoRun) -> None:
         f"{log}: fix {identifier} ({style}) exchanges energy with the atoms that LAMMPS does not "
         f"add to Econserve: run without it, or {nevertheless}"
     )
+
+
+def _notes_on_models(log: Path) -> list[str]:
+    """A second model for the inner forces, as pair style mdbridge prints it."""
+    text = log.read_text(encoding="utf-8", errors="replace")
+    return [
+        f"the log names a second model for inner forces: {name or 'without a name'} ({file})"
+        for name, file in dict.fromkeys(_INNER_MODEL.findall(text))
+    ]
 
 
 def _notes_on_fixes(run: ThermoRun, column: str) -> list[str]:
