@@ -162,14 +162,11 @@ def _request(
     }
     if name not in _DYNAMICS:
         return ProtocolRequest(start=_read(start, periodic=False), **common), 0.0
-<<<<<<< HEAD
     values.setdefault("forces", (("mts", 2),))  # what a protocol without --forces needs
-=======
     context = click.get_current_context()
     if chosen.inner and context.get_parameter_source("forces") is ParameterSource.DEFAULT:
         # nobody asks for direct forces, which the outer of two models need not have
         values["forces"] = tuple(kind for kind in values["forces"] if kind[0] != "direct")
->>>>>>> h/inner
     plan = CampaignPlan(model=model, start=start, replicas=1, model_options=chosen, **values)
     request = ProtocolRequest(
         start=_read(start, periodic=True),
