@@ -85,7 +85,8 @@ class Student(nn.Module):
 
     The gradient goes the same way back: through the perceptron to g_I = ∂E/∂invariants, the Gram
     matrix (∂E/∂B_q = Σ_q' (G + Gᵀ)_qq' B_q'), the mixtures, and to each neighbour:
-    f = ∂E_i/∂d = (∂E/∂r) û + (1 − û ûᵀ) (∂E/∂û)/r. Atom i gets +f and its neighbour −f: no net force.
+    f = ∂E_i/∂d = (∂E/∂r) û + (1 − û ûᵀ) (∂E/∂û)/r. Atom i gets +f and its neighbour −f: no net
+    force.
 
     :param architecture: elements, cutoff and sizes
     :param seed: of the weights to begin with
@@ -227,10 +228,10 @@ class Student(nn.Module):
         unit = d / r
         phi, phi_slope = self._radial_functions(r)
         embedding = self.embedding.t().index_select(1, second)
-        weights = self._by_slot((self.radial.t() @ phi) * embedding, n)
-        weights_slope = self._by_slot((self.radial.t() @ phi_slope) * embedding, n)
+        weights = self._by_slot((self.radial.t() @ phi) * embedding, n, slots)
+        weights_slope = self._by_slot((self.radial.t() @ phi_slope) * embedding, n, slots)
         monomials = self._monomials(unit)
-        y = self._by_slot(self.harmonics.t() @ monomials, n)
+        y = self._by_slot(self.harmonics.t() @ monomials, n, slots)
         mixing = self.mixing.transpose(0, 1).flatten(1).index_select(0, species)
         mixing = mixing.reshape(n, self.degree + 1, self.channels, self.mixed)
         mixtures, invariants = self._mix(torch.bmm(weights, y.transpose(1, 2)) * self.norm, mixing)
@@ -240,14 +241,14 @@ class Student(nn.Module):
         by_r = (torch.bmm(slope, y) * weights_slope).sum(1, keepdim=True)
         low = torch.bmm((slope @ self.slopes.t()).transpose(1, 2), weights)
         low = low.reshape(n, 3, self.n_low, slots)
-        by_unit = (low * self._by_slot(monomials[: self.n_low], n).unsqueeze(1)).sum(2)
-        unit = self._by_slot(unit, n)
+        by_unit = (low * self._by_slot(monomials[: self.n_low], n, slots).unsqueeze(1)).sum(2)
+        unit = self._by_slot(unit, n, slots)
         along = (unit * by_unit).sum(1, keepdim=True)
         return energy, (by_r - along * inverse) * unit + by_unit * inverse
 
-    def _by_slot(self, values: Tensor, n: int) -> Tensor:
+    def _by_slot(self, values: Tensor, n: int, slots: int) -> Tensor:
         """``[N, K, slots]`` of ``[K, N × slots]``, without a copy."""
-        return values.reshape(values.size(0), n, -1).transpose(0, 1)
+        return values.reshape(values.size(0), n, slots).transpose(0, 1)
 
     def _radial_functions(self, r: Tensor) -> tuple[Tensor, Tensor]:
         """φ and dφ/dr, ``[radial, N × slots]``."""
@@ -335,7 +336,9 @@ class Student(nn.Module):
         embedding = self.embedding.t()[:, species[second]]
         weights = (self.radial.t() @ self._radial_functions(r)[0]) * embedding
         y = self.harmonics.t() @ self._monomials(d / r)
-        density = torch.bmm(self._by_slot(weights, n), self._by_slot(y, n).transpose(1, 2))
+        density = torch.bmm(
+            self._by_slot(weights, n, slots), self._by_slot(y, n, slots).transpose(1, 2)
+        )
         _, invariants = self._mix(self.norm * density, self.mixing[:, species].transpose(0, 1))
         for element in range(len(self.mean)):
             own = invariants[species == element]

@@ -251,7 +251,7 @@ class Sampler:
             ) from error
 
 
-class _NotFiniteError(Exception):
+class _NotFiniteError(MDBridgeError):
     """A frame that cannot be learned from."""
 
 
