@@ -98,7 +98,7 @@ def written(arguments: list[str]) -> str:
         read_start(start),
         start,
         options["model"],
-        make_plan(**plan_arguments(options, ModelOptions())),
+        make_plan(**plan_arguments(options, ModelOptions(inner=str(options["inner"] or "")))),
         driver,
     )
 

@@ -129,7 +129,7 @@ def test_648_atoms_on_one_and_two_ranks(water_model, water, tmp_path):
     np.testing.assert_allclose(forces[1], forces[0], atol=FORCE)
 
 
-@pytest.mark.parametrize("name", ["in.water", "in.water-npt"])
+@pytest.mark.parametrize("name", ["in.water", "in.water-two-models", "in.water-npt"])
 def test_examples_run_as_they_stand(name, tmp_path):
     folder = Path(__file__).parents[2] / "examples" / "lammps"
     text = (folder / name).read_text()
