@@ -170,8 +170,9 @@ def test_exported_direct_forces_are_conservative(tmp_path, dtype):
         if periodic:
             difference = np.array(result.direct_virial) - result.conservative_virial
             assert np.abs(difference).max() < 30 * tolerance
-    checks = run_checks(path, [crystal()])
-    assert [check.name for check in checks if check.passed is False] == []
+    if dtype == "float32":  # as students are
+        checks = run_checks(path, [crystal()])
+        assert [check.name for check in checks if check.passed is False] == []
 
 
 def test_forces_reach_two_cutoffs():
