@@ -16,6 +16,8 @@ from drift_models import DIRECT_STIFFNESS, STIFFNESS, argon_crystal, is_stable
 
 from md_bridge.cli import main
 from md_bridge.drift import CampaignPlan, Method, RunRecord, analyse, measure, read_csv, write_csv
+from md_bridge.drift.report.cells import column_meanings
+from md_bridge.drift.report.sentences import gain_sentence, limit_sentences
 from md_bridge.errors import ArgumentError
 from md_bridge.export.checks.costs import EvaluationCosts, evaluation_costs
 from md_bridge.lammps import run_lmp
@@ -202,6 +204,32 @@ def test_runs_of_two_models_are_not_replicas_of_those_of_one(tmp_path):
     assert [result.speedup_bound for result in analysis.results] == [None, pytest.approx(80 / 24)]
     with pytest.raises(ValueError, match="two models belong to forces 'mts', found 'direct'"):
         Method("i-pi", "direct", None, 0.5, True)
+
+
+def test_sentences_tell_one_model_from_two():
+    """The last one of the demo: what conserves energy at the largest gain, in both hosts."""
+    rng = np.random.default_rng(1)
+    time = np.arange(2000) * 0.002
+
+    def record(method, wall_s):
+        energy = 1e-5 * rng.standard_normal(len(time))
+        temperature = 300 + rng.standard_normal(len(time))
+        return RunRecord(method, 81, wall_s, time, energy, temperature)
+
+    records = [record(Method("lammps", "conservative", None, 0.5), 100.0)]
+    records += [record(Method("lammps", "mts", 4, 0.5), 60.0)]
+    records += [record(Method(host, "mts", 6, 0.5, True), 25.0) for host in ("lammps", "i-pi")]
+    analysis = analyse(records, costs=EvaluationCosts(0.06, 0.003))
+    one, two, *_, costs = limit_sentences(analysis, None)
+    assert one.startswith("Of the M tried with one model (4), 4 is the largest")
+    assert two.startswith("Of the M tried with two models (6), 6 is the largest")
+    assert "no M gains more than a factor of 20" in costs
+    assert gain_sentence(analysis) == (
+        "LAMMPS two-model M=6 conserves energy and is 4.00 times as fast as conservative forces "
+        "(in i-PI 4.00)."
+    )
+    assert "with two models S(M) = M·c_o" in column_meanings(analysis)["bound"]
+    assert gain_sentence(analyse(records[:1])).startswith("Nothing that is faster")
 
 
 def test_judge_reads_them(tmp_path):

@@ -180,25 +180,25 @@ def gain_sentence(analysis: Analysis) -> str:
 
     :param analysis: of all runs
     """
-    gains = {
-        result.speedup: result
+    sound = [
+        (result.speedup, result)
         for result in analysis.results
         if result.method.forces == "mts"
         and result.statistics.verdict is Verdict.CONSERVES
         and result.speedup is not None
-    }
-    if not gains:
+    ]
+    if not sound:
         return "Nothing that is faster than conservative forces is shown to conserve energy."
-    fastest = gains[max(gains)]
+    gain, fastest = max(sound, key=lambda entry: entry[0])
     others = [
-        f"{host_name(result.method.host)} {factor(result.speedup)}"
-        for result in gains.values()
+        f"{host_name(result.method.host)} {factor(speedup)}"
+        for speedup, result in sound
         if replace(result.method, host=fastest.method.host) == fastest.method
         and result is not fastest
     ]
     also = f" (in {', in '.join(others)})" if others else ""
     return (
-        f"{fastest.label} conserves energy and is {factor(fastest.speedup)} times as fast as "
+        f"{fastest.label} conserves energy and is {factor(gain)} times as fast as "
         f"conservative forces{also}."
     )
 
