@@ -82,6 +82,12 @@ _STATUS = {
 )
 @option("--inner-variant", of=_SESSION, metavar="NAME", help="Variant of its outputs.")
 @option("--inner-symmetrize", of=_SESSION, metavar="GROUP", help="Average its forces, too.")
+@option(
+    "--max-correction",
+    of=_SESSION,
+    type=click.FloatRange(min=0.0, min_open=True),
+    help="Largest correction at the first outer step, in conservative forces.",
+)
 @option("--skin", of=_SESSION, type=float, help="Skin of the pair lists (Å).")
 @option(
     "--timeout",
