@@ -202,7 +202,7 @@ void PairMDBridge::note_idle_inner_model() {
 }
 
 void PairMDBridge::compare_forces(const Evaluation& evaluation, std::vector<double> inner_forces) {
-  ForceAgreement agreement;
+  mdbridge::ForceAgreement agreement;
   boundary_.or_abort([&] {
     if (inner_.kind() == ForceKind::conservative) {
       inner_forces = sum_over_ghosts(inner_forces);
@@ -211,12 +211,14 @@ void PairMDBridge::compare_forces(const Evaluation& evaluation, std::vector<doub
       inner_forces.resize(3 * follower_.owned());
     }
     agreement =
-        ForceAgreement::of(world, sum_over_ghosts(evaluation.conservative_forces), inner_forces);
+        force_agreement(world, sum_over_ghosts(evaluation.conservative_forces), inner_forces);
   });
-  if (!forces_compared_ && comm->me == 0) utils::logmesg(lmp, agreement.describe(inner_.own()));
+  if (!forces_compared_ && comm->me == 0) {
+    utils::logmesg(lmp, "Pair style mdbridge: " + agreement.describe(inner_.own()) + "\n");
+  }
   // once, but again if it says nothing yet
   forces_compared_ = forces_compared_ || !agreement.at_rest();
-  boundary_.agree([&] { agreement.require(settings_.max_correction, inner_.own()); });
+  boundary_.agree([&] { require_agreement(agreement, settings_.max_correction, inner_.own()); });
 }
 
 std::vector<double> PairMDBridge::sum_over_ghosts(const std::vector<double>& forces) {

@@ -86,8 +86,15 @@ class PairMDBridge : public LAMMPS_NS::Pair {
   /// A model file, where this or LAMMPS_POTENTIALS has it.
   std::shared_ptr<mdbridge::Engine> open(const std::string& path, const Settings& settings,
                                          mdbridge::EngineOptions options, int device_rank) const;
-  /// On rank 0: the model is not the one that the restart file was written with.
-  void warn_of_other_model(const std::string& fingerprint);
+  /// Of a model, for restart files.
+  struct ModelFile {
+    std::string path;         // absolute
+    std::string fingerprint;  // on rank 0
+  };
+  ModelFile file_of(const mdbridge::Engine& engine) const;
+  /// On rank 0: the file is not the one that the restart file was written with. `what`: "model".
+  void warn_of_other_model(const ModelFile& file, const std::string& fingerprint,
+                           const std::string& what);
   /// Throws mdbridge::Error if there is no model, because that of the restart file is absent.
   void require_engine() const;
   /// From the names after `pair_coeff * *`. Collective.
@@ -167,12 +174,8 @@ class PairMDBridge : public LAMMPS_NS::Pair {
   std::vector<std::int32_t> elements_;
   std::vector<std::string> mass_warnings_;  // those that were given
   int threads_ = 1;                         // for torch, whatever others of the process use
-  /// Of the model, for restart files.
-  struct ModelFile {
-    std::string path;         // absolute
-    std::string fingerprint;  // on rank 0
-    std::string inner_path;   // absolute, of an inner model
-  } file_;
+  ModelFile file_;
+  ModelFile inner_file_;  // empty without an inner model of its own
   bool model_logged_ = false;
   bool idle_inner_noted_ = false;
   bool checked_ = false;

@@ -13,6 +13,7 @@
 #include "domain.h"
 #include "error.h"
 #include "force.h"
+#include "mdbridge/checks/force_agreement.hpp"
 #include "mdbridge/elements.hpp"
 #include "mdbridge/model.hpp"
 #include "mdbridge/threads.hpp"
@@ -63,17 +64,18 @@ void PairMDBridge::load(const Settings& settings) {
   threads_ = mdbridge::choose_threads_for(settings.threads, node.cores);
   const ThreadScope scope(threads_);
   auto outer = open(settings.model, settings, outer_options(settings), node.rank);
-  inner_ = settings.inner.empty()
-               ? InnerModel(outer)
-               : InnerModel(open(settings.inner, settings, inner_options(settings), node.rank),
-                            settings);
+  auto inner = settings.inner.empty()
+                   ? InnerModel(outer)
+                   : InnerModel(open(settings.inner, settings, inner_options(settings), node.rank),
+                                settings);
+  if (inner.own()) mdbridge::require_teacher_variant(inner.engine(), *outer);
+  inner_ = std::move(inner);
   engine_ = std::move(outer);
   forget_list();
   settings_ = settings;
   uncertainty_.set_threshold(settings.uncertainty_threshold);
-  file_ = {std::filesystem::absolute(engine_->info().path).string(),
-           comm->me == 0 ? fingerprint_of(engine_->info().path) : "",
-           inner_.own() ? std::filesystem::absolute(inner_.engine().info().path).string() : ""};
+  file_ = file_of(*engine_);
+  inner_file_ = inner_.own() ? file_of(inner_.engine()) : ModelFile{};
   model_logged_ = false;
   idle_inner_noted_ = false;
   checked_ = false;
@@ -92,6 +94,11 @@ std::shared_ptr<mdbridge::Engine> PairMDBridge::open(const std::string& path,
   // over several ranks the sum is over all of them: see remove_net_over_ranks()
   options.remove_net_force = options.remove_net_force && comm->nprocs == 1;
   return std::make_shared<mdbridge::Engine>(std::move(model), options);
+}
+
+PairMDBridge::ModelFile PairMDBridge::file_of(const mdbridge::Engine& engine) const {
+  const std::string& path = engine.info().path;
+  return {std::filesystem::absolute(path).string(), comm->me == 0 ? fingerprint_of(path) : ""};
 }
 
 void PairMDBridge::coeff(int count, char** words) {
@@ -219,9 +226,13 @@ void PairMDBridge::warn_of_masses() {
 
 void PairMDBridge::write_restart_settings(std::FILE* file) {
   std::vector<std::string> words = settings_.arguments();
-  if (inner_.own()) words.push_back(file_.inner_path);
+  if (inner_.own()) words.push_back(inner_file_.path);
   words.push_back(file_.path);
+  // of both or of none, so that they can be told apart
   if (!file_.fingerprint.empty()) words.push_back(file_.fingerprint);
+  if (!file_.fingerprint.empty() && !inner_file_.fingerprint.empty()) {
+    words.push_back(inner_file_.fingerprint);
+  }
   write_words(file, words);
 }
 
@@ -233,11 +244,12 @@ void PairMDBridge::read_restart_settings(std::FILE* file) {
   });
   words = words_of_rank_0(world, words);
   // files of the first versions have none
-  std::string fingerprint;
-  if (is_fingerprint(words.back())) {
-    fingerprint = words.back();
+  std::vector<std::string> fingerprints;  // of the model, of an inner one
+  while (is_fingerprint(words.back())) {
+    fingerprints.insert(fingerprints.begin(), words.back());
     words.pop_back();
   }
+  fingerprints.resize(2);
   Settings settings;
   std::string problem = boundary_.problem_of([&] {
     const std::string written_at = words.back();
@@ -253,16 +265,21 @@ void PairMDBridge::read_restart_settings(std::FILE* file) {
     if (!settings.inner.empty()) settings.inner = find_model(settings.inner, inner_written_at);
   });
   if (problem.empty()) problem = boundary_.problem_of([&] { load(settings); });
-  if (problem.empty()) return warn_of_other_model(fingerprint);
+  if (problem.empty()) {
+    warn_of_other_model(file_, fingerprints[0], "model");
+    warn_of_other_model(inner_file_, fingerprints[1], "inner model");
+    return;
+  }
   // what the restart file holds besides can be read, converted and run with another pair style
   engine_.reset();
   if (comm->me == 0) error->warning(FLERR, "Pair style mdbridge: " + problem);
 }
 
-void PairMDBridge::warn_of_other_model(const std::string& fingerprint) {
-  if (comm->me != 0 || fingerprint.empty() || fingerprint == file_.fingerprint) return;
+void PairMDBridge::warn_of_other_model(const ModelFile& file, const std::string& fingerprint,
+                                       const std::string& what) {
+  if (comm->me != 0 || fingerprint.empty() || fingerprint == file.fingerprint) return;
   error->warning(FLERR,
-                 "Pair style mdbridge: the model file '" + file_.path +
+                 "Pair style mdbridge: the " + what + " file '" + file.path +
                      "' is not the one that the restart file was written with, though it has the "
                      "same name: energy and forces may be others");
 }

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "mdbridge/checks/force_agreement.hpp"
 #include "mdbridge/evaluation.hpp"
 #include "mdbridge/model.hpp"
 
@@ -38,7 +39,7 @@ struct Settings {
   std::int64_t seed = 0;
   /// With inner and outer levels: the largest root mean square of conservative minus direct forces
   /// at the start of a run, in terms of that of the conservative ones.
-  double max_correction = 0.7;
+  double max_correction = mdbridge::ForceAgreement::largest;
   /// Compare forces and virial with finite differences of the energy before the first run.
   bool check = false;
   /// Print a table of where the time went after each run.

@@ -607,6 +607,7 @@ class IpiSession:
         committee_extras: bool,
         inner: Engine | None = None,
         inner_forces: str = "direct",
+        max_correction: typing.SupportsFloat | typing.SupportsIndex = 0.7,
     ) -> None:
         """
         :param types: atomic number of each atom, in i-PI's order
@@ -618,7 +619,8 @@ class IpiSession:
         :param committee_extras: the same for the energies of the committee
         :param inner: serves the direct forcefield, if that is another model
         :param inner_forces: "direct" or "conservative": which forces of ``inner``
-        :raises ModelError: if a model lacks an element
+        :param max_correction: how far the forces of the two forcefields may be apart at first, in terms of the conservative ones
+        :raises ModelError: if a model lacks an element, or the inner one was made for another variant of the outer one
         """
     def __repr__(self) -> str: ...
     def evaluate(

@@ -177,6 +177,8 @@ void Client::evaluate_pending() {
           throw Error("force evaluation " + std::to_string(connection->delivered() + 1) + " for " +
                       connection->name() + ": " + error.what());
         }
+        const std::string news = session_->take_news();
+        if (!news.empty()) log(connection->name() + ": " + news);
         connection->deliver(std::move(results));
         if (!connection->open()) lost(*connection);
       }

@@ -61,6 +61,11 @@ Session::Session(std::shared_ptr<Engine> engine, std::vector<std::int32_t> types
   wanted.uncertainty = options_.uncertainty_extras;
   wanted.committee = options_.committee_extras;
   engine_->require(wanted);
+  if (inner_ != engine_) require_teacher_variant(*inner_, *engine_);
+  if (!(options_.max_correction > 0.0)) {
+    throw Error("max_correction must be a positive number, found " +
+                std::to_string(options_.max_correction));
+  }
   Wanted stress{.energy = false};
   stress.direct_virial = true;
   has_inner_virial_ = inner_kind_ == ForceKind::conservative || inner_->can_give(stress);
@@ -99,7 +104,9 @@ std::vector<Result> Session::evaluate(ForceKind kind, const std::vector<Frame>& 
   } else {
     const std::vector<Evaluation>& outer = forces.outer(structures);
     const bool both = options_.force_extras && serves_direct_;
-    const std::vector<Evaluation>* inner = both ? &forces.inner(structures) : nullptr;
+    // inner ones are there, and free, as soon as both forcefields are served
+    const std::vector<Evaluation>* inner = serves_direct_ ? &forces.inner(structures) : nullptr;
+    if (inner != nullptr && !forces_compared_) compare_forces(outer, *inner);
     for (std::size_t s = 0; s < outer.size(); ++s) {
       results.push_back(result(*engine_, kind, outer[s]));
       if (options_.force_extras) {
@@ -110,6 +117,29 @@ std::vector<Result> Session::evaluate(ForceKind kind, const std::vector<Frame>& 
   }
   while (results.size() < frames.size()) results.push_back(results.back());
   return results;
+}
+
+std::string Session::take_news() {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  return std::exchange(news_, {});
+}
+
+void Session::compare_forces(const std::vector<Evaluation>& outer,
+                             const std::vector<Evaluation>& inner) {
+  ForceAgreement::Sums sums;
+  for (std::size_t s = 0; s < outer.size(); ++s) {
+    sums.add(outer[s].conservative_forces, inner[s].forces(inner_kind_));
+  }
+  const ForceAgreement agreement(sums);
+  const bool two_models = inner_ != engine_;
+  // once, when there is something to compare
+  forces_compared_ = !agreement.at_rest();
+  if (forces_compared_) news_ = agreement.describe(two_models);
+  agreement.require(
+      options_.max_correction, two_models,
+      std::string("leave the forcefield of the direct forces out, choose ") +
+          (two_models ? "another inner model (inner)" : "other direct forces (direct_variant)") +
+          ", or allow for it by the option max_correction");
 }
 
 FusedForces::Counts Session::counts() const {

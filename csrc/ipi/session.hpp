@@ -10,6 +10,7 @@
 
 #include "ipi/protocol.hpp"
 #include "ipi/replicas.hpp"
+#include "mdbridge/checks/force_agreement.hpp"
 #include "mdbridge/engine.hpp"
 #include "mdbridge/visibility.hpp"
 
@@ -42,6 +43,9 @@ struct SessionOptions {
   bool uncertainty_extras = false;
   /// The same for the energies that the members of the model's committee give.
   bool committee_extras = false;
+  /// How far the forces of the two forcefields may be apart at first, in terms of the conservative
+  /// ones: see ForceAgreement.
+  double max_correction = ForceAgreement::largest;
 };
 
 /// One model that serves all forcefields of an i-PI simulation, whichever way they reach us; or
@@ -62,7 +66,12 @@ class MDBRIDGE_API Session {
   /// Announce a forcefield. Throws ModelError if the model does not have such forces.
   void serve(ForceKind kind);
   /// Forces at these structures, in one forward pass. Throws Error.
+  ///
+  /// The first evaluation that has the forces of both forcefields says how they agree, in news();
+  /// it throws if they belong to different potential energy surfaces.
   std::vector<Result> evaluate(ForceKind kind, const std::vector<Frame>& frames);
+  /// A line for the host's log, once; empty if there is nothing new.
+  std::string take_news();
 
   std::int64_t atoms() const { return static_cast<std::int64_t>(types_.size()); }
   /// What was evaluated since all forcefields were announced.
@@ -81,6 +90,7 @@ class MDBRIDGE_API Session {
   std::string extras(const Engine& engine, const Evaluation& evaluation) const;
   std::string force_extras(const Evaluation& outer, const Evaluation* inner) const;
   void check_zero_virial(const Structure& structure);
+  void compare_forces(const std::vector<Evaluation>& outer, const std::vector<Evaluation>& inner);
 
   std::shared_ptr<Engine> engine_;
   std::shared_ptr<Engine> inner_;
@@ -95,6 +105,8 @@ class MDBRIDGE_API Session {
   Replicas replicas_;
   // the first cell that came without a virial: one that changes would need it
   std::optional<std::array<double, 9>> first_cell_;
+  bool forces_compared_ = false;
+  std::string news_;
   mutable std::mutex mutex_;
 };
 

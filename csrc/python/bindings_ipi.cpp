@@ -91,7 +91,7 @@ void bind_ipi(py::module_& module) {
                        const std::array<bool, 3>& periodic, double skin, bool zero_direct_virial,
                        bool force_extras, bool uncertainty_extras, bool committee_extras,
                        std::optional<std::shared_ptr<Engine>> inner,
-                       const std::string& inner_forces) {
+                       const std::string& inner_forces, double max_correction) {
              SessionOptions options;
              options.skin = skin;
              if (zero_direct_virial) options.direct_virial = DirectVirial::none;
@@ -99,13 +99,14 @@ void bind_ipi(py::module_& module) {
              options.uncertainty_extras = uncertainty_extras;
              options.committee_extras = committee_extras;
              options.inner_forces = parse_force_kind(inner_forces);
+             options.max_correction = max_correction;
              return std::make_shared<Session>(std::move(engine), types, periodic, options,
                                               inner.value_or(nullptr));
            }),
            py::arg("engine"), py::arg("types"), py::arg("periodic"), py::kw_only(), py::arg("skin"),
            py::arg("zero_direct_virial"), py::arg("force_extras"), py::arg("uncertainty_extras"),
            py::arg("committee_extras"), py::arg("inner") = py::none(),
-           py::arg("inner_forces") = "direct",
+           py::arg("inner_forces") = "direct", py::arg("max_correction") = ForceAgreement::largest,
            ":param types: atomic number of each atom, in i-PI's order\n"
            ":param periodic: along which lattice vectors the template is periodic\n"
            ":param skin: of the pair lists, Å\n"
@@ -115,7 +116,11 @@ void bind_ipi(py::module_& module) {
            ":param committee_extras: the same for the energies of the committee\n"
            ":param inner: serves the direct forcefield, if that is another model\n"
            ":param inner_forces: \"direct\" or \"conservative\": which forces of ``inner``\n"
-           ":raises ModelError: if a model lacks an element")
+           ":param max_correction: how far the forces of the two forcefields may be apart at "
+           "first, in "
+           "terms of the conservative ones\n"
+           ":raises ModelError: if a model lacks an element, or the inner one was made for another "
+           "variant of the outer one")
       .def(
           "serve",
           [](Session& session, const std::string& kind) { session.serve(parse_force_kind(kind)); },
@@ -130,6 +135,10 @@ void bind_ipi(py::module_& module) {
            ":returns: for each structure the energy (hartree), forces [atoms, 3] (hartree/bohr), "
            "virial -dE/d(strain) [3, 3] (hartree, not divided by the volume) and extras (JSON)\n"
            ":raises EngineError: as Engine.evaluate, and if the cell contradicts the template")
+      .def("take_news", &Session::take_news,
+           "A line for the log of the run, once.\n\n"
+           ":returns: how the forces of the two forcefields agree, after the first evaluation that "
+           "has both; empty if there is nothing new")
       .def_property_readonly("atoms", &Session::atoms, "Number of atoms of one structure.")
       .def_property_readonly("counts", &Session::counts,
                              "What was evaluated since all forcefields were announced.")

@@ -40,6 +40,7 @@ void bind_info(py::module_& module) {
       .def_readonly("name", &ModelInfo::name, "Of the model, as its authors call it.")
       .def_readonly("description", &ModelInfo::description, "What the model is for.")
       .def_readonly("authors", &ModelInfo::authors, "Who made the model.")
+      .def_readonly("extra", &ModelInfo::extra, "What else the metadata say, by key.")
       .def_readonly("references", &ModelInfo::references,
                     "Section (\"model\", \"architecture\", \"implementation\") -> citations.")
       .def_readonly("atomic_types", &ModelInfo::atomic_types,

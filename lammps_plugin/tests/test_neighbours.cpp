@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
 // Folding and ListFollower alone, without a model, as a pair style of a plugin:
-//   pair_style test_neighbours CUTOFF LAYERS
-//   pair_coeff * *
-//   run 0
-// Ghosts must reach as far as the layers need. Stops with an error if anything is not as expected.
+//   pair_style test_neighbours CUTOFF LAYERS (and pair_coeff * *, run 0)
+// Ghosts must reach as far as the layers need. Stops with an error if anything is not expected.
 #include <algorithm>
 #include <array>
 #include <cmath>
@@ -93,6 +91,7 @@ class TestNeighbours : public LAMMPS_NS::Pair {
     test_pairs_are_complete();
     test_cell();
     test_foreign_sites();
+    test_slack();
     test_pairs_beyond_the_range();
     test_units();
     test_following_small_motion();
@@ -218,6 +217,16 @@ class TestNeighbours : public LAMMPS_NS::Pair {
       expect_.close(follower.structure().cell[k], periodic ? rows[k] : 0.0, 1e-12,
                     "the rows of the cell are the lattice vectors of periodic directions");
     }
+  }
+
+  void test_slack() {
+    ListFollower follower = this->follower();
+    Pairs pairs(0.0);
+    follower.follow(*list, pairs);
+    const double most = follower.slack();
+    follower.expire();  // nothing has moved
+    follower.follow(*list, pairs, follower.motion_since_build(*list));
+    expect_.close(most - follower.slack(), neighbor->skin / needs_.length, 1e-9, "slack");
   }
 
   void test_foreign_sites() {

@@ -128,10 +128,14 @@ class MDBridgeDriver(Dummy_driver):
         """
         try:
             task = _EVALUATOR.submit(self.session.evaluate, self.forces, cells, positions)
-            return task.result()
+            found = task.result()
         except EngineError as error:
             _stop_simulation(str(error))
             raise
+        news = self.session.take_news()
+        if news:
+            info(f" @MDBridge ({self.forces}): {news}", verbosity.low)
+        return found
 
 
 def _session_options(parameters: dict[str, Any]) -> SessionOptions:

@@ -58,6 +58,9 @@ class SessionOptions:
     :param force_extras: give both kinds of forces to i-PI as extras of the conservative forcefield
     :param uncertainty: give the uncertainty of the atomic energies to i-PI as extras
     :param committee: the same for the energies of the members of the model's committee
+    :param max_correction: how far the forces of the two forcefields may be apart where both are
+        first known, in terms of the conservative ones: a run in which they belong to different
+        potential energy surfaces stops
     """
 
     template: Path
@@ -69,6 +72,7 @@ class SessionOptions:
     force_extras: bool = False
     uncertainty: bool = False
     committee: bool = False
+    max_correction: float = LARGEST_CORRECTION
 
 
 def open_session(options: SessionOptions) -> Session:
@@ -97,6 +101,7 @@ def open_session(options: SessionOptions) -> Session:
         force_extras=options.force_extras,
         uncertainty_extras=options.uncertainty,
         committee_extras=options.committee,
+        max_correction=options.max_correction,
         inner=inner,
         inner_forces=kind,
     )

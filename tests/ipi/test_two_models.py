@@ -1,10 +1,13 @@
 """Two models in i-PI: a cheap one serves the direct forcefield, the accurate one the other."""
 
 import json
+import re
 
+import models
 import mts_reference
 import numpy as np
 import pytest
+from ase.build import bulk
 from ipi_tools import (
     ANGSTROM,
     DALTON,
@@ -15,6 +18,7 @@ from ipi_tools import (
     ffsocket,
     mts_forces,
 )
+from metatomic.torch import ModelMetadata
 
 from md_bridge import _core
 from md_bridge.engine import Engine, ModelError, Pairs, structure_from_ase
@@ -24,6 +28,9 @@ from md_bridge.model_options import INNER_OPTIONS, ModelOptions
 
 FORCE = _core.IPI_UNITS["electronvolt_per_angstrom"]
 LENGTH = _core.IPI_UNITS["angstrom"]
+AGREEMENT = re.compile(
+    r"the inner model's forces differ from the conservative ones by (\S+), these are (\S+) eV/Ang"
+)
 M, TIMESTEP = 4, 2.0  # fs, the inner one
 
 
@@ -34,6 +41,9 @@ def folder(tmp_path_factory, model_file):
     folder = tmp_path_factory.mktemp("two")
     for name in ("strong_curl", "stand_in", "lennard_jones", "harmonic_direct", "uncertain"):
         (folder / f"{name}.pt").symlink_to(model_file(name))
+    models.curl(size=5.0).export(folder / "unrelated.pt")
+    metadata = ModelMetadata(name="student", extra={"teacher_variant": "pbe"})
+    models.stand_in().export(folder / "of_pbe.pt", metadata=metadata)
     write(folder / "start.xyz", argon())
     return folder
 
@@ -130,6 +140,8 @@ def check(run, folder, steps=8):
     assert (counts["direct_only"], counts["conservative_only"]) == (1 + M * steps, 1 + steps)
     assert counts["both"] == 0
     assert counts["pair_list_builds"] <= 2
+    said = AGREEMENT.findall(run.log + "".join(run.client_messages))
+    assert len(said) == 1
 
 
 def in_process(folder, **parameters):
@@ -240,6 +252,8 @@ def test_conservative_forces_of_an_inner_model_without_direct_ones(folder):
             ModelError,
             "lennard_jones.* cannot give direct forces",
         ),
+        ({"inner": "of_pbe"}, ModelError, r"of_pbe.* made for another variant .*\('pbe'\)"),
+        ({"max_correction": 0.0}, EngineError, "max_correction must be a positive number"),
         ({"inner_variant": "pbe"}, ModelError, "stand_in.* cannot give .*/pbe"),
         (
             {"inner": "", "inner_forces": "direct"},
@@ -266,3 +280,45 @@ def test_both_forcefields_name_the_same_inner_model(folder, tmp_path):
     run = simulation(forcefields, steps=1).run(tmp_path)
     assert not run.ok or "give both the same value" in run.log
     assert "one with inner = ''" in run.log
+
+
+def both_forces(served, positions):
+    """At one place, as i-PI asks for them when it sets up."""
+    served.serve("conservative")
+    served.serve("direct")
+    frame = ([argon().cell.array.T * LENGTH], [positions * LENGTH])
+    served.evaluate("direct", *frame)
+    before = served.take_news()
+    served.evaluate("conservative", *frame)
+    return before, served.take_news()
+
+
+def test_how_the_forces_agree_is_said_once(folder):
+    atoms, served = argon(), session(folder)
+    before, news = both_forces(served, atoms.positions)
+    assert before == ""
+    structure = structure_from_ase(atoms)
+    outer, inner = (Engine(folder / f"{name}.pt") for name in ("strong_curl", "stand_in"))
+    exact = outer.evaluate(structure, conservative_forces=True).conservative_forces
+    cheap = inner.evaluate(structure, direct_forces=True).direct_forces
+    found = [float(number) for number in AGREEMENT.search(news).groups()]
+    expected = [np.sqrt(np.mean((exact - cheap) ** 2)), np.sqrt(np.mean(exact**2))]
+    np.testing.assert_allclose(found, expected, rtol=6e-3)
+    assert both_forces(served, atoms.positions + 0.01 * np.sin(atoms.positions)) == ("", "")
+
+
+@pytest.mark.parametrize("inner", ["", "unrelated"])
+def test_forces_of_different_surfaces_stop_the_run(folder, inner):
+    """Of one model or of two."""
+    outer = "strong_curl" if inner else "unrelated"
+    moved = argon().positions
+    with pytest.raises(EngineError, match=r"do not belong to one potential.*max_correction"):
+        both_forces(session(folder, outer, inner=inner), moved)
+    both_forces(session(folder, outer, inner=inner, max_correction=1e6), moved)
+
+
+def test_atoms_at_rest_say_nothing_yet(folder):
+    served = session(folder)
+    lattice = bulk("Ar", "fcc", a=5.6, cubic=True).repeat(2).positions
+    assert both_forces(served, lattice) == ("", "")
+    assert AGREEMENT.search(both_forces(served, argon().positions)[1])

@@ -245,6 +245,7 @@ ModelInfo TorchScriptBackend::read_info(const std::string& path, double true_ran
   info.description = metadata->description;
   info.authors = metadata->authors;
   for (const auto& entry : metadata->references) info.references[entry.key()] = entry.value();
+  for (const auto& entry : metadata->extra) info.extra[entry.key()] = entry.value();
   for (const auto type : capabilities_->atomic_types) {
     info.atomic_types.push_back(static_cast<std::int32_t>(type));
   }

@@ -67,6 +67,12 @@ _STATUS = {
 @option("--force-extras", is_flag=True, help="Both kinds of forces as extras for i-PI.")
 @option("--uncertainty", is_flag=True, help="Uncertainty of the energy as extras.")
 @option("--committee", is_flag=True, help="Energies of the committee as extras.")
+@option(
+    "--max-correction",
+    of=_SESSION,
+    type=click.FloatRange(min=0.0, min_open=True),
+    help="Largest correction at the first outer step, in conservative forces.",
+)
 @option("--skin", of=_SESSION, type=float, help="Skin of the pair lists (Å).")
 @option(
     "--timeout",

@@ -1,5 +1,6 @@
 """A restart file knows the model that it was written with from another of the same name."""
 
+import re
 import struct
 
 import lammps_tools as tools
@@ -42,6 +43,19 @@ def test_another_model(written, ranks):
     out = run(written, "read_restart r\nrun 0\n", ranks=ranks)
     assert out.count(WARNING) == 1
     assert "WARNING: Pair style mdbridge: the model file" in out
+
+
+@pytest.mark.parametrize("ranks", [1, 2])
+def test_another_inner_model(tmp_path, ranks):
+    models.curl().export(tmp_path / "same.pt")
+    models.stand_in().export(tmp_path / "inner.pt")
+    style = PAIR.replace("threads", "inner inner.pt threads")
+    run(tmp_path, BOX + style + "run 0\nwrite_restart r\n", ranks=ranks)
+    assert WARNING not in run(tmp_path, "read_restart r\nrun 0\n", ranks=ranks)
+    models.stand_in(size=0.02).export(tmp_path / "inner.pt")
+    out = run(tmp_path, "read_restart r\nrun 0\n", ranks=ranks)
+    assert out.count(WARNING) == 1
+    assert re.search(r"the inner model file '\S+/inner.pt' is not the one", out)
 
 
 def test_a_single_weight_of_a_large_file(tmp_path):

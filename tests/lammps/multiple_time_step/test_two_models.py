@@ -1,5 +1,6 @@
 """`pair_style mdbridge outer.pt inner inner.pt` under rRESPA, on any number of ranks."""
 
+import math
 import re
 
 import lammps_tools as tools
@@ -7,8 +8,11 @@ import models
 import mts_reference
 import numpy as np
 import pytest
+from metatomic.torch import ModelMetadata
 
 from md_bridge.engine import Engine, Pairs, structure_from_ase
+from md_bridge.export.model_file import load_exported
+from md_bridge.export.outputs import keep_outputs
 
 FEMTOSECOND = 1e-3  # units metal: ps
 FTM2V = 1.0 / 1.0364269e-4  # LAMMPS units metal: (eV/Å)/(g/mol) in Å/ps²
@@ -34,6 +38,8 @@ def folder(tmp_path_factory, model_file):
         (folder / f"{name}.pt").symlink_to(model_file(name))
     models.anisotropic({0: 0.0, 2: 2e-3, 4: 1e-3}, direct=0.02).export(folder / "anisotropic.pt")
     models.nan_when_close(3.2, "direct").export(folder / "nan_direct.pt")
+    metadata = ModelMetadata(name="student", extra={"teacher_variant": "pbe"})
+    models.stand_in().export(folder / "of_pbe.pt", metadata=metadata)
     return folder
 
 
@@ -95,10 +101,10 @@ def references(folder):
     return {names: reference(folder, *names) for names in PAIRS}
 
 
-@pytest.mark.parametrize("ranks", [1, 2, 4])
+@pytest.mark.parametrize("ranks", [1, 2, 3, 4])
 def test_follows_the_reference_on_any_number_of_ranks(folder, box, references, tmp_path, ranks):
-    # four outnumber the cores here, and take long
-    pairs = PAIRS if ranks < 4 else PAIRS[1:2]
+    # more than the cores here take long
+    pairs = PAIRS if ranks < 3 else PAIRS[ranks - 3 : ranks - 2]
     text = ""
     for number, (outer, inner) in enumerate(pairs):
         text += box + pair(folder, outer, inner) + MOVE + RESPA + f"run {STEPS}\n"
@@ -323,6 +329,11 @@ CASES = {
         "Ar",
         ["'inner_forces' expects direct or conservative, found 'dircet'", "did you mean 'direct'"],
     ),
+    "of another variant": (
+        "strong_curl.pt inner of_pbe.pt",
+        "Ar",
+        ["of_pbe.pt' was made for another variant", "('pbe')", "strong_curl.pt", "the default one"],
+    ),
     "random rotations without a seed": (
         "strong_curl.pt inner stand_in.pt inner_symmetrize random",
         "Ar",
@@ -340,6 +351,23 @@ def test_bad_input(folder, box, name, monkeypatch):
         lmp.commands_string(style)
     for part in parts:
         assert part in str(found.value)
+
+
+def test_an_inner_model_without_a_range(folder, box, tmp_path):
+    """What one rank can hold is not what two can."""
+    curl = load_exported(folder / "stand_in.pt")
+    options = {"outputs": None, "devices": None, "metadata": curl.metadata()}
+    everywhere = keep_outputs(curl, **options, interaction_range=math.inf)
+    everywhere.save(str(folder / "long-range.pt"))
+    text = box + pair(folder, "strong_curl", "long-range") + MOVE + RESPA + "run 3\n"
+    text += 'variable x equal x[1]\nprint "$(v_x:%.17g)" file x\n'
+    done = tools.run_input(text, tmp_path)
+    assert done.returncode == 0, done.stdout[-3000:]
+    expected = reference(folder, "strong_curl", "stand_in", steps=3).positions[0, 0]
+    assert np.loadtxt(tmp_path / "x") == pytest.approx(expected, abs=1e-10)
+    done = tools.run_input(text, tmp_path, ranks=2)
+    assert done.returncode != 0
+    assert "long-range.pt' states an infinite interaction range" in done.stdout
 
 
 def test_a_broken_force_of_the_inner_model_stops_the_run(folder, box):

@@ -15,6 +15,8 @@ struct ModelInfo {
   std::vector<std::string> authors;
   /// Section ("model", "architecture", "implementation") -> citations.
   std::map<std::string, std::vector<std::string>> references;
+  /// What else its metadata say, by key.
+  std::map<std::string, std::string> extra;
   /// Supported atomic numbers, ascending.
   std::vector<std::int32_t> atomic_types;
   /// Largest cutoff of the neighbour lists that the model asks for.
