@@ -215,6 +215,11 @@ class ModelInfo:
         "float32" or "float64".
         """
     @property
+    def extra(self) -> dict[str, str]:
+        """
+        What else the metadata say, by key.
+        """
+    @property
     def interaction_range(self) -> float:
         """
         How far an atom can influence another one (cutoff times message-passing layers, and more for some networks), Å; infinite with long-range interactions.
@@ -645,6 +650,12 @@ class IpiSession:
 
         :param kind: "conservative" or "direct"
         :raises ModelError: if the model does not have such forces
+        """
+    def take_news(self) -> str:
+        """
+        A line for the log of the run, once.
+
+        :returns: how the forces of the two forcefields agree, after the first evaluation that has both; empty if there is nothing new
         """
     @property
     def atoms(self) -> int:

@@ -268,7 +268,7 @@ class TestNeighbours : public LAMMPS_NS::Pair {
     shorter.cutoff = 0.5 * needs_.cutoff;
     ListFollower follower = this->follower(shorter);
     Pairs pairs(0.0);
-    follower.follow(*list, pairs);
+    follower.follow(*list, pairs, follower.motion_since_build(*list));
     const Structure& structure = follower.structure();
     ListFollower all = this->follower();
     Pairs all_pairs(0.0);

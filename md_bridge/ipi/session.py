@@ -20,6 +20,7 @@ from md_bridge.engine import (
     open_inner,
     set_threads,
 )
+from md_bridge.forces import LARGEST_CORRECTION
 from md_bridge.ipi.template import read_template
 from md_bridge.model_options import ModelOptions
 

@@ -21,7 +21,7 @@ from ipi_tools import (
 from metatomic.torch import ModelMetadata
 
 from md_bridge import _core
-from md_bridge.engine import Engine, ModelError, Pairs, structure_from_ase
+from md_bridge.engine import Engine, EngineError, ModelError, Pairs, structure_from_ase
 from md_bridge.errors import ArgumentError
 from md_bridge.ipi.session import SessionOptions, open_session
 from md_bridge.model_options import INNER_OPTIONS, ModelOptions
