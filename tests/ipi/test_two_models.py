@@ -252,7 +252,7 @@ def test_conservative_forces_of_an_inner_model_without_direct_ones(folder):
             ModelError,
             "lennard_jones.* cannot give direct forces",
         ),
-        ({"inner": "of_pbe"}, ModelError, r"of_pbe.* made for another variant .*\('pbe'\)"),
+        ({"inner": "of_pbe"}, ModelError, r"of_pbe.* was made for the variant pbe"),
         ({"max_correction": 0.0}, EngineError, "max_correction must be a positive number"),
         ({"inner_variant": "pbe"}, ModelError, "stand_in.* cannot give .*/pbe"),
         (

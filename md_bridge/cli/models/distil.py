@@ -42,8 +42,8 @@ _STATUS = {
     epilog=epilog(
         r"""
         md-bridge distil model.pt start.xyz -o inner.pt
-        md-bridge distil model.pt liquid.xyz ice.xyz -o inner.pt --temperature 250,400 --hours 4
-        md-bridge distil python:teacher.py:calculator si.cif -o inner.pt --frames 500 --steps 9000
+        md-bridge distil model.pt water.xyz ice.xyz -o inner.pt --temperature 250,400
+        md-bridge distil python:teacher.py:calculator si.cif -o inner.pt --hours 2
         md-bridge distil model.pt hot.xyz -o better.pt --from inner.pt --temperature 900
         """,
         _STATUS,
