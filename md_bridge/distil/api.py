@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -15,8 +16,9 @@ from ase.data import chemical_symbols
 
 from md_bridge.distil.budget import Counts, count, held_out_blocks, runs_of
 from md_bridge.distil.costs import measure_costs
-from md_bridge.distil.errors import DistilError
+from md_bridge.distil.errors import DistilError, FrameFolderError
 from md_bridge.distil.files import copy_learned, read_student, write_student
+from md_bridge.distil.labelling.consistency import labels_are_of
 from md_bridge.distil.labelling.frames import FrameStore
 from md_bridge.distil.labelling.sampling import Run, Sampler, default_timestep
 from md_bridge.distil.labelling.teacher import Source, Teacher, check_starts, open_teacher
@@ -118,6 +120,7 @@ def perform(request: DistilRequest, progress: Progress) -> Distilled:
     :raises md_bridge.errors.MDBridgeError: with what was expected and what was found
     """
     check_destination(request.out)
+    _refuse_to_overwrite(request)
     set_threads(choose_threads(request.model_options.threads))
     progress("loading the teacher", None, "")
     teacher = open_teacher(request.teacher, request.model_options)
@@ -126,6 +129,18 @@ def perform(request: DistilRequest, progress: Progress) -> Distilled:
     folder = StudentFolder(request.place)
     with folder.alone():
         return _Work(request, teacher, starts, folder, progress).perform()
+
+
+def _refuse_to_overwrite(request: DistilRequest) -> None:
+    """The teacher and an earlier student stay what they are."""
+    precious = {"the teacher": request.teacher, "the earlier student": request.from_student}
+    for what, file in precious.items():
+        if isinstance(file, str | os.PathLike) and os.path.realpath(file) == os.path.realpath(
+            request.out
+        ):
+            raise ArgumentError(
+                "out", f"'{request.out}' is {what}, which would be lost: name another file"
+            )
 
 
 class _Work:
@@ -221,6 +236,7 @@ class _Work:
             self._teacher, self.timestep_fs, self._request.seed, self.counts.frames(len(runs))
         )
         store = FrameStore(self._folder.frames)
+        self._require_labels_of_teacher(store)
         total = len(runs) * self.counts.blocks
         done = 0
         for run in runs:
@@ -237,14 +253,29 @@ class _Work:
                 )
         return frames, sampler.dropped
 
+    def _require_labels_of_teacher(self, store: FrameStore) -> None:
+        block = next(store.blocks(), None)
+        if block is not None and not labels_are_of(self._teacher, block):
+            raise FrameFolderError(
+                f"the frames in {self._folder.path} were labelled by another teacher than "
+                f"{self._teacher.name} as it is now: give another folder with --dir, or delete it"
+            )
+
     def _add_earlier(self, frames: Frames) -> None:
+        """The frames of an earlier student, if they are there and the teacher is the same."""
         source = self._request.from_student
         if source is None or self._earlier is None:
             return
-        if self._earlier.about.get("teacher_sha256") != self._teacher.checksum:
-            return  # labels of another teacher: its weights are a start, its frames are not
-        for block in FrameStore(source.with_suffix(".distil") / "frames").blocks():
+        store = FrameStore(source.with_suffix(".distil") / "frames")
+        first = next(store.blocks(), None)
+        if first is None or not labels_are_of(self._teacher, first):
+            why = "has none" if first is None else "is of another teacher"
+            told = f"no earlier frames: {store.folder.parent} {why}"
+            self._progress("the earlier student", None, told)
+            return  # its weights are a start all the same
+        for block in store.blocks():
             frames.add(block, held_out=False)
+        self._progress("the earlier student", None, f"its {len(frames)} frames, too")
 
     def _normalise(self, student: Student, frames: Frames) -> None:
         """By the first frames of all elements."""

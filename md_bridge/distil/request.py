@@ -60,7 +60,9 @@ class DistilRequest:
             raise ArgumentError("starts", "must be at least one structure, found none")
         if not self.temperatures_k or not all(0 < t < math.inf for t in self.temperatures_k):
             raise ArgumentError(
-                "temperatures_k", f"must be positive numbers, found {self.temperatures_k}"
+                "temperatures_k",
+                "must be positive numbers, found "
+                + ", ".join(f"{t:g}" for t in self.temperatures_k),
             )
         for name in ("hours", "timestep_fs", "cutoff"):
             value = getattr(self, name)

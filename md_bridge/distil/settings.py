@@ -17,7 +17,7 @@ from md_bridge import __version__
 from md_bridge.distil.budget import Counts
 from md_bridge.distil.errors import FrameFolderError
 from md_bridge.distil.labelling.teacher import Teacher
-from md_bridge.distil.request import DistilRequest
+from md_bridge.distil.request import DEFAULT_HOURS, DistilRequest
 from md_bridge.distil.student import Architecture
 from md_bridge.text import replace_atomically
 
@@ -49,7 +49,8 @@ def asked(request: DistilRequest, teacher: Teacher, starts: Sequence[Atoms]) -> 
         "teacher_sha256": teacher.checksum,
         "starts_sha256": _checksum_of_structures(starts),
         "temperatures_K": list(request.temperatures_k),
-        "hours": request.hours,
+        # that which decides: hours do not, where both counts are given
+        "hours": None if request.frames and request.steps else request.hours or DEFAULT_HOURS,
         "frames": request.frames,
         "steps": request.steps,
         "timestep_fs": request.timestep_fs,

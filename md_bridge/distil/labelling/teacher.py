@@ -136,9 +136,10 @@ def open_teacher(source: Source, options: ModelOptions | None = None) -> Teacher
         return _from_factory(text.removeprefix("python:"))
     path = Path(text)
     if not path.is_file():
+        hint = f" (python:{text}, if that is one)" if ":" in text else ""
         raise DistilError(
             f"there is no file '{path}'; expected an exported model, or python:file.py:factory of "
-            "a function that returns an ASE calculator"
+            f"a function that returns an ASE calculator{hint}"
         )
     return ExportedTeacher(path, options)
 

@@ -8,7 +8,8 @@ is, for a stationary P with the spectral density S(f) = ∫ <P(0) P(τ)> e^{2πi
 
     Var(H) = t · 2 Σ_{k ≥ 1} S(k/Δ) :
 
-what sampling folds onto frequency 0. That is a random walk with D = Σ_k S(k/Δ), and the mean
+what sampling folds onto frequency 0 (half of the term at the Nyquist frequency of a P that is known
+at samples only, where two of them meet). That is a random walk with D = Σ_k S(k/Δ), and the mean
 heating rate of a map that preserves phase-space volume is D/kT
 (:mod:`md_bridge.drift.judging.heating`). There is no free parameter in it. One short run with the
 outer forces at the inner step tells P, and so the heating rate of every outer step at once, with
@@ -78,19 +79,26 @@ class HeatingForecast:
                 f"{outer_step_ps:g} ps"
             )
         multiples = np.arange(1, int(outer_step_ps * highest + 1e-9) + 1) / outer_step_ps
-        return np.array([np.interp(multiples, self.frequency, one).sum() for one in self.density])
+        weights = np.where(multiples > highest * (1 - 1e-9), 0.5, 1.0)
+        return np.array(
+            [weights @ np.interp(multiples, self.frequency, one) for one in self.density]
+        )
 
 
-def forecast_heating(power: ArrayLike, sample_ps: float, temperature_k: float) -> HeatingForecast:
+def forecast_heating(
+    power: ArrayLike, sample_ps: float, temperature_k: float, near: ArrayLike | None = None
+) -> HeatingForecast:
     """From the power of the correction along a run with the outer forces.
 
-    The power of each atom is taken by itself: the atoms' spectra add up, and what one atom's
-    correction knows of another atom's velocity is left out, which would only add noise to a short
-    run.
+    The spectral density of the sum over all atoms is that of each atom, and of each pair of atoms
+    whose powers know of each other, as those of a bond do. The other pairs would add nothing but
+    noise, which a short run has too much of: with 81 atoms, all pairs would leave an error of 27 %.
 
     :param power: ``[samples, N]``, v_i·(F_outer − F_inner)_i of each atom, eV/ps
     :param sample_ps: time between samples, best the inner step (ps)
     :param temperature_k: of the run (K)
+    :param near: ``[N, N]``, true for the pairs of atoms that count, each atom with itself among
+        them; None: all pairs
     :raises ValueError: fewer than 64 samples, numbers that are not finite, or no temperature
     """
     p = np.asarray(power, dtype=np.float64)
@@ -104,15 +112,15 @@ def forecast_heating(power: ArrayLike, sample_ps: float, temperature_k: float) -
             "the time between samples and the temperature must be positive, found "
             f"{sample_ps} ps and {temperature_k} K"
         )
-    p = np.diff(p, 2, axis=0)
+    atoms = p.shape[1]
+    pairs = np.ones((atoms, atoms)) if near is None else np.asarray(near, dtype=np.float64)
+    p = np.diff(p[len(p) % 2 :], 2, axis=0)  # an even number: the last frequency is Nyquist's
     frequency = np.fft.rfftfreq(len(p), sample_ps)[1:]
     transmitted = (2 * np.sin(np.pi * frequency * sample_ps)) ** 4  # by the differences
-    density = np.array(
-        [
-            (np.abs(np.fft.rfft(window[:, None] * p, axis=0)) ** 2).sum(axis=1)[1:]
-            for window in dpss(len(p), BANDWIDTH, TAPERS)
-        ]
-    )
-    scale = _MEV * sample_ps / (p.shape[1] * units.kB * temperature_k)
-    density = scale * density / transmitted
-    return HeatingForecast(frequency.astype(np.float64), density.astype(np.float64))
+    density = []
+    for window in dpss(len(p), BANDWIDTH, TAPERS):
+        waves = np.fft.rfft(window[:, None] * p, axis=0)[1:]
+        density.append(np.sum(waves.conj() * (waves @ pairs), axis=1).real / transmitted)
+    scale = _MEV * sample_ps / (atoms * units.kB * temperature_k)
+    densities: Array = scale * np.array(density, dtype=np.float64)
+    return HeatingForecast(frequency.astype(np.float64), densities)

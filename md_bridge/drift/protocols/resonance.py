@@ -41,6 +41,8 @@ __all__ = ["largest_below", "power_of_correction", "run"]
 
 Array = NDArray[np.float64]
 
+NEIGHBOURS = 3.0
+"""Å; the powers of atoms that are closer may know of each other: bonds, and angles."""
 MULTIPLICITIES = (2, 3, 4, 5, 6, 7, 8)
 _CURVE_POINTS = 200
 _PS = 1000 * units.fs
@@ -64,7 +66,8 @@ def run(request: ProtocolRequest, progress: Progress) -> ProtocolResult:
     power, temperature = power_of_correction(
         request, steps, lambda done: progress("forces of both levels", done / steps)
     )
-    forecast = forecast_heating(power, request.timestep_fs / 1000, temperature)
+    near = request.start.get_all_distances(mic=bool(request.start.pbc.any())) < NEIGHBOURS
+    forecast = forecast_heating(power, request.timestep_fs / 1000, temperature, near)
     return _result(request, forecast, temperature)
 
 
@@ -100,6 +103,12 @@ def power_of_correction(
         temperatures.append(np.mean(masses * velocities**2) / units.kB)
         report(step)
     return np.array(power), float(np.mean(temperatures))
+
+
+def _word(rate: float, error: float) -> str:
+    if rate + 2 * error <= DEFAULT_TOLERANCE:
+        return "conserves"
+    return "heats" if rate - 2 * error > DEFAULT_TOLERANCE else "at the limit"
 
 
 def largest_below(
@@ -142,8 +151,7 @@ def _result(
     for multiplicity in MULTIPLICITIES:
         outer = multiplicity * step / 1000
         rate, error = forecast.rate(outer), forecast.stderr(outer)
-        low = rate <= DEFAULT_TOLERANCE
-        word = "conserves" if low else "heats"
+        word = _word(rate, error)
         cells = (f"M = {multiplicity}", f"{1000 * outer:g}", with_error(rate, error))
         rows.append(Row(cells, word, None, observed=True))
         numbers.append(

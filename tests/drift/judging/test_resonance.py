@@ -31,13 +31,32 @@ def test_the_variance_of_a_quadrature_is_what_sampling_folds():
     kicks = factor * SAMPLE * series[::factor].sum(axis=0)
     wandered = kicks - SAMPLE * series.sum(axis=0)
     diffusion = wandered.var() / (2 * samples * SAMPLE)
-    forecast = forecast_heating(series[:, :40], SAMPLE, REDUCED)
+    forecast = forecast_heating(series[:, :40], SAMPLE, REDUCED, np.eye(40))
     assert forecast.rate(factor * SAMPLE) == pytest.approx(1e6 * diffusion, rel=0.25)
+
+
+@pytest.mark.parametrize("factor", [2, 3, 4, 5])
+def test_white_noise_is_counted_once_at_every_frequency(factor):
+    """The quadrature of independent samples of variance 1 has D = (factor - 1)/2 samples' worth."""
+    noise = np.random.default_rng(6).normal(size=(2001, 60))
+    forecast = forecast_heating(noise, SAMPLE, REDUCED, np.eye(60))
+    expected = 1e6 * SAMPLE * (factor - 1) / 2
+    assert forecast.rate(factor * SAMPLE) == pytest.approx(expected, rel=0.2)
+
+
+def test_atoms_that_know_of_each_other_heat_together():
+    """Of two that do the same, the power of the pair is four times that of one."""
+    rng = np.random.default_rng(7)
+    one = vibration(rng, (2000, 30), 240.0, 0.05)
+    near = np.kron(np.eye(30), np.ones((2, 2)))
+    alone = forecast_heating(one, SAMPLE, 300.0, np.eye(30)).rate(0.004)
+    both = forecast_heating(np.repeat(one, 2, axis=1), SAMPLE, 300.0, near).rate(0.004)
+    assert both == pytest.approx(2 * alone, rel=1e-6)
 
 
 def test_an_outer_step_that_meets_the_vibration_heats_most():
     series = vibration(np.random.default_rng(4), (2000, 30), 250.0, 0.1)
-    forecast = forecast_heating(series, SAMPLE, 300.0)
+    forecast = forecast_heating(series, SAMPLE, 300.0, np.eye(30))
     at, beside = forecast.rate(1 / 250), forecast.rate(1 / 310)
     assert at > 30 * beside
     # the second multiple of half the frequency is there, too
@@ -48,8 +67,8 @@ def test_slow_power_a_million_times_larger_leaves_no_trace():
     rng = np.random.default_rng(5)
     fast = vibration(rng, (1000, 20), 250.0, 0.05)
     slow = 1e3 * np.abs(fast).max() * np.sin(2 * np.pi * 3.3 * SAMPLE * np.arange(1000))[:, None]
-    without = forecast_heating(fast, SAMPLE, 300.0).rate(0.004)
-    assert forecast_heating(fast + slow, SAMPLE, 300.0).rate(0.004) == pytest.approx(
+    without = forecast_heating(fast, SAMPLE, 300.0, np.eye(20)).rate(0.004)
+    assert forecast_heating(fast + slow, SAMPLE, 300.0, np.eye(20)).rate(0.004) == pytest.approx(
         without, rel=0.02
     )
 
