@@ -9,11 +9,14 @@ import time
 
 import ase.io
 import pytest
+from ase.calculators.lj import LennardJones
 from browser import CHROMIUM, Browser
 from click.testing import CliRunner
 from distil_tools import argon, same_student
 
 from md_bridge.cli import main
+from md_bridge.distil import distil
+from md_bridge.distil.errors import FrameFolderError
 from md_bridge.distil.files import read_student
 from md_bridge.engine import Engine
 
@@ -241,3 +244,35 @@ def test_the_largest_m_is_measured_and_inputs_are_written(folder, model_file):
     inputs = (out.with_suffix(".distil") / "inputs" / "in.lammps").read_text(encoding="utf-8")
     assert "inner" in inputs
     assert (out.with_suffix(".distil") / "inputs" / "input.xml").exists()
+
+
+def test_a_teacher_is_never_overwritten(folder, model_file, made):
+    teacher = model_file("curl")
+    before = teacher.read_bytes()
+    result = invoke(teacher, folder / "start.xyz", "-o", teacher, *COUNTS, "--no-tune")
+    assert result.exit_code == 2
+    assert "is the teacher, which would be lost" in message(result)
+    assert teacher.read_bytes() == before
+    out = made[0]
+    words = ("--from", out, "--dir", folder / "other", *COUNTS, "--no-tune")
+    result = invoke(teacher, folder / "start.xyz", "-o", out, *words)
+    assert result.exit_code == 2
+    assert "is the earlier student" in message(result)
+
+
+def test_labels_of_two_calculators_are_not_mixed(folder):
+    """Their parameters are in no file: a frame is labelled anew, and the labels compared."""
+
+    def made_by(epsilon, out, **more):
+        teacher = LennardJones(sigma=3.4, epsilon=epsilon, rc=6.0, smooth=True)
+        return distil(
+            teacher, argon(), out, frames=28, steps=4, temperatures_k=(30, 60), tune=False, **more
+        )
+
+    first = made_by(0.0104, folder / "a.pt")
+    with pytest.raises(FrameFolderError, match="labelled by another teacher"):
+        made_by(0.05, folder / "a.pt")
+    same = made_by(0.0104, folder / "b.pt", from_student=folder / "a.pt")
+    other = made_by(0.05, folder / "c.pt", from_student=folder / "a.pt")
+    assert same.frames == 2 * first.frames
+    assert other.frames == first.frames
