@@ -12,13 +12,14 @@ import torch
 
 from md_bridge.distil.errors import DistilError
 from md_bridge.distil.student import LAYERS, Architecture, Student
+from md_bridge.errors import MDBridgeError
 from md_bridge.export import export_module
 from md_bridge.export.model_file import load_exported
 
 __all__ = ["EarlierStudent", "copy_learned", "read_student", "write_student"]
 
 _ARCHITECTURE = "architecture"
-_CONSTANTS = ("row", "harmonics", "slopes", "degrees", "centres")
+_CONSTANTS = ("row", "harmonics", "slopes", "centres")
 """Buffers that the architecture gives, in full precision."""
 
 
@@ -43,6 +44,9 @@ def write_student(
 ) -> None:
     """Export a student, with what is needed to go on from it.
 
+    A file that holds this student already is left as it is: the metadata of a new one would have
+    another date, and campaigns with the student inside go on only with the same file.
+
     :param student: the network
     :param architecture: that it is of
     :param path: of the file
@@ -53,6 +57,8 @@ def write_student(
     """
     extra = {key: v if isinstance(v, str) else json.dumps(v) for key, v in about.items()}
     extra[_ARCHITECTURE] = json.dumps(asdict(architecture))
+    if _holds(path, student, extra):
+        return
     export_module(
         student.requires_grad_(False),
         path,
@@ -60,6 +66,18 @@ def write_student(
         cutoff=architecture.cutoff,
         layers=LAYERS,
         metadata={"name": name, "description": description, "extra": extra},
+    )
+
+
+def _holds(path: Path, student: Student, extra: Mapping[str, str]) -> bool:
+    try:
+        earlier = read_student(path)
+    except (OSError, MDBridgeError):  # none, or another model, which is replaced
+        return False
+    return all(earlier.about.get(key) == value for key, value in extra.items()) and all(
+        torch.equal(earlier.state[name], value.to(earlier.state[name].dtype))
+        for name, value in student.state_dict().items()
+        if name in earlier.state
     )
 
 

@@ -276,3 +276,13 @@ def test_labels_of_two_calculators_are_not_mixed(folder):
     other = made_by(0.05, folder / "c.pt", from_student=folder / "a.pt")
     assert same.frames == 2 * first.frames
     assert other.frames == first.frames
+
+
+def test_the_same_command_leaves_the_same_file(folder, model_file, made):
+    """A new one would have another date in it, and campaigns with it inside would not go on."""
+    out = made[0]
+    before = out.stat().st_mtime_ns
+    words = ("-o", out, *COUNTS, "--no-tune")
+    result = invoke(model_file("curl"), folder / "start.xyz", *words)
+    assert result.exit_code == 0, result.output
+    assert out.stat().st_mtime_ns == before
