@@ -88,6 +88,14 @@ const char* unit_of(const std::string& output) {
   return standard == "non_conservative_stress" ? "eV/A^3" : "eV";
 }
 
+/// Whether it is an output that a request can be for; models have others too, in units of their
+/// own.
+bool is_requested(const std::string& output) {
+  const std::string standard = output.substr(0, output.find('/'));
+  return standard == "energy" || standard == "energy_uncertainty" ||
+         standard == "energy_ensemble" || std::string(unit_of(output)) != "eV";
+}
+
 std::vector<std::string> pair_label_names() {
   return {"first_atom", "second_atom", "cell_shift_a", "cell_shift_b", "cell_shift_c"};
 }
@@ -288,6 +296,7 @@ void TorchScriptBackend::find_network() {
   const auto outputs = capabilities_->outputs();
   for (const auto& entry : module_.attr("_model_capabilities_outputs_names").toListRef()) {
     const std::string output = entry.toStringRef();
+    if (!is_requested(output)) continue;
     const std::string declared = outputs.at(output)->unit();
     const bool ours =
         declared.empty() || mta::unit_conversion_factor(declared, unit_of(output)) == 1.0;
