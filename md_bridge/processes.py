@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import fcntl
 import os
 import shutil
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from md_bridge.errors import MDBridgeError
 from md_bridge.extras import require
 
-__all__ = ["LineCounter", "Program", "RunError", "find_program", "watch"]
+__all__ = ["LineCounter", "Program", "RunError", "alone_in", "find_program", "watch"]
 
 _POLL_SECONDS = 0.2
 GRACE_SECONDS = 5.0
@@ -27,6 +28,28 @@ STALL_MINUTES = 30.0
 _LOG_LINES = 12
 _PR_SET_PDEATHSIG = 1
 _LIBC = ctypes.CDLL(None)
+
+
+@contextlib.contextmanager
+def alone_in(folder: Path, command: str, error: type[MDBridgeError]) -> Iterator[None]:
+    """Keep a second process out of a folder.
+
+    :param folder: which exists
+    :param command: what works in it, for people
+    :param error: to raise where another process works in the folder, or nobody can write into it
+    """
+    try:
+        lock = (folder / ".lock").open("w")
+    except OSError as failure:
+        raise error(f"cannot write into {folder}: {failure.strerror}") from failure
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise error(
+                f"another {command} works in {folder}: wait for it, or give another folder"
+            ) from None
+        yield
 
 
 class RunError(MDBridgeError, RuntimeError):

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import difflib
+import hashlib
 import math
 import os
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 from pathlib import Path
 
 __all__ = [
@@ -15,6 +17,7 @@ __all__ = [
     "nearest",
     "replace_atomically",
     "rounded",
+    "sha256_of",
     "significant",
     "with_error",
 ]
@@ -54,6 +57,21 @@ def replace_atomically(path: Path, write: Callable[[Path], object]) -> None:
     except BaseException:
         unfinished.unlink(missing_ok=True)
         raise
+
+
+def sha256_of(path: Path) -> str:
+    """The checksum of a file; it is read once, as long as it is the same one.
+
+    :param path: of the file
+    :raises OSError: it cannot be read
+    """
+    status = path.stat()
+    return _hash_of(path.resolve(), status.st_ino, status.st_size, status.st_mtime_ns)
+
+
+@lru_cache(maxsize=16)
+def _hash_of(path: Path, *_: int) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def with_error(value: float, error: float, most_decimals: int = 3) -> str:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -19,19 +18,12 @@ from md_bridge.distil.errors import FrameFolderError
 from md_bridge.distil.labelling.teacher import Teacher
 from md_bridge.distil.request import DEFAULT_HOURS, DistilRequest
 from md_bridge.distil.student import Architecture
-from md_bridge.text import replace_atomically
+from md_bridge.processes import alone_in
+from md_bridge.text import replace_atomically, sha256_of
 
-__all__ = ["SETTINGS", "StudentFolder", "asked", "checksum_of"]
+__all__ = ["SETTINGS", "StudentFolder", "asked"]
 
 SETTINGS = "settings.json"
-
-
-def checksum_of(path: Path) -> str:
-    """SHA-256 of a file.
-
-    :param path: of the file
-    """
-    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def asked(request: DistilRequest, teacher: Teacher, starts: Sequence[Atoms]) -> dict[str, Any]:
@@ -56,7 +48,7 @@ def asked(request: DistilRequest, teacher: Teacher, starts: Sequence[Atoms]) -> 
         "timestep_fs": request.timestep_fs,
         "cutoff": request.cutoff,
         "seed": request.seed,
-        "from_sha256": None if source is None else checksum_of(source),
+        "from_sha256": None if source is None else sha256_of(source),
         "model_options": options,
     }
 
@@ -85,25 +77,12 @@ class StudentFolder:
         """Of the training."""
         return self.path / "training.pt"
 
-    @contextlib.contextmanager
-    def alone(self) -> Iterator[None]:
+    def alone(self) -> AbstractContextManager[None]:
         """Keep a second process out.
 
         :raises FrameFolderError: another one works in the folder, or it cannot be written into
         """
-        try:
-            lock = (self.path / ".lock").open("w")
-        except OSError as error:
-            raise FrameFolderError(f"cannot write into {self.path}: {error.strerror}") from error
-        with lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise FrameFolderError(
-                    f"another md-bridge distil works in {self.path}: wait for it, or give another "
-                    "folder"
-                ) from None
-            yield
+        return alone_in(self.path, "md-bridge distil", FrameFolderError)
 
     def settings(self, wanted: dict[str, Any]) -> tuple[Counts, Architecture, float] | None:
         """What was decided when the folder was begun: counts, architecture and time step (fs).

@@ -226,12 +226,7 @@ class Student(nn.Module):
         r = (d[0] * d[0] + d[1] * d[1] + d[2] * d[2]).sqrt()  # much faster than a norm over rows
         inverse = (1.0 / r).reshape(n, 1, slots)
         unit = d / r
-        phi, phi_slope = self._radial_functions(r)
-        embedding = self.embedding.t().index_select(1, second)
-        weights = self._by_slot((self.radial.t() @ phi) * embedding, n, slots)
-        weights_slope = self._by_slot((self.radial.t() @ phi_slope) * embedding, n, slots)
-        monomials = self._monomials(unit)
-        y = self._by_slot(self.harmonics.t() @ monomials, n, slots)
+        weights, weights_slope, y, monomials = self._describe(r, unit, second, n, slots)
         mixing = self.mixing.transpose(0, 1).flatten(1).index_select(0, species)
         mixing = mixing.reshape(n, self.degree + 1, self.channels, self.mixed)
         mixtures, invariants = self._mix(torch.bmm(weights, y.transpose(1, 2)) * self.norm, mixing)
@@ -245,6 +240,20 @@ class Student(nn.Module):
         unit = self._by_slot(unit, n, slots)
         along = (unit * by_unit).sum(1, keepdim=True)
         return energy, (by_r - along * inverse) * unit + by_unit * inverse
+
+    def _describe(
+        self, r: Tensor, unit: Tensor, second: Tensor, n: int, slots: int
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Of every slot: R_c and its slope, ``[N, C, slots]``; the harmonics, ``[N, harmonics,
+        slots]``; and the monomials that they are made of, ``[monomials, N × slots]``.
+        """
+        phi, phi_slope = self._radial_functions(r)
+        embedding = self.embedding.t().index_select(1, second)
+        weights = self._by_slot((self.radial.t() @ phi) * embedding, n, slots)
+        weights_slope = self._by_slot((self.radial.t() @ phi_slope) * embedding, n, slots)
+        monomials = self._monomials(unit)
+        y = self._by_slot(self.harmonics.t() @ monomials, n, slots)
+        return weights, weights_slope, y, monomials
 
     def _by_slot(self, values: Tensor, n: int, slots: int) -> Tensor:
         """``[N, K, slots]`` of ``[K, N × slots]``, without a copy."""
@@ -333,12 +342,8 @@ class Student(nn.Module):
         d, second, slots = self._by_atom(pair_vectors(*batch[1:]), pairs, n)
         species = self.row[types]
         r = torch.linalg.vector_norm(d, dim=0)
-        embedding = self.embedding.t()[:, species[second]]
-        weights = (self.radial.t() @ self._radial_functions(r)[0]) * embedding
-        y = self.harmonics.t() @ self._monomials(d / r)
-        density = torch.bmm(
-            self._by_slot(weights, n, slots), self._by_slot(y, n, slots).transpose(1, 2)
-        )
+        weights, _, y, _ = self._describe(r, d / r, species[second], n, slots)
+        density = torch.bmm(weights, y.transpose(1, 2))
         _, invariants = self._mix(self.norm * density, self.mixing[:, species].transpose(0, 1))
         for element in range(len(self.mean)):
             own = invariants[species == element]

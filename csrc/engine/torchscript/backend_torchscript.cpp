@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 #include <sstream>
 #include <utility>
 
@@ -81,19 +82,16 @@ mta::ModelOutput make_output(const char* unit, const char* sample_kind) {
                                                        std::vector<std::string>{}, "");
 }
 
-/// The unit that we ask for an output in.
+/// The unit that we ask for an output in; null for one that no request can be for.
 const char* unit_of(const std::string& output) {
-  const std::string standard = output.substr(0, output.find('/'));
-  if (standard == "non_conservative_force" || standard == "non_conservative_forces") return "eV/A";
-  return standard == "non_conservative_stress" ? "eV/A^3" : "eV";
-}
-
-/// Whether it is an output that a request can be for; models have others too, in units of their
-/// own.
-bool is_requested(const std::string& output) {
-  const std::string standard = output.substr(0, output.find('/'));
-  return standard == "energy" || standard == "energy_uncertainty" ||
-         standard == "energy_ensemble" || std::string(unit_of(output)) != "eV";
+  static const std::map<std::string, const char*> units = {{"energy", "eV"},
+                                                           {"energy_uncertainty", "eV"},
+                                                           {"energy_ensemble", "eV"},
+                                                           {"non_conservative_force", "eV/A"},
+                                                           {"non_conservative_forces", "eV/A"},
+                                                           {"non_conservative_stress", "eV/A^3"}};
+  const auto found = units.find(output.substr(0, output.find('/')));
+  return found == units.end() ? nullptr : found->second;
 }
 
 std::vector<std::string> pair_label_names() {
@@ -296,10 +294,10 @@ void TorchScriptBackend::find_network() {
   const auto outputs = capabilities_->outputs();
   for (const auto& entry : module_.attr("_model_capabilities_outputs_names").toListRef()) {
     const std::string output = entry.toStringRef();
-    if (!is_requested(output)) continue;
+    const char* wanted = unit_of(output);
+    if (wanted == nullptr) continue;
     const std::string declared = outputs.at(output)->unit();
-    const bool ours =
-        declared.empty() || mta::unit_conversion_factor(declared, unit_of(output)) == 1.0;
+    const bool ours = declared.empty() || mta::unit_conversion_factor(declared, wanted) == 1.0;
     if (ours) outputs_of_network_.insert(output);
   }
 }

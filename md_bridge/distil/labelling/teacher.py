@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib
 import importlib.util
 import os
@@ -22,6 +21,7 @@ from md_bridge.engine import Engine, Wanted, cheapest_forces
 from md_bridge.errors import MDBridgeError
 from md_bridge.export.errors import nearest
 from md_bridge.model_options import ModelOptions
+from md_bridge.text import sha256_of
 
 __all__ = [
     "CalculatorTeacher",
@@ -73,7 +73,7 @@ class ExportedTeacher:
         engine.require(Wanted(conservative_forces=True))
         self.path: Path | None = path
         self.name = engine.info.name or path.name
-        self.checksum = hashlib.sha256(path.read_bytes()).hexdigest()
+        self.checksum = sha256_of(path)
         self.has_direct_forces = cheapest_forces(engine) == "direct"
         self._elements = set(engine.info.atomic_types)
         self._parameters = {"model": path, **options.engine_keywords()}
@@ -214,7 +214,7 @@ def _from_factory(target: str) -> Teacher:
             f"{target}() returned a {type(made).__name__}; expected an ASE calculator"
         )
     file = getattr(module, "__file__", None)
-    checksum = hashlib.sha256(Path(file).read_bytes()).hexdigest() if file else ""
+    checksum = sha256_of(Path(file)) if file else ""
     return CalculatorTeacher(made, f"{type(made).__name__} of {target}", checksum)
 
 

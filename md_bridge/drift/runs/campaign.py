@@ -9,14 +9,10 @@ series/<run>.csv           written when a run is complete: what is there is not 
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
-import hashlib
 import json
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,9 +32,9 @@ from md_bridge.errors import ArgumentError, MDBridgeError
 from md_bridge.extras import HOSTS, require
 from md_bridge.forces import forces_text
 from md_bridge.model_options import ModelOptions
-from md_bridge.processes import RunError
+from md_bridge.processes import RunError, alone_in
 from md_bridge.structures import StructureError, read_structure
-from md_bridge.text import replace_atomically
+from md_bridge.text import replace_atomically, sha256_of
 
 if TYPE_CHECKING:
     from md_bridge.export.checks.costs import EvaluationCosts
@@ -123,7 +119,7 @@ class Campaign:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise CampaignError(f"cannot make {folder}: {error.strerror}") from error
-        with self._alone():
+        with alone_in(self.folder, "md-bridge drift", CampaignError):
             if from_scratch:
                 self._clear()
             self._claim()
@@ -176,7 +172,7 @@ class Campaign:
         :raises CampaignError: another process works in the folder
         :raises EngineError: of two models, one cannot be loaded, or lacks an element or its forces
         """
-        with self._alone():
+        with alone_in(self.folder, "md-bridge drift", CampaignError):
             outcome.costs = self.costs(threads) if self.plan.two_models else None
             try:
                 for replica in range(1, self.plan.replicas + 1):
@@ -324,23 +320,6 @@ class Campaign:
         text = json.dumps(wanted, indent=2) + "\n"
         replace_atomically(path, lambda unfinished: unfinished.write_text(text, encoding="utf-8"))
 
-    @contextlib.contextmanager
-    def _alone(self) -> Iterator[None]:
-        """Keep a second process out of the folder."""
-        try:
-            lock = (self.folder / ".lock").open("w")
-        except OSError as error:
-            raise CampaignError(f"cannot write into {self.folder}: {error.strerror}") from error
-        with lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise CampaignError(
-                    f"another md-bridge drift works in {self.folder}: wait for it, or give "
-                    "another folder"
-                ) from None
-            yield
-
 
 def read_settings(folder: Path) -> dict[str, Any]:
     """The content of ``campaign.json``.
@@ -371,11 +350,11 @@ def _settings(plan: CampaignPlan) -> dict[str, Any]:
     return {
         "md_bridge": __version__,
         "model": str(plan.model.resolve()),
-        "model_sha256": _sha256(plan.model),
+        "model_sha256": sha256_of(plan.model),
         "inner": str(Path(inner).resolve()) if inner else None,
-        "inner_sha256": _sha256(Path(inner)) if inner else None,
+        "inner_sha256": sha256_of(Path(inner)) if inner else None,
         "start": str(plan.start.resolve()),
-        "start_sha256": _sha256(plan.start),
+        "start_sha256": sha256_of(plan.start),
         "host": plan.host,
         "forces": forces_text(plan.forces),
         "timestep_fs": plan.timestep_fs,
@@ -396,17 +375,6 @@ def _model_settings(options: ModelOptions) -> dict[str, Any]:
     for name in ("device", "threads", "inner"):
         del settings[name]
     return settings
-
-
-def _sha256(path: Path) -> str:
-    """Of a file; read once, as long as it is the same one: ``tune`` makes many campaigns."""
-    status = path.stat()
-    return _hash_of(path.resolve(), status.st_ino, status.st_size, status.st_mtime_ns)
-
-
-@lru_cache(maxsize=16)
-def _hash_of(path: Path, *_: int) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _shown(value: Any) -> str:
