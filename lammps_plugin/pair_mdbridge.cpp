@@ -35,13 +35,15 @@ namespace utils = LAMMPS_NS::utils;
 
 namespace {
 
-/// How many innermost steps make an outer one. Levels for bonds may lie further in than the inner
-/// pair level: this is a first guess, and the calls that follow correct it.
-std::int64_t inner_steps(LAMMPS_NS::LAMMPS* lmp) {
+/// How many steps of the innermost level, or of the one below the outermost, make an outer one.
+/// Levels for bonds may lie further in than the inner pair level: this is a first guess, and the
+/// calls that follow correct it.
+std::int64_t steps_of_outer(LAMMPS_NS::LAMMPS* lmp, bool innermost) {
   const auto* levels = static_cast<const int*>(lammps_extract_global(lmp, "respa_levels"));
   const auto* steps = static_cast<const double*>(lammps_extract_global(lmp, "respa_dt"));
-  if (levels == nullptr || steps == nullptr || !(steps[0] > 0.0)) return 0;
-  return std::llround(steps[*levels - 1] / steps[0]);
+  if (levels == nullptr || steps == nullptr || *levels < 2) return 0;
+  const double step = steps[innermost ? 0 : *levels - 2];
+  return step > 0.0 ? std::llround(steps[*levels - 1] / step) : 0;
 }
 
 /// Whether a compute asks for the energies of the atoms.
@@ -123,7 +125,7 @@ void PairMDBridge::compute_inner() {
   // the set-up calls the outer level right after the inner one, at the same positions
   const bool in_setup = update->setupflag != 0;
   if (in_setup) start_respa();
-  level_ = Level::inner_outer;
+  level_ = Level::several;
   measure_motion();
   check_once();
   std::vector<double> forces;
@@ -138,32 +140,51 @@ void PairMDBridge::compute_inner() {
 }
 
 void PairMDBridge::compute_middle() {
-  boundary_.agree([] {
-    throw Error(
-        "run_style respa with a middle level is not supported: the direct forces of the model (or "
-        "the forces of an inner model) are the inner level and the conservative correction is the "
-        "outer one");
+  const Stopwatch watch(time_.total);
+  const bool in_setup = update->setupflag != 0;
+  if (in_setup) start_middle_level();
+  measure_motion();
+  std::vector<double> direct_forces;
+  std::vector<double> inner_forces;
+  in_step([&] {
+    update_structure();
+    const auto& structures = follower_.structures();
+    direct_forces = middle_->inner(structures, /*outer_follows=*/in_setup).front().direct_forces;
+    inner_forces = fused_->inner(structures).front().forces(inner_.kind());
+  });
+  require_valid_list();
+  boundary_.or_abort([&] {
+    add_forces(std::move(direct_forces), ForceKind::direct, 1.0);
+    add_forces(std::move(inner_forces), inner_.kind(), -1.0);
   });
 }
 
 void PairMDBridge::compute_outer(int eflag, int vflag) {
   const Stopwatch watch(time_.total);
   ev_init(eflag, vflag);
-  level_ = Level::inner_outer;
+  level_ = Level::several;
   measure_motion();
+  // of the level below
+  const ForceKind kind = middle_ ? ForceKind::direct : inner_.kind();
   const Evaluation* evaluation = nullptr;
-  std::vector<double> inner_forces;
+  std::vector<double> lower_forces;
   in_step([&] {
     update_structure();
     wanted();  // refuses what no model can give
-    evaluation = &fused_->outer(follower_.structures()).front();
-    inner_forces = fused_->inner(follower_.structures()).front().forces(inner_.kind());
+    evaluation = &outer_level().outer(follower_.structures()).front();
+    lower_forces = outer_level().inner(follower_.structures()).front().forces(kind);
   });
   require_valid_list();
-  if (update->setupflag != 0) compare_forces(*evaluation, inner_forces);
+  if (update->setupflag != 0) {
+    compare_forces(*evaluation, lower_forces, kind, inner_.own() && !middle_);
+    if (middle_) {
+      const Evaluation& inner = fused_->inner(follower_.structures()).front();
+      compare_forces(*evaluation, inner.forces(inner_.kind()), inner_.kind(), true);
+    }
+  }
   boundary_.or_abort([&] {
     add_forces(evaluation->conservative_forces, 1.0);
-    add_forces(std::move(inner_forces), inner_.kind(), -1.0);
+    add_forces(std::move(lower_forces), kind, -1.0);
     tally(*evaluation, evaluation->conservative_virial);
     if (eflag_atom != 0) tally_atoms(evaluation->atomic_energies);
     refuse_atomic_energies();
@@ -176,11 +197,8 @@ void PairMDBridge::start_respa() {
     require_levels(*lmp);
     require_both_forces(*engine_, inner_, settings_);
   });
-  mdbridge::FusedOptions options;
-  options.outer_uncertainty = uncertainty_.wanted() || uncertainty_computed(*modify);
-  options.outer_atomic_energies = atomic_energies_computed(*modify);
-  fused_ = inner_.with(engine_, options);
-  fused_->expect_stride(inner_steps(lmp));
+  fused_ = inner_.with(engine_, fused_options());
+  fused_->expect_stride(steps_of_outer(lmp, /*innermost=*/true));
   follower_.expire();  // the new object has no pairs yet
   const double outer_step = update->dt / force->femtosecond;
   if (comm->me == 0 && outer_step > 4.0 + 1e-9) {
@@ -189,6 +207,20 @@ void PairMDBridge::start_respa() {
                    "with bonds to hydrogen; watch the drift of etotal.\n",
                    outer_step);
   }
+}
+
+void PairMDBridge::start_middle_level() {
+  boundary_.agree([&] { require_middle_level(*engine_, inner_, *fused_); });
+  middle_ = std::make_unique<mdbridge::FusedForces>(engine_, 0.0, fused_options());
+  middle_->expect_stride(steps_of_outer(lmp, /*innermost=*/false));
+  middle_->pairs() = fused_->pairs();
+}
+
+mdbridge::FusedOptions PairMDBridge::fused_options() const {
+  mdbridge::FusedOptions options;
+  options.outer_uncertainty = uncertainty_.wanted() || uncertainty_computed(*modify);
+  options.outer_atomic_energies = atomic_energies_computed(*modify);
+  return options;
 }
 
 void PairMDBridge::note_idle_inner_model() {
@@ -201,24 +233,28 @@ void PairMDBridge::note_idle_inner_model() {
                  engine_->info().path);
 }
 
-void PairMDBridge::compare_forces(const Evaluation& evaluation, std::vector<double> inner_forces) {
+void PairMDBridge::compare_forces(const Evaluation& evaluation, std::vector<double> lower_forces,
+                                  ForceKind kind, bool inner_model) {
   mdbridge::ForceAgreement agreement;
   boundary_.or_abort([&] {
-    if (inner_.kind() == ForceKind::conservative) {
-      inner_forces = sum_over_ghosts(inner_forces);
+    if (kind == ForceKind::conservative) {
+      lower_forces = sum_over_ghosts(lower_forces);
     } else {
-      remove_net_over_ranks(inner_forces);
-      inner_forces.resize(3 * follower_.owned());
+      remove_net_over_ranks(lower_forces);
+      lower_forces.resize(3 * follower_.owned());
     }
     agreement =
-        force_agreement(world, sum_over_ghosts(evaluation.conservative_forces), inner_forces);
+        force_agreement(world, sum_over_ghosts(evaluation.conservative_forces), lower_forces);
   });
-  if (!forces_compared_ && comm->me == 0) {
-    utils::logmesg(lmp, "Pair style mdbridge: " + agreement.describe(inner_.own()) + "\n");
+  bool& compared = (inner_model ? inner_compared_ : direct_compared_);
+  if (!compared && comm->me == 0) {
+    utils::logmesg(lmp, "Pair style mdbridge: " + agreement.describe(inner_model) + "\n");
   }
   // once, but again if it says nothing yet
-  forces_compared_ = forces_compared_ || !agreement.at_rest();
-  boundary_.agree([&] { require_agreement(agreement, settings_.max_correction, inner_.own()); });
+  compared = compared || !agreement.at_rest();
+  boundary_.agree([&] {
+    require_agreement(agreement, settings_.max_correction, inner_model, middle_ != nullptr);
+  });
 }
 
 std::vector<double> PairMDBridge::sum_over_ghosts(const std::vector<double>& forces) {
@@ -274,6 +310,7 @@ void PairMDBridge::measure_motion() {
 void PairMDBridge::update_structure() {
   if (follower_.follow(*list, fused_->pairs(), moved_)) {
     fused_->narrow_inner(follower_.structure(), follower_.slack());
+    if (middle_) middle_->pairs() = fused_->pairs();
   }
   // all ranks, all levels of rRESPA and a restarted run agree on the step
   const auto step = static_cast<std::uint64_t>(update->ntimestep);
@@ -313,7 +350,7 @@ PairMDBridge::Inspection PairMDBridge::inspect(Wanted wanted, bool inner_forces)
     update_structure();
     const auto& structures = follower_.structures();
     // at an outer step all of it is there already, but for the direct forces of two models
-    if (level_ == Level::inner_outer) found.outer = fused_->outer(structures).front();
+    if (level_ == Level::several) found.outer = outer_level().outer(structures).front();
     if (level_ == Level::single || (wanted.direct_forces && !found.outer.has.direct_forces)) {
       found.outer = engine_->evaluate(structures.front(), fused_->pairs(), wanted);
     }
@@ -433,14 +470,15 @@ void* PairMDBridge::extract(const char* name, int& dimension) {
 
 void PairMDBridge::finish() {
   if (!settings_.timing) return;
-  const std::string table = timing_table(world, time_, *engine_, inner_, *fused_);
+  const std::string table = timing_table(world, time_, *engine_, inner_, *fused_, middle_.get());
   if (comm->me == 0) utils::logmesg(lmp, table);
 }
 
 double PairMDBridge::memory_usage() {
+  const std::int64_t lists = middle_ ? 2 : 1;
   return Pair::memory_usage() +
          static_cast<double>(follower_.structure().positions.capacity() * 2 * sizeof(double) +
-                             5 * fused_->pairs().candidates() * sizeof(std::int32_t));
+                             5 * lists * fused_->pairs().candidates() * sizeof(std::int32_t));
 }
 
 }  // namespace mdbridge_lammps

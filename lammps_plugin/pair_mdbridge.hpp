@@ -30,7 +30,8 @@ namespace mdbridge_lammps {
 ///
 /// This is LAMMPS's interface to the engine and little more. Under `run_style respa` with inner and
 /// outer levels the inner forces are the direct ones, or those of an inner model, and the outer
-/// ones the difference to the conservative ones; nothing is evaluated twice.
+/// ones the difference to the conservative ones. With a middle level, the forces of an inner model
+/// are corrected by the direct ones there, and these outside. Nothing is evaluated twice.
 class PairMDBridge : public LAMMPS_NS::Pair {
  public:
   explicit PairMDBridge(LAMMPS_NS::LAMMPS* lmp);
@@ -77,9 +78,9 @@ class PairMDBridge : public LAMMPS_NS::Pair {
   const Units& units() const { return units_; }
 
  private:
-  /// How a run takes its forces: all at once, or the inner ones in an inner and the correction in
-  /// an outer level of rRESPA.
-  enum class Level { single, inner_outer };
+  /// How a run takes its forces: all at once, or the inner ones in the inner level of rRESPA and
+  /// corrections in those above it.
+  enum class Level { single, several };
 
   /// A model is loaded and the pair style starts anew. Collective.
   void load(const Settings& settings);
@@ -141,10 +142,18 @@ class PairMDBridge : public LAMMPS_NS::Pair {
   void check_displacements();
   /// Before the first step of a run with inner and outer levels. Collective.
   void start_respa();
+  /// The same, if there is a middle level between them. Collective.
+  void start_middle_level();
+  /// What the levels of rRESPA evaluate.
+  mdbridge::FusedOptions fused_options() const;
+  /// What the outer level evaluates, and so what is there at an outer step.
+  mdbridge::FusedForces& outer_level() { return middle_ ? *middle_ : *fused_; }
   /// Once, if a run has no levels for an inner model.
   void note_idle_inner_model();
-  /// Whether inner and conservative forces belong together, where both are there. Collective.
-  void compare_forces(const mdbridge::Evaluation& evaluation, std::vector<double> inner_forces);
+  /// Whether forces of a lower level and conservative ones belong together, where both are there.
+  /// `inner_model`: these are those of the model of its own. Collective.
+  void compare_forces(const mdbridge::Evaluation& evaluation, std::vector<double> lower_forces,
+                      mdbridge::ForceKind kind, bool inner_model);
   /// The whole forces on the own atoms, to which other ranks have contributed. Collective.
   std::vector<double> sum_over_ghosts(const std::vector<double>& forces);
   /// The keyword `check`, at the first force call. Collective.
@@ -179,14 +188,17 @@ class PairMDBridge : public LAMMPS_NS::Pair {
   bool model_logged_ = false;
   bool idle_inner_noted_ = false;
   bool checked_ = false;
-  bool forces_compared_ = false;
+  bool direct_compared_ = false;  // with the conservative forces, and told
+  bool inner_compared_ = false;
   FiniteDisplacements displacements_;
 
   ListFollower follower_;
   double moved_ = 0.0;  // see measure_motion()
   GhostRange ghosts_;
-  /// Keeps the pair list, for single evaluations too; its forces are those of inner_outer only.
+  /// Keeps the pair list, for single evaluations too; its forces are those of rRESPA's levels only.
   std::unique_ptr<mdbridge::FusedForces> fused_;
+  /// The direct and conservative forces of the outer model, if there is a middle level; else none.
+  std::unique_ptr<mdbridge::FusedForces> middle_;
   Level level_ = Level::single;  // of the last force call
   Uncertainty uncertainty_;
   std::vector<double> summed_;  // of sum_over_ghosts(), by atom and ghost

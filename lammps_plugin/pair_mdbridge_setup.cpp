@@ -79,7 +79,8 @@ void PairMDBridge::load(const Settings& settings) {
   model_logged_ = false;
   idle_inner_noted_ = false;
   checked_ = false;
-  forces_compared_ = false;
+  direct_compared_ = false;
+  inner_compared_ = false;
   require_outputs(*engine_, settings_);
 }
 
@@ -200,6 +201,7 @@ void PairMDBridge::setup() { follower_.expire(); }
 void PairMDBridge::forget_list() {
   follower_.forget();
   fused_ = inner_.with(engine_);
+  middle_.reset();
   level_ = Level::single;
   uncertainty_.forget_values();
 }

@@ -80,7 +80,8 @@ std::vector<std::string> warnings_of(const mdbridge::Engine& engine, const Setti
 }
 
 std::string timing_table(MPI_Comm world, const RunTime& time, const mdbridge::Engine& outer,
-                         const InnerModel& inner, const mdbridge::FusedForces& fused) {
+                         const InnerModel& inner, const mdbridge::FusedForces& fused,
+                         const mdbridge::FusedForces* middle) {
   const bool two = inner.own() && !fused.one_model();
   const mdbridge::Timings& outside = outer.timings();
   const mdbridge::Timings inside = two ? inner.engine().timings() : mdbridge::Timings{};
@@ -102,18 +103,17 @@ std::string timing_table(MPI_Comm world, const RunTime& time, const mdbridge::En
                          total > 0.0 ? 100.0 * mean / total : 0.0, more);
   };
   for (const auto& [name, seconds] : rows) add(name, seconds, "");
-  const auto& counts = fused.counts();
-  if (two) {
-    add("outer model", outside.total(), fmt::format("  evaluations {}", outside.evaluations));
-    add("inner model", inside.total(), fmt::format("  evaluations {}", inside.evaluations));
-    return table;
+  const auto& counts = middle != nullptr ? middle->counts() : fused.counts();
+  std::string evaluations = fmt::format("  evaluations {}", outside.evaluations);
+  const bool one_model = middle != nullptr || !two;
+  if (one_model && counts.inner_only + counts.both + counts.outer_only > 0) {
+    evaluations += fmt::format(": direct only {}, both at once {}, conservative only {}",
+                               counts.inner_only, counts.both, counts.outer_only);
   }
-  table += "  evaluations " + std::to_string(outside.evaluations);
-  if (counts.inner_only + counts.both + counts.outer_only > 0) {
-    table += fmt::format(": direct only {}, both at once {}, conservative only {}",
-                         counts.inner_only, counts.both, counts.outer_only);
-  }
-  return table + "\n";
+  if (!two) return table + evaluations + "\n";
+  add("outer model", outside.total(), evaluations);
+  add("inner model", inside.total(), fmt::format("  evaluations {}", inside.evaluations));
+  return table;
 }
 
 }  // namespace mdbridge_lammps

@@ -33,8 +33,10 @@ struct RunTime {
   double communication = 0.0;
 };
 
-/// The table of the keyword `timing`: means over the ranks. Collective.
+/// The table of the keyword `timing`: means over the ranks. `middle`: what evaluates the outer
+/// model where there is a middle level, else nullptr. Collective.
 std::string timing_table(MPI_Comm world, const RunTime& time, const mdbridge::Engine& outer,
-                         const InnerModel& inner, const mdbridge::FusedForces& fused);
+                         const InnerModel& inner, const mdbridge::FusedForces& fused,
+                         const mdbridge::FusedForces* middle);
 
 }  // namespace mdbridge_lammps

@@ -125,6 +125,26 @@ void require_both_forces(const Engine& outer, const InnerModel& inner, const Set
   outer.require(both);
 }
 
+void require_middle_level(const Engine& outer, const InnerModel& inner,
+                          const mdbridge::FusedForces& fused) {
+  if (!inner.own() || fused.one_model()) {
+    throw Error(
+        "run_style respa with a middle level needs a model of its own for the inner level (keyword "
+        "inner): the direct forces of the model '" +
+        outer.info().path +
+        "' are the middle level then. Without another model they are the inner level: use "
+        "run_style respa 2 M inner 1 3.0 4.0 outer 2");
+  }
+  Wanted direct{.energy = false, .direct_forces = true};
+  try {
+    outer.require(direct);
+  } catch (const mdbridge::ModelError& error) {
+    throw Error(std::string(error.what()) +
+                ". They are the middle level of run_style respa: use an inner and an outer level "
+                "alone (run_style respa 2 M inner 1 3.0 4.0 outer 2)");
+  }
+}
+
 void require_direct_virial(const LAMMPS& lammps, const Engine& engine) {
   const std::string remedy =
       ". The pressure was asked for in step " + std::to_string(lammps.update->ntimestep) +

@@ -3,6 +3,7 @@
 
 #include "levels/inner_model.hpp"
 #include "mdbridge/engine.hpp"
+#include "mdbridge/fused_forces.hpp"
 #include "settings.hpp"
 
 namespace LAMMPS_NS {
@@ -36,6 +37,11 @@ void require_levels(const LAMMPS_NS::LAMMPS& lammps);
 /// for its own.
 void require_both_forces(const mdbridge::Engine& outer, const InnerModel& inner,
                          const Settings& settings);
+
+/// Before a run with a middle level too: there are forces for it, which are not those of the inner
+/// level.
+void require_middle_level(const mdbridge::Engine& outer, const InnerModel& inner,
+                          const mdbridge::FusedForces& fused);
 
 /// In a step in which the virial of the direct stress is asked for.
 void require_direct_virial(const LAMMPS_NS::LAMMPS& lammps, const mdbridge::Engine& engine);

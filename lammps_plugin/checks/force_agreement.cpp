@@ -14,12 +14,17 @@ mdbridge::ForceAgreement force_agreement(MPI_Comm world, const std::vector<doubl
   return mdbridge::ForceAgreement({sums[0], sums[1], sums[2]});
 }
 
-void require_agreement(const mdbridge::ForceAgreement& agreement, double limit, bool two_models) {
-  const std::string other = two_models ? "another inner model (keyword inner)"
-                                       : "other direct forces (keyword variant/direct)";
+void require_agreement(const mdbridge::ForceAgreement& agreement, double limit, bool inner_model,
+                       bool three_levels) {
+  const std::string other = inner_model ? "another inner model (keyword inner)"
+                                        : "other direct forces (keyword variant/direct)";
+  const std::string instead = three_levels && !inner_model
+                                  ? "leave out the middle level (run_style respa 2 M inner 1 3.0 "
+                                    "4.0 outer 2)"
+                                  : "use run_style verlet";
   agreement.require(
-      limit, two_models,
-      "use run_style verlet, choose " + other + ", or allow for it by the keyword max_correction");
+      limit, inner_model,
+      instead + ", choose " + other + ", or allow for it by the keyword max_correction");
 }
 
 }  // namespace mdbridge_lammps

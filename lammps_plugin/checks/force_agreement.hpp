@@ -14,7 +14,9 @@ mdbridge::ForceAgreement force_agreement(MPI_Comm world, const std::vector<doubl
                                          const std::vector<double>& inner);
 
 /// Throws mdbridge::Error, in the words of the input file, if the correction is larger than `limit`
-/// times the conservative forces. `two_models`: the inner forces are those of a model of their own.
-void require_agreement(const mdbridge::ForceAgreement& agreement, double limit, bool two_models);
+/// times the conservative forces. `inner_model`: of the forces of a model of its own.
+/// `three_levels`: of these there is one for the direct forces.
+void require_agreement(const mdbridge::ForceAgreement& agreement, double limit, bool inner_model,
+                       bool three_levels);
 
 }  // namespace mdbridge_lammps

@@ -8,10 +8,12 @@ With F_c conservative, F_d direct, inner step dt and M inner steps per outer ste
 
 which is reversible rRESPA (Tuckerman, Berne and Martyna, J. Chem. Phys. 97, 1990 (1992)) with the
 correction F_c − F_d as the slow force. M = 1 is velocity Verlet with F_c. F_d may be any forces:
-with two models, those of the inner one.
+with two models, those of the inner one. With more levels each step of a level is one such step,
+with the steps of the level below in place of velocity Verlet.
 """
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -44,21 +46,49 @@ def multiple_time_step(
     Any consistent units: ``conservative`` and ``direct`` map positions (N, 3) to forces (N, 3), and
     force / mass must be length / time². ``timestep`` is the inner one.
     """
+    return nested_time_step(
+        positions, velocities, masses, [direct, conservative], timestep, [multiplicity], outer_steps
+    )
+
+
+def nested_time_step(
+    positions: Array,
+    velocities: Array,
+    masses: Array,
+    forces: Sequence[Force],
+    timestep: float,
+    multiplicities: Sequence[int],
+    outer_steps: int,
+) -> list[Frame]:
+    """The same with any number of levels.
+
+    ``forces`` has the whole forces that each level goes by, innermost first; a level kicks by its
+    own minus those of the level below. ``multiplicities``: steps of a level in one of the next.
+    """
     x, v = np.array(positions, dtype=float), np.array(velocities, dtype=float)
     inverse_mass = 1.0 / np.asarray(masses, dtype=float).reshape(-1, 1)
-    half_outer = 0.5 * multiplicity * timestep
-    fast = direct(x)
-    correction = conservative(x) - fast
+    steps = [timestep * math.prod(multiplicities[:level]) for level in range(len(forces))]
+    kicks: list[Array] = [np.zeros_like(x)] * len(forces)
+
+    def evaluate(level: int) -> None:
+        kicks[level] = forces[level](x) - (forces[level - 1](x) if level else 0.0)
+
+    def step(level: int) -> None:
+        nonlocal x, v
+        v += 0.5 * steps[level] * kicks[level] * inverse_mass
+        if level == 0:
+            x += timestep * v
+        else:
+            for _ in range(multiplicities[level - 1]):
+                step(level - 1)
+        evaluate(level)
+        v += 0.5 * steps[level] * kicks[level] * inverse_mass
+
+    for level in range(len(forces)):
+        evaluate(level)
     frames = [Frame(x.copy(), v.copy())]
     for _ in range(outer_steps):
-        v += half_outer * correction * inverse_mass
-        for _ in range(multiplicity):
-            v += 0.5 * timestep * fast * inverse_mass
-            x += timestep * v
-            fast = direct(x)
-            v += 0.5 * timestep * fast * inverse_mass
-        correction = conservative(x) - fast
-        v += half_outer * correction * inverse_mass
+        step(len(forces) - 1)
         frames.append(Frame(x.copy(), v.copy()))
     return frames
 

@@ -88,7 +88,7 @@ CASES = {
         BOX
         + pair()
         + "run_style respa 3 2 2 inner 1 3.0 4.0 middle 2 5.0 5.5 outer 3\ntimestep 1e-4\nrun 1\n",
-        ["middle level is not supported"],
+        ["middle level needs a model of its own for the inner level (keyword inner)"],
     ),
     "no direct stress": (
         BOX + pair("harmonic_direct.pt forces direct", "H") + "run 1\n",

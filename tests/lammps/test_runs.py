@@ -203,10 +203,10 @@ def test_model_on_some_types_with_inner_and_outer_levels(curl):
         (
             "lj/cut 6.0\npair_coeff * * mdbridge Ar\npair_coeff * * lj/cut 0.002 3.0\n",
             "run_style respa 3 2 2 inner 1 3.0 4.0 middle 2 5.0 5.5 outer 3\n",
-            "middle level is not supported",
+            "middle level needs a model of its own for the inner level",
         ),
     ],
-    ids=["a style without levels", "three levels"],
+    ids=["a style without levels", "a middle level without an inner model"],
 )
 def test_overlays_that_cannot_have_levels(curl, tmp_path, overlay, style, words):
     text = BOX + f"pair_style hybrid/overlay mdbridge {curl} {overlay}" + style + "run 1\n"

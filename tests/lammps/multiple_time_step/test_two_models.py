@@ -4,91 +4,31 @@ import math
 import re
 
 import lammps_tools as tools
-import models
 import mts_reference
 import numpy as np
 import pytest
-from metatomic.torch import ModelMetadata
+from argon_levels import ATOMS, INNER_STEP, MASSES, assert_same, forces_of, pair, velocities
 
-from md_bridge.engine import Engine, Pairs, structure_from_ase
 from md_bridge.export.model_file import load_exported
 from md_bridge.export.outputs import keep_outputs
 
-FEMTOSECOND = 1e-3  # units metal: ps
-FTM2V = 1.0 / 1.0364269e-4  # LAMMPS units metal: (eV/Å)/(g/mol) in Å/ps²
-M, STEPS, INNER_STEP = 4, 50, 2.0 * FEMTOSECOND
+M, STEPS = 4, 50
 RESPA = f"run_style respa 2 {M} inner 1 3.0 4.0 outer 2\n"
 MOVE = f"neighbor 1.0 bin\ntimestep {M * INNER_STEP}\n"
-ATOMS = tools.argon(cells=(2, 2, 2), tilt=(1.0, 0.0, -0.5), seed=3)
-MASS = 39.948
-
-
-def velocities(atoms, kelvin=200.0):
-    """Å/ps, with no motion of the whole."""
-    rng = np.random.default_rng(11)
-    found = np.sqrt(8.617343e-5 * kelvin * FTM2V / MASS) * rng.normal(size=(len(atoms), 3))
-    return found - found.mean(axis=0)
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory, model_file):
-    """Models, and a box of atoms with velocities."""
-    folder = tmp_path_factory.mktemp("two")
-    for name in ("strong_curl", "stand_in", "two_layers", "lennard_jones", "harmonic_direct"):
-        (folder / f"{name}.pt").symlink_to(model_file(name))
-    models.anisotropic({0: 0.0, 2: 2e-3, 4: 1e-3}, direct=0.02).export(folder / "anisotropic.pt")
-    models.nan_when_close(3.2, "direct").export(folder / "nan_direct.pt")
-    metadata = ModelMetadata(name="student", extra={"teacher_variant": "pbe"})
-    models.stand_in().export(folder / "of_pbe.pt", metadata=metadata)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def box(folder):
-    """Commands that make the box."""
-    path = folder / "box.data"
-    return (
-        tools.box_from_file(ATOMS, ["Ar"], path, velocities=velocities(ATOMS)) + f"mass 1 {MASS}\n"
-    )
-
-
-def pair(folder, outer, inner="", keywords="", elements="Ar"):
-    inner = f"inner {folder / inner}.pt" if inner else ""
-    return (
-        f"pair_style mdbridge {folder / outer}.pt {inner} threads 1 {keywords}\n"
-        f"pair_coeff * * {elements}\n"
-    )
-
-
-def forces_of(path, kind, **options):
-    engine, pairs = Engine(path, **options), Pairs(1.0)
-
-    def evaluate(positions):
-        atoms = ATOMS.copy()
-        atoms.positions = positions
-        result = engine.evaluate(structure_from_ase(atoms), pairs, **{f"{kind}_forces": True})
-        return np.array(getattr(result, f"{kind}_forces"))
-
-    return evaluate
 
 
 def reference(folder, outer, inner, kind="direct", steps=STEPS, outer_options=None, **options):
     """The last frame of the plain scheme."""
     return mts_reference.multiple_time_step(
         ATOMS.positions,
-        velocities(ATOMS),
-        np.full(len(ATOMS), MASS / FTM2V),
+        velocities(),
+        MASSES,
         forces_of(folder / f"{outer}.pt", "conservative", **(outer_options or {})),
         forces_of(folder / f"{inner}.pt", kind, **options),
         INNER_STEP,
         M,
         steps,
     )[-1]
-
-
-def assert_same(positions, speeds, frame, tolerance=1e-10):
-    tools.assert_same_positions(positions, frame.positions, ATOMS.cell, tolerance)
-    np.testing.assert_allclose(speeds, frame.velocities, rtol=0, atol=10 * tolerance)
 
 
 # outer and inner model: the longer range outside; the longer cutoff inside and the more layers
