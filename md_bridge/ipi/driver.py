@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import os
 import sys
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -34,6 +33,7 @@ from md_bridge.forces import FORCES
 from md_bridge.ipi.session import (
     STRESS,
     SessionOptions,
+    in_evaluator,
     shared_session,
     summary_line,
 )
@@ -52,9 +52,6 @@ _MODEL_OPTIONS = {f.name: f for f in fields(ModelOptions)}
 PARAMETERS = (*_SESSION_OPTIONS, *_MODEL_OPTIONS, "forces")
 """Names of what i-PI's ``<parameters>`` may hold."""
 
-# i-PI takes its steps in several threads by turns, and each that calls OpenMP gets a team of its
-# own, whose waiting members take the cores from the others: all evaluations come from one thread
-_EVALUATOR = ThreadPoolExecutor(max_workers=1, thread_name_prefix="md-bridge")
 # what i-PI's own metatomic driver calls them
 _OTHER_NAMES = {
     "non_conservative": "forces: direct",
@@ -127,8 +124,7 @@ class MDBridgeDriver(Dummy_driver):
         :raises EngineError: if the model fails, after i-PI was told to stop
         """
         try:
-            task = _EVALUATOR.submit(self.session.evaluate, self.forces, cells, positions)
-            found = task.result()
+            found = in_evaluator(self.session.evaluate, self.forces, cells, positions)
         except EngineError as error:
             _stop_simulation(str(error))
             raise

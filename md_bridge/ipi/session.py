@@ -9,8 +9,11 @@ from __future__ import annotations
 
 import os
 import weakref
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ParamSpec, TypeVar
 
 from md_bridge.engine import (
     DEFAULT_SKIN,
@@ -30,6 +33,7 @@ __all__ = [
     "STRESS",
     "Session",
     "SessionOptions",
+    "in_evaluator",
     "open_session",
     "shared_session",
     "summary",
@@ -39,6 +43,26 @@ __all__ = [
 Session = _core.IpiSession
 
 STRESS = ("auto", "none")
+
+# i-PI takes its steps in several threads by turns, and each that calls OpenMP gets a team of its
+# own. As soon as there are more threads in these teams than cores, OpenMP puts waiting ones to
+# sleep at once, and no evaluation is faster than with one thread. (It is here and not in the
+# driver, which i-PI loads anew for each forcefield.)
+_EVALUATOR = ThreadPoolExecutor(max_workers=1, thread_name_prefix="md-bridge")
+
+_Arguments = ParamSpec("_Arguments")
+_Result = TypeVar("_Result")
+
+
+def in_evaluator(
+    work: Callable[_Arguments, _Result], *args: _Arguments.args, **keywords: _Arguments.kwargs
+) -> _Result:
+    """Call a function in the thread from which all models of this process are evaluated.
+
+    :param work: what to call with the arguments that follow
+    :returns: what it returns, or raises what it raises
+    """
+    return _EVALUATOR.submit(work, *args, **keywords).result()
 
 
 @dataclass(frozen=True)

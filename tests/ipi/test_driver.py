@@ -2,6 +2,7 @@
 
 import gc
 import json
+import threading
 
 import ase.io
 import models
@@ -159,6 +160,27 @@ def test_two_forcefields_share_one_session(model_file, start):
     compute(direct, atoms)
     assert conservative.session.counts.both == 1
     assert conservative.session.counts.inner_only == 0
+
+
+def test_all_forcefields_evaluate_in_one_thread(model_file, start, monkeypatch):
+    """Also where i-PI loads the driver anew for each of them, as it does for a pes_path: teams of
+    OpenMP of several threads would put each other to sleep.
+    """
+    threads = []
+
+    def evaluate(self, forces, cells, positions):
+        threads.append(threading.get_ident())
+        return original(self, forces, cells, positions)
+
+    original = _core.IpiSession.evaluate
+    monkeypatch.setattr(_core.IpiSession, "evaluate", evaluate)
+    for kind in ("conservative", "direct"):
+        driver_class = load_pes("custom", md_bridge.ipi.driver_path())
+        driver = driver_class(model=model_file("curl"), template=start, forces=kind)
+        driver.evaluate([np.eye(3) * 40.0], [ase.io.read(start).positions / 0.529])
+    assert len(threads) == 2
+    assert len(set(threads)) == 1
+    assert threads[0] != threading.get_ident()
 
 
 def test_forcefields_with_different_threads_are_refused(model_file, start):

@@ -50,7 +50,7 @@ def demo(out: Path, length_ps: float, threads: int, as_json: bool) -> None:
 
     From one start, NVE with conservative forces, with direct forces, and with multiple time
     stepping (M = 2, 4 and 8 in LAMMPS, M = 4 in i-PI); and in both with a second, cheaper model for
-    the inner steps (M = 6). Ends with a table, a picture and a page. That direct forces drift is
+    the inner steps (M = 4). Ends with a table, a picture and a page. That direct forces drift is
     what it shows, and no failure. Ctrl-C keeps the runs that are done.
     """
     from md_bridge import demo as job
