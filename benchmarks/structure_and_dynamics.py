@@ -8,7 +8,7 @@ the differences of paired blocks is not larger than exchanging the two dynamics 
 the rate of false alarms, of all quantities together, is 1 %.
 
     python benchmarks/structure_and_dynamics.py                  # a short look
-    python benchmarks/structure_and_dynamics.py --inner inner.pt --m 6 --picoseconds 20 --replicas 4
+    python benchmarks/structure_and_dynamics.py --inner inner.pt --m 4 --picoseconds 20 --replicas 4
 
 Prints a table, and writes structure-and-dynamics.json and .png into --out. Exit status 1 if
 something differs.
@@ -172,7 +172,7 @@ def simulated(
               help="Model outside.")  # fmt: skip
 @click.option("--start", type=click.Path(path_type=Path), default=DATA / "water-start.xyz",
               help="Structure in a box of right angles.")  # fmt: skip
-@click.option("--m", "multiplicity", type=click.IntRange(2), default=6, show_default=True,
+@click.option("--m", "multiplicity", type=click.IntRange(2), default=4, show_default=True,
               help="Inner steps in an outer one.")  # fmt: skip
 @click.option("--timestep", default=0.5, show_default=True, help="Inner step, fs.")
 @click.option("--temperature", "kelvin", default=300.0, show_default=True, help="Of starts, K.")

@@ -1,9 +1,10 @@
-"""What a cheap model inside gains: conservative dynamics, one model, two models, side by side.
+r"""What a cheap model inside gains: conservative dynamics, one model, two models, side by side.
 
-Runs NVE dynamics of the bundled water in LAMMPS and i-PI in turns (a round of all cases, then the
-next round), so that whatever else the machine does hits all alike. Prints the median time of a
-picosecond, the speed-up over conservative forces with the same (inner) step, its bound S(M) from
-the costs of single evaluations in the same rounds, and which part of the bound is reached:
+Runs NVE dynamics of the bundled water, or of models and a box of yours, in LAMMPS and i-PI in turns
+(a round of all cases, then the next round), so that whatever else the machine does hits all alike.
+Prints the time of a picosecond, the speed-up over conservative forces with the same (inner) step,
+its bound S(M) from the costs of single evaluations, and which part of the bound is reached. Ratios
+are formed within each round; what is printed is their median, and how far the rounds spread:
 
     two models  S(M) = M c_o / (M c_i + c_o)       one model  S(M) = M F / (M - 1 + F)
 
@@ -12,7 +13,9 @@ conservative over direct ones. Whether an M conserves the energy is another ques
 `md-bridge drift` answers.
 
     python benchmarks/two_models.py
-    python benchmarks/two_models.py --inner inner.pt --m 4 --m 6 --m 8 --atoms 648 --host lammps
+    python benchmarks/two_models.py --inner inner.pt --m 4 --m 6 --m 8 --copies 2 --host lammps
+    python benchmarks/two_models.py --outer sevennet-0.pt --inner nacl-inner.pt \
+        --start nacl.xyz --timestep 2 --m 8 --copies 1
 """
 
 import json
@@ -46,9 +49,6 @@ from md_bridge.lammps import run_lmp
 from md_bridge.structures import read_structure
 
 OUTER, INNER, START = DATA / "water.pt", DATA / "water-inner.pt", DATA / "water-start.xyz"
-SIZES = {"81": 1, "648": 2}
-"""Copies of the box in each direction."""
-TIMESTEP_FS = 0.5
 ONE_MODEL_M = 4
 # outer steps that are not timed: torch compiles, and i-PI's driver learns the stride
 WARM_UP = 3
@@ -141,10 +141,25 @@ def cases(outer: Path, inner: Path, multiplicities: Sequence[int]) -> list[Case]
     ]
 
 
-def start_of(repeat: int) -> Atoms:
-    """Copies of the bundled box; velocities are new, or the copies would move alike for ever."""
-    atoms = read_structure(START) * (repeat, repeat, repeat)
-    return thermalise(atoms, Calculator(), 300.0, TIMESTEP_FS, 0, 0, lambda steps: None)
+@dataclass(frozen=True)
+class Box:
+    """What moves, and how fast."""
+
+    atoms: Atoms
+    timestep_fs: float
+    """The inner step."""
+
+    @property
+    def elements(self) -> list[str]:
+        """In the order of LAMMPS's types."""
+        return sorted(set(self.atoms.symbols))
+
+
+def start_of(path: Path, copies: int, timestep_fs: float) -> Box:
+    """Copies of the box; velocities are new, or the copies would move alike for ever."""
+    atoms = read_structure(path) * (copies, copies, copies)
+    moving = thermalise(atoms, Calculator(), 300.0, timestep_fs, 0, 0, lambda steps: None)
+    return Box(moving, timestep_fs)
 
 
 def rendered(text: str, **values: Any) -> str:
@@ -152,13 +167,13 @@ def rendered(text: str, **values: Any) -> str:
     return Environment(undefined=StrictUndefined).from_string(text).render(**values)
 
 
-def lammps_seconds(case: Case, atoms: Atoms, steps: int, threads: int, folder: Path) -> float:
+def lammps_seconds(case: Case, box: Box, steps: int, threads: int, folder: Path) -> float:
     """Seconds of an outer step in LAMMPS."""
-    write(folder / "start.data", atoms, format="lammps-data", specorder=["O", "H"], masses=True,
-          velocities=True, units="metal")  # fmt: skip
+    write(folder / "start.data", box.atoms, format="lammps-data", specorder=box.elements,
+          masses=True, velocities=True, units="metal")  # fmt: skip
     text = rendered(
-        LAMMPS_INPUT, model=case.model, keywords=case.keywords(), elements="O H", m=case.m,
-        timestep_fs=TIMESTEP_FS, warm_up=WARM_UP, steps=steps,
+        LAMMPS_INPUT, model=case.model, keywords=case.keywords(), elements=" ".join(box.elements),
+        m=case.m, timestep_fs=box.timestep_fs, warm_up=WARM_UP, steps=steps,
     )  # fmt: skip
     (folder / "in.lammps").write_text(text, encoding="utf-8")
     done = run_lmp(
@@ -173,12 +188,12 @@ def lammps_seconds(case: Case, atoms: Atoms, steps: int, threads: int, folder: P
     return float(re.findall(r"Loop time of (\S+)", done.stdout)[-1]) / steps
 
 
-def ipi_seconds(case: Case, atoms: Atoms, steps: int, threads: int, folder: Path) -> float:
+def ipi_seconds(case: Case, box: Box, steps: int, threads: int, folder: Path) -> float:
     """Seconds of an outer step in i-PI."""
-    write(folder / "start.xyz", atoms, format="extxyz")
+    write(folder / "start.xyz", box.atoms, format="extxyz")
     text = rendered(
         IPI_INPUT, model=case.model, inner=case.inner, forcefields=case.forcefields(), m=case.m,
-        pes_path=driver_path(), timestep_fs=TIMESTEP_FS, warm_up=WARM_UP, steps=steps,
+        pes_path=driver_path(), timestep_fs=box.timestep_fs, warm_up=WARM_UP, steps=steps,
     )  # fmt: skip
     (folder / "input.xml").write_text(text, encoding="utf-8")
     done = subprocess.run(
@@ -197,30 +212,36 @@ def ipi_seconds(case: Case, atoms: Atoms, steps: int, threads: int, folder: Path
 HOSTS = {"lammps": lammps_seconds, "i-pi": ipi_seconds}
 
 
-def rows_of(host: str, atoms: int, seconds: dict[Case, list[float]]) -> list[dict[str, Any]]:
-    """Medians, speed-ups and bounds of one host and size.
+def rows_of(host: str, box: Box, seconds: dict[Case, list[float]]) -> list[dict[str, Any]]:
+    """Of one host and size: a row for each kind of dynamics.
 
     :param seconds: of an outer step, one number a round
     """
-    per_step = {case: statistics.median(values) for case, values in seconds.items()}
-    cost = {case.name: value for case, value in per_step.items()}
-    conservative = cost["conservative"]
+    names = {case.name: case for case in seconds}
+    conservative = seconds[names["conservative"]]
     rows: list[dict[str, Any]] = []
-    for case, value in per_step.items():
+    for case, values in seconds.items():
+        gains = [case.m * slow / fast for slow, fast in zip(conservative, values, strict=True)]
         row: dict[str, Any] = {
             "host": host,
-            "atoms": atoms,
+            "atoms": len(box.atoms),
             "dynamics": case.name,
-            "s/ps": 1e3 / TIMESTEP_FS * value / case.m,
-            "speed-up": case.m * conservative / value,
+            "s/ps": 1e3 / box.timestep_fs * statistics.median(values) / case.m,
+            "speed-up": statistics.median(gains),
+            "from": min(gains),
+            "to": max(gains),
         }
-        if case.inner:
-            costs = EvaluationCosts(conservative, cost["inner model alone"])
-            row["bound"] = costs.speedup_bound(case.m)
-        elif case.m > 1:
-            row["bound"] = speedup_bound(case.m, conservative / cost["direct"])
         if case.m > 1:
-            row["speed-up/bound"] = row["speed-up"] / row["bound"]
+            cheap = seconds[names["inner model alone" if case.inner else "direct"]]
+            bounds = [
+                EvaluationCosts(slow, inner).speedup_bound(case.m)
+                if case.inner
+                else speedup_bound(case.m, slow / inner)
+                for slow, inner in zip(conservative, cheap, strict=True)
+            ]
+            reached = [gain / bound for gain, bound in zip(gains, bounds, strict=True)]
+            row["bound"] = statistics.median(bounds)
+            row["speed-up/bound"] = statistics.median(reached)
         rows.append(row)
     return rows
 
@@ -230,8 +251,11 @@ def rows_of(host: str, atoms: int, seconds: dict[Case, list[float]]) -> list[dic
 @click.option("--outer", type=click.Path(path_type=Path), default=OUTER, help="Model outside.")
 @click.option("--m", "multiplicities", type=click.IntRange(2), multiple=True, default=(4, 6, 8),
               show_default=True, help="Inner steps; repeat.")  # fmt: skip
-@click.option("--atoms", type=click.Choice(list(SIZES)), multiple=True, default=tuple(SIZES),
-              show_default=True, help="Size of the box; repeat.")  # fmt: skip
+@click.option("--start", type=click.Path(path_type=Path, exists=True), default=START,
+              help="Periodic structure.")  # fmt: skip
+@click.option("--copies", type=click.IntRange(1), multiple=True, default=(1, 2), show_default=True,
+              help="Of it in each direction; repeat.")  # fmt: skip
+@click.option("--timestep", "timestep_fs", default=0.5, show_default=True, help="Inner step, fs.")
 @click.option("--host", "hosts", type=click.Choice(list(HOSTS)), multiple=True,
               default=tuple(HOSTS), show_default=True, help="Repeat for both.")  # fmt: skip
 @click.option("--steps", default=24, show_default=True, help="Timed inner steps in a round.")
@@ -242,7 +266,9 @@ def main(
     inner: Path,
     outer: Path,
     multiplicities: tuple[int, ...],
-    atoms: tuple[str, ...],
+    start: Path,
+    copies: tuple[int, ...],
+    timestep_fs: float,
     hosts: tuple[str, ...],
     steps: int,
     rounds: int,
@@ -254,24 +280,24 @@ def main(
         if not path.is_file():
             raise click.ClickException(f"there is no file {path}: give a model with --inner")
     todo = cases(outer.resolve(), inner.resolve(), multiplicities)
+    boxes = {number: start_of(start, number, timestep_fs) for number in copies}
     turns = [
-        (host, size, case)
+        (host, number, case)
         for host in hosts
-        for size in atoms
+        for number in copies
         for _ in range(rounds)
         for case in todo
     ]
-    seconds: dict[tuple[str, str], dict[Case, list[float]]] = {
-        (host, size): {case: [] for case in todo} for host in hosts for size in atoms
+    seconds: dict[tuple[str, int], dict[Case, list[float]]] = {
+        (host, number): {case: [] for case in todo} for host in hosts for number in copies
     }
-    starts = {size: start_of(SIZES[size]) for size in atoms}
-    for host, size, case in track(turns, console=Console(stderr=True), transient=True):
+    for host, number, case in track(turns, console=Console(stderr=True), transient=True):
         with tempfile.TemporaryDirectory() as folder:
             outer_steps = max(1, round(steps * case.longer / case.m))
-            found = HOSTS[host](case, starts[size], outer_steps, threads, Path(folder))
-        seconds[host, size][case].append(found)
-    rows = [row for (host, size), found in seconds.items()
-            for row in rows_of(host, int(size), found)]  # fmt: skip
+            found = HOSTS[host](case, boxes[number], outer_steps, threads, Path(folder))
+        seconds[host, number][case].append(found)
+    rows = [row for (host, number), found in seconds.items()
+            for row in rows_of(host, boxes[number], found)]  # fmt: skip
     if as_json:
         print(json.dumps({"threads": threads, "rounds": rounds, "rows": rows}, indent=2))
         return
