@@ -85,8 +85,12 @@ void PairMDBridge::compute(int eflag, int vflag) {
   boundary_.or_abort([&] {
     add_forces(evaluation.conservative_forces, 1.0);
     if (asked.direct_forces) add_forces(evaluation.direct_forces, ForceKind::direct, 1.0);
-    tally(evaluation,
-          asked.direct_virial ? evaluation.direct_virial : evaluation.conservative_virial);
+    if (asked.direct_virial || asked.conservative_virial) {
+      tally_virial(asked.direct_virial ? evaluation.direct_virial : evaluation.conservative_virial);
+    } else {
+      refuse_virial();
+    }
+    tally(evaluation);
     tally_atoms(evaluation.atomic_energies);
     refuse_atomic_energies();
     uncertainty_.store(update->ntimestep, evaluation.uncertainty, follower_.atoms(),
@@ -116,7 +120,9 @@ Wanted PairMDBridge::wanted() const {
     wanted.direct_virial = wanted.direct_forces && settings_.virial == Settings::Virial::direct;
     wanted.conservative_virial = !wanted.direct_virial;
   }
-  if (wanted.direct_virial) require_direct_virial(*lmp, *engine_);
+  if (wanted.direct_virial && !problem_of_direct_virial(*lmp, *engine_).empty()) {
+    wanted.direct_virial = false;
+  }
   return wanted;
 }
 
@@ -185,7 +191,8 @@ void PairMDBridge::compute_outer(int eflag, int vflag) {
   boundary_.or_abort([&] {
     add_forces(evaluation->conservative_forces, 1.0);
     add_forces(std::move(lower_forces), kind, -1.0);
-    tally(*evaluation, evaluation->conservative_virial);
+    tally(*evaluation);
+    tally_virial(evaluation->conservative_virial);
     if (eflag_atom != 0) tally_atoms(evaluation->atomic_energies);
     refuse_atomic_energies();
   });
@@ -421,8 +428,11 @@ void PairMDBridge::remove_net_over_ranks(std::vector<double>& forces) {
   remove_net_torque(world, std::vector<double>(start, start + forces.size()), forces);
 }
 
-void PairMDBridge::tally(const Evaluation& evaluation, const std::array<double, 9>& virial_ev) {
+void PairMDBridge::tally(const Evaluation& evaluation) {
   if (eflag_global != 0) eng_vdwl += units_.energy * evaluation.energy;
+}
+
+void PairMDBridge::tally_virial(const std::array<double, 9>& virial_ev) {
   if (vflag_global == 0) return;
   constexpr int voigt[6] = {0, 4, 8, 1, 2, 5};  // xx, yy, zz, xy, xz, yz of a row-major matrix
   for (int k = 0; k < 6; ++k) virial[k] += units_.energy * virial_ev[voigt[k]];
@@ -438,6 +448,18 @@ void PairMDBridge::tally_atoms(const std::vector<double>& energies) {
 /// the set-up, so this is no error yet: LAMMPS makes one of it as soon as somebody reads them.
 void PairMDBridge::refuse_atomic_energies() {
   if (eflag_atom != 0 && !engine_->gives_atomic_energies()) update->eflag_atom = -1;
+}
+
+/// Where there is none of the direct forces. LAMMPS asks for it in the set-up and whenever there is
+/// output, whoever reads it or not, so this is no error yet: LAMMPS makes one of it ("Virial was
+/// not tallied on needed timestep") as soon as somebody does.
+void PairMDBridge::refuse_virial() {
+  if (vflag_global == 0) return;
+  update->vflag_global = -1;
+  if (virial_refused_) return;
+  virial_refused_ = true;
+  if (comm->me != 0) return;
+  error->warning(FLERR, "Pair style mdbridge: " + problem_of_direct_virial(*lmp, *engine_));
 }
 
 void PairMDBridge::warn_of_uncertainty(const std::vector<double>& uncertainty) {

@@ -168,7 +168,9 @@ class PairMDBridge : public LAMMPS_NS::Pair {
   /// Take the net force (and torque, of molecules) of all ranks off. Collective.
   void remove_net_over_ranks(std::vector<double>& forces);
   /// Energy and virial (eV, 3x3) of the step.
-  void tally(const mdbridge::Evaluation& evaluation, const std::array<double, 9>& virial_ev);
+  void tally(const mdbridge::Evaluation& evaluation);
+  void tally_virial(const std::array<double, 9>& virial_ev);
+  void refuse_virial();
   void tally_atoms(const std::vector<double>& energies);
   void refuse_atomic_energies();
   /// Collective.
@@ -188,6 +190,7 @@ class PairMDBridge : public LAMMPS_NS::Pair {
   bool model_logged_ = false;
   bool idle_inner_noted_ = false;
   bool checked_ = false;
+  bool virial_refused_ = false;   // and told
   bool direct_compared_ = false;  // with the conservative forces, and told
   bool inner_compared_ = false;
   FiniteDisplacements displacements_;

@@ -79,6 +79,7 @@ void PairMDBridge::load(const Settings& settings) {
   model_logged_ = false;
   idle_inner_noted_ = false;
   checked_ = false;
+  virial_refused_ = false;
   direct_compared_ = false;
   inner_compared_ = false;
   require_outputs(*engine_, settings_);

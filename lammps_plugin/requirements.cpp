@@ -145,29 +145,21 @@ void require_middle_level(const Engine& outer, const InnerModel& inner,
   }
 }
 
-void require_direct_virial(const LAMMPS& lammps, const Engine& engine) {
+std::string problem_of_direct_virial(const LAMMPS& lammps, const Engine& engine) {
   const std::string remedy =
-      ". The pressure was asked for in step " + std::to_string(lammps.update->ntimestep) +
-      " (thermo output asks for it unless thermo_style custom leaves press out): leave it out, or "
-      "take it from the energy of the model, at the cost of a gradient, with the keyword 'virial "
-      "conservative'";
+      ". There is no pressure in this run, and LAMMPS stops where one is read (\"Virial was not "
+      "tallied\"): leave press out of thermo_style, or take it from the energy of the model, at "
+      "the cost of a gradient, with the keyword 'virial conservative'";
   if (lammps.domain->nonperiodic != 0 || lammps.domain->dimension == 2) {
-    throw Error(
-        "a direct stress is defined for a box of three dimensions that is periodic in x, y and z "
-        "only" +
-        remedy);
+    return "a direct stress is defined for a box of three dimensions that is periodic in x, y and "
+           "z only" +
+           remedy;
   }
   if (lammps.comm->nprocs > 1) {
-    throw Error("a direct stress cannot be put together from several MPI ranks" + remedy);
+    return "a direct stress cannot be put together from several MPI ranks" + remedy;
   }
-  Wanted wanted;
-  wanted.energy = false;
-  wanted.direct_virial = true;
-  try {
-    engine.require(wanted);
-  } catch (const mdbridge::ModelError& error) {
-    throw Error(error.what() + remedy);
-  }
+  if (engine.can_give({.energy = false, .direct_virial = true})) return "";
+  return "the model '" + engine.info().path + "' cannot give a direct stress" + remedy;
 }
 
 void require_uncertainty(const Engine& engine) {

@@ -43,8 +43,9 @@ void require_both_forces(const mdbridge::Engine& outer, const InnerModel& inner,
 void require_middle_level(const mdbridge::Engine& outer, const InnerModel& inner,
                           const mdbridge::FusedForces& fused);
 
-/// In a step in which the virial of the direct stress is asked for.
-void require_direct_virial(const LAMMPS_NS::LAMMPS& lammps, const mdbridge::Engine& engine);
+/// Why there is no virial of the direct stress, and what to do then; empty: there is one.
+std::string problem_of_direct_virial(const LAMMPS_NS::LAMMPS& lammps,
+                                     const mdbridge::Engine& engine);
 
 /// When `fix pair` asks for the uncertainty.
 void require_uncertainty(const mdbridge::Engine& engine);

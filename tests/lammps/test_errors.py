@@ -90,14 +90,6 @@ CASES = {
         + "run_style respa 3 2 2 inner 1 3.0 4.0 middle 2 5.0 5.5 outer 3\ntimestep 1e-4\nrun 1\n",
         ["middle level needs a model of its own for the inner level (keyword inner)"],
     ),
-    "no direct stress": (
-        BOX + pair("harmonic_direct.pt forces direct", "H") + "run 1\n",
-        ["direct stress", "virial conservative", "leave"],
-    ),
-    "no direct stress of a slab": (
-        BOX.replace("boundary p p p", "boundary p p f") + pair("curl.pt forces direct") + "run 1\n",
-        ["periodic in x, y and z only", "virial conservative"],
-    ),
     "virial per atom": (
         BOX + pair() + "compute s all stress/atom NULL\ncompute r all reduce sum c_s[1]\n"
         "thermo_style custom step c_r\nrun 1\n",

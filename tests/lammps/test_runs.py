@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 from md_bridge.drift.judging.line import mean_estimate
+from md_bridge.export.model_file import load_exported
+from md_bridge.export.outputs import keep_outputs
 
 BOX = tools.box(tools.argon(cells=(2, 2, 2), tilt=(1.0, 0.5, -0.5)), ["Ar"])
 ORTHOGONAL = tools.box(tools.argon(cells=(2, 2, 2)), ["Ar"])
@@ -367,3 +369,37 @@ def test_box_relax(model_file):
         end_of(BOX, style, relax) for style in (pair(model_file("lennard_jones")), LJ_CUT)
     )
     assert found.energy == pytest.approx(expected.energy, abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("boundary", "ranks", "reason"),
+    [
+        ("p p f", 1, "periodic in x, y and z only"),
+        ("p p p", 2, "cannot be put together from several MPI ranks"),
+        ("p p p", 1, "no_stress.pt' cannot give a direct stress"),
+    ],
+)
+def test_direct_forces_without_a_direct_stress(curl, tmp_path, boundary, ranks, reason):
+    """They need no pressure as long as nobody reads it, though LAMMPS asks at each output."""
+    model = curl
+    if "no_stress" in reason:
+        model = tmp_path / "no_stress.pt"
+        exported = load_exported(curl)
+        kept = ["energy", "non_conservative_force"]
+        keep_outputs(exported, outputs=kept, devices=None, metadata=exported.metadata()).save(
+            str(model)
+        )
+    atoms = tools.argon(cells=(2, 2, 2))
+    text = tools.box_from_file(atoms, ["Ar"], tmp_path / "box.data", boundary=boundary)
+    text += f"pair_style mdbridge {model} forces direct threads 1\npair_coeff * * Ar\n"
+    text += "timestep 0.001\nthermo 1\nthermo_style custom step pe etotal\nrun 3\nrun 3\n"
+    done = tools.run_input(text, tmp_path, ranks=ranks)
+    assert done.returncode == 0, done.stdout[-2000:]
+    warnings = [line for line in done.stdout.splitlines() if line.startswith("WARNING: Pair")]
+    assert len(warnings) == 1
+    assert reason in warnings[0]
+    assert "leave press out of thermo_style" in warnings[0]
+    assert "virial conservative" in warnings[0]
+    done = tools.run_input(text.replace("step pe", "step pe press"), tmp_path, ranks=ranks)
+    assert done.returncode != 0
+    assert "Virial was not tallied" in done.stdout
