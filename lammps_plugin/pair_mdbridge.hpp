@@ -48,8 +48,9 @@ class PairMDBridge : public LAMMPS_NS::Pair {
   void write_restart_settings(std::FILE* file) override;
   void read_restart_settings(std::FILE* file) override;
 
-  // pair_mdbridge.cpp: one force call; the levels of rRESPA
+  // pair_mdbridge.cpp: one force call
   void compute(int eflag, int vflag) override;
+  // levels/respa.cpp: the levels of rRESPA
   void compute_inner() override;
   void compute_middle() override;
   void compute_outer(int eflag, int vflag) override;
