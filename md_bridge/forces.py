@@ -18,6 +18,7 @@ __all__ = [
     "DIRECT",
     "FORCES",
     "LARGEST_CORRECTION",
+    "NO_FORCE",
     "SMALL_FORCE",
     "ForceAgreement",
     "Kind",
@@ -36,6 +37,9 @@ LARGEST_CORRECTION = 0.7
 surface, and no outer step is short enough to correct that. LAMMPS has the same number."""
 SMALL_FORCE = 0.3
 """Conservative forces of less are taken for this (eV/Å, rms): they vanish in a crystal at rest."""
+
+NO_FORCE = 0.005
+"""Atoms with smaller conservative forces are at rest: there is nothing to compare (eV/Å, rms)."""
 
 Kind = tuple[str, int | None]
 """``conservative``, ``direct`` or ``mts``, and M for ``mts``."""
@@ -118,6 +122,11 @@ class ForceAgreement:
         sizes = [np.sqrt(np.mean(f**2)) if f.size else 0.0 for f in (outside, outside - inside)]
         return ForceAgreement(*map(float, sizes))
 
+    @property
+    def at_rest(self) -> bool:
+        """Whether there are no forces yet that could be compared."""
+        return self.conservative < NO_FORCE
+
     def allowed(self, largest: float = LARGEST_CORRECTION) -> float:
         """Largest correction of forces that belong to one potential energy surface (eV/Å).
 
@@ -126,7 +135,7 @@ class ForceAgreement:
         return largest * max(self.conservative, SMALL_FORCE)
 
     def __str__(self) -> str:
-        share = 100 * self.correction / self.conservative if self.conservative > 0.005 else None
+        share = None if self.at_rest else 100 * self.correction / self.conservative
         return (
             f"the inner forces differ from the conservative ones by {self.correction:.3g}, these "
             f"are {self.conservative:.3g} eV/Å{f' ({share:.3g} %)' if share is not None else ''} "

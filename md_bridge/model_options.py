@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from md_bridge.errors import ArgumentError
-from md_bridge.forces import FORCES
+from md_bridge.forces import FORCES, LARGEST_CORRECTION
 
 __all__ = ["INNER_FORCES", "INNER_OPTIONS", "ModelOptions", "require_use_of_inner"]
 
@@ -26,8 +26,8 @@ class ModelOptions:
     The command line has one option for each field (``--symmetrize``, ``--device``, …), LAMMPS one
     keyword of ``pair_style mdbridge``, i-PI one parameter of the driver.
 
-    :raises ArgumentError: something is said of an inner model, and there is none; or an unknown
-        kind of its forces
+    :raises ArgumentError: something is said of an inner model, and there is none; an unknown kind
+        of its forces; or a largest correction that is not positive
     """
 
     variant: str = ""
@@ -56,12 +56,19 @@ class ModelOptions:
     """As ``variant``, of the inner model."""
     inner_symmetrize: str = "none"
     """As ``symmetrize``, of the inner model."""
+    max_correction: float = LARGEST_CORRECTION
+    """Of multiple time stepping, with one model or two: the largest correction at the first outer
+    step, in terms of the conservative forces. A run whose inner forces are further off stops."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "inner", os.fspath(self.inner))
         if self.inner_forces not in INNER_FORCES:
             known = " or ".join(INNER_FORCES)
             raise ArgumentError("inner_forces", f"must be {known}, found {self.inner_forces!r}")
+        if not self.max_correction > 0.0:
+            raise ArgumentError(
+                "max_correction", f"must be a positive number, found {self.max_correction:g}"
+            )
         for name in INNER_OPTIONS:
             value = getattr(self, name)
             if not self.inner and value != getattr(type(self), name):

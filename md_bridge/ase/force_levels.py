@@ -67,7 +67,7 @@ class _TwoCalculators:
 
     def serves(self, atoms: Atoms) -> bool:
         """See :class:`ForceLevels`."""
-        return True
+        return not _is_direct(atoms.calc)
 
 
 class _OneEngine:
@@ -75,17 +75,10 @@ class _OneEngine:
 
     :param outer: of the atoms
     :param inner: of the inner forces; None: the direct forces of ``outer``
-    :raises ParameterError: ``outer`` has direct forces
     :raises md_bridge.engine.ModelError: a model lacks its forces
     """
 
     def __init__(self, outer: MDBridgeCalculator, inner: MDBridgeCalculator | None) -> None:
-        if outer.parameters["forces"] != "conservative":
-            raise ParameterError(
-                "the outer forces of multiple time stepping are the conservative ones, found a "
-                "calculator with forces='direct': leave that out; the direct forces of its model "
-                "are the inner ones"
-            )
         self._calculator, self._inner_calculator = outer, inner
         self._engine = outer.engine
         self._inner_engine = outer.engine if inner is None else inner.engine
@@ -126,12 +119,20 @@ def force_levels(atoms: Atoms, inner: Inner) -> ForceLevels:
     :param atoms: with a calculator, which gives the outer forces
     :param inner: of the inner forces: a calculator, the path of an exported model, or None for the
         direct forces of the atoms' own model
-    :raises ParameterError: the atoms have no calculator, or none that has both kinds of forces
+    :raises ParameterError: the atoms have no calculator, one whose forces are not conservative, or
+        none that has both kinds of forces
     :raises md_bridge.engine.ModelError: a model lacks its forces
     """
     outer = atoms.calc
     if outer is None:
         raise ParameterError("the atoms have no calculator, which gives the outer forces: set one")
+    if _is_direct(outer):
+        # whatever is inside, nothing would conserve energy
+        raise ParameterError(
+            "the outer forces of multiple time stepping are the conservative ones, found a "
+            "calculator with forces='direct': leave that out; the direct forces of its model are "
+            "the inner ones"
+        )
     if isinstance(inner, str | os.PathLike):
         inner = MDBridgeCalculator(inner, forces=cheapest_forces(Engine(inner)))
     if isinstance(outer, MDBridgeCalculator) and (
@@ -148,6 +149,12 @@ def force_levels(atoms: Atoms, inner: Inner) -> ForceLevels:
             f"inner must be a calculator or the path of an exported model, found {inner!r}"
         )
     return _TwoCalculators(inner)
+
+
+def _is_direct(calculator: BaseCalculator) -> bool:
+    """Whether the forces of a calculator are known to have no energy."""
+    ours = isinstance(calculator, MDBridgeCalculator)
+    return ours and calculator.parameters["forces"] != "conservative"
 
 
 def _with_potentials(atoms: Atoms, forces: Array) -> Array:

@@ -9,6 +9,7 @@ from typing import IO, Any
 import numpy as np
 from ase import Atoms, units
 from ase.calculators.calculator import BaseCalculator
+from ase.md.logger import MDLogger
 from ase.md.md import MolecularDynamics
 from numpy.typing import NDArray
 
@@ -50,11 +51,13 @@ class MultipleTimeStep(MolecularDynamics):
     :param inner: of the inner forces: an ASE calculator or the path of an exported model (its
         direct forces if it has them); None: the direct forces of the atoms' own model
     :param max_correction: when it begins, inner and outer forces at one place are compared (their
-        difference is :attr:`agreement`, and logged by :mod:`logging`); dynamics whose correction is
-        larger than this, in terms of the outer forces, stops: the forces belong to different
-        potential energy surfaces. Outer forces below 0.3 eV/Å are taken for that
+        difference is :attr:`agreement`, a line of ``logfile`` and of :mod:`logging`); dynamics
+        whose correction is larger than this, in terms of the outer forces, stops: the forces belong
+        to different potential energy surfaces. Outer forces below 0.3 eV/Å are taken for that.
+        Atoms at rest (outer forces below 0.005 eV/Å) are compared again at each outer step until
+        they move
     :param trajectory: as for every dynamics of ASE
-    :param logfile: the same
+    :param logfile: as for every dynamics of ASE, with the line on how the forces agree
     :param loginterval: the same
     :param options: further ones of ``ase.md.md.MolecularDynamics``
     :raises ParameterError: the atoms have no calculator, it does not give the forces that are
@@ -63,7 +66,8 @@ class MultipleTimeStep(MolecularDynamics):
     """
 
     agreement: ForceAgreement | None = None
-    """How far the inner forces are from the outer ones where the dynamics began; None before."""
+    """How far the inner forces are from the outer ones where the dynamics began; None before, and
+    while the atoms are at rest."""
 
     def __init__(
         self,
@@ -99,7 +103,8 @@ class MultipleTimeStep(MolecularDynamics):
         """Take one outer step.
 
         :returns: the outer forces at its end, [N, 3], eV/Å
-        :raises ParameterError: in the first one, the correction is larger than ``max_correction``
+        :raises ParameterError: in the first one with forces, the correction is larger than
+            ``max_correction``
         """
         self._follow_calculator()
         inner = self._levels.inner
@@ -126,14 +131,20 @@ class MultipleTimeStep(MolecularDynamics):
     def _compare(self, outer: Array, inner: Array) -> None:
         """Whether both belong to one potential energy surface, where both are there anyway."""
         found = ForceAgreement.of(outer, inner)
-        _LOGGER.info("multiple time stepping: %s", found)
         if found.correction > found.allowed(self.max_correction):
             raise ParameterError(
                 f"{found}. They do not belong to one potential energy surface (largest correction "
                 f"allowed: {self.max_correction:g} times the conservative forces): choose another "
                 "inner model or calculator, or another variant, or allow for it by max_correction"
             )
+        if found.at_rest:
+            return
         self.agreement = found
+        _LOGGER.info("multiple time stepping: %s", found)
+        for observer, *_ in self.observers:
+            if isinstance(observer, MDLogger):
+                observer.logfile.write(f"# multiple time stepping: {found}\n")
+                observer.logfile.flush()
 
     def _refresh_properties(self) -> None:
         """ASE's observers find the results of the outer forces in the calculator."""

@@ -104,6 +104,7 @@ def model_options(
     seed: bool = False,
     uncertainty: bool = False,
     inner: bool = False,
+    correction: bool = False,
 ) -> Callable[[Any], Any]:
     """What a user may say of a model besides its file, gathered in a parameter ``model_options``.
 
@@ -111,6 +112,7 @@ def model_options(
     :param seed: with ``--seed``, for commands that draw no other random numbers
     :param uncertainty: with ``--uncertainty-variant``, for commands that hand uncertainties on
     :param inner: with ``--inner`` and what belongs to it, for commands with multiple time stepping
+    :param correction: with ``--max-correction``, for those that run it
     """
     decorators = {
         "variant": _of_model(
@@ -132,12 +134,20 @@ def model_options(
         ),
         "seed": _of_model("--seed", "Seed of --symmetrize random.", type=click.IntRange(min=0)),
         "threads": threads_option(),
+        "max_correction": _of_model(
+            "--max-correction",
+            "Largest correction of mts:M, in conservative forces.",
+            type=float,
+            metavar="X",
+            show_default=False,
+        ),
         **_INNER,
     }
     left_out = {
         "symmetrize": symmetrize,
         "seed": seed,
         "uncertainty_variant": uncertainty,
+        "max_correction": correction,
         **dict.fromkeys(_INNER, inner),
         "inner_symmetrize": inner and symmetrize,
     }

@@ -23,7 +23,6 @@ from md_bridge.engine import (
     open_inner,
     set_threads,
 )
-from md_bridge.forces import LARGEST_CORRECTION
 from md_bridge.ipi.template import read_template
 from md_bridge.model_options import ModelOptions
 
@@ -83,9 +82,6 @@ class SessionOptions:
     :param force_extras: give both kinds of forces to i-PI as extras of the conservative forcefield
     :param uncertainty: give the uncertainty of the atomic energies to i-PI as extras
     :param committee: the same for the energies of the members of the model's committee
-    :param max_correction: how far the forces of the two forcefields may be apart where both are
-        first known, in terms of the conservative ones: a run in which they belong to different
-        potential energy surfaces stops
     """
 
     template: Path
@@ -97,7 +93,6 @@ class SessionOptions:
     force_extras: bool = False
     uncertainty: bool = False
     committee: bool = False
-    max_correction: float = LARGEST_CORRECTION
 
 
 def open_session(options: SessionOptions) -> Session:
@@ -126,7 +121,7 @@ def open_session(options: SessionOptions) -> Session:
         force_extras=options.force_extras,
         uncertainty_extras=options.uncertainty,
         committee_extras=options.committee,
-        max_correction=options.max_correction,
+        max_correction=options.model_options.max_correction,
         inner=inner,
         inner_forces=kind,
     )

@@ -21,6 +21,7 @@ _KEYWORDS = {
     "inner_forces": "inner_forces",
     "inner_variant": "inner_variant",
     "inner_symmetrize": "inner_symmetrize",
+    "max_correction": "max_correction",
 }
 """Keyword of ``pair_style mdbridge`` for each field of :class:`ModelOptions`."""
 

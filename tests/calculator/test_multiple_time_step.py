@@ -17,6 +17,8 @@ from md_bridge.ase import (
     MultipleTimeStepLangevin,
     ParameterError,
 )
+from md_bridge.drift.records.ase import read_ase_log
+from md_bridge.drift.records.reader_tools import ReadOptions
 from md_bridge.engine import ModelError
 
 M, STEPS = 4, 50
@@ -314,6 +316,27 @@ def test_bad_input(folder, arguments, error, message):
         MultipleTimeStep(crystal(calculator), OUTER_STEP, **words)
 
 
+@pytest.mark.parametrize("inside", [None, "stand_in.pt", "ours", "another"])
+def test_direct_forces_outside_are_refused_whatever_is_inside(folder, inside):
+    inner = {
+        "stand_in.pt": folder / "stand_in.pt",
+        "ours": MDBridgeCalculator(folder / "stand_in.pt", forces="direct"),
+        "another": lennard_jones(0.01),
+    }.get(inside)
+    atoms = crystal(MDBridgeCalculator(folder / "strong_curl.pt", forces="direct"))
+    with pytest.raises(ParameterError, match="conservative ones, found a calculator with forces="):
+        MultipleTimeStep(atoms, OUTER_STEP, M, inner=inner)
+
+
+def test_an_outer_calculator_that_becomes_direct_is_refused(folder):
+    atoms = crystal(MDBridgeCalculator(folder / "strong_curl.pt"))
+    dynamics = MultipleTimeStep(atoms, OUTER_STEP, M, inner=lennard_jones(0.009))
+    dynamics.run(1)
+    atoms.calc.set(forces="direct")
+    with pytest.raises(ParameterError, match="conservative ones, found a calculator with forces="):
+        dynamics.run(1)
+
+
 def test_bad_input_of_langevin(folder):
     atoms = crystal(MDBridgeCalculator(folder / "strong_curl.pt"))
     with pytest.raises(ParameterError, match="friction must be a number from 0 on, found -1"):
@@ -352,6 +375,38 @@ def test_the_first_step_says_how_far_the_forces_are_apart(folder, caplog):
     assert found.conservative == pytest.approx(np.sqrt(np.mean(conservative**2)))
     assert found.correction == pytest.approx(np.sqrt(np.mean((conservative - cheap) ** 2)))
     assert caplog.text.count("the inner forces differ from the conservative ones by") == 1
+
+
+def test_the_log_says_it_too(folder, tmp_path):
+    """And can be judged with that line in it."""
+    atoms = crystal(MDBridgeCalculator(folder / "strong_curl.pt"))
+    log = tmp_path / "md.log"
+    dynamics = MultipleTimeStep(
+        atoms, OUTER_STEP, M, inner=folder / "stand_in.pt", logfile=str(log)
+    )
+    dynamics.run(3)
+    dynamics.close()
+    lines = log.read_text().splitlines()
+    assert [line for line in lines if "differ" in line] == [
+        f"# multiple time stepping: {dynamics.agreement}"
+    ]
+    record = read_ase_log(log, ReadOptions(atoms=len(atoms)))
+    assert len(record.time_ps) == 4
+
+
+def test_atoms_at_rest_are_compared_when_they_move(folder, tmp_path):
+    """As LAMMPS and i-PI do: in a perfect crystal there is nothing to compare."""
+    far = models.curl(20.0).export(tmp_path / "far.pt")
+    atoms = crystal(MDBridgeCalculator(folder / "strong_curl.pt"))
+    moved = atoms.positions.copy()
+    atoms.positions = bulk("Ar", "fcc", a=5.4, cubic=True).repeat(2).positions
+    atoms.set_momenta(np.zeros((len(atoms), 3)))
+    dynamics = MultipleTimeStep(atoms, OUTER_STEP, M, inner=far)
+    dynamics.run(2)
+    assert dynamics.agreement is None
+    atoms.positions = moved
+    with pytest.raises(ParameterError, match="do not belong to one potential energy surface"):
+        dynamics.run(1)
 
 
 @pytest.mark.parametrize("ours", [True, False])

@@ -79,7 +79,7 @@ def test_those_without_symmetrize_say_why(command):
 
 def test_they_are_gathered():
     @click.command(cls=Command)
-    @model_options(seed=True, uncertainty=True, inner=True)
+    @model_options(seed=True, uncertainty=True, inner=True, correction=True)
     def show(model_options):
         click.echo(repr(model_options))
 
@@ -97,6 +97,7 @@ def test_they_are_gathered():
         "inner_forces": "direct",
         "inner_variant": "scan",
         "inner_symmetrize": "octahedral",
+        "max_correction": 2.5,
     }
     assert set(values) == {field.name for field in fields(ModelOptions)}
     words = [f"--{name.replace('_', '-')}={value}" for name, value in values.items()]

@@ -10,9 +10,15 @@ from ase import units
 from drift_models import einstein_crystal, einstein_start
 from model_commands import message, run
 
+from md_bridge._paths import DATA
 from md_bridge.cli.models.check import check
 from md_bridge.drift import jacobian_asymmetry
-from md_bridge.export.checks.two_models import compare_models
+from md_bridge.export.checks.costs import EvaluationCosts
+from md_bridge.export.checks.two_models import (
+    compare_models,
+    drift_from_change,
+    guess_from_change,
+)
 from md_bridge.model_options import ModelOptions
 
 K, INNER_K, SWIRL = 2.0, 1.7, 0.4
@@ -64,6 +70,60 @@ def test_every_number(folder):
     # the fastest vibration is that of the lighter element
     period = 2 * np.pi * np.sqrt(min(atoms.get_masses()) / K) / units.fs
     assert found.guess.period == pytest.approx(period, rel=0.01)
+    # the guess rests on how fast the correction changes, not on its size
+    masses = atoms.get_masses()
+    heating = np.mean(np.sum(change**2, axis=1) / (2 * masses)) * units.fs**2
+    kicks = heating * (found.guess.period / (2 * np.pi)) ** 2
+    drifts = {
+        m: 1e6 * 4 * m * kicks * 500 * (4 * m / found.guess.period) ** 7.75 for m in range(1, 17)
+    }
+    assert found.guess.inner_step == 4.0
+    assert found.guess.inner_steps == max(m for m, drift in drifts.items() if drift <= 0.1)
+    assert 1 < found.guess.inner_steps < 16
+    assert found.guess.drift == pytest.approx(drifts[found.guess.inner_steps])
+
+
+def test_guess_for_the_bundled_student():
+    """M = 4 is the largest that conserves there (docs/two-models.md)."""
+    found = compare_models(
+        DATA / "water.pt",
+        [ase.io.read(DATA / "water-start.xyz")],
+        ModelOptions(inner=DATA / "water-inner.pt", threads=1),
+    )
+    assert (found.guess.inner_steps, found.guess.inner_step) == (4, 0.5)
+    # as measured: 0.02 to 0.04 meV/atom/ps
+    assert 0.02 < found.guess.drift < 0.04
+
+
+def test_guess_at_its_limits():
+    # nothing to correct: only the resonance is left, or the largest M worth a try
+    assert guess_from_change(7.7, 0.0).inner_steps == 6
+    assert guess_from_change(500.0, 0.0).inner_steps == 16
+    hopeless = guess_from_change(7.7, 1.0)
+    assert (hopeless.inner_steps, hopeless.inner_step) == (1, 0.5)
+    assert drift_from_change(2.0, 8.0, 4e-7) == pytest.approx(4 * drift_from_change(2.0, 8.0, 1e-7))
+    # the part that is left is never more than all
+    ratio = drift_from_change(80.0, 8.0, 1e-7) / drift_from_change(40.0, 8.0, 1e-7)
+    assert ratio == pytest.approx(2.0)
+
+
+@pytest.mark.parametrize(("outer_s", "inner_s"), [(1.0, 1.5), (1.05, 1.0)])
+def test_an_inner_model_that_is_no_cheaper_gains_nothing(folder, outer_s, inner_s, monkeypatch):
+    """M times a dearer model cannot be faster; nor can M = 13 with one 5 % cheaper."""
+    monkeypatch.setattr(
+        "md_bridge.export.checks.two_models.evaluation_costs",
+        lambda *_: EvaluationCosts(outer_s, inner_s),
+    )
+    found = compare_models(
+        folder / "outer.pt",
+        [ase.io.read(folder / "start.xyz")],
+        ModelOptions(inner=folder / "inner.pt", threads=1),
+    )
+    (line,) = [check for check in found.checks() if check.name == "first guess of M, two models"]
+    assert line.detail.startswith("no gain: ")
+    if outer_s < inner_s:
+        assert found.as_dict()["guess"] is None
+        assert np.isnan(line.value)
 
 
 def test_of_a_gradient_there_is_no_asymmetry(folder):
@@ -122,6 +182,10 @@ def test_another_surface_fails(folder, tmp_path):
         (["outer.pt", "start.xyz", "--inner-forces", "direct"], "is about a model of its own"),
         (["outer.pt", "start.xyz", "--inner", "nowhere.pt"], "no model file"),
         (
+            ["outer.pt", "start.xyz", "--inner", "of_pbe.pt"],
+            "of_pbe.pt was made for the variant pbe of the outer model, and the default variant of",
+        ),
+        (
             ["outer.pt", "start.xyz", "--inner", "lennard.pt", "--inner-forces", "direct"],
             "cannot give direct forces",
         ),
@@ -131,6 +195,8 @@ def test_bad_input(folder, monkeypatch, words, expected):
     monkeypatch.chdir(folder)
     models.curl().export("argon.pt")
     models.lennard_jones().export("lennard.pt")
+    made_for_pbe = {"extra": {"teacher_variant": "pbe"}}
+    einstein_crystal(INNER_K, elements=ELEMENTS).export("of_pbe.pt", metadata=made_for_pbe)
     result = run(check, *words)
     assert result.exit_code in (1, 2)
     assert expected in message(result)

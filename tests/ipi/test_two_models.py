@@ -79,7 +79,9 @@ def reference(folder, steps, outer="strong_curl", inner="stand_in", kind="direct
 def session(folder, outer="strong_curl", **options):
     inner = options.pop("inner", "stand_in")
     path = str(folder / f"{inner}.pt") if inner else ""
-    of_inner = {name: options.pop(name) for name in INNER_OPTIONS if name in options}
+    of_inner = {
+        name: options.pop(name) for name in (*INNER_OPTIONS, "max_correction") if name in options
+    }
     models = ModelOptions(inner=path, **of_inner)
     return open_session(
         SessionOptions(folder / "start.xyz", folder / f"{outer}.pt", models, **options)
@@ -253,7 +255,7 @@ def test_conservative_forces_of_an_inner_model_without_direct_ones(folder):
             "lennard_jones.* cannot give direct forces",
         ),
         ({"inner": "of_pbe"}, ModelError, r"of_pbe.* was made for the variant pbe"),
-        ({"max_correction": 0.0}, EngineError, "max_correction must be a positive number"),
+        ({"max_correction": 0.0}, ArgumentError, "max_correction must be a positive number"),
         ({"inner_variant": "pbe"}, ModelError, "stand_in.* cannot give .*/pbe"),
         (
             {"inner": "", "inner_forces": "direct"},

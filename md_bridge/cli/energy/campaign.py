@@ -87,7 +87,8 @@ def _tell(campaign: Campaign, outcome: CampaignOutcome, stopped: bool, screen: C
     from md_bridge.drift.records.explosions import LAST_FRAME
 
     for label, reason in outcome.failures.items():
-        reason = reason.replace("stall_minutes", "--stall-minutes")
+        for name in ("stall_minutes", "max_correction"):
+            reason = reason.replace(name, f"--{name.replace('_', '-')}")
         screen.print(f"{label} failed: {reason}", style="red", markup=False, highlight=False)
     for record in outcome.records:
         frame = campaign.folder / "runs" / record.name / LAST_FRAME
@@ -113,7 +114,7 @@ def _report(
 ) -> bool:
     """Write the report of what there is; True if all that must conserve energy does."""
     from md_bridge.drift.report.campaign import campaign_conserves, write_campaign_report
-    from md_bridge.drift.report.sentences import timing_sentences
+    from md_bridge.drift.report.sentences import force_sentences, timing_sentences
     from md_bridge.drift.report.summary import summary_content
     from md_bridge.drift.report.table import element_table, runs_table
 
@@ -130,5 +131,7 @@ def _report(
         if elements is not None:
             console.print()
             console.print(elements)
+        for sentence in force_sentences(analysis):
+            console.print(sentence, highlight=False, markup=False)
         tell_files(console, ("Page", files.page), ("Numbers", files.summary))
     return campaign_conserves(campaign, analysis)

@@ -115,6 +115,7 @@ def _report(
     outcome: job.DemoOutcome, settings: job.RunSettings, out: Path, as_json: bool, screen: Console
 ) -> None:
     from md_bridge.drift.report.sentences import (
+        force_sentences,
         gain_sentence,
         largest_multiplicities,
         timing_sentences,
@@ -135,7 +136,7 @@ def _report(
         screen.print(sentence, highlight=False)
     console = Console()
     console.print(runs_table(analysis, console.width))
-    conclusion = " ".join(largest_multiplicities(analysis))
+    conclusion = " ".join([*largest_multiplicities(analysis), *force_sentences(analysis)])
     console.print(f"\n{conclusion} The page says what each number means.", highlight=False)
     console.print(gain_sentence(analysis), highlight=False, style="bold")
     tell_files(console, ("Page", files.page), ("Picture", files.png), ("Numbers", files.summary))

@@ -64,7 +64,7 @@ _STATUS = {
 @stall_option()
 @campaign_folder_options("md-bridge-drift")
 @json_option("the summary")
-@model_options(inner=True)
+@model_options(inner=True, correction=True)
 def drift(
     model: Path,
     start: Path,

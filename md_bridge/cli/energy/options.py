@@ -86,7 +86,7 @@ def start_options(of: str = PLAN, replicas: str = "") -> Decorator:
                 "temperature_k",
                 of=of,
                 type=float,
-                help="Temperature of the thermostat that makes the starts (K).",
+                help="Temperature of the starts (K).",
             ),
             *([several] if replicas else []),
             option(

@@ -101,7 +101,9 @@ def _add(name: str) -> None:
         options.append(seed_option())
     options += [out_option("md-bridge-drift"), json_option("the result")]
     symmetrize = name != "jacobian"
-    options.append(model_options(symmetrize=symmetrize, inner=dynamics))
+    # the others run with conservative forces, if at all
+    drives = dynamics and _DYNAMICS[name][1] is not None
+    options.append(model_options(symmetrize=symmetrize, inner=dynamics, correction=drives))
     what = "a periodic structure, whose velocities are replaced" if dynamics else "a structure"
 
     def perform(**values: Any) -> None:

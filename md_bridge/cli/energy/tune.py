@@ -93,7 +93,7 @@ _STATUS = {
 @stall_option(_REQUEST)
 @campaign_folder_options("md-bridge-tune")
 @json_option("the result")
-@model_options(inner=True)
+@model_options(inner=True, correction=True)
 def tune(
     model: Path,
     start: Path,

@@ -67,12 +67,6 @@ _STATUS = {
 @option("--force-extras", is_flag=True, help="Both kinds of forces as extras for i-PI.")
 @option("--uncertainty", is_flag=True, help="Uncertainty of the energy as extras.")
 @option("--committee", is_flag=True, help="Energies of the committee as extras.")
-@option(
-    "--max-correction",
-    of=_SESSION,
-    type=click.FloatRange(min=0.0, min_open=True),
-    help="Largest correction at the first outer step, in conservative forces.",
-)
 @option("--skin", of=_SESSION, type=float, help="Skin of the pair lists (Å).")
 @option(
     "--timeout",
@@ -83,7 +77,7 @@ _STATUS = {
 @option("--sockets-prefix", of=_CLIENT, help="Prefix of i-PI's unix sockets (its option -S).")
 @option("-v", "--verbose", is_flag=True, help="Say what happens.")
 @option("--json", "as_json", is_flag=True, help="Print a summary as JSON at the end.")
-@model_options(seed=True, uncertainty=True, inner=True)
+@model_options(seed=True, uncertainty=True, inner=True, correction=True)
 def ipi_client(
     model: Path,
     template: Path,

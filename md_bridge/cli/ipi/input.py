@@ -41,7 +41,7 @@ __all__ = [
 )
 @option("--overwrite", is_flag=True, help="Write it even if it exists.")
 @simulation_options()
-@model_options(inner=True)
+@model_options(inner=True, correction=True)
 def ipi_input(
     start: Path,
     model: Path,

@@ -48,8 +48,8 @@ _OPTIONS: dict[str, tuple[str, dict[str, Any]]] = {
     ),
     "thermostat_tau": ("Time constant of it (fs).", {"type": float, "show_default": "100"}),
     "barostat": (
-        "Barostat, for npt: isotropic, flexible or anisotropic.",
-        {"type": click.Choice(_BAROSTATS), "metavar": "NAME", "show_default": "isotropic"},
+        "For npt: isotropic (default), flexible, anisotropic.",
+        {"type": click.Choice(_BAROSTATS), "metavar": "NAME", "show_default": False},
     ),
     "barostat_tau": ("Time constant of it (fs).", {"type": float, "show_default": "500"}),
     "transport": (

@@ -75,7 +75,7 @@ _OF_CLIENTS = ("model", "template", "served", "clients", *_OF_THE_MODEL)
 @option("--overwrite", is_flag=True, help="Write it even if it exists.")
 @option("--json", "as_json", is_flag=True, help="Print a summary as JSON at the end.")
 @simulation_options(visible=("clients",))
-@model_options(inner=True)
+@model_options(inner=True, correction=True)
 @click.pass_context
 def ipi_run(
     context: click.Context,

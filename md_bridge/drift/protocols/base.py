@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +11,10 @@ import numpy as np
 from ase import Atoms
 from numpy.typing import NDArray
 
+from md_bridge.drift.records.agreement import agreement_sentences
 from md_bridge.drift.records.method import Method
 from md_bridge.drift.runs.plan import methods_of
-from md_bridge.forces import Kind
+from md_bridge.forces import ForceAgreement, Kind
 from md_bridge.model_options import ModelOptions
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "ProtocolRequest",
     "ProtocolResult",
     "Row",
+    "with_agreement",
 ]
 
 Progress = Callable[[str, float], None]
@@ -119,3 +121,19 @@ class ProtocolResult:
         if False in judged:
             return False
         return None if None in judged else True
+
+
+def with_agreement(
+    result: ProtocolResult, runs: Sequence[tuple[bool, ForceAgreement | None]]
+) -> ProtocolResult:
+    """A result that also says how far inner and conservative forces were apart.
+
+    :param result: of runs of dynamics
+    :param runs: whether each has two models, and how its forces agree at the first outer step
+    """
+    known = [{"two_models": two, **asdict(found)} for two, found in runs if found is not None]
+    return replace(
+        result,
+        sentences=(*result.sentences, *agreement_sentences(runs)),
+        summary={**result.summary, "agreement_eV_per_angstrom": known},
+    )

@@ -25,10 +25,12 @@ from md_bridge.drift.protocols.base import (
     ProtocolRequest,
     ProtocolResult,
     Row,
+    with_agreement,
 )
 from md_bridge.drift.records.method import Method
 from md_bridge.drift.records.run import RunRecord
 from md_bridge.drift.runs.plan import Run
+from md_bridge.forces import ForceAgreement
 from md_bridge.text import with_error
 
 __all__ = [
@@ -184,6 +186,7 @@ def run(request: ProtocolRequest, progress: Progress) -> ProtocolResult:
     )
     done = 0
     fits: dict[Method, OrderFit | str] = {}
+    agreements: list[tuple[bool, ForceAgreement | None]] = []
     for method, group in runs.items():
         records = []
         for one in group:
@@ -200,7 +203,8 @@ def run(request: ProtocolRequest, progress: Progress) -> ProtocolResult:
             )
             done += one.outer_steps * cost
         fits[method] = _fit(records)
-    return _result(request, fits)
+        agreements += [(method.two_models, record.agreement) for record in records]
+    return with_agreement(_result(request, fits), agreements)
 
 
 def _planned(request: ProtocolRequest, method: Method) -> list[Run]:

@@ -32,7 +32,9 @@ from md_bridge.drift.protocols.base import (
     ProtocolRequest,
     ProtocolResult,
     Row,
+    with_agreement,
 )
+from md_bridge.drift.records.agreement import agreement_in
 from md_bridge.drift.records.explosions import LAST_FRAME, Explosion, explosion_in
 from md_bridge.drift.records.method import Method
 from md_bridge.drift.runs.lammps import (
@@ -44,6 +46,7 @@ from md_bridge.drift.runs.lammps import (
     write_data_file,
 )
 from md_bridge.drift.runs.plan import Run
+from md_bridge.forces import ForceAgreement
 from md_bridge.processes import LineCounter, Program, RunError, watch
 from md_bridge.structures import standard_orientation
 
@@ -216,7 +219,17 @@ def run(request: ProtocolRequest, progress: Progress) -> ProtocolResult:
                 raise
             outcomes[method] = explosion
     progress("done", 1.0)
-    return _result(request, outcomes)
+    return with_agreement(_result(request, outcomes), _agreements(request))
+
+
+def _agreements(request: ProtocolRequest) -> list[tuple[bool, ForceAgreement | None]]:
+    """What the hosts say of the forces at the first outer step of each run."""
+    logs = {method: _folder(request, method) / SCREEN for method in request.methods}
+    return [
+        (method.two_models, agreement_in(log.read_text(encoding="utf-8", errors="replace")))
+        for method, log in logs.items()
+        if log.exists()
+    ]
 
 
 def _explosion(request: ProtocolRequest, method: Method) -> Explosion | None:

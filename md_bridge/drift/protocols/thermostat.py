@@ -24,6 +24,7 @@ from md_bridge.drift.protocols.base import (
     ProtocolRequest,
     ProtocolResult,
     Row,
+    with_agreement,
 )
 from md_bridge.drift.records.method import Method
 from md_bridge.drift.records.run import RunRecord
@@ -161,7 +162,10 @@ def run(
             thermostat=thermostat,
         )
         records.append((thermostat, record))
-    return _result(request, records, relaxation_fs)
+    return with_agreement(
+        _result(request, records, relaxation_fs),
+        [(record.method.two_models, record.agreement) for _, record in records],
+    )
 
 
 def _result(

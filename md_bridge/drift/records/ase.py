@@ -239,7 +239,7 @@ def _log_run(log: Path, asked: int | None) -> tuple[list[str], list[list[str]]]:
         words = line.split()
         if any(column in words for column in LOG_COLUMNS):
             runs.append(([word for word in words if "[" in word and "GPa" not in word], []))
-        elif words and runs:
+        elif words and runs and not line.startswith("#"):
             columns, rows = runs[-1]
             if len(words) < len(columns) or not _are_numbers(words):
                 raise ReadError(

@@ -12,6 +12,7 @@ import numpy as np
 
 from md_bridge.drift.records.method import Method
 from md_bridge.drift.records.run import SERIES, RunRecord
+from md_bridge.forces import ForceAgreement
 from md_bridge.text import replace_atomically
 
 __all__ = [
@@ -51,6 +52,9 @@ def _write(record: RunRecord, path: Path) -> None:
     header |= {key: getattr(record, key) for key in _RUN}
     optional = {key: getattr(record, key) for key in _OPTIONAL}
     optional["resolution"] = record.resolution or None
+    if record.agreement is not None:
+        optional["correction"] = record.agreement.correction
+        optional["conservative"] = record.agreement.conservative
     optional["versions"] = _SEPARATOR.join(map(" ".join, record.versions.items())) or None
     with path.open("w", newline="", encoding="utf-8") as stream:
         for key, value in header.items():
@@ -116,6 +120,16 @@ def _read(path: Path) -> RunRecord:
         exploded=header.get("exploded"),
         resolution=_number(path, header, "resolution", float) if "resolution" in header else 0.0,
         versions=_read_versions(header.get("versions", "")),
+        agreement=_read_agreement(path, header),
+    )
+
+
+def _read_agreement(path: Path, header: dict[str, str]) -> ForceAgreement | None:
+    """Root mean squares in eV/Å, where they were written."""
+    if not {"correction", "conservative"} <= header.keys():
+        return None
+    return ForceAgreement(
+        _number(path, header, "conservative", float), _number(path, header, "correction", float)
     )
 
 

@@ -18,6 +18,7 @@ from md_bridge.drift.judging.verdict import (
 )
 from md_bridge.drift.records.errors import ReadError
 from md_bridge.drift.records.method import Method
+from md_bridge.forces import ForceAgreement
 
 __all__ = [
     "SERIES",
@@ -70,6 +71,9 @@ class RunRecord:
     """Value of the last digit with which H was printed (eV); 0 if it was not printed."""
     versions: Mapping[str, str] = field(default_factory=dict)
     """Of the programs that made the run, by name; empty where they are not known."""
+    agreement: ForceAgreement | None = None
+    """How far inner and conservative forces were apart at the first outer step; None without
+    multiple time stepping, or where it is not known."""
     notes: tuple[str, ...] = ()
     """Sentences about what was read."""
 

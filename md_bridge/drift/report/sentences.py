@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from md_bridge.drift.judging.heating import Heating
 from md_bridge.drift.judging.verdict import DriftStatistics, Verdict
+from md_bridge.drift.records.agreement import agreement_sentences
 from md_bridge.drift.records.method import host_name
 from md_bridge.drift.report.cells import LEAST_HEATING
 from md_bridge.drift.runs.analysis import Analysis, MethodResult
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = [
     "RESONANCE_FS",
     "costs_sentence",
+    "force_sentences",
     "gain_sentence",
     "largest_multiplicities",
     "limit_sentences",
@@ -128,7 +130,7 @@ def limit_sentences(analysis: Analysis, difference: ForceDifference | None) -> l
     :param analysis: of all runs
     :param difference: between the two kinds of forces at the start, eV/Å; None: not known
     """
-    sentences = largest_multiplicities(analysis)
+    sentences = [*largest_multiplicities(analysis), *force_sentences(analysis)]
     if difference is not None:
         sentences.append(
             f"Direct and conservative forces of this model differ by {1000 * difference.rms:.0f} "
@@ -160,6 +162,16 @@ def limit_sentences(analysis: Analysis, difference: ForceDifference | None) -> l
     if analysis.costs is not None:
         sentences.append(costs_sentence(analysis.costs))
     return sentences
+
+
+def force_sentences(analysis: Analysis) -> list[str]:
+    """How far inner and conservative forces were apart where the runs began.
+
+    :param analysis: of all runs
+    :returns: one sentence for runs with one model, one for those with two, or none
+    """
+    records = [run.record for result in analysis.results for run in result.runs]
+    return agreement_sentences((record.method.two_models, record.agreement) for record in records)
 
 
 def costs_sentence(costs: EvaluationCosts) -> str:

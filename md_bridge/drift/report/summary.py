@@ -114,6 +114,7 @@ def _run_summary(result: MethodResult, run: RunResult) -> dict[str, Any]:
         "versions": dict(record.versions),
         "length_ps": record.length_ps,
         "exploded": record.exploded,
+        "agreement_eV_per_angstrom": asdict(record.agreement) if record.agreement else None,
         **_statistics_summary(run.statistics),
         "wall_s_per_ps": finite_or_none(record.wall_s_per_ps),
     }

@@ -9,6 +9,7 @@ from typing import Any
 from rich.table import Table
 
 from md_bridge.drift.judging.verdict import Verdict
+from md_bridge.drift.records.agreement import agreement_sentences
 from md_bridge.drift.report.sentences import RESONANCE_FS
 from md_bridge.drift.tuning.search import StepResult, Trial, Tuning
 from md_bridge.text import factor, finite_or_none, with_error
@@ -86,6 +87,9 @@ def tuning_sentences(tuning: Tuning) -> list[str]:
             "Nothing that was tried conserves energy, conservative forces included: there are no "
             "inputs that would."
         )
+    sentences += agreement_sentences(
+        (record.method.two_models, record.agreement) for record in tuning.records
+    )
     for step in tuning.steps:
         sentences += _step_sentences(step, request.longest_ps)
     sentences += _resonance(tuning.steps)

@@ -369,10 +369,10 @@ def _settings(plan: CampaignPlan) -> dict[str, Any]:
 
 
 def _model_settings(options: ModelOptions) -> dict[str, Any]:
-    """What decides which numbers come out: all but where and how fast they are computed; and the
-    file of an inner model, which may have moved."""
+    """What decides which numbers come out: all but where and how fast they are computed, the file
+    of an inner model, which may have moved, and what stops a run, which leaves no numbers."""
     settings = asdict(options)
-    for name in ("device", "threads", "inner"):
+    for name in ("device", "threads", "inner", "max_correction"):
         del settings[name]
     return settings
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from md_bridge._templates import templates
 from md_bridge.drift.judging.equipartition import degrees_of_freedom
+from md_bridge.drift.records.agreement import agreement_in
 from md_bridge.drift.records.explosions import (
     LAST_FRAME,
     Explosion,
@@ -188,6 +189,7 @@ def read_properties(
         seed=run.seed,
         resolution=last_digit(row[1] for row in words),
         exploded=explosion.sentence(run.outer_timestep_fs) if explosion else None,
+        agreement=agreement_in(text),
     )
 
 

@@ -12,6 +12,7 @@ from ase.io.lammpsdata import write_lammps_data
 from numpy.typing import NDArray
 
 from md_bridge.drift.judging.equipartition import degrees_of_freedom
+from md_bridge.drift.records.agreement import agreement_in
 from md_bridge.drift.records.explosions import (
     LAST_FRAME,
     Explosion,
@@ -165,9 +166,6 @@ def lammps_input_text(
     elements = sorted(set(start.get_chemical_symbols()))
     # LAMMPS asks every run for a pressure at its first step, and not every model has direct stress
     keyword = " forces direct virial conservative" if run.method.forces == "direct" else ""
-    if run.method.multiplicity is not None:
-        # how far the inner forces are from the conservative ones is what the run is to show
-        keyword += " max_correction 1e6"
     keyword += pair_style_keywords(run.host_options)
     lines = [
         f"# {thermostat.label if thermostat else 'NVE'}, {run.label}",
@@ -238,6 +236,7 @@ def read_log(log: Path, run: Run, start: Atoms, explosion: Explosion | None = No
         replica=run.replica,
         seed=run.seed,
         exploded=explosion.sentence(run.outer_timestep_fs) if explosion else None,
+        agreement=agreement_in(text),
     )
 
 

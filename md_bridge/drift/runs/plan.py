@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
 from md_bridge.drift.records.method import HOSTS, Method
 from md_bridge.errors import ArgumentError
-from md_bridge.forces import Kind, parse_kinds
+from md_bridge.forces import LARGEST_CORRECTION, Kind, parse_kinds
 from md_bridge.model_options import ModelOptions
 from md_bridge.processes import STALL_MINUTES
 from md_bridge.text import nearest
@@ -60,10 +60,13 @@ class Run:
 
     @property
     def host_options(self) -> ModelOptions:
-        """What the host is told of the model: of an inner one only where it is used."""
+        """What the host is told of the model: of inner forces only where they are used."""
         if self.method.two_models:
             return self.model_options
-        return self.model_options.without_inner()
+        of_one = self.model_options.without_inner()
+        if self.method.multiplicity is not None:
+            return of_one
+        return replace(of_one, max_correction=LARGEST_CORRECTION)
 
     @property
     def label(self) -> str:

@@ -49,12 +49,14 @@ __all__ = [
     "fastest_period",
     "guess_in_words",
     "guess_inner_steps",
+    "inner_step_of",
     "kick_heating",
 ]
 
 DRIFT_TOLERANCE = 0.1  # meV/atom/ps: what the drift tests call conserved
 INNER_STEPS_PER_PERIOD = 15  # of the fastest vibration
 INNER_STEPS_OF_CHOICE = (0.25, 0.5, 1.0, 2.0, 4.0)  # fs
+RESONANCE = 0.45  # of the period: with a margin to the wall, at half of it
 MOST_INNER_STEPS = 8  # the gain is nearly used up: M F / (M − 1 + F) has 83 % of F at F = 2.7
 _UNCANCELLED, _UNCANCELLED_POWER = 0.25, 2.65  # η of the module's docstring
 
@@ -84,9 +86,8 @@ def guess_inner_steps(
     :param kick_heating: Q/Δ, the mean over atoms of |F_c − F_d|²/(2m), in eV/fs²
     :param most: largest M that is worth a try
     """
-    wanted = period / INNER_STEPS_PER_PERIOD
-    step = min(INNER_STEPS_OF_CHOICE, key=lambda choice: abs(math.log(choice / wanted)))
-    resonance = 0.45 * period  # with a margin to the wall, at half of it
+    step = inner_step_of(period)
+    resonance = RESONANCE * period
     # the Δ at which Q η is the tolerance
     rate = expected_drift(1.0, period, kick_heating)
     heating = (DRIFT_TOLERANCE / max(rate, 1e-300)) ** (1 / (1 + _UNCANCELLED_POWER))
@@ -95,6 +96,15 @@ def guess_inner_steps(
     inner_steps = max(largest, 1)
     drift = expected_drift(inner_steps * step, period, kick_heating)
     return FirstGuess(inner_steps, step, drift, period)
+
+
+def inner_step_of(period: float) -> float:
+    """δt, a usual one that resolves the fastest vibration (fs).
+
+    :param period: of the fastest vibration, fs
+    """
+    wanted = period / INNER_STEPS_PER_PERIOD
+    return min(INNER_STEPS_OF_CHOICE, key=lambda choice: abs(math.log(choice / wanted)))
 
 
 def expected_drift(outer_step: float, period: float, kick_heating: float) -> float:

@@ -107,7 +107,7 @@ def test_lammps_input_of_each_kind(tilted):
     direct = lammps_input_text(tilted, model, Run(Method("lammps", "direct", None, 0.5), 7))
     assert "pair_style mdbridge /models/water.pt forces direct virial conservative\n" in direct
     mts = lammps_input_text(tilted, Path("/my models/water.pt"), MTS, frame_interval=5)
-    assert 'pair_style mdbridge "/my models/water.pt" max_correction 1e6\n' in mts
+    assert 'pair_style mdbridge "/my models/water.pt"\n' in mts
     assert "timestep 0.002\n" in mts
     assert "run_style respa 2 4 inner 1 3.0 4.0 outer 2\n" in mts
     assert "dump frames all custom 5" in mts
