@@ -3,6 +3,7 @@
 import models
 import mts_reference
 import numpy as np
+import odd_models
 import pytest
 from ase import units
 from ase.build import bulk
@@ -30,6 +31,7 @@ def folder(tmp_path_factory, model_file):
     folder = tmp_path_factory.mktemp("mts")
     for name in ("strong_curl", "stand_in", "lennard_jones", "harmonic_direct"):
         (folder / f"{name}.pt").symlink_to(model_file(name))
+    odd_models.no_forces(folder / "no_forces.pt")
     return folder
 
 
@@ -96,6 +98,23 @@ def test_two_models(folder, given_as):
     assert_at(atoms, reference(outer, MDBridgeCalculator(path, forces="direct")))
     counts = dynamics._levels._fused.counts
     assert (counts.inner_only, counts.outer_only, counts.both) == (1 + M * STEPS, 1 + STEPS, 0)
+
+
+@pytest.mark.parametrize("given_as", ["path", "calculator"])
+def test_the_same_model_inside_is_one_model(folder, given_as):
+    """Bit for bit, and at the price of one."""
+    path = folder / "strong_curl.pt"
+    inner = path if given_as == "path" else MDBridgeCalculator(path, forces="direct")
+    ends = []
+    for inside in (None, inner):
+        atoms = crystal(MDBridgeCalculator(path))
+        dynamics = MultipleTimeStep(atoms, OUTER_STEP, M, inside)
+        dynamics.run(STEPS)
+        counts = dynamics._levels._fused.counts
+        assert (counts.inner_only, counts.both) == ((M - 1) * STEPS, 1 + STEPS)
+        ends.append((atoms.positions, atoms.get_momenta(), atoms.get_total_energy()))
+    for one, two in zip(*ends, strict=True):
+        np.testing.assert_array_equal(one, two)
 
 
 class Counting(LennardJones):
@@ -303,10 +322,12 @@ def test_langevin_without_friction_is_nve(folder):
         ({"calculator": "lj"}, ParameterError, "give inner=.*found a Counting alone"),
         ({"inner": 3.0}, ParameterError, "a calculator or the path of an exported model"),
         ({"inner": "nowhere.pt"}, ModelError, "no model file 'nowhere.pt'"),
+        ({"inner": "no_forces.pt"}, ModelError, "no_forces.pt.* cannot give"),
         ({"model": "lennard_jones"}, ModelError, "cannot give direct forces"),
     ],
 )
-def test_bad_input(folder, arguments, error, message):
+def test_bad_input(folder, monkeypatch, arguments, error, message):
+    monkeypatch.chdir(folder)
     path = folder / f"{arguments.pop('model', 'strong_curl')}.pt"
     calculator = MDBridgeCalculator(path, forces=arguments.pop("forces", "conservative"))
     if "calculator" in arguments:

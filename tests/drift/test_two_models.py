@@ -9,6 +9,7 @@ from pathlib import Path
 import ase.io
 import models
 import numpy as np
+import odd_models
 import pytest
 from ase import Atoms
 from click.testing import CliRunner
@@ -41,6 +42,7 @@ def folder(tmp_path_factory, model_file):
     for name in ("strong_curl", "stand_in", "harmonic_direct"):
         shutil.copy(model_file(name), folder / f"{name}.pt")
     shutil.copy(model_file("strong_curl"), folder / "copy.pt")
+    odd_models.no_forces(folder / "no_forces.pt")
     made_for_pbe = {"extra": {"teacher_variant": "pbe"}}
     models.stand_in().export(folder / "of_pbe.pt", metadata=made_for_pbe)
     ase.io.write(folder / "start.xyz", argon_crystal())
@@ -123,6 +125,7 @@ def test_drift_names_both_and_goes_on_with_the_same_only(folder, tmp_path):
         (["--inner", "stand_in.pt", "--forces", "direct"], 2, "the forces are direct: ask for mts"),
         (["--inner", "strong_curl.pt"], 2, "--inner names the outer model itself"),
         (["--inner", "nowhere.pt"], 1, "no model file"),
+        (["--inner", "no_forces.pt"], 1, "no_forces.pt.* cannot give"),
         (["--inner", "harmonic_direct.pt"], 1, "does not know the element Ar"),
         (["--inner-variant", "pbe"], 2, "--inner-variant 'pbe' is about a model of its own"),
         (["--inner", "stand_in.pt", "--inner-variant", "pbe"], 1, "cannot give .*/pbe"),

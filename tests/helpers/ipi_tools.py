@@ -32,6 +32,27 @@ PROPERTIES = {
     "volume": "volume",
     "temperature": "temperature",
 }
+# of all that i-PI writes, nothing has more than nine digits
+EXACT_RUN = """
+import sys
+import numpy as np
+from ipi.scripting import InteractiveSimulation
+from ipi.utils.softexit import softexit
+
+with open("input.xml") as text:
+    simulation = InteractiveSimulation(text)
+simulation.run(int(sys.argv[1]))
+system = simulation.syslist[0]
+shape = (system.beads.nbeads, -1, 3)
+np.savez(
+    "exact",
+    q=np.reshape(system.beads.q, shape),
+    p=np.reshape(system.beads.p, shape),
+    cell=system.cell.h,
+    virial=system.forces.vir / system.beads.nbeads,
+)
+softexit.trigger(status="success", message="done")
+"""
 MTS_WEIGHTS = {"conservative": "[1, 0]", "direct": "[-1, 1]"}
 
 
@@ -139,6 +160,19 @@ class Simulation:
         folder.mkdir(parents=True, exist_ok=True)
         ase.io.write(folder / "start.xyz", self.atoms)
         (folder / "input.xml").write_text(self.xml(), encoding="utf-8")
+
+    def run_exactly(self, folder: Path) -> dict[str, np.ndarray]:
+        """Run i-PI and return its own numbers at the end, atomic units, with all digits: ``q`` and
+        ``p`` [beads, N, 3], ``cell`` [3, 3] (vectors in columns), ``virial`` [3, 3]."""
+        self.write(folder)
+        script = [sys.executable, "-c", EXACT_RUN, str(self.steps)]
+        with open(folder / "log.i-pi", "w") as log:
+            done = subprocess.run(
+                script, cwd=folder, stdout=log, stderr=log, env=environment(), timeout=240
+            )
+        assert done.returncode == 0, (folder / "log.i-pi").read_text()
+        with np.load(folder / "exact.npz") as found:
+            return dict(found)
 
     def run(self, folder: Path, *clients: list[str], timeout: float = 240) -> "Run":
         """Run i-PI and these clients (arguments after ``ipi-client MODEL --template``)."""

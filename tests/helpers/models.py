@@ -55,6 +55,17 @@ def lennard_jones_mixture() -> AnalyticModel:
     return AnalyticModel(LennardJones([18, 36], **ARGON_KRYPTON), ["Ar", "Kr"], 8.5)
 
 
+def krypton_argon() -> AnalyticModel:
+    """A cheaper relative of :func:`lennard_jones_mixture`, which lists krypton first."""
+    module = LennardJones(
+        [36, 18],
+        [[0.0125, 0.0108], [0.0108, 0.0093]],
+        [[3.6, 3.5], [3.5, 3.36]],
+        [[6.0, 5.5], [5.5, 5.0]],
+    )
+    return AnalyticModel(module, ["Kr", "Ar"], 6.0)
+
+
 def curl(size: float = 1e-3, epsilon: float = 0.0104, sigma: float = 3.4) -> AnalyticModel:
     """Smooth Lennard-Jones whose direct forces are its exact forces plus a swirl of known size.
 

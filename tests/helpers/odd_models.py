@@ -196,3 +196,42 @@ def pair_energy_file(
     )
     model = AtomisticModel(PairEnergy(lists).eval(), ModelMetadata(), capabilities)
     return save_atomically(model, path)
+
+
+class Descriptor(torch.nn.Module):
+    """One number for each atom, which is neither an energy nor a force."""
+
+    def forward(
+        self,
+        systems: List[System],
+        outputs: Dict[str, ModelOutput],
+        selected_atoms: Optional[Labels] = None,  # noqa: UP045
+    ) -> Dict[str, TensorMap]:
+        values: List[torch.Tensor] = []
+        atoms: List[List[int]] = []
+        for s, system in enumerate(systems):
+            values.append(system.types.to(system.positions.dtype).reshape(-1, 1))
+            for i in range(len(system)):
+                atoms.append([s, i])
+        one = torch.zeros((1, 1), dtype=torch.int64)
+        block = TensorBlock(
+            values=torch.cat(values),
+            samples=Labels(["system", "atom"], torch.tensor(atoms)),
+            components=torch.jit.annotate(List[Labels], []),
+            properties=Labels(["feature"], one),
+        )
+        return {"feature": TensorMap(Labels(["_"], one), [block])}
+
+
+def no_forces(path: Path) -> Path:
+    """Write a model of argon with an output that no dynamics can use, and return the path."""
+    capabilities = ModelCapabilities(
+        outputs={"feature": ModelOutput(sample_kind="atom")},
+        atomic_types=[18],
+        interaction_range=0.0,
+        length_unit="angstrom",
+        supported_devices=["cpu"],
+        dtype="float64",
+    )
+    AtomisticModel(Descriptor().eval(), ModelMetadata(), capabilities).save(str(path))
+    return path

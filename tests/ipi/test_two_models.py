@@ -6,6 +6,7 @@ import re
 import models
 import mts_reference
 import numpy as np
+import odd_models
 import pytest
 from ase.build import bulk
 from ipi_tools import (
@@ -42,6 +43,9 @@ def folder(tmp_path_factory, model_file):
     for name in ("strong_curl", "stand_in", "lennard_jones", "harmonic_direct", "uncertain"):
         (folder / f"{name}.pt").symlink_to(model_file(name))
     models.curl(size=5.0).export(folder / "unrelated.pt")
+    models.nan_when_close(3.4, "direct").export(folder / "nan_direct.pt")
+    odd_models.no_forces(folder / "no_forces.pt")
+    (folder / "copy.pt").write_bytes(model_file("strong_curl").read_bytes())
     metadata = ModelMetadata(name="student", extra={"teacher_variant": "pbe"})
     models.stand_in().export(folder / "of_pbe.pt", metadata=metadata)
     write(folder / "start.xyz", argon())
@@ -74,6 +78,16 @@ def reference(folder, steps, outer="strong_curl", inner="stand_in", kind="direct
         M,
         steps,
     )
+
+
+def assert_reference(found, folder, steps, kind="direct"):
+    """What i-PI holds at the end is what the plain scheme has, to 1e-10."""
+    atoms = argon()
+    expected = reference(folder, steps, kind=kind)[-1]
+    assert np.abs(found["q"][0] - atoms.positions * ANGSTROM).max() > 0.3
+    np.testing.assert_allclose(found["q"][0], expected.positions, rtol=0, atol=1e-10)
+    masses = DALTON * atoms.get_masses()[:, None]
+    np.testing.assert_allclose(found["p"][0] / masses, expected.velocities, rtol=0, atol=1e-12)
 
 
 def session(folder, outer="strong_curl", **options):
@@ -158,6 +172,45 @@ def test_in_process(folder, tmp_path):
     check(simulation(in_process(folder)).run(tmp_path), folder)
 
 
+def test_follows_the_reference_to_all_digits(folder, tmp_path):
+    assert_reference(simulation(in_process(folder), 50).run_exactly(tmp_path), folder, 50)
+
+
+@pytest.mark.parametrize("steps", [50])
+def test_the_same_model_inside_is_one_model(folder, tmp_path, steps):
+    """Bit for bit, and at the price of one."""
+    ends = []
+    for name, inner in (("one", {}), ("two", {"inner": folder / "strong_curl.pt"})):
+        forcefields = [
+            ffdirect(name, folder / "strong_curl.pt", kind, **inner)
+            for name, kind in (("cons", "conservative"), ("direct", "direct"))
+        ]
+        ends.append(simulation(forcefields, steps).run_exactly(tmp_path / name))
+        log = (tmp_path / name / "log.i-pi").read_text()
+        assert re.search(rf"{steps} of both at once \(\d+ used twice\)", log)
+    for name in ("q", "p", "virial"):
+        np.testing.assert_array_equal(ends[0][name], ends[1][name])
+
+
+def test_the_same_model_inside_a_session_is_one_model(folder):
+    """Bit for bit, whatever is asked for."""
+    atoms, rng = argon(), np.random.default_rng(6)
+    cell = atoms.cell.array.T * LENGTH
+    sessions = [session(folder, inner=inner) for inner in ("", "strong_curl")]
+    for served in sessions:
+        served.serve("conservative")
+        served.serve("direct")
+    for kind in ("conservative", *4 * ("direct", "direct", "conservative")):
+        if kind == "direct":
+            atoms.positions += rng.normal(0, 0.01, atoms.positions.shape)
+        one, two = (
+            served.evaluate(kind, [cell], [atoms.positions * LENGTH]) for served in sessions
+        )
+        for k in range(3):
+            np.testing.assert_array_equal(one[0][k], two[0][k])
+    assert sessions[0].counts.both == sessions[1].counts.both > 2
+
+
 def test_over_sockets(folder, tmp_path, socket_name):
     forcefields = [ffsocket("cons", socket_name + "c"), ffsocket("direct", socket_name + "d")]
     client = [folder / "strong_curl.pt", "--inner", folder / "stand_in.pt", "-v"]
@@ -166,18 +219,17 @@ def test_over_sockets(folder, tmp_path, socket_name):
     check(simulation(forcefields).run(tmp_path, client), folder)
 
 
-def test_path_integral_at_constant_pressure(folder, tmp_path):
-    """Energy and virial are those of the outer model, bead by bead."""
-    beads = 4
+def path_integral(forcefields, steps, beads=4):
+    """At constant pressure, with a box that moves fast."""
     forcefields = [
         text.replace("<batch_size>1<", f"<batch_size>{beads}<").replace(
             'threaded="False"', 'threaded="True"'
         )
-        for text in in_process(folder)
+        for text in forcefields
     ]
-    run = simulation(
+    return simulation(
         forcefields,
-        steps=3,
+        steps=steps,
         beads=beads,
         mode="npt",
         dynamics="""<thermostat mode="pile_g"> <tau units="femtosecond"> 100 </tau> </thermostat>
@@ -186,21 +238,57 @@ def test_path_integral_at_constant_pressure(folder, tmp_path):
           </barostat>""",
         ensemble="""<temperature units="kelvin"> 40 </temperature>
           <pressure units="megapascal"> 1 </pressure>""",
-    ).run(tmp_path)
+    )
+
+
+def test_path_integral_at_constant_pressure(folder, tmp_path):
+    """Energy and virial are those of the outer model, bead by bead."""
+    run = path_integral(in_process(folder), 3)
+    run.properties["virial"] = "virial_cv"
+    run = run.run(tmp_path)
     assert run.ok, run.log
     counts = run.evaluations()
     assert (counts["direct_only"], counts["conservative_only"]) == (1 + 3 * M, 1 + 3)
-    table = run.table()
-    assert table["volume"][-1] != table["volume"][0]
-    engine = Engine(folder / "strong_curl.pt")
+    rows = np.loadtxt(tmp_path / "run.properties")
+    columns = list(run.simulation.properties)
+    volumes, potentials = (rows[:, columns.index(name)] for name in ("volume", "potential"))
+    virial = rows[-1, columns.index("virial") :]
+    assert volumes[-1] != volumes[0]
     atoms = argon()
-    atoms.set_cell(atoms.cell.array * (table["volume"][-1] / table["volume"][0]) ** (1 / 3))
-    energies = []
+    atoms.set_cell(atoms.cell.array * (volumes[-1] / volumes[0]) ** (1 / 3))
+    energies, virials, cheap = [], [], []
+    outer, inner = (Engine(folder / f"{name}.pt") for name in ("strong_curl", "stand_in"))
     for bead in run.positions():
         atoms.positions = bead
-        energies.append(engine.evaluate(structure_from_ase(atoms)).energy)
+        structure = structure_from_ase(atoms)
+        result = outer.evaluate(structure, conservative_virial=True)
+        energies.append(result.energy)
+        virials.append(result.conservative_virial)
+        cheap.append(inner.evaluate(structure, direct_virial=True).direct_virial)
     electronvolt = _core.IPI_UNITS["electronvolt"]
-    assert table["potential"][-1] == pytest.approx(electronvolt * np.mean(energies), rel=1e-6)
+    assert potentials[-1] == pytest.approx(electronvolt * np.mean(energies), rel=1e-6)
+
+    def as_printed(virials):
+        mean = electronvolt * np.mean(virials, axis=0) / volumes[-1]
+        return mean[[0, 1, 2, 0, 0, 1], [0, 1, 2, 1, 2, 2]]
+
+    size = np.abs(virial).max()
+    np.testing.assert_allclose(virial, as_printed(virials), rtol=1e-5, atol=1e-5 * size)
+    assert np.abs(virial - as_printed(cheap)).max() > 0.05 * size
+
+
+def test_path_integral_with_a_copy_of_the_model_inside(folder, tmp_path):
+    """The box goes by the virials of both levels: those of one model."""
+    ends = []
+    for name, inner in (("one", {}), ("two", {"inner": folder / "copy.pt"})):
+        forcefields = [
+            ffdirect(name, folder / "strong_curl.pt", kind, **inner)
+            for name, kind in (("cons", "conservative"), ("direct", "direct"))
+        ]
+        ends.append(path_integral(forcefields, 50, beads=2).run_exactly(tmp_path / name))
+    for name, tolerance in (("q", 1e-9), ("p", 1e-7), ("cell", 1e-10), ("virial", 1e-10)):
+        np.testing.assert_allclose(ends[0][name], ends[1][name], rtol=0, atol=tolerance)
+    assert abs(ends[0]["cell"][0, 0] / (argon().cell[0, 0] * ANGSTROM) - 1) > 1e-4
 
 
 def test_results_and_extras(folder):
@@ -254,6 +342,7 @@ def test_conservative_forces_of_an_inner_model_without_direct_ones(folder):
             ModelError,
             "lennard_jones.* cannot give direct forces",
         ),
+        ({"inner": "no_forces"}, ModelError, "no_forces.* cannot give"),
         ({"inner": "of_pbe"}, ModelError, r"of_pbe.* was made for the variant pbe"),
         ({"max_correction": 0.0}, ArgumentError, "max_correction must be a positive number"),
         ({"inner_variant": "pbe"}, ModelError, "stand_in.* cannot give .*/pbe"),
@@ -280,8 +369,16 @@ def test_both_forcefields_name_the_same_inner_model(folder, tmp_path):
         in_process(folder)[1],
     ]
     run = simulation(forcefields, steps=1).run(tmp_path)
-    assert not run.ok or "give both the same value" in run.log
+    assert not run.ok
+    assert "give both the same value" in run.log
     assert "one with inner = ''" in run.log
+
+
+def test_a_broken_force_of_the_inner_model_stops_the_run(folder, tmp_path):
+    run = simulation(in_process(folder, inner=folder / "nan_direct.pt"), 25).run(tmp_path)
+    assert not run.ok
+    assert re.search(r"inner forces: .* direct force that is not finite on atom \d+", run.log)
+    assert "end of the simulation" not in run.log
 
 
 def both_forces(served, positions):
@@ -324,3 +421,23 @@ def test_atoms_at_rest_say_nothing_yet(folder):
     lattice = bulk("Ar", "fcc", a=5.6, cubic=True).repeat(2).positions
     assert both_forces(served, lattice) == ("", "")
     assert AGREEMENT.search(both_forces(served, argon().positions)[1])
+
+
+def test_elements_in_different_orders(folder):
+    """Of the template, of the outer and of the inner model."""
+    from ase.io import write
+
+    atoms = argon()
+    atoms.numbers[np.random.default_rng(2).permutation(len(atoms))[: len(atoms) // 3]] = 36
+    write(folder / "mixed.xyz", atoms)
+    outer = models.lennard_jones_mixture().export(folder / "mixture.pt")
+    inner = models.krypton_argon().export(folder / "reversed.pt")
+    options = ModelOptions(inner=str(inner))
+    served = open_session(SessionOptions(folder / "mixed.xyz", outer, options))
+    served.serve("conservative")
+    served.serve("direct")
+    frame = ([atoms.cell.array.T * LENGTH], [atoms.positions * LENGTH])
+    for kind, path in (("direct", inner), ("conservative", outer)):
+        expected = Engine(path).evaluate(structure_from_ase(atoms), conservative_forces=True)
+        [(_, forces, _, _)] = served.evaluate(kind, *frame)
+        np.testing.assert_allclose(forces, FORCE * expected.conservative_forces, rtol=0, atol=1e-13)

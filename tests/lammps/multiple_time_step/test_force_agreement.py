@@ -21,6 +21,7 @@ def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("agreement")
     models.curl(size=0.02).export(folder / "good.pt")
     models.curl(size=5.0).export(folder / "unrelated.pt")
+    models.stand_in(size=0.02).export(folder / "student.pt")
     return folder
 
 
@@ -59,9 +60,27 @@ def test_unrelated_forces_stop_the_run(folder, ranks):
     assert len(LINE.findall(run.stdout)) == 1
 
 
-def test_unrelated_inner_model_stops_the_run(folder):
+@pytest.mark.parametrize("ranks", [1, 2])
+@pytest.mark.parametrize("kind", ["direct", "conservative"])
+def test_the_numbers_of_two_models(folder, kind, ranks):
+    """Conservative forces of an inner model lie on ghosts of other ranks, too."""
+    text = box(folder) + pair(f"good.pt inner student.pt inner_forces {kind}")
+    run = tools.run_input(text + RESPA + "run 1\n", folder, ranks=ranks)
+    assert run.returncode == 0, run.stdout[-2000:]
+    assert run.stdout.count("the inner model's forces differ") == 1
+    (line,) = LINE.findall(run.stdout)
+    structure, outer = structure_from_ase(ARGON), Engine(folder / "good.pt")
+    exact = outer.evaluate(structure, conservative_forces=True).conservative_forces
+    inner = Engine(folder / "student.pt").evaluate(structure, **{f"{kind}_forces": True})
+    off = np.sqrt(np.mean((exact - getattr(inner, f"{kind}_forces")) ** 2))
+    rms = np.sqrt(np.mean(exact**2))
+    np.testing.assert_allclose([float(n) for n in line], [off, rms, 100 * off / rms], rtol=6e-3)
+
+
+@pytest.mark.parametrize("ranks", [1, 2])
+def test_unrelated_inner_model_stops_the_run(folder, ranks):
     run = tools.run_input(
-        box(folder) + pair("good.pt inner unrelated.pt") + RESPA + "run 5\n", folder
+        box(folder) + pair("good.pt inner unrelated.pt") + RESPA + "run 5\n", folder, ranks=ranks
     )
     assert run.returncode == 1
     error = " ".join(line for line in run.stdout.splitlines() if "ERROR" in line)

@@ -6,13 +6,26 @@ import lammps_tools as tools
 import mts_reference
 import numpy as np
 import pytest
-from argon_levels import ATOMS, FEMTOSECOND, MASSES, assert_same, forces_of, pair, velocities
+from argon_levels import (
+    ATOMS,
+    DUMP,
+    FEMTOSECOND,
+    MASSES,
+    assert_same,
+    beside_companion,
+    both,
+    companion,
+    error_of,
+    forces_of,
+    pair,
+    run_to_end,
+    velocities,
+)
 
 INSIDE, MIDDLE, STEPS = 3, 2, 40
 INNER_STEP = 1.0 * FEMTOSECOND
 RESPA = f"run_style respa 3 {INSIDE} {MIDDLE} inner 1 3.0 4.0 middle 2 5.0 6.0 outer 3\n"
 MOVE = f"neighbor 1.0 bin\ntimestep {INSIDE * MIDDLE * INNER_STEP}\n"
-DUMP = "id x y z vx vy vz modify sort id format float %.17g\n"
 
 
 def reference(folder, outer, inner, kind="direct", steps=STEPS, **options):
@@ -96,27 +109,83 @@ def test_a_run_after_one_with_other_levels(folder, box, levels):
     assert ends[0].energy == pytest.approx(ends[1].energy, abs=1e-12)
 
 
-def test_constant_pressure_and_computes(folder, box):
-    """Energy and pressure at outer steps are the conservative ones, and so are those of atoms."""
+@pytest.mark.parametrize("ranks", [2])
+def test_constant_pressure(folder, box, tmp_path, ranks):
+    """The box moves as that of the outer model alone where all levels make the same steps; and
+    energy and pressure at outer steps are the conservative ones."""
+    one_step = "run_style respa 3 1 1 inner 1 3.0 4.0 middle 2 5.0 6.0 outer 3\n"
+    one_step = f"{one_step}timestep {INNER_STEP}\n"
+    outer = pair(folder, "strong_curl")
+    two = pair(folder, "strong_curl", "stand_in")
     npt = "unfix nve\nfix npt all npt temp 200 200 0.2 tri 0 0 1.0\n"
-    models = pair(folder, "strong_curl", "stand_in")
-    compute = "compute c all mdbridge/atom conservative direct inner correction\n"
-    compute += "compute e all pe/atom\ncompute m all reduce sum c_c[1] c_c[12] c_e\n"
-    compute += "thermo 1\nthermo_style custom step c_m[1] c_m[2] c_m[3] pe press\n"
-    with tools.lammps(box, models, MOVE, npt, compute, RESPA, "run 5") as lmp:
-        end = tools.results(lmp)
-        atoms = ATOMS.copy()
-        found = np.array(lmp.gather("c_c", 1, 12)).reshape(-1, 12)
-        energies = np.array(lmp.gather("c_e", 1, 1))
-        lmp.commands_string("run_style verlet\nrun 0")
-        expected = tools.results(lmp)
-        forces = np.array(lmp.gather("c_c", 1, 12)).reshape(-1, 12)
-        assert lmp.get_thermo("vol") != pytest.approx(atoms.get_volume(), rel=1e-4)
-    assert end.energy == pytest.approx(expected.energy, abs=1e-10)
-    assert energies.sum() == pytest.approx(expected.energy, abs=1e-10)
-    np.testing.assert_allclose(end.pressure, expected.pressure, rtol=1e-9, atol=1e-6)
-    np.testing.assert_allclose(found, forces, rtol=0, atol=1e-10)
-    np.testing.assert_allclose(found[:, 9:], found[:, :3] - found[:, 6:9], rtol=0, atol=1e-12)
+    shape = "$(vol:%.17g) $(lx:%.17g) $(ly:%.17g) $(lz:%.17g) $(xy:%.17g) $(xz:%.17g) $(yz:%.17g)"
+    there = "$(pe:%.17g) $(pxx:%.17g) $(pyy:%.17g) $(pxy:%.17g)"
+    end = f'print "{shape} {there}" append found screen no\n'
+    text = f"{box}{two}{MOVE}{npt}{one_step}run 20\n{end}clear\n"
+    text += f"{box}{outer}{MOVE}{npt}timestep {INNER_STEP}\nrun 20\n{end}clear\n"
+    text += f"{box}{two}{MOVE}{npt}{RESPA}run 20\n{end}{outer}run_style verlet\nrun 0\n{end}"
+    done = tools.run_input(text, tmp_path, ranks=ranks)
+    assert done.returncode == 0, done.stdout[-3000:]
+    found, expected, levels, at_end = np.loadtxt(tmp_path / "found")
+    np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-8)
+    np.testing.assert_allclose(levels, at_end, rtol=1e-9, atol=1e-8)
+    for row in (found, levels):
+        assert abs(row[0] / ATOMS.get_volume() - 1.0) > 1e-4
+
+
+@pytest.mark.parametrize("ranks", [2])
+def test_computes(folder, box, tmp_path, ranks):
+    text = box + pair(folder, "strong_curl", "stand_in") + MOVE + RESPA
+    text += "compute c all mdbridge/atom conservative direct inner correction\n"
+    text += "compute e all pe/atom\ncompute m all reduce sum c_c[1] c_c[12] c_e\n"
+    text += "thermo 1\nthermo_style custom step c_m[1] c_m[2] c_m[3] pe press\nrun 5\n"
+    text += "write_dump all custom found id x y z c_c[*] modify sort id format float %.17g\n"
+    text += 'variable e equal c_m[3]\nprint "$(v_e:%.17g) $(pe:%.17g)" file energies\n'
+    done = tools.run_input(text, tmp_path, ranks=ranks)
+    assert done.returncode == 0, done.stdout[-3000:]
+    x, found = np.split(np.loadtxt(tmp_path / "found", skiprows=9)[:, 1:], [3], axis=1)
+    outer, direct = (
+        forces_of(folder / "strong_curl.pt", kind)(x) for kind in ("conservative", "direct")
+    )
+    inner = forces_of(folder / "stand_in.pt", "direct")(x)
+    expected = np.hstack([outer, direct, inner, outer - inner])
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-10)
+    of_atoms, whole = np.loadtxt(tmp_path / "energies")
+    assert of_atoms == pytest.approx(whole, abs=1e-10)
+
+
+@pytest.fixture(scope="module")
+def beside_another(folder):
+    """The last frame of the plain scheme with two potentials."""
+    outer = folder / "strong_curl.pt"
+    forces = [
+        both(forces_of(folder / "stand_in.pt", "direct"), companion(3.0, 4.0)),
+        both(forces_of(outer, "direct"), companion(5.0, 6.0)),
+        both(forces_of(outer, "conservative"), companion()),
+    ]
+    start = (ATOMS.positions, velocities(), MASSES)
+    frame = mts_reference.nested_time_step(*start, forces, INNER_STEP, [INSIDE, MIDDLE], 10)[-1]
+    without = reference(folder, "strong_curl", "stand_in", steps=10)
+    assert np.abs(without.positions - frame.positions).max() > 0.01
+    return frame
+
+
+@pytest.mark.parametrize("ranks", [1, 4])
+def test_beside_another_pair_style(folder, box, beside_another, tmp_path, ranks):
+    """Whose forces LAMMPS splits between the three levels by distance."""
+    models = beside_companion(pair(folder, "strong_curl", "stand_in"))
+    found = run_to_end(box + models + MOVE + RESPA + "run 10\n", tmp_path, ranks)
+    assert_same(*found, beside_another)
+
+
+@pytest.mark.parametrize("ranks", [1, 2])
+def test_a_broken_direct_force_in_the_middle_level_stops_the_run(folder, box, tmp_path, ranks):
+    """Of the outer model, whose conservative forces are in order."""
+    text = box + pair(folder, "nan_direct", "stand_in", "max_correction 1e6") + MOVE + RESPA
+    error = error_of(text + "run 50\n", tmp_path, ranks)
+    assert "the model returned a force that is not finite" in error
+    assert "inner model" not in error.replace("an inner model", "")
+    assert re.search(r"in step [1-9]\d* .* on atom ID \d+ \(element Ar, type 1\)", error)
 
 
 # outer and inner model -> what the message must hold
@@ -163,14 +232,13 @@ def test_symmetrization_of_the_outer_model(folder, box):
     assert np.abs(plain.positions - frame.positions).max() > 1e-8
 
 
-def test_restart(folder, box, tmp_path):
+@pytest.mark.parametrize("ranks", [2])
+def test_restart(folder, box, tmp_path, ranks):
     begin = box + pair(folder, "strong_curl", "stand_in") + MOVE + RESPA
     again = "clear\natom_modify map array sort 0 0\nread_restart half\nfix nve all nve\n"
     text = begin + f"run 15\nwrite_restart half\n{again}neighbor 1.0 bin\n{RESPA}run 15\n"
-    done = tools.run_input(f"{text}write_dump all custom end.dump {DUMP}", tmp_path)
-    assert done.returncode == 0, done.stdout[-3000:]
-    end = np.loadtxt(tmp_path / "end.dump", skiprows=9)[:, 1:]
-    assert_same(end[:, :3], end[:, 3:], reference(folder, "strong_curl", "stand_in", steps=30))
+    found = run_to_end(text, tmp_path, ranks)
+    assert_same(*found, reference(folder, "strong_curl", "stand_in", steps=30))
 
 
 def test_bonds_in_a_level_of_their_own(folder, box):

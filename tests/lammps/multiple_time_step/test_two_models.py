@@ -7,7 +7,20 @@ import lammps_tools as tools
 import mts_reference
 import numpy as np
 import pytest
-from argon_levels import ATOMS, INNER_STEP, MASSES, assert_same, forces_of, pair, velocities
+from argon_levels import (
+    ATOMS,
+    INNER_STEP,
+    MASSES,
+    assert_same,
+    beside_companion,
+    both,
+    companion,
+    error_of,
+    forces_of,
+    pair,
+    run_to_end,
+    velocities,
+)
 
 from md_bridge.export.model_file import load_exported
 from md_bridge.export.outputs import keep_outputs
@@ -79,13 +92,10 @@ def test_conservative_forces_of_an_inner_model_without_direct_ones(folder, box, 
     assert "forces conservative" in log.read_text().split("inner model")[1]
 
 
-@pytest.mark.parametrize("both", [False, True])
-def test_symmetrization_of_the_outer_model_or_both(folder, box, both):
-    keywords = "symmetrize octahedral" + (" inner_symmetrize octahedral" if both else "")
-    with tools.lammps(
-        box, pair(folder, "anisotropic", "anisotropic", keywords), MOVE, RESPA, "run 10"
-    ) as lmp:
-        end = tools.results(lmp)
+@pytest.mark.parametrize(("inside", "ranks"), [(False, 2), (True, 1), (True, 2)])
+def test_symmetrization_of_the_outer_model_or_both(folder, box, tmp_path, inside, ranks):
+    keywords = "symmetrize octahedral" + (" inner_symmetrize octahedral" if inside else "")
+    text = box + pair(folder, "anisotropic", "anisotropic", keywords) + MOVE + RESPA + "run 10\n"
     average = {"symmetrize": "octahedral"}
     frame = reference(
         folder,
@@ -93,9 +103,9 @@ def test_symmetrization_of_the_outer_model_or_both(folder, box, both):
         "anisotropic",
         steps=10,
         outer_options=average,
-        **(average if both else {}),
+        **(average if inside else {}),
     )
-    assert_same(end.positions, end.velocities, frame)
+    assert_same(*run_to_end(text, tmp_path, ranks), frame)
 
 
 def test_the_same_model_inside_is_one_model(folder, box, tmp_path):
@@ -170,8 +180,9 @@ def test_restart_finds_both_models(folder, box, tmp_path):
     second = "atom_modify map array sort 0 0\nread_restart ../there/half\n"
     end = "fix nve all nve\nneighbor 1.0 bin\n" + RESPA + "run 25\n"
     end += "write_dump all custom end.dump id x y z vx vy vz modify sort id format float %.17g\n"
-    for place, text in ((there, first + end), (here, second + end)):
-        done = tools.run_input(text, place)
+    # what two ranks have written is read by two, and by one
+    for place, text, ranks in ((there, first + end, 2), (here, second + end, 1)):
+        done = tools.run_input(text, place, ranks=ranks)
         assert done.returncode == 0, done.stdout[-3000:]
     frame = reference(folder, "strong_curl", "stand_in", "conservative")
     for place in (there, here):
@@ -180,58 +191,94 @@ def test_restart_finds_both_models(folder, box, tmp_path):
     (there / "stand_in.pt").unlink()
     done = tools.run_input(second + "run 0\n", here)
     assert done.returncode != 0
-    warning = next(line for line in done.stdout.splitlines() if line.startswith("WARNING"))
+    lines = done.stdout.splitlines()
+    warning = next(line for line in lines if line.startswith("WARNING: Pair style"))
     assert "written with the model 'stand_in.pt', which is neither here nor at" in warning
     assert str(there / "stand_in.pt") in warning
 
 
-@pytest.mark.parametrize("ranks", [1, 2])
-def test_constant_pressure_uses_the_outer_virial(folder, box, tmp_path, ranks):
+def test_constant_pressure_uses_the_outer_virial(folder, box, tmp_path):
+    """The box moves as that of the outer model alone where both make the same steps, and as that
+    of one model where the inner one is a copy of it."""
+    one_step = f"run_style respa 2 1 inner 1 3.0 4.0 outer 2\ntimestep {INNER_STEP}\n"
+    runs = {
+        "one step": pair(folder, "strong_curl", "stand_in") + MOVE + one_step,
+        "outer alone": pair(folder, "strong_curl") + MOVE + f"timestep {INNER_STEP}\n",
+        "copy": pair(folder, "strong_curl", "copy") + MOVE + RESPA,
+        "one model": pair(folder, "strong_curl") + MOVE + RESPA,
+        "two models": pair(folder, "strong_curl", "stand_in") + MOVE + RESPA,
+    }
     npt = "unfix nve\nfix npt all npt temp 200 200 0.2 tri 0 0 1.0\n"
-    thermo = "$(pe:%.17g) $(pxx:%.17g) $(pyy:%.17g) $(pxy:%.17g)"
-    text = box + pair(folder, "strong_curl", "stand_in") + MOVE + npt + RESPA + "run 20\n"
-    text += f'print "$(vol:%.17g) {thermo}" file found screen no\n'
-    text += pair(folder, "strong_curl") + "run_style verlet\nrun 0\n"
-    text += f'print "$(vol:%.17g) {thermo}" file expected screen no\n'
+    shape = "$(vol:%.17g) $(lx:%.17g) $(ly:%.17g) $(lz:%.17g) $(xy:%.17g) $(xz:%.17g) $(yz:%.17g)"
+    there = "$(pe:%.17g) $(pxx:%.17g) $(pyy:%.17g) $(pxy:%.17g)"
+    end = f'print "{shape} {there}" append found screen no\nclear\n'
+    text = "".join(f"{box}{models}{npt}run 20\n{end}" for models in runs.values())
+    last = end.removesuffix("clear\n")
+    text = text.removesuffix(end) + last + pair(folder, "strong_curl") + "run_style verlet\nrun 0\n"
+    on_ranks = []
+    for ranks in (1, 2):
+        done = tools.run_input(text + last, tmp_path, ranks=ranks)
+        assert done.returncode == 0, done.stdout[-3000:]
+        on_ranks.append(np.loadtxt(tmp_path / "found"))
+        (tmp_path / "found").unlink()
+    same = {"rtol": 1e-9, "atol": 1e-8}
+    np.testing.assert_allclose(*on_ranks, **same)
+    *rows, at_end = on_ranks[0]
+    found = dict(zip(runs, rows, strict=True))
+    np.testing.assert_allclose(found["one step"], found["outer alone"], **same)
+    np.testing.assert_allclose(found["copy"], found["one model"], **same)
+    np.testing.assert_allclose(found["two models"], at_end, **same)
+    for row in rows:
+        assert abs(row[0] / ATOMS.get_volume() - 1.0) > 1e-4
+
+
+@pytest.fixture(scope="module")
+def beside_another(folder):
+    """The last frame of the plain scheme with two potentials."""
+    frame = mts_reference.multiple_time_step(
+        ATOMS.positions,
+        velocities(),
+        MASSES,
+        both(forces_of(folder / "strong_curl.pt", "conservative"), companion()),
+        both(forces_of(folder / "stand_in.pt", "direct"), companion(3.0, 4.0)),
+        INNER_STEP,
+        M,
+        10,
+    )[-1]
+    without = reference(folder, "strong_curl", "stand_in", steps=10)
+    assert np.abs(without.positions - frame.positions).max() > 0.01
+    return frame
+
+
+@pytest.mark.parametrize("ranks", [1, 2])
+def test_beside_another_pair_style(folder, box, beside_another, tmp_path, ranks):
+    """Whose forces LAMMPS splits between the levels by distance, and ours by model."""
+    models = beside_companion(pair(folder, "strong_curl", "stand_in"))
+    found = run_to_end(box + models + MOVE + RESPA + "run 10\n", tmp_path, ranks)
+    assert_same(*found, beside_another)
+
+
+@pytest.mark.parametrize(
+    ("style", "kind", "ranks"),
+    [
+        (RESPA, "direct", 1),
+        (RESPA, "conservative", 2),
+        ("run_style verlet\n", "direct", 2),
+        ("run_style verlet\n", "conservative", 1),
+    ],
+)
+def test_compute_of_the_inner_forces_and_the_correction(folder, box, tmp_path, style, kind, ranks):
+    keywords = f"inner_forces {kind}"
+    text = box + pair(folder, "strong_curl", "stand_in", keywords) + MOVE + style
+    text += "compute c all mdbridge/atom conservative direct inner correction\nrun 3\n"
+    text += "compute m all reduce max c_c[1]\nrun 1\nrun 0\n"
+    text += "write_dump all custom found id x y z c_c[*] modify sort id format float %.17g\n"
     done = tools.run_input(text, tmp_path, ranks=ranks)
     assert done.returncode == 0, done.stdout[-3000:]
-    found, expected = (np.loadtxt(tmp_path / name) for name in ("found", "expected"))
-    np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-7)
-    assert abs(found[0] / ATOMS.get_volume() - 1.0) > 1e-4
-    # the same on all ranks
-    np.testing.assert_allclose(found[0], 5064.6, rtol=1)
-
-
-def test_hybrid(folder, box):
-    """Beside a style without forces, which rRESPA asks for its inner and outer ones too."""
-    models_of = pair(folder, "strong_curl", "stand_in").replace("mdbridge", "", 1)
-    path = models_of.split("\n")[0].removeprefix("pair_style").strip()
-    hybrid = f"pair_style hybrid/overlay mdbridge {path} lj/cut 7.0\n"
-    hybrid += "pair_coeff * * mdbridge Ar\npair_coeff * * lj/cut 0.0 3.0\n"
-    with tools.lammps(box, hybrid, MOVE, RESPA, "run 10") as lmp:
-        end = tools.results(lmp)
-    assert_same(
-        end.positions, end.velocities, reference(folder, "strong_curl", "stand_in", steps=10)
-    )
-
-
-@pytest.mark.parametrize("style", [RESPA, "run_style verlet\n"])
-def test_compute_of_the_inner_forces_and_the_correction(folder, box, style):
-    quantities = "conservative direct inner correction"
-    with tools.lammps(
-        box,
-        pair(folder, "strong_curl", "stand_in"),
-        MOVE,
-        style,
-        f"compute c all mdbridge/atom {quantities}\nrun 3",
-        "compute m all reduce max c_c[1]\nrun 1",
-    ) as lmp:
-        lmp.command("run 0")
-        x = tools.results(lmp).positions
-        found = np.array(lmp.gather("c_c", 1, 12)).reshape(-1, 12)
+    x, found = np.split(np.loadtxt(tmp_path / "found", skiprows=9)[:, 1:], [3], axis=1)
     outer = forces_of(folder / "strong_curl.pt", "conservative")(x)
     direct = forces_of(folder / "strong_curl.pt", "direct")(x)
-    inner = forces_of(folder / "stand_in.pt", "direct")(x)
+    inner = forces_of(folder / "stand_in.pt", kind)(x)
     expected = np.hstack([outer, direct, inner, outer - inner])
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-11)
 
@@ -263,6 +310,11 @@ CASES = {
         "strong_curl.pt inner harmonic_direct.pt",
         "Ar",
         ["'Ar'", "not in the model", "harmonic_direct.pt", "which knows H"],
+    ),
+    "no forces at all": (
+        "strong_curl.pt inner no_forces.pt",
+        "Ar",
+        ["no_forces.pt' cannot give", "energy"],
     ),
     "bad kind": (
         "strong_curl.pt inner stand_in.pt inner_forces dircet",
@@ -310,12 +362,9 @@ def test_an_inner_model_without_a_range(folder, box, tmp_path):
     assert "long-range.pt' states an infinite interaction range" in done.stdout
 
 
-def test_a_broken_force_of_the_inner_model_stops_the_run(folder, box):
-    style = pair(folder, "strong_curl", "nan_direct")
-    message = "the inner model returned a force"
-    with (
-        tools.lammps(box, style, MOVE, RESPA) as lmp,
-        pytest.raises(Exception, match=message) as found,
-    ):
-        lmp.command("run 50")
-    assert re.search(r"in step \d+ .* on atom ID \d+ \(element Ar, type 1\)", str(found.value))
+@pytest.mark.parametrize("ranks", [1, 2])
+def test_a_broken_force_of_the_inner_model_stops_the_run(folder, box, tmp_path, ranks):
+    text = box + pair(folder, "strong_curl", "nan_direct") + MOVE + RESPA + "run 50\n"
+    error = error_of(text, tmp_path, ranks)
+    assert "the inner model returned a force that is not finite" in error
+    assert re.search(r"in step \d+ .* on atom ID \d+ \(element Ar, type 1\)", error)
