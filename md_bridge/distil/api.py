@@ -19,11 +19,12 @@ from md_bridge.distil.costs import measure_costs
 from md_bridge.distil.errors import DistilError, FrameFolderError
 from md_bridge.distil.files import copy_learned, read_student, write_student
 from md_bridge.distil.labelling.consistency import labels_are_of
+from md_bridge.distil.labelling.driving import Driving, choose_driving
 from md_bridge.distil.labelling.frames import FrameStore
 from md_bridge.distil.labelling.sampling import Run, Sampler, default_timestep
 from md_bridge.distil.labelling.teacher import Source, Teacher, check_starts, open_teacher
 from md_bridge.distil.request import DistilRequest
-from md_bridge.distil.settings import StudentFolder, asked
+from md_bridge.distil.settings import Decided, StudentFolder, asked
 from md_bridge.distil.student import Architecture, Student
 from md_bridge.distil.training.batches import Frames
 from md_bridge.distil.training.held_out import (
@@ -64,6 +65,8 @@ class Distilled:
     dropped: int
     """Frames that the teacher gave no finite forces for."""
     timestep_fs: float
+    driving: Driving
+    """Of the dynamics that the frames are from."""
     curves: Curves
     errors: tuple[ElementErrors, ...]
     """On held-out dynamics."""
@@ -159,13 +162,16 @@ class _Work:
         self._decide()
 
     def _decide(self) -> None:
-        """Counts, architecture and time step: those of the folder if it was begun."""
+        """Counts, architecture, time step and driving forces: those of the folder if it was begun."""
         wanted = asked(self._request, self._teacher, self._starts)
         decided = self._folder.settings(wanted)
         if decided is None:
             timestep = self._request.timestep_fs or default_timestep(self._starts)
             architecture = self._architecture()
-            sampler = Sampler(self._teacher, timestep, self._request.seed, 0)
+            driving = choose_driving(self._teacher, spread(self._starts, _MOST_CHECKED))
+            sampler = Sampler(
+                self._teacher, timestep, self._request.seed, 0, driving.multiple_time_stepping
+            )
             counts = count(
                 self._request,
                 self._starts,
@@ -174,9 +180,10 @@ class _Work:
                 self._device,
                 lambda what: self._progress(what, None, ""),
             )
-            decided = counts, architecture, timestep
-            self._folder.claim(wanted, *decided)
-        self.counts, self.architecture, self.timestep_fs = decided
+            decided = Decided(counts, architecture, timestep, driving)
+            self._folder.claim(wanted, decided)
+        self.counts, self.architecture = decided.counts, decided.architecture
+        self.timestep_fs, self.driving = decided.timestep_fs, decided.driving
 
     def _architecture(self) -> Architecture:
         elements = sorted({int(number) for atoms in self._starts for number in atoms.numbers})
@@ -220,6 +227,7 @@ class _Work:
             frames=len(frames),
             dropped=dropped,
             timestep_fs=self.timestep_fs,
+            driving=self.driving,
             curves=trainer.curves,
             errors=tuple(errors),
             costs=costs,
@@ -233,7 +241,11 @@ class _Work:
         frames = Frames(self.architecture.cutoff)
         self._add_earlier(frames)
         sampler = Sampler(
-            self._teacher, self.timestep_fs, self._request.seed, self.counts.frames(len(runs))
+            self._teacher,
+            self.timestep_fs,
+            self._request.seed,
+            self.counts.frames(len(runs)),
+            self.driving.multiple_time_stepping,
         )
         store = FrameStore(self._folder.frames)
         self._require_labels_of_teacher(store)

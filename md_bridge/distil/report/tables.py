@@ -90,6 +90,8 @@ def sentences(result: Distilled) -> list[str]:
         f"{costs.speedup_bound(4):.2f} times its speed with M = 4, {costs.speedup_bound(8):.2f} "
         "times with M = 8.",
     ]
+    if result.driving.why:
+        found.append(result.driving.why)
     if result.dropped:
         found.append(
             f"{result.dropped} frames were dropped because the teacher gave no finite forces."

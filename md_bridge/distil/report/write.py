@@ -71,6 +71,7 @@ def numbers_of(result: Distilled, request: DistilRequest) -> Mapping[str, Any]:
         "architecture": asdict(result.architecture),
         "temperatures_K": list(request.temperatures_k),
         "timestep_fs": result.timestep_fs,
+        "driving": asdict(result.driving),
         "seed": request.seed,
         "counts": asdict(result.counts),
         "frames": result.frames,
