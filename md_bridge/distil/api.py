@@ -162,7 +162,7 @@ class _Work:
         self._decide()
 
     def _decide(self) -> None:
-        """Counts, architecture, time step and driving forces: those of the folder if it was begun."""
+        """Counts, architecture, time step, driving forces: those of the folder if it was begun."""
         wanted = asked(self._request, self._teacher, self._starts)
         decided = self._folder.settings(wanted)
         if decided is None:
