@@ -34,7 +34,7 @@ from md_bridge.distil.training.held_out import (
     held_out_errors,
 )
 from md_bridge.distil.training.trainer import Curves, Schedule, Trainer
-from md_bridge.distil.tuning import Progress, TuningOutcome, measure_multiplicity
+from md_bridge.distil.tuning import SHARE_BEFORE, Progress, TuningOutcome, measure_multiplicity
 from md_bridge.engine import TEACHER_VARIANT, choose_threads, set_threads
 from md_bridge.errors import ArgumentError
 from md_bridge.export.checks.costs import EvaluationCosts
@@ -44,7 +44,7 @@ from md_bridge.structures import read_structures, spread
 __all__ = ["Distilled", "Progress", "distil", "perform"]
 
 _SHARE_OF_FRAMES = 1 / 3
-"""Of the bar."""
+"""Of the bar before the search."""
 _TOLD_EVERY = 0.2
 """Seconds between two words about the training."""
 _MOST_CHECKED = 20
@@ -159,6 +159,8 @@ class _Work:
         self._folder, self._progress = folder, progress
         self._device = _torch_device(request.model_options.device)
         self._earlier = None if request.from_student is None else read_student(request.from_student)
+        searched = request.tune and teacher.path is not None
+        self._before_search = SHARE_BEFORE if searched else 1.0
         self._decide()
 
     def _decide(self) -> None:
@@ -260,7 +262,7 @@ class _Work:
                 done += 1
                 self._progress(
                     "frames",
-                    _SHARE_OF_FRAMES * done / total,
+                    self._before_search * _SHARE_OF_FRAMES * done / total,
                     f"{len(frames)} at {run.temperature_k:g} K",
                 )
         return frames, sampler.dropped
@@ -318,7 +320,9 @@ class _Work:
             if time.monotonic() - told > _TOLD_EVERY or trainer.done:
                 told = time.monotonic()
                 share = _SHARE_OF_FRAMES + (1 - _SHARE_OF_FRAMES) * step / self.counts.steps
-                self._progress("training", share, f"error {held_out**0.5:.1%}")
+                self._progress(
+                    "training", self._before_search * share, f"error {held_out**0.5:.1%}"
+                )
 
         trainer.train(show)
         return trainer

@@ -108,6 +108,12 @@ class FrameStore:
         for path in sorted(self.folder.glob("run-*/*.npz"), key=_order):
             yield _load(path)
 
+    def last_blocks(self) -> Iterator[Block]:
+        """The last block of each run, in order."""
+        last = {path.parent: path for path in sorted(self.folder.glob("run-*/*.npz"), key=_order)}
+        for path in last.values():
+            yield _load(path)
+
 
 def read_frames(folder: Path) -> list[Atoms]:
     """All frames of a student's folder, with energies and forces, to train other models on.
