@@ -16,6 +16,7 @@ from ase.data import chemical_symbols
 
 from md_bridge.distil.budget import Counts, count, held_out_blocks, runs_of
 from md_bridge.distil.costs import measure_costs
+from md_bridge.distil.earlier import FOLDER, Taken, earlier_folders, take_frames
 from md_bridge.distil.errors import DistilError, FrameFolderError
 from md_bridge.distil.files import copy_learned, read_student, write_student
 from md_bridge.distil.labelling.consistency import labels_are_of
@@ -62,6 +63,8 @@ class Distilled:
     counts: Counts
     frames: int
     """Labelled ones that it was made from, those held out among them."""
+    earlier: Taken
+    """Those of earlier students among them."""
     dropped: int
     """Frames that the teacher gave no finite forces for."""
     timestep_fs: float
@@ -161,6 +164,7 @@ class _Work:
         self._earlier = None if request.from_student is None else read_student(request.from_student)
         searched = request.tune and teacher.path is not None
         self._before_search = SHARE_BEFORE if searched else 1.0
+        self._taken = Taken()
         self._decide()
 
     def _decide(self) -> None:
@@ -182,10 +186,20 @@ class _Work:
                 self._device,
                 lambda what: self._progress(what, None, ""),
             )
-            decided = Decided(counts, architecture, timestep, driving)
+            earlier = self._relative_folders()
+            decided = Decided(counts, architecture, timestep, driving, earlier)
             self._folder.claim(wanted, decided)
         self.counts, self.architecture = decided.counts, decided.architecture
         self.timestep_fs, self.driving = decided.timestep_fs, decided.driving
+        self._earlier_folders = decided.earlier
+
+    def _relative_folders(self) -> tuple[str, ...]:
+        """Where earlier frames are, as seen from the folder of this student."""
+        source = self._request.from_student
+        if source is None or self._earlier is None:
+            return ()
+        found = earlier_folders(source, self._earlier.about)
+        return tuple(os.path.relpath(each, self._folder.path) for each in found)
 
     def _architecture(self) -> Architecture:
         elements = sorted({int(number) for atoms in self._starts for number in atoms.numbers})
@@ -227,6 +241,7 @@ class _Work:
             teacher=self._teacher.name,
             counts=counts,
             frames=len(frames),
+            earlier=self._taken,
             dropped=dropped,
             timestep_fs=self.timestep_fs,
             driving=self.driving,
@@ -268,8 +283,7 @@ class _Work:
         return frames, sampler.dropped
 
     def _require_labels_of_teacher(self, store: FrameStore) -> None:
-        block = next(store.blocks(), None)
-        if block is not None and not labels_are_of(self._teacher, block):
+        if not all(labels_are_of(self._teacher, block) for block in store.first_blocks()):
             raise FrameFolderError(
                 f"the frames in {self._folder.path} were labelled by another teacher than "
                 f"{self._teacher.name} as it is now: give another folder with --dir, or delete it"
@@ -277,19 +291,13 @@ class _Work:
 
     def _add_earlier(self, frames: Frames) -> None:
         """The frames of an earlier student, if they are there and the teacher is the same."""
-        source = self._request.from_student
-        if source is None or self._earlier is None:
+        if self._earlier is None:
             return
-        store = FrameStore(source.with_suffix(".distil") / "frames")
-        first = next(store.blocks(), None)
-        if first is None or not labels_are_of(self._teacher, first):
-            why = "has none" if first is None else "is of another teacher"
-            told = f"no earlier frames: {store.folder.parent} {why}"
-            self._progress("the earlier student", None, told)
-            return  # its weights are a start all the same
-        for block in store.blocks():
-            frames.add(block, held_out=False)
-        self._progress("the earlier student", None, f"its {len(frames)} frames, too")
+        place = self._folder.path
+        folders = [Path(os.path.normpath(place / each)) for each in self._earlier_folders]
+        self._taken = take_frames(folders, self._teacher, frames)
+        told = " ".join([f"{self._taken.frames} frames", *self._taken.why_not])
+        self._progress("the earlier student", None, told)
 
     def _normalise(self, student: Student, frames: Frames) -> None:
         """By the first frames of all elements."""
@@ -352,6 +360,7 @@ class _Work:
             "seed": request.seed,
             "counts": {**asdict(self.counts), "runs": len(runs), "frames": len(frames)},
             "held_out": as_data(errors),
+            FOLDER: os.path.relpath(self._folder.path, request.out.parent),
         }
         write_student(
             student,
@@ -377,13 +386,15 @@ class _Work:
 def _read(starts: Sequence[Path | Atoms]) -> list[Atoms]:
     found: list[Atoms] = []
     for each in starts:
-        found += [each.copy()] if isinstance(each, Atoms) else read_structures(each)
-    for atoms in found:
-        if len(atoms) < 2:
-            raise DistilError(
-                f"a start has {len(atoms)} atom{'s' if len(atoms) != 1 else ''}: a student learns "
-                "from forces between at least two"
-            )
+        here = [each.copy()] if isinstance(each, Atoms) else read_structures(each)
+        for number, atoms in enumerate(here, 1):
+            if len(atoms) < 2:
+                where = "a start" if isinstance(each, Atoms) else f"{each}: structure {number}"
+                raise DistilError(
+                    f"{where} has {len(atoms)} atom{'s' if len(atoms) != 1 else ''}: a student "
+                    "learns from forces between at least two"
+                )
+        found += here
     return found
 
 

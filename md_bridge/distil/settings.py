@@ -36,6 +36,8 @@ class Decided:
     timestep_fs: float
     """Of the dynamics (fs)."""
     driving: Driving
+    earlier: tuple[str, ...] = ()
+    """Folders of the students that this one goes on from, relative to its own."""
 
     @staticmethod
     def read(content: dict[str, Any]) -> Decided:
@@ -49,6 +51,7 @@ class Decided:
             Architecture(**{**architecture, "elements": tuple(architecture["elements"])}),
             float(content["timestep_fs"]),
             Driving(**content["driving"]),
+            tuple(content["earlier"]),
         )
 
 

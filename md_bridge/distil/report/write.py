@@ -75,6 +75,7 @@ def numbers_of(result: Distilled, request: DistilRequest) -> Mapping[str, Any]:
         "seed": request.seed,
         "counts": asdict(result.counts),
         "frames": result.frames,
+        "frames_of_earlier_students": result.earlier.frames,
         "frames_dropped": result.dropped,
         "training_steps": result.steps,
         "training_seconds": result.seconds,
