@@ -16,14 +16,16 @@ from ase.data import chemical_symbols
 
 from md_bridge.distil.budget import Counts, count, held_out_blocks, runs_of
 from md_bridge.distil.costs import measure_costs
+from md_bridge.distil.earlier import FOLDER, Taken, earlier_folders, take_frames
 from md_bridge.distil.errors import DistilError, FrameFolderError
 from md_bridge.distil.files import copy_learned, read_student, write_student
 from md_bridge.distil.labelling.consistency import labels_are_of
+from md_bridge.distil.labelling.driving import Driving, choose_driving
 from md_bridge.distil.labelling.frames import FrameStore
 from md_bridge.distil.labelling.sampling import Run, Sampler, default_timestep
 from md_bridge.distil.labelling.teacher import Source, Teacher, check_starts, open_teacher
 from md_bridge.distil.request import DistilRequest
-from md_bridge.distil.settings import StudentFolder, asked
+from md_bridge.distil.settings import Decided, StudentFolder, asked
 from md_bridge.distil.student import Architecture, Student
 from md_bridge.distil.training.batches import Frames
 from md_bridge.distil.training.held_out import (
@@ -33,7 +35,7 @@ from md_bridge.distil.training.held_out import (
     held_out_errors,
 )
 from md_bridge.distil.training.trainer import Curves, Schedule, Trainer
-from md_bridge.distil.tuning import Progress, TuningOutcome, measure_multiplicity
+from md_bridge.distil.tuning import SHARE_BEFORE, Progress, TuningOutcome, measure_multiplicity
 from md_bridge.engine import TEACHER_VARIANT, choose_threads, set_threads
 from md_bridge.errors import ArgumentError
 from md_bridge.export.checks.costs import EvaluationCosts
@@ -43,7 +45,7 @@ from md_bridge.structures import read_structures, spread
 __all__ = ["Distilled", "Progress", "distil", "perform"]
 
 _SHARE_OF_FRAMES = 1 / 3
-"""Of the bar."""
+"""Of the bar before the search."""
 _TOLD_EVERY = 0.2
 """Seconds between two words about the training."""
 _MOST_CHECKED = 20
@@ -61,9 +63,13 @@ class Distilled:
     counts: Counts
     frames: int
     """Labelled ones that it was made from, those held out among them."""
+    earlier: Taken
+    """Those of earlier students among them."""
     dropped: int
     """Frames that the teacher gave no finite forces for."""
     timestep_fs: float
+    driving: Driving
+    """Of the dynamics that the frames are from."""
     curves: Curves
     errors: tuple[ElementErrors, ...]
     """On held-out dynamics."""
@@ -156,16 +162,22 @@ class _Work:
         self._folder, self._progress = folder, progress
         self._device = _torch_device(request.model_options.device)
         self._earlier = None if request.from_student is None else read_student(request.from_student)
+        searched = request.tune and teacher.path is not None
+        self._before_search = SHARE_BEFORE if searched else 1.0
+        self._taken = Taken()
         self._decide()
 
     def _decide(self) -> None:
-        """Counts, architecture and time step: those of the folder if it was begun."""
+        """Counts, architecture, time step, driving forces: those of the folder if it was begun."""
         wanted = asked(self._request, self._teacher, self._starts)
         decided = self._folder.settings(wanted)
         if decided is None:
             timestep = self._request.timestep_fs or default_timestep(self._starts)
             architecture = self._architecture()
-            sampler = Sampler(self._teacher, timestep, self._request.seed, 0)
+            driving = choose_driving(self._teacher, spread(self._starts, _MOST_CHECKED))
+            sampler = Sampler(
+                self._teacher, timestep, self._request.seed, 0, driving.multiple_time_stepping
+            )
             counts = count(
                 self._request,
                 self._starts,
@@ -174,9 +186,20 @@ class _Work:
                 self._device,
                 lambda what: self._progress(what, None, ""),
             )
-            decided = counts, architecture, timestep
-            self._folder.claim(wanted, *decided)
-        self.counts, self.architecture, self.timestep_fs = decided
+            earlier = self._relative_folders()
+            decided = Decided(counts, architecture, timestep, driving, earlier)
+            self._folder.claim(wanted, decided)
+        self.counts, self.architecture = decided.counts, decided.architecture
+        self.timestep_fs, self.driving = decided.timestep_fs, decided.driving
+        self._earlier_folders = decided.earlier
+
+    def _relative_folders(self) -> tuple[str, ...]:
+        """Where earlier frames are, as seen from the folder of this student."""
+        source = self._request.from_student
+        if source is None or self._earlier is None:
+            return ()
+        found = earlier_folders(source, self._earlier.about)
+        return tuple(os.path.relpath(each, self._folder.path) for each in found)
 
     def _architecture(self) -> Architecture:
         elements = sorted({int(number) for atoms in self._starts for number in atoms.numbers})
@@ -218,8 +241,10 @@ class _Work:
             teacher=self._teacher.name,
             counts=counts,
             frames=len(frames),
+            earlier=self._taken,
             dropped=dropped,
             timestep_fs=self.timestep_fs,
+            driving=self.driving,
             curves=trainer.curves,
             errors=tuple(errors),
             costs=costs,
@@ -233,7 +258,11 @@ class _Work:
         frames = Frames(self.architecture.cutoff)
         self._add_earlier(frames)
         sampler = Sampler(
-            self._teacher, self.timestep_fs, self._request.seed, self.counts.frames(len(runs))
+            self._teacher,
+            self.timestep_fs,
+            self._request.seed,
+            self.counts.frames(len(runs)),
+            self.driving.multiple_time_stepping,
         )
         store = FrameStore(self._folder.frames)
         self._require_labels_of_teacher(store)
@@ -248,14 +277,13 @@ class _Work:
                 done += 1
                 self._progress(
                     "frames",
-                    _SHARE_OF_FRAMES * done / total,
+                    self._before_search * _SHARE_OF_FRAMES * done / total,
                     f"{len(frames)} at {run.temperature_k:g} K",
                 )
         return frames, sampler.dropped
 
     def _require_labels_of_teacher(self, store: FrameStore) -> None:
-        block = next(store.blocks(), None)
-        if block is not None and not labels_are_of(self._teacher, block):
+        if not all(labels_are_of(self._teacher, block) for block in store.first_blocks()):
             raise FrameFolderError(
                 f"the frames in {self._folder.path} were labelled by another teacher than "
                 f"{self._teacher.name} as it is now: give another folder with --dir, or delete it"
@@ -263,19 +291,13 @@ class _Work:
 
     def _add_earlier(self, frames: Frames) -> None:
         """The frames of an earlier student, if they are there and the teacher is the same."""
-        source = self._request.from_student
-        if source is None or self._earlier is None:
+        if self._earlier is None:
             return
-        store = FrameStore(source.with_suffix(".distil") / "frames")
-        first = next(store.blocks(), None)
-        if first is None or not labels_are_of(self._teacher, first):
-            why = "has none" if first is None else "is of another teacher"
-            told = f"no earlier frames: {store.folder.parent} {why}"
-            self._progress("the earlier student", None, told)
-            return  # its weights are a start all the same
-        for block in store.blocks():
-            frames.add(block, held_out=False)
-        self._progress("the earlier student", None, f"its {len(frames)} frames, too")
+        place = self._folder.path
+        folders = [Path(os.path.normpath(place / each)) for each in self._earlier_folders]
+        self._taken = take_frames(folders, self._teacher, frames)
+        told = " ".join([f"{self._taken.frames} frames", *self._taken.why_not])
+        self._progress("the earlier student", None, told)
 
     def _normalise(self, student: Student, frames: Frames) -> None:
         """By the first frames of all elements."""
@@ -306,7 +328,9 @@ class _Work:
             if time.monotonic() - told > _TOLD_EVERY or trainer.done:
                 told = time.monotonic()
                 share = _SHARE_OF_FRAMES + (1 - _SHARE_OF_FRAMES) * step / self.counts.steps
-                self._progress("training", share, f"error {held_out**0.5:.1%}")
+                self._progress(
+                    "training", self._before_search * share, f"error {held_out**0.5:.1%}"
+                )
 
         trainer.train(show)
         return trainer
@@ -336,6 +360,7 @@ class _Work:
             "seed": request.seed,
             "counts": {**asdict(self.counts), "runs": len(runs), "frames": len(frames)},
             "held_out": as_data(errors),
+            FOLDER: os.path.relpath(self._folder.path, request.out.parent),
         }
         write_student(
             student,
@@ -361,13 +386,15 @@ class _Work:
 def _read(starts: Sequence[Path | Atoms]) -> list[Atoms]:
     found: list[Atoms] = []
     for each in starts:
-        found += [each.copy()] if isinstance(each, Atoms) else read_structures(each)
-    for atoms in found:
-        if len(atoms) < 2:
-            raise DistilError(
-                f"a start has {len(atoms)} atom{'s' if len(atoms) != 1 else ''}: a student learns "
-                "from forces between at least two"
-            )
+        here = [each.copy()] if isinstance(each, Atoms) else read_structures(each)
+        for number, atoms in enumerate(here, 1):
+            if len(atoms) < 2:
+                where = "a start" if isinstance(each, Atoms) else f"{each}: structure {number}"
+                raise DistilError(
+                    f"{where} has {len(atoms)} atom{'s' if len(atoms) != 1 else ''}: a student "
+                    "learns from forces between at least two"
+                )
+        found += here
     return found
 
 

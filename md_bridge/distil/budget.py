@@ -108,11 +108,9 @@ def count(
 
 
 def _block_seconds(sampler: Sampler, run: Run) -> float:
-    sampler.advance(run, 1)  # the first evaluations of a model compile it
+    sampler.seconds(run, 1)  # the first evaluations of a model compile it
     outer_steps = 3
-    began = time.monotonic()
-    sampler.advance(run, outer_steps)
-    return (OUTER_STEPS_OF_BLOCK + 1) / outer_steps * (time.monotonic() - began)
+    return (OUTER_STEPS_OF_BLOCK + 1) / outer_steps * sampler.seconds(run, outer_steps)
 
 
 def _step_seconds(

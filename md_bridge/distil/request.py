@@ -36,8 +36,8 @@ class DistilRequest:
     temperatures_k: tuple[float, ...] = (300.0, 600.0)
     """Of the dynamics that frames are taken from (K)."""
     hours: float | None = None
-    """Time that everything takes: a third for frames, the rest for the training. Where ``frames``
-    and ``steps`` are given it does nothing; None: 1."""
+    """Time for frames (a third) and training; the search for M comes on top. Where ``frames`` and
+    ``steps`` are given it does nothing; None: 1."""
     frames: int | None = None
     """Labelled frames; None: what fits into the time."""
     steps: int | None = None

@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,15 +15,44 @@ from ase import Atoms
 from md_bridge import __version__
 from md_bridge.distil.budget import Counts
 from md_bridge.distil.errors import FrameFolderError
+from md_bridge.distil.labelling.driving import Driving
 from md_bridge.distil.labelling.teacher import Teacher
 from md_bridge.distil.request import DEFAULT_HOURS, DistilRequest
 from md_bridge.distil.student import Architecture
 from md_bridge.processes import alone_in
 from md_bridge.text import replace_atomically, sha256_of
 
-__all__ = ["SETTINGS", "StudentFolder", "asked"]
+__all__ = ["SETTINGS", "Decided", "StudentFolder", "asked"]
 
 SETTINGS = "settings.json"
+
+
+@dataclass(frozen=True)
+class Decided:
+    """What was decided when a folder was begun, and holds for all that is done in it."""
+
+    counts: Counts
+    architecture: Architecture
+    timestep_fs: float
+    """Of the dynamics (fs)."""
+    driving: Driving
+    earlier: tuple[str, ...] = ()
+    """Folders of the students that this one goes on from, relative to its own."""
+
+    @staticmethod
+    def read(content: dict[str, Any]) -> Decided:
+        """From what JSON has.
+
+        :param content: as ``asdict`` makes it
+        """
+        architecture = content["architecture"]
+        return Decided(
+            Counts(**content["counts"]),
+            Architecture(**{**architecture, "elements": tuple(architecture["elements"])}),
+            float(content["timestep_fs"]),
+            Driving(**content["driving"]),
+            tuple(content["earlier"]),
+        )
 
 
 def asked(request: DistilRequest, teacher: Teacher, starts: Sequence[Atoms]) -> dict[str, Any]:
@@ -84,8 +113,8 @@ class StudentFolder:
         """
         return alone_in(self.path, "md-bridge distil", FrameFolderError)
 
-    def settings(self, wanted: dict[str, Any]) -> tuple[Counts, Architecture, float] | None:
-        """What was decided when the folder was begun: counts, architecture and time step (fs).
+    def settings(self, wanted: dict[str, Any]) -> Decided | None:
+        """What was decided when the folder was begun.
 
         :param wanted: see :func:`asked`
         :returns: None for a new folder
@@ -101,13 +130,7 @@ class StudentFolder:
             return None
         try:
             found = json.loads(path.read_text(encoding="utf-8"))
-            decided = found["decided"]
-            architecture = decided["architecture"]
-            result = (
-                Counts(**decided["counts"]),
-                Architecture(**{**architecture, "elements": tuple(architecture["elements"])}),
-                float(decided["timestep_fs"]),
-            )
+            result = Decided.read(found["decided"])
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise FrameFolderError(
                 f"{path} cannot be read ({error}): give another folder"
@@ -124,29 +147,17 @@ class StudentFolder:
             )
         return result
 
-    def claim(
-        self,
-        wanted: dict[str, Any],
-        counts: Counts,
-        architecture: Architecture,
-        timestep_fs: float,
-    ) -> None:
+    def claim(self, wanted: dict[str, Any], decided: Decided) -> None:
         """Write the settings of a new folder.
 
         :param wanted: see :func:`asked`
-        :param counts: what is made
-        :param architecture: of the student
-        :param timestep_fs: of the dynamics (fs)
+        :param decided: what is made, and how
         :raises FrameFolderError: they cannot be written
         """
         content = {
             "md_bridge": __version__,
             **wanted,
-            "decided": {
-                "counts": asdict(counts),
-                "architecture": asdict(architecture),
-                "timestep_fs": timestep_fs,
-            },
+            "decided": asdict(decided),
         }
         text = json.dumps(content, indent=2) + "\n"
         try:

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from ase import Atoms
+from ase.md.velocitydistribution import MaxwellBoltzmannDistribution
 
+from md_bridge.distil.guess import Guess, guess_multiplicity, write_script
 from md_bridge.distil.labelling.teacher import Teacher
 from md_bridge.distil.request import DistilRequest
 from md_bridge.engine import choose_threads
 from md_bridge.errors import MDBridgeError
 from md_bridge.model_options import ModelOptions
+from md_bridge.structures import StructureError
 from md_bridge.text import factor, with_error
 
 if TYPE_CHECKING:
@@ -23,7 +28,7 @@ if TYPE_CHECKING:
     from md_bridge.drift.runs.tasks import Task, TaskProgress
     from md_bridge.drift.tuning.search import Trial, Tuning
 
-__all__ = ["TRIAL_COLUMNS", "Progress", "TuningOutcome", "measure_multiplicity"]
+__all__ = ["SHARE_BEFORE", "TRIAL_COLUMNS", "Progress", "TuningOutcome", "measure_multiplicity"]
 
 Progress = Callable[[str, float | None, str], None]
 """Called with what is being done, the share of the whole that is done (None: not known), and a
@@ -43,6 +48,9 @@ TRIAL_COLUMNS = (
 _LENGTH_PS, _LONGEST_PS = 1.0, 4.0
 _EQUILIBRATION_PS = 0.2
 _WORTH = 1.1
+_USUAL_RUNS = 10
+SHARE_BEFORE = 0.8
+"""Of the bar, before the search."""
 
 
 @dataclass(frozen=True)
@@ -78,19 +86,97 @@ def measure_multiplicity(
     :param progress: called from time to time
     """
     command = f"md-bridge tune MODEL START --inner {request.out}"
-    if not request.tune:
-        return TuningOutcome([f"M was not measured (--no-tune); `{command}` does it."])
     if teacher.path is None:
-        return TuningOutcome(
-            [
-                "M was not measured: the teacher is no exported file, which LAMMPS and i-PI could "
-                "run. In ASE, MultipleTimeStep(atoms, timestep, M, inner=student) takes both."
-            ]
-        )
+        return _guessed_for_ase(request, teacher, start, timestep_fs, folder)
     try:
+        if not request.tune:
+            return _guessed(request, teacher, teacher.path, start, timestep_fs, folder, command)
         return _search(request, teacher.path, start, timestep_fs, folder, progress)
     except (MDBridgeError, OSError) as error:
         return TuningOutcome([f"M was not measured: {error}. Then run `{command}`."])
+
+
+def _guessed(
+    request: DistilRequest,
+    teacher: Teacher,
+    model: Path,
+    start: Atoms,
+    timestep_fs: float,
+    folder: Path,
+    command: str,
+) -> TuningOutcome:
+    """Without a search, inputs have an M that was guessed."""
+    from md_bridge.drift.runs.starts import read_periodic_structure
+    from md_bridge.drift.tuning.inputs import InputPlan, write_planned_inputs
+
+    told = [f"M was not measured (--no-tune); `{command}` does it."]
+    guess = guess_multiplicity(request, teacher, timestep_fs, folder)
+    if guess is None or guess.multiplicity < 2:
+        return TuningOutcome([*told, _NO_GUESS])
+    told.append(f"{_guess_in_words(guess)}: the inputs have it.")
+    place = folder / "inputs"
+    place.mkdir(exist_ok=True)
+    _write_start(start, request, place / "start.xyz")
+    try:
+        read_periodic_structure(place / "start.xyz")
+    except StructureError as error:
+        return TuningOutcome([told[0], f"{_guess_in_words(guess)}.", f"No inputs: {error}."])
+    plan = InputPlan(
+        model=model,
+        start=place / "start.xyz",
+        model_options=replace(request.model_options, inner=os.fspath(request.out)),
+        multiplicity=guess.multiplicity,
+        timestep_fs=timestep_fs,
+        temperature_k=min(request.temperatures_k),
+        seed=request.seed,
+        finding=f"M is a first guess, which may drift by {guess.drift:.1g} meV/atom/ps",
+    )
+    return TuningOutcome(told, inputs=write_planned_inputs(plan, place))
+
+
+def _guessed_for_ase(
+    request: DistilRequest, teacher: Teacher, start: Atoms, timestep_fs: float, folder: Path
+) -> TuningOutcome:
+    """A calculator runs in ASE only, where no search is made."""
+    told = [
+        "M was not measured: the teacher is no exported file, which LAMMPS and i-PI could run. In "
+        "ASE, MultipleTimeStep(atoms, timestep, M, inner=student) takes both."
+    ]
+    try:
+        guess = guess_multiplicity(request, teacher, timestep_fs, folder)
+        if guess is None or guess.multiplicity < 2:
+            return TuningOutcome([*told, _NO_GUESS])
+        told.append(f"{_guess_in_words(guess)}: watch the energy of a short run.")
+        if not isinstance(request.teacher, str):  # a calculator, which no script can make
+            return TuningOutcome(told)
+        return TuningOutcome(told, inputs=[write_script(request, guess, start, folder / "inputs")])
+    except Exception as error:  # calculators raise whatever they stumble over
+        told.append(f"M was not guessed either: {type(error).__name__}: {error}.")
+        return TuningOutcome(told)
+
+
+_NO_GUESS = (
+    "No M of 2 or more is expected to conserve energy with this student, or no vibration was found."
+)
+
+
+def _guess_in_words(guess: Guess) -> str:
+    outer = guess.multiplicity * guess.timestep_fs
+    return (
+        f"A first guess, as `md-bridge check` makes it, is M = {guess.multiplicity} (outer step "
+        f"{outer:g} fs), which may drift by {guess.drift:.1g} meV/atom/ps"
+    )
+
+
+def _write_start(start: Atoms, request: DistilRequest, path: Path) -> None:
+    """With velocities, and without constraints: all atoms move in these runs, as in the frames."""
+    from md_bridge.drift.runs.starts import write_start
+
+    free = start.copy()
+    free.set_constraint()
+    rng = np.random.default_rng(request.seed)
+    MaxwellBoltzmannDistribution(free, temperature_K=min(request.temperatures_k), rng=rng)
+    write_start(free, path)
 
 
 def _search(
@@ -102,21 +188,23 @@ def _search(
     progress: Progress,
 ) -> TuningOutcome:
     from md_bridge.drift.report.tune import tuning_sentences, tuning_summary
-    from md_bridge.drift.runs.starts import write_start
     from md_bridge.drift.tuning.inputs import write_inputs
     from md_bridge.drift.tuning.search import TuneRequest, search
+
+    done: dict[Task, float] = {}
 
     @contextlib.contextmanager
     def show(campaign: Campaign, why: str) -> Iterator[TaskProgress]:
         def tell(task: Task, steps: int) -> None:
-            progress(f"tuning: {task.label}", None, f"{steps}/{task.steps}")
+            done[task] = steps / task.steps
+            progress(f"tuning: {task.label}", _share(done), f"{steps}/{task.steps}")
 
         yield tell
 
     place = folder / "tune"
     place.mkdir(exist_ok=True)
     if not (place / "start.xyz").exists():
-        write_start(start, place / "start.xyz")
+        _write_start(start, request, place / "start.xyz")
     options: ModelOptions = request.model_options
     tune_request = TuneRequest(
         model=model,
@@ -133,9 +221,22 @@ def _search(
     )
     tuning = search(tune_request, place, choose_threads(options.threads), show)
     inputs = write_inputs(tuning, folder / "inputs")
-    return TuningOutcome(
-        tuning_sentences(tuning), _rows(tuning), tuning_summary(tuning, inputs), inputs
+    where = (
+        f"Measured at {tune_request.temperature_k:g} K, the lowest temperature, from the first "
+        f"start ({start.get_chemical_formula()})."
     )
+    return TuningOutcome(
+        [*tuning_sentences(tuning), where], _rows(tuning), tuning_summary(tuning, inputs), inputs
+    )
+
+
+def _share(done: Mapping[Any, float]) -> float:
+    """Of all work. How many runs there will be is not known before: a search has about ten, and
+    each that is done brings the end nearer."""
+    finished = sum(done.values()) / _USUAL_RUNS
+    if finished > 0.8:
+        finished = 1 - 0.2 * math.exp(4 - 5 * finished)  # slower and slower, to no end
+    return SHARE_BEFORE + (1 - SHARE_BEFORE) * finished
 
 
 def _rows(tuning: Tuning) -> list[tuple[str, ...]]:

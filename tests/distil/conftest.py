@@ -7,6 +7,12 @@ from md_bridge.distil import DistilRequest
 from md_bridge.model_options import ModelOptions
 
 
+@pytest.fixture(autouse=True)
+def quick_costs(monkeypatch):
+    """Costs are measured in a few rounds, however short: their values are in no test."""
+    monkeypatch.setattr("md_bridge.export.checks.costs._LEAST_TIME", 0.0)
+
+
 @pytest.fixture
 def request_of(model_file, tmp_path):
     """A request, changed by keywords."""

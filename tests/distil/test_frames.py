@@ -6,30 +6,13 @@ from ase import Atoms
 from ase.calculators.calculator import Calculator, all_changes
 from ase.calculators.emt import EMT
 from ase.calculators.lj import LennardJones
-from distil_tools import argon, frames_of, quietly
+from distil_tools import Moody, argon, frames_of, quietly
 
 from md_bridge.ase import MDBridgeCalculator
 from md_bridge.distil import DistilError, open_teacher, read_frames
 from md_bridge.distil.budget import held_out_blocks
 from md_bridge.distil.labelling.sampling import default_timestep
 from md_bridge.engine import ModelError
-
-
-class Moody(LennardJones):
-    """Lennard-Jones that gives NaN now and then.
-
-    :param every: how often
-    """
-
-    def __init__(self, every):
-        super().__init__(sigma=3.4, epsilon=0.0104, rc=6.0, smooth=True)
-        self.every, self.count = every, 0
-
-    def calculate(self, atoms=None, properties=None, system_changes=all_changes):
-        super().calculate(atoms, properties, system_changes)
-        self.count += 1
-        if self.count % self.every == 0:
-            self.results["forces"] = self.results["forces"] * np.nan
 
 
 class EnergyOnly(Calculator):

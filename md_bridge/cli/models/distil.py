@@ -73,9 +73,17 @@ _STATUS = {
     metavar="K[,K...]",
     help="Temperatures of the dynamics.",
 )
-@option("--hours", of=_REQUEST, type=float, show_default="1", help="Time for all of it.")
-@option("--frames", of=_REQUEST, type=int, help="Frames to label, in place of a share of it.")
-@option("--steps", of=_REQUEST, type=int, help="Training steps, in place of the rest of it.")
+@option(
+    "--hours",
+    of=_REQUEST,
+    type=float,
+    show_default="1",
+    help="Time for frames and training; the search for M comes on top.",
+)
+@option(
+    "--frames", of=_REQUEST, type=int, help="Frames to label, in place of a share of the hours."
+)
+@option("--steps", of=_REQUEST, type=int, help="Training steps, in place of the rest of them.")
 @option(
     "--timestep",
     "timestep_fs",

@@ -105,7 +105,23 @@ class FrameStore:
 
     def blocks(self) -> Iterator[Block]:
         """All blocks, in order."""
+        for _, block in self.numbered():
+            yield block
+
+    def numbered(self) -> Iterator[tuple[int, Block]]:
+        """All blocks in order, each with its number in its run."""
         for path in sorted(self.folder.glob("run-*/*.npz"), key=_order):
+            yield _order(path)[1], _load(path)
+
+    def first_blocks(self) -> Iterator[Block]:
+        """The first block of each run, in order."""
+        for path in sorted(self.folder.glob("run-*/00001.npz"), key=_order):
+            yield _load(path)
+
+    def last_blocks(self) -> Iterator[Block]:
+        """The last block of each run, in order."""
+        last = {path.parent: path for path in sorted(self.folder.glob("run-*/*.npz"), key=_order)}
+        for path in last.values():
             yield _load(path)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -42,6 +44,9 @@ STRAIN, SHEAR, RATTLE = 0.03, 0.02, 0.06
 """Largest ones of the distorted copies; the last in Å."""
 MOST_DROPPED = 0.01
 """Of all frames."""
+_ATTEMPTS = 3
+"""To measure what steps cost, each with other velocities."""
+_NOT_FINITE = "Take a lower temperature, a shorter time step, or starts that the teacher knows"
 
 
 def default_timestep(starts: Sequence[Atoms]) -> float:
@@ -85,6 +90,8 @@ class Sampler:
     seed: int
     planned_frames: int
     """Of all runs."""
+    multiple_time_stepping: bool
+    """Whether direct forces of the teacher drive its dynamics, corrected by conservative ones."""
     dropped: int = field(default=0)
     """Frames that were dropped so far."""
 
@@ -111,25 +118,37 @@ class Sampler:
         store.write(run.number, number, block)
         return block
 
-    def advance(self, run: Run, outer_steps: int) -> None:
-        """Take outer steps from the start of a run, to see what they cost.
+    def seconds(self, run: Run, outer_steps: int) -> float:
+        """What outer steps from the start of a run cost; steps without finite forces are tried
+        again with other velocities, as they are when frames are made.
 
         :param run: the run
         :param outer_steps: how many
-        :raises DistilError: the teacher fails in them
+        :raises DistilError: the teacher fails in them, or gives no finite forces time after time
         """
-        atoms = self._atoms(run, self._first_state(run))
-        try:
-            self._step(self._dynamics(atoms, run, np.random.default_rng(0)), outer_steps)
-        except MDBridgeError:
-            raise
-        except Exception as error:  # calculators raise whatever they stumble over
-            raise self._failed(run, error) from error
+        last: Exception | None = None
+        for attempt in range(_ATTEMPTS):
+            atoms = self._atoms(run, self._first_state(run, attempt))
+            began = time.monotonic()
+            try:
+                self._step(self._dynamics(atoms, run, np.random.default_rng(attempt)), outer_steps)
+                return time.monotonic() - began
+            except (_NotFiniteError, NonFiniteError) as error:
+                last = error
+            except MDBridgeError:
+                raise
+            except Exception as error:  # calculators raise whatever they stumble over
+                raise self._failed(run, error) from error
+        raise DistilError(
+            f"the teacher {self.teacher.name} gave no finite forces in the first "
+            f"{INNER_STEPS * outer_steps} steps of {_ATTEMPTS} dynamics out of {_ATTEMPTS} (the "
+            f"last at {run.temperature_k:g} K: {last}). {_NOT_FINITE}"
+        ) from last
 
-    def _first_state(self, run: Run) -> _State:
+    def _first_state(self, run: Run, attempt: int = 0) -> _State:
         atoms = run.start.copy()
         atoms.set_constraint()
-        rng = np.random.default_rng([self.seed, run.number, 0])
+        rng = np.random.default_rng([self.seed, run.number, 0, *[attempt] * (attempt > 0)])
         MaxwellBoltzmannDistribution(atoms, temperature_K=run.temperature_k, rng=rng)
         Stationary(atoms, preserve_temperature=False)
         return _State(atoms.get_positions(), atoms.get_momenta())
@@ -145,7 +164,7 @@ class Sampler:
     def _dynamics(self, atoms: Atoms, run: Run, rng: np.random.Generator) -> MolecularDynamics:
         friction = 1 / (RELAXATION_FS * units.fs)
         timestep = self.timestep_fs * units.fs
-        if self.teacher.has_direct_forces:
+        if self.multiple_time_stepping:
             return MultipleTimeStepLangevin(
                 atoms,
                 INNER_STEPS * timestep,
@@ -153,6 +172,7 @@ class Sampler:
                 temperature_K=run.temperature_k,
                 friction=friction,
                 rng=rng,
+                max_correction=math.inf,  # looked at before: see own_time_stepping()
             )
         return Langevin(
             atoms,
@@ -164,7 +184,7 @@ class Sampler:
         )
 
     def _step(self, dynamics: MolecularDynamics, outer_steps: int) -> None:
-        each = 1 if self.teacher.has_direct_forces else INNER_STEPS
+        each = 1 if self.multiple_time_stepping else INNER_STEPS
         for _ in range(each * outer_steps):
             dynamics.run(1)
             # before atoms are moved there, which not every calculator survives
@@ -246,8 +266,7 @@ class Sampler:
             raise DistilError(
                 f"the teacher {self.teacher.name} gave no finite forces for {self.dropped} of the "
                 f"{self.planned_frames} frames that are wanted, more than {MOST_DROPPED:.0%} "
-                f"(the last at {run.temperature_k:g} K: {error}). Take a lower temperature, a "
-                "shorter time step, or starts that the teacher knows"
+                f"(the last at {run.temperature_k:g} K: {error}). {_NOT_FINITE}"
             ) from error
 
 

@@ -53,6 +53,9 @@ class Teacher(Protocol):
         """A calculator that remembers nothing, so that what it gives does not depend on what was
         calculated before."""
 
+    def direct_calculator(self) -> BaseCalculator:
+        """A calculator of the cheap forces, of a teacher that has some."""
+
     def missing(self, numbers: Iterable[int]) -> list[int]:
         """Those of some elements that it is known to lack.
 
@@ -82,6 +85,10 @@ class ExportedTeacher:
         """See :class:`Teacher`."""
         return MDBridgeCalculator(**self._parameters)
 
+    def direct_calculator(self) -> BaseCalculator:
+        """See :class:`Teacher`."""
+        return MDBridgeCalculator(**self._parameters, forces="direct")
+
     def missing(self, numbers: Iterable[int]) -> list[int]:
         """Those of some elements that the model lacks.
 
@@ -110,6 +117,13 @@ class CalculatorTeacher:
         if callable(reset):
             reset()
         return self._calculator
+
+    def direct_calculator(self) -> BaseCalculator:
+        """See :class:`Teacher`.
+
+        :raises DistilError: always
+        """
+        raise DistilError(f"the teacher {self.name} has one kind of forces")
 
     def missing(self, numbers: Iterable[int]) -> list[int]:
         """None that are known: the first evaluation tells.

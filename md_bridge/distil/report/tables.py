@@ -7,6 +7,7 @@ from dataclasses import asdict
 from rich.table import Table
 
 from md_bridge.distil.api import Distilled
+from md_bridge.export.checks.costs import EvaluationCosts
 
 __all__ = [
     "COST_COLUMNS",
@@ -15,6 +16,7 @@ __all__ = [
     "cost_rows",
     "error_rows",
     "errors_table",
+    "plain",
     "sentences",
 ]
 
@@ -43,14 +45,18 @@ def error_rows(result: Distilled) -> list[tuple[str, ...]]:
     return [
         (
             each.element,
-            *(
-                f"{value:.3g}" if value < 1000 else f"{value:.0f}"
-                for name, value in asdict(each).items()
-                if name != "element"
-            ),
+            *(plain(value) for name, value in asdict(each).items() if name != "element"),
         )
         for each in result.errors
     ]
+
+
+def plain(value: float) -> str:
+    """Three digits, and no exponent where the number is large.
+
+    :param value: in any unit
+    """
+    return f"{value:.3g}" if value < 999.5 else f"{value:.0f}"
 
 
 def errors_table(result: Distilled) -> Table:
@@ -82,19 +88,32 @@ def sentences(result: Distilled) -> list[str]:
             else ""
         )
         + ".",
-        f"On held-out dynamics the student misses the forces by {every.force:.3g} meV/Å (of "
-        f"{every.force_of_labels:.3g}), and between neighbouring frames this changes by "
-        f"{every.change:.3g} meV/Å (of {every.change_of_labels:.3g}).",
-        f"An evaluation of the first start takes {1e3 * costs.inner_s:.3g} ms, the teacher's "
-        f"conservative forces {1e3 * costs.outer_s:.3g} ms: at most "
-        f"{costs.speedup_bound(4):.2f} times its speed with M = 4, {costs.speedup_bound(8):.2f} "
-        "times with M = 8.",
+        f"On held-out dynamics the student misses the forces by {plain(every.force)} meV/Å (of "
+        f"{plain(every.force_of_labels)}), and between neighbouring frames this changes by "
+        f"{plain(every.change)} meV/Å (of {plain(every.change_of_labels)}).",
+        f"An evaluation of the first start takes {plain(1e3 * costs.inner_s)} ms, the teacher's "
+        f"conservative forces {plain(1e3 * costs.outer_s)} ms: " + _gain(costs),
     ]
+    if result.earlier.frames:
+        found.append(f"{result.earlier.frames} of the frames are those of earlier students.")
+    found += result.earlier.why_not
+    if result.driving.why:
+        found.append(result.driving.why)
     if result.dropped:
         found.append(
             f"{result.dropped} frames were dropped because the teacher gave no finite forces."
         )
     return found
+
+
+def _gain(costs: EvaluationCosts) -> str:
+    if costs.speedup_bound(8) <= 1:
+        return "there is no gain, with M = 8 neither: the student is too dear for this teacher."
+    of_four, of_eight = (
+        f"{bound:.2f} times its speed" if bound > 1 else "no gain"
+        for bound in map(costs.speedup_bound, (4, 8))
+    )
+    return f"at most {of_four} with M = 4, {of_eight} with M = 8."
 
 
 def cost_rows(result: Distilled) -> list[tuple[str, ...]]:
@@ -107,7 +126,7 @@ def cost_rows(result: Distilled) -> list[tuple[str, ...]]:
         (
             f"{m}",
             f"{costs.speedup_bound(m):.2f}",
-            f"{1e3 * (m * costs.inner_s + costs.outer_s):.3g}",
+            plain(1e3 * (m * costs.inner_s + costs.outer_s)),
         )
         for m in MULTIPLICITIES
     ]

@@ -332,7 +332,7 @@ def _added(all_sums: Any) -> Sums:
 
 @contextlib.contextmanager
 def _deterministic(device: torch.device) -> Iterator[None]:
-    """On a CPU, sums in a fixed order with any number of threads."""
+    """On a CPU, sums in a fixed order, with the same number of threads."""
     before = torch.are_deterministic_algorithms_enabled()
     if device.type == "cpu":
         torch.use_deterministic_algorithms(True)

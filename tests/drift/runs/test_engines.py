@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -99,7 +98,7 @@ def test_a_model_that_lammps_cannot_read_is_reported(start, tmp_path):
 
 
 @pytest.fixture
-def short_runs(monkeypatch, tmp_path):
+def short_runs(monkeypatch):
     """The demo's runs, far shorter than a user may ask for."""
 
     def shorten(length_ps):
@@ -110,8 +109,6 @@ def short_runs(monkeypatch, tmp_path):
         ]
 
     monkeypatch.setattr(job, "planned_runs", shorten)
-    if not job.INNER_MODEL.is_file():
-        monkeypatch.setattr(job, "INNER_MODEL", shutil.copy(job.MODEL, tmp_path / "inner.pt"))
     monkeypatch.setenv("OMP_NUM_THREADS", str(THREADS))
 
 

