@@ -79,10 +79,11 @@ class DemoOutcome:
     costs: EvaluationCosts | None = None
 
 
-def planned_runs(length_ps: float) -> list[Run]:
+def planned_runs(length_ps: float, inner: str | Path | None = None) -> list[Run]:
     """The eight runs, as long as asked for; some 1.5 times as long, where forces are cheap.
 
     :param length_ps: rounded to a number of inner steps that every M divides
+    :param inner: the second model of those with two; None: ``INNER_MODEL``
     :raises ValueError: if that is too short for error bars, or absurdly long
     """
     if not SHORTEST_PS <= length_ps <= LONGEST_PS:
@@ -91,13 +92,15 @@ def planned_runs(length_ps: float) -> list[Run]:
             f"found {length_ps:g} ps"
         )
 
+    of_two = ModelOptions(inner=str(Path(inner or INNER_MODEL).resolve()))
+
     def run(host: str, forces: str, multiplicity: int | None = None, two: bool = False) -> Run:
         longer = _LONGER.get("two-models" if two else multiplicity or forces, 1.0)
         whole = round(longer * length_ps * 1000 / TIMESTEP_FS / _WHOLE_STEPS)
         return Run(
             Method(host, forces, multiplicity, TIMESTEP_FS, two),
             whole * _WHOLE_STEPS // (multiplicity or 1),
-            model_options=ModelOptions(inner=str(INNER_MODEL)) if two else ModelOptions(),
+            model_options=of_two if two else ModelOptions(),
         )
 
     return [
@@ -132,8 +135,7 @@ def perform(
         if run.method.forces == "conservative" and run.label not in outcome.failures:
             frames = read_frames(folder / "runs" / run.name / TRAJECTORY, start)
             outcome.difference = force_difference(MODEL, frames, threads)
-            options = ModelOptions(inner=str(INNER_MODEL))
-            outcome.costs = evaluation_costs(MODEL, start, options, threads)
+            outcome.costs = evaluation_costs(MODEL, start, _of_two(runs), threads)
 
 
 def read_start() -> Atoms:
@@ -164,7 +166,7 @@ def describe_settings(runs: Sequence[Run], threads: int) -> RunSettings:
     start = read_start()
     lengths = [run.outer_steps * run.outer_timestep_fs / 1000 for run in runs]
     return RunSettings(
-        model=describe_model(MODEL, ModelOptions(inner=str(INNER_MODEL))),
+        model=describe_model(MODEL, _of_two(runs)),
         system=describe_system(start),
         atom_count=len(start),
         timestep_fs=runs[0].method.timestep_fs,
@@ -173,6 +175,12 @@ def describe_settings(runs: Sequence[Run], threads: int) -> RunSettings:
         threads=threads,
         **surroundings(),
     )
+
+
+def _of_two(runs: Sequence[Run]) -> ModelOptions:
+    """The options of the runs with two models, with the inner one."""
+    found = [run.model_options for run in runs if run.method.two_models]
+    return found[0] if found else ModelOptions(inner=str(INNER_MODEL))
 
 
 def _perform(

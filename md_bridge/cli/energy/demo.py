@@ -11,11 +11,12 @@ import click
 from rich.console import Console
 
 from md_bridge.cli.command import DEFAULT_SECTION, Command, epilog
-from md_bridge.cli.energy.options import STOPPED, length_option, out_option
-from md_bridge.cli.options import json_option, threads_option
+from md_bridge.cli.energy.options import STOPPED, length_option, out_option, require_forces
+from md_bridge.cli.options import EXISTING_FILE, json_option, option, threads_option
 from md_bridge.cli.progress import TaskBar
 from md_bridge.cli.signals import INTERRUPTED, signals_as_exceptions
 from md_bridge.cli.tables import tell_files
+from md_bridge.model_options import ModelOptions, require_use_of_inner
 
 if TYPE_CHECKING:
     from md_bridge import demo as job
@@ -34,7 +35,10 @@ _BUSY = 0.5
 @click.command(
     cls=Command,
     epilog=epilog(
-        "md-bridge demo --out my-demo --ps 1",
+        """
+        md-bridge demo --out my-demo --ps 1
+        md-bridge demo --inner my-student.pt
+        """,
         {0: "all runs are finished", 1: "a run failed", **STOPPED},
     ),
 )
@@ -43,23 +47,35 @@ _BUSY = 0.5
     what="Length of the conservative run; some with cheaper forces are 1.5 times as long",
     default=_DEFAULT_LENGTH_PS,
 )
+@option(
+    "--inner",
+    type=EXISTING_FILE,
+    metavar="MODEL",
+    help="Inner model of the runs with two models.",
+    show_default="the bundled student",
+)
 @threads_option(DEFAULT_SECTION)
 @json_option("the summary")
-def demo(out: Path, length_ps: float, threads: int, as_json: bool) -> None:
+def demo(out: Path, length_ps: float, inner: Path | None, threads: int, as_json: bool) -> None:
     """Run the bundled water model in LAMMPS and i-PI and see what conserves energy.
 
     From one start, NVE with conservative forces, with direct forces, and with multiple time
     stepping (M = 2, 4 and 8 in LAMMPS, M = 4 in i-PI); and in both with a second, cheaper model for
-    the inner steps (M = 4). Ends with a table, a picture and a page. That direct forces drift is
-    what it shows, and no failure. Ctrl-C keeps the runs that are done.
+    the inner steps (M = 4): the bundled one, or a student of your own. Ends with a table, a picture
+    and a page. That direct forces drift is what it shows, and no failure. Ctrl-C keeps the runs
+    that are done.
     """
     from md_bridge import demo as job
     from md_bridge.engine import choose_threads
 
     try:
-        runs = job.planned_runs(length_ps)
+        runs = job.planned_runs(length_ps, inner)
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--ps") from error
+    if inner is not None:
+        options = ModelOptions(inner=str(inner))
+        require_use_of_inner(job.MODEL, options, ["mts"])
+        require_forces(job.MODEL, ["mts"], options, job.read_start())
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -13,6 +13,7 @@ from click.testing import CliRunner
 from programs import programs_in, wait_until
 
 from md_bridge import demo as job
+from md_bridge.cli import main
 from md_bridge.cli.energy.demo import demo
 from md_bridge.drift.records.method import Method
 from md_bridge.drift.runs import dynamics
@@ -101,10 +102,10 @@ def test_a_model_that_lammps_cannot_read_is_reported(start, tmp_path):
 def short_runs(monkeypatch):
     """The demo's runs, far shorter than a user may ask for."""
 
-    def shorten(length_ps):
+    def shorten(length_ps, inner=None):
         return [
             replace(run, outer_steps=steps)
-            for run in PLANNED(0.15)
+            for run in PLANNED(0.15, inner)
             for steps in [max(16 // (run.method.multiplicity or 1), 2)]
         ]
 
@@ -139,6 +140,39 @@ def test_the_demo_from_end_to_end(short_runs, tmp_path):
     assert len(list((tmp_path / "series").glob("*.csv"))) == 8
 
 
+def test_the_demo_with_a_student_of_ones_own(short_runs, monkeypatch, tmp_path):
+    plan = job.planned_runs
+    monkeypatch.setattr(
+        job,
+        "planned_runs",
+        lambda ps, inner: [
+            run for run in plan(ps, inner) if run.method.two_models and run.method.host == "lammps"
+        ],
+    )
+    own = shutil.copy(job.INNER_MODEL, tmp_path / "own.pt")
+    result = CliRunner().invoke(demo, ["--inner", str(own), "--out", str(tmp_path), "--json"])
+    assert result.exit_code == 0, result.output
+    (one,) = json.loads(result.stdout)["runs"]
+    assert one["agreement_eV_per_angstrom"]["correction"] > 0
+    text = (tmp_path / "runs" / "lammps-two-models-4" / "in.lammps").read_text()
+    assert f"inner {own}\n" in text
+    named = {run.method.two_models: run.model_options.inner for run in PLANNED(0.5, own)}
+    assert named == {False: "", True: str(own)}
+
+
+def test_a_student_that_cannot_stand_in_is_refused_at_once(tmp_path, model_file):
+    def refused(inner):
+        words = ["demo", "--inner", str(inner), "--out", str(tmp_path / "out")]
+        result = CliRunner().invoke(main, words)
+        assert result.exit_code in (1, 2)
+        assert not (tmp_path / "out").exists()
+        return " ".join(result.stderr.split())
+
+    assert "does not exist" in refused(tmp_path / "nowhere.pt")
+    assert "--inner names the outer model itself" in refused(job.MODEL)
+    assert "does not know the element" in refused(model_file("stand_in"))
+
+
 def test_the_runs_of_the_demo():
     """All of one length are of the same time, to the last inner step."""
     runs = job.planned_runs(0.5)
@@ -158,9 +192,9 @@ def test_a_run_that_fails_does_not_lose_the_others(short_runs, monkeypatch, tmp_
     monkeypatch.setattr(
         job,
         "planned_runs",
-        lambda ps: [
+        lambda ps, inner: [
             r
-            for r in plan(ps)
+            for r in plan(ps, inner)
             if r.method.forces in keep or (r.method.host != "lammps" and not r.method.two_models)
         ],
     )
