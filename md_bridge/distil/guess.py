@@ -18,12 +18,12 @@ from md_bridge.ase import MDBridgeCalculator
 from md_bridge.distil.labelling.frames import FrameStore
 from md_bridge.distil.labelling.teacher import Teacher
 from md_bridge.distil.request import DistilRequest
-from md_bridge.export.checks.first_guess import fastest_period, guess_inner_steps, kick_heating
+from md_bridge.export.checks.first_guess import fastest_period, kick_heating
+from md_bridge.export.checks.two_models import guess_from_change, rate_of_change
 
 __all__ = ["Guess", "guess_multiplicity", "write_script"]
 
 _STRUCTURES = 3
-_LARGEST = 16
 _LENGTH_PS = 10.0
 
 
@@ -56,11 +56,14 @@ def guess_multiplicity(
     period = fastest_period(cast(Any, _Forces(outer)), structures[0])
     if not np.isfinite(period):
         return None
-    difference = np.concatenate(
-        [np.array(outer.get_forces(atoms)) - inner.get_forces(atoms) for atoms in structures]
+    change = np.concatenate(
+        [
+            rate_of_change(outer.get_forces, atoms) - rate_of_change(inner.get_forces, atoms)
+            for atoms in structures
+        ]
     )
     masses = np.concatenate([atoms.get_masses() for atoms in structures])
-    guess = guess_inner_steps(period, kick_heating(difference, masses), most=_LARGEST)
+    guess = guess_from_change(period, kick_heating(change, masses))
     outer_fs = guess.inner_steps * guess.inner_step
     return Guess(max(1, int(outer_fs / timestep_fs + 1e-9)), timestep_fs, guess.drift)
 

@@ -63,7 +63,8 @@ def asked(request: DistilRequest, teacher: Teacher, starts: Sequence[Atoms]) -> 
     :param starts: all structures
     """
     options = asdict(request.model_options)
-    del options["device"], options["threads"]
+    for name in ("device", "threads", "max_correction"):  # change no label and no training
+        del options[name]
     source = request.from_student
     return {
         "teacher": teacher.name,

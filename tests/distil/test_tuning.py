@@ -105,7 +105,8 @@ def test_of_a_factory_a_script_for_ase(model_file, tmp_path, monkeypatch):
     done = subprocess.run(
         [sys.executable, script, "3"], check=True, capture_output=True, text=True, cwd="/"
     )
-    rows = [line.split() for line in done.stdout.splitlines()[1:]]
+    lines = [line for line in done.stdout.splitlines() if not line.startswith("#")]
+    rows = [line.split() for line in lines[1:]]
     assert [float(row[0]) for row in rows] == pytest.approx([0.0, 0.006, 0.012, 0.018], abs=1e-4)
     energies = [float(row[1]) for row in rows]
     assert max(energies) - min(energies) < 2e-3

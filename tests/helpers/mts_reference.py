@@ -68,10 +68,13 @@ def nested_time_step(
     x, v = np.array(positions, dtype=float), np.array(velocities, dtype=float)
     inverse_mass = 1.0 / np.asarray(masses, dtype=float).reshape(-1, 1)
     steps = [timestep * math.prod(multiplicities[:level]) for level in range(len(forces))]
-    kicks: list[Array] = [np.zeros_like(x)] * len(forces)
+    whole: list[Array] = [np.zeros_like(x)] * len(forces)
+    kicks = list(whole)
 
     def evaluate(level: int) -> None:
-        kicks[level] = forces[level](x) - (forces[level - 1](x) if level else 0.0)
+        # the level below has been evaluated here just before
+        whole[level] = forces[level](x)
+        kicks[level] = whole[level] - whole[level - 1] if level else whole[level]
 
     def step(level: int) -> None:
         nonlocal x, v

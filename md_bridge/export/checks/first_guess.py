@@ -77,14 +77,11 @@ class FirstGuess:
     period: float
 
 
-def guess_inner_steps(
-    period: float, kick_heating: float, most: int = MOST_INNER_STEPS
-) -> FirstGuess:
+def guess_inner_steps(period: float, kick_heating: float) -> FirstGuess:
     """M and δt from the two limits; the formula is in the docstring of this module.
 
     :param period: of the fastest vibration, fs
     :param kick_heating: Q/Δ, the mean over atoms of |F_c − F_d|²/(2m), in eV/fs²
-    :param most: largest M that is worth a try
     """
     step = inner_step_of(period)
     resonance = RESONANCE * period
@@ -92,7 +89,7 @@ def guess_inner_steps(
     rate = expected_drift(1.0, period, kick_heating)
     heating = (DRIFT_TOLERANCE / max(rate, 1e-300)) ** (1 / (1 + _UNCANCELLED_POWER))
     # a resonance is a wall; the drift is a guess that may as well be rounded up
-    largest = min(int(resonance / step + 1e-9), round(min(heating / step, 1e6)), most)
+    largest = min(int(resonance / step + 1e-9), round(min(heating / step, 1e6)), MOST_INNER_STEPS)
     inner_steps = max(largest, 1)
     drift = expected_drift(inner_steps * step, period, kick_heating)
     return FirstGuess(inner_steps, step, drift, period)

@@ -48,11 +48,13 @@ if TYPE_CHECKING:
     from md_bridge.engine import Engine
 
 __all__ = [
+    "Forces",
     "ModelComparison",
     "compare_models",
     "drift_from_change",
     "force_matrix",
     "guess_from_change",
+    "rate_of_change",
 ]
 
 MULTIPLICITIES = range(2, 9)
@@ -230,9 +232,8 @@ def compare_models(
     difference = outside - np.concatenate([cheap(atoms) for atoms in filled])
 
     say("how fast the correction changes")
-    moved = [_ways(atoms) for atoms in filled]
-    of_outer = np.concatenate([_rate(conservative, ways) for ways in moved])
-    of_difference = of_outer - np.concatenate([_rate(cheap, ways) for ways in moved])
+    of_outer = np.concatenate([rate_of_change(conservative, atoms) for atoms in filled])
+    of_difference = of_outer - np.concatenate([rate_of_change(cheap, atoms) for atoms in filled])
 
     say("the asymmetry of the inner forces")
     asymmetry = 0.0 if kind == "conservative" else _asymmetry(cheap, filled[0])
@@ -340,8 +341,13 @@ def _has_velocities(atoms: Atoms) -> bool:
     return bool(np.any(atoms.get_momenta()))
 
 
-def _ways(atoms: Atoms) -> tuple[Atoms, Atoms]:
-    """A little later and a little earlier, along straight lines."""
+def rate_of_change(forces: Forces, atoms: Atoms) -> Array:
+    """dF/dt along the trajectory, by a central difference over straight lines.
+
+    :param forces: of a structure, ``[N, 3]``, eV/Å
+    :param atoms: with velocities, or they are drawn at 300 K
+    :returns: ``[N, 3]``, eV/Å/fs
+    """
     velocities = atoms.get_velocities()
     if not _has_velocities(atoms):
         spread = np.sqrt(units.kB * _TEMPERATURE / atoms.get_masses())[:, None]
@@ -349,12 +355,7 @@ def _ways(atoms: Atoms) -> tuple[Atoms, Atoms]:
     later, earlier = atoms.copy(), atoms.copy()
     later.positions += _TIME * units.fs * velocities
     earlier.positions -= _TIME * units.fs * velocities
-    return later, earlier
-
-
-def _rate(forces: Forces, ways: tuple[Atoms, Atoms]) -> Array:
-    """dF/dt, eV/Å/fs."""
-    return (forces(ways[0]) - forces(ways[1])) / (2 * _TIME)
+    return (forces(later) - forces(earlier)) / (2 * _TIME)
 
 
 def _by_element(values: Array, symbols: Array) -> dict[str, float]:
