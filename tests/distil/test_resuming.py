@@ -15,6 +15,7 @@ from md_bridge.distil.errors import DistilError, FrameFolderError
 from md_bridge.distil.labelling import frames as frames_module
 from md_bridge.distil.settings import StudentFolder
 from md_bridge.distil.training import trainer
+from md_bridge.errors import MDBridgeError
 
 
 class StopError(Exception):
@@ -74,6 +75,7 @@ import os, signal, sys, pickle
 sys.path.insert(0, {helpers!r})
 from md_bridge.distil import api
 from md_bridge.distil.training import trainer
+from md_bridge.errors import MDBridgeError
 trainer.CHECKPOINT_SECONDS = api._TOLD_EVERY = 0.0
 calls = 0
 def progress(said, share, detail):
@@ -225,3 +227,21 @@ def test_the_costs_that_hours_are_divided_by_are_measured(request_of):
     assert result.counts.blocks >= 2
     assert result.counts.steps >= 1
     assert np.isfinite(result.curves.held_out[-1])
+
+
+@pytest.mark.parametrize("where", ["settings", "student"])
+def test_a_full_disk_keeps_an_earlier_student(request_of, reference, monkeypatch, where):
+    """Of the same name; and once there is room the same command goes on."""
+    request = request_of()
+    request.out.write_bytes(b"an earlier one")
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    name = {"settings": "distil.settings.replace_atomically", "student": "export.files._reserve"}
+    monkeypatch.setattr(f"md_bridge.{name[where]}", full)
+    with pytest.raises(MDBridgeError, match=r"No space left on device"):
+        quietly(request)
+    assert request.out.read_bytes() == b"an earlier one"
+    monkeypatch.undo()
+    assert same_student(quietly(request).path, reference.path)

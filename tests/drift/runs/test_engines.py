@@ -219,8 +219,8 @@ def test_ctrl_c_keeps_what_is_done(short_runs, monkeypatch, tmp_path):
     monkeypatch.setattr(
         job,
         "planned_runs",
-        lambda ps: [
-            r for r in plan(ps) if r.method.multiplicity in (4, 8) and not r.method.two_models
+        lambda *given: [
+            r for r in plan(*given) if r.method.multiplicity in (4, 8) and not r.method.two_models
         ],
     )
     result = CliRunner().invoke(demo, ["--out", str(tmp_path)])
