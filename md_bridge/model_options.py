@@ -65,9 +65,10 @@ class ModelOptions:
         if self.inner_forces not in INNER_FORCES:
             known = " or ".join(INNER_FORCES)
             raise ArgumentError("inner_forces", f"must be {known}, found {self.inner_forces!r}")
-        if not self.max_correction > 0.0:
+        if not 0.0 < self.max_correction < float("inf"):
             raise ArgumentError(
-                "max_correction", f"must be a positive number, found {self.max_correction:g}"
+                "max_correction",
+                f"must be a positive finite number, found {self.max_correction:g}",
             )
         for name in INNER_OPTIONS:
             value = getattr(self, name)

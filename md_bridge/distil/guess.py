@@ -18,7 +18,11 @@ from md_bridge.ase import MDBridgeCalculator
 from md_bridge.distil.labelling.frames import FrameStore
 from md_bridge.distil.labelling.teacher import Teacher
 from md_bridge.distil.request import DistilRequest
-from md_bridge.export.checks.first_guess import fastest_period, kick_heating
+from md_bridge.export.checks.first_guess import (
+    DRIFT_TOLERANCE,
+    fastest_period,
+    kick_heating,
+)
 from md_bridge.export.checks.two_models import guess_from_change, rate_of_change
 
 __all__ = ["Guess", "guess_multiplicity", "write_script"]
@@ -64,6 +68,8 @@ def guess_multiplicity(
     )
     masses = np.concatenate([atoms.get_masses() for atoms in structures])
     guess = guess_from_change(period, kick_heating(change, masses))
+    if guess.drift > DRIFT_TOLERANCE:
+        return Guess(1, timestep_fs, guess.drift)
     outer_fs = guess.inner_steps * guess.inner_step
     return Guess(max(1, int(outer_fs / timestep_fs + 1e-9)), timestep_fs, guess.drift)
 

@@ -149,10 +149,13 @@ def _guessed_for_ase(
         told.append(f"{_guess_in_words(guess)}: watch the energy of a short run.")
         if not isinstance(request.teacher, str):  # a calculator, which no script can make
             return TuningOutcome(told)
-        return TuningOutcome(told, inputs=[write_script(request, guess, start, folder / "inputs")])
     except Exception as error:  # calculators raise whatever they stumble over
         told.append(f"M was not guessed either: {type(error).__name__}: {error}.")
         return TuningOutcome(told)
+    try:
+        return TuningOutcome(told, inputs=[write_script(request, guess, start, folder / "inputs")])
+    except OSError as error:
+        return TuningOutcome([*told, f"No script was written: {error}."])
 
 
 _NO_GUESS = (

@@ -11,6 +11,7 @@ from ase import Atoms
 from distil_tools import argon, quietly
 
 from md_bridge.distil import DistilError
+from md_bridge.distil.errors import FrameFolderError
 from md_bridge.distil.report.tables import sentences
 from md_bridge.distil.report.write import numbers_of
 from md_bridge.distil.training.batches import Frames
@@ -72,13 +73,23 @@ def test_each_run_is_looked_at_and_lost_frames_are_told(few, tmp_path):
     assert f"No earlier frames were found in {folder}." in sentences(third)
 
 
+def test_a_training_does_not_go_on_without_the_frames_that_it_began_with(few):
+    first = few("first.pt")
+    folder = quietly(first).folder
+    second = few("second.pt", from_student=first.out, seed=2)
+    quietly(second)
+    shutil.rmtree(folder)
+    with pytest.raises(FrameFolderError, match="put back the frames of the earlier student"):
+        quietly(second)
+
+
 def test_a_student_that_is_too_dear_is_no_gain(few):
     result = quietly(few("dear.pt"))
 
     def told(outer, inner):
         return sentences(replace(result, costs=EvaluationCosts(outer, inner)))[2]
 
-    assert "there is no gain, with M = 8 neither" in told(0.001, 0.002)
+    assert "no gain, not even with M = 8" in told(0.001, 0.002)
     assert "at most 3.92 times its speed with M = 4, 7.69 times" in told(1.0, 0.005)
     assert "conservative forces 12346 ms" in told(12.3456, 0.005)
     assert "e+" not in told(12.3456, 1.2345)

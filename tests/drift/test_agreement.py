@@ -141,7 +141,7 @@ def test_ipi_input_writes_it(folder, tmp_path, transport, count):
         assert "--max-correction 3.0" in result.stdout
     refused = run(*words, "--overwrite", "--max-correction", 0)
     assert refused.exit_code == 2
-    assert "--max-correction must be a positive number, found 0" in words_of(refused.stderr)
+    assert "--max-correction must be a positive finite number, found 0" in words_of(refused.stderr)
 
 
 def test_ipi_run_hands_it_to_its_clients(folder, tmp_path, monkeypatch):
@@ -169,6 +169,8 @@ def test_what_logs_say():
         "are 0.0002 eV/Angstrom (root mean squares)"
     )
     assert agreement_in(line) == ForceAgreement(conservative=0.0002, correction=1.5e-05)
+    moving = line.replace("1.5e-05", "0.02").replace("0.0002", "0.4")
+    assert agreement_in(f"{line}\n{moving}\n") == ForceAgreement(0.4, 0.02)
     one, two = agreement_sentences(
         [
             (False, ForceAgreement(1.0, 0.1)),
@@ -177,7 +179,9 @@ def test_what_logs_say():
             (True, ForceAgreement(0.5, 0.1)),
         ]
     )
-    assert "direct forces differ from the conservative ones by 200 meV/Å, these are 1e+03" in one
+    assert (
+        "direct forces differ from the conservative ones by 200 meV/Å, these are 1000 meV/Å" in one
+    )
     assert "(20 %); root mean squares, of the run where it is most." in one
     assert "the forces of the inner model differ" in two
     assert two.endswith("(20 %); root mean squares.")

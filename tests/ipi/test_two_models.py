@@ -344,7 +344,7 @@ def test_conservative_forces_of_an_inner_model_without_direct_ones(folder):
         ),
         ({"inner": "no_forces"}, ModelError, "no_forces.* cannot give"),
         ({"inner": "of_pbe"}, ModelError, r"of_pbe.* was made for the variant pbe"),
-        ({"max_correction": 0.0}, ArgumentError, "max_correction must be a positive number"),
+        ({"max_correction": 0.0}, ArgumentError, "max_correction must be a positive finite number"),
         ({"inner_variant": "pbe"}, ModelError, "stand_in.* cannot give .*/pbe"),
         (
             {"inner": "", "inner_forces": "direct"},

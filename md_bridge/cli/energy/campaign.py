@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -88,7 +89,9 @@ def _tell(campaign: Campaign, outcome: CampaignOutcome, stopped: bool, screen: C
 
     for label, reason in outcome.failures.items():
         for name in ("stall_minutes", "max_correction"):
-            reason = reason.replace(name, f"--{name.replace('_', '-')}")
+            option = f"--{name.replace('_', '-')}"
+            # hosts say "the keyword max_correction"
+            reason = re.sub(rf"(the (keyword|option) )?{name}", option, reason)
         screen.print(f"{label} failed: {reason}", style="red", markup=False, highlight=False)
     for record in outcome.records:
         frame = campaign.folder / "runs" / record.name / LAST_FRAME

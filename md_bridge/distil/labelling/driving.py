@@ -42,8 +42,8 @@ def choose_driving(teacher: Teacher, starts: Sequence[Atoms]) -> Driving:
     except NonFiniteError as error:
         return Driving(
             False,
-            f"The direct forces of {teacher.name} are not finite near the starts ({error}): its "
-            "conservative ones alone drove the dynamics.",
+            f"Direct or conservative forces of {teacher.name} are not finite near the starts "
+            f"({error}): the conservative ones alone drove the dynamics.",
         )
     if found.correction <= found.allowed():
         return Driving(True)

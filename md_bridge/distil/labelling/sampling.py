@@ -172,7 +172,7 @@ class Sampler:
                 temperature_K=run.temperature_k,
                 friction=friction,
                 rng=rng,
-                max_correction=math.inf,  # looked at before: see own_time_stepping()
+                max_correction=math.inf,  # looked at before: see choose_driving()
             )
         return Langevin(
             atoms,

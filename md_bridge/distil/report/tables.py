@@ -8,6 +8,7 @@ from rich.table import Table
 
 from md_bridge.distil.api import Distilled
 from md_bridge.export.checks.costs import EvaluationCosts
+from md_bridge.text import significant
 
 __all__ = [
     "COST_COLUMNS",
@@ -16,7 +17,6 @@ __all__ = [
     "cost_rows",
     "error_rows",
     "errors_table",
-    "plain",
     "sentences",
 ]
 
@@ -45,18 +45,14 @@ def error_rows(result: Distilled) -> list[tuple[str, ...]]:
     return [
         (
             each.element,
-            *(plain(value) for name, value in asdict(each).items() if name != "element"),
+            *(_three(value) for name, value in asdict(each).items() if name != "element"),
         )
         for each in result.errors
     ]
 
 
-def plain(value: float) -> str:
-    """Three digits, and no exponent where the number is large.
-
-    :param value: in any unit
-    """
-    return f"{value:.3g}" if value < 999.5 else f"{value:.0f}"
+def _three(value: float) -> str:
+    return significant(value, 3)
 
 
 def errors_table(result: Distilled) -> Table:
@@ -88,11 +84,11 @@ def sentences(result: Distilled) -> list[str]:
             else ""
         )
         + ".",
-        f"On held-out dynamics the student misses the forces by {plain(every.force)} meV/Å (of "
-        f"{plain(every.force_of_labels)}), and between neighbouring frames this changes by "
-        f"{plain(every.change)} meV/Å (of {plain(every.change_of_labels)}).",
-        f"An evaluation of the first start takes {plain(1e3 * costs.inner_s)} ms, the teacher's "
-        f"conservative forces {plain(1e3 * costs.outer_s)} ms: " + _gain(costs),
+        f"On held-out dynamics the student misses the forces by {_three(every.force)} meV/Å (of "
+        f"{_three(every.force_of_labels)}), and between neighbouring frames this changes by "
+        f"{_three(every.change)} meV/Å (of {_three(every.change_of_labels)}).",
+        f"An evaluation of the first start takes {_three(1e3 * costs.inner_s)} ms, the teacher's "
+        f"conservative forces {_three(1e3 * costs.outer_s)} ms: " + _gain(costs),
     ]
     if result.earlier.frames:
         found.append(f"{result.earlier.frames} of the frames are those of earlier students.")
@@ -108,7 +104,7 @@ def sentences(result: Distilled) -> list[str]:
 
 def _gain(costs: EvaluationCosts) -> str:
     if costs.speedup_bound(8) <= 1:
-        return "there is no gain, with M = 8 neither: the student is too dear for this teacher."
+        return "no gain, not even with M = 8: the student is too dear for this teacher."
     of_four, of_eight = (
         f"{bound:.2f} times its speed" if bound > 1 else "no gain"
         for bound in map(costs.speedup_bound, (4, 8))
@@ -126,7 +122,7 @@ def cost_rows(result: Distilled) -> list[tuple[str, ...]]:
         (
             f"{m}",
             f"{costs.speedup_bound(m):.2f}",
-            plain(1e3 * (m * costs.inner_s + costs.outer_s)),
+            _three(1e3 * (m * costs.inner_s + costs.outer_s)),
         )
         for m in MULTIPLICITIES
     ]

@@ -285,6 +285,7 @@ class Trainer:
             "typical": self._typical,
             "place": [self._epoch, self._position],
             "loss": [self._loss_sum, self._loss_count],
+            "frames": self._numbers_of_frames(),
         }
         memory = io.BytesIO()  # torch aborts the process if the disk is full
         torch.save(state, memory)
@@ -312,11 +313,23 @@ class Trainer:
             self.seconds, self._typical = state["seconds"], state["typical"]
             self._epoch, self._position = state["place"]
             self._loss_sum, self._loss_count = state["loss"]
+            begun_with = state["frames"]
         except Exception as error:  # torch raises many kinds for a damaged file
             raise FrameFolderError(
                 f"{self._checkpoint} cannot be read ({error}): delete it, and the training begins "
                 "anew with the frames that are there"
             ) from error
+        now = self._numbers_of_frames()
+        if begun_with != now:
+            raise FrameFolderError(
+                f"{self._checkpoint} was begun with {begun_with[0]} frames, {begun_with[1]} more "
+                f"held out, and now there are {now[0]} and {now[1]}: put back the frames of the "
+                "earlier student, or delete that file, and the training begins anew with these"
+            )
+
+    def _numbers_of_frames(self) -> list[int]:
+        """To learn from, and held out."""
+        return [len(self._frames.training), len(self._frames.held_out)]
 
 
 def _added(all_sums: Any) -> Sums:

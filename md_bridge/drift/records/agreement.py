@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable
 
 from md_bridge.forces import NO_FORCE, ForceAgreement
+from md_bridge.text import significant
 
 __all__ = [
     "agreement_in",
@@ -19,15 +20,17 @@ _LINE = re.compile(
 
 
 def agreement_in(text: str) -> ForceAgreement | None:
-    """What the log of a run says; None without multiple time stepping, or if the atoms were at
-    rest.
+    """What the log of a run says where the atoms first were not at rest, else at rest; None without
+    multiple time stepping.
 
     :param text: of LAMMPS or i-PI
     """
-    found = _LINE.search(text)
-    if found is None:
-        return None
-    return ForceAgreement(conservative=float(found.group(2)), correction=float(found.group(1)))
+    found = [
+        ForceAgreement(conservative=float(conservative), correction=float(correction))
+        for correction, conservative in _LINE.findall(text)
+    ]
+    moving = [agreement for agreement in found if not agreement.at_rest]
+    return next(iter(moving or found), None)
 
 
 def agreement_sentences(runs: Iterable[tuple[bool, ForceAgreement | None]]) -> list[str]:
@@ -46,8 +49,8 @@ def agreement_sentences(runs: Iterable[tuple[bool, ForceAgreement | None]]) -> l
             share = "" if worst.at_rest else f" ({percent:.3g} %)"
             sentences.append(
                 f"At the first outer step of multiple time stepping {inner} differ from the "
-                f"conservative ones by {1000 * worst.correction:.3g} meV/Å, these are "
-                f"{1000 * worst.conservative:.3g} meV/Å{share}; root mean squares"
+                f"conservative ones by {significant(1000 * worst.correction, 3)} meV/Å, these are "
+                f"{significant(1000 * worst.conservative, 3)} meV/Å{share}; root mean squares"
                 f"{', of the run where it is most' if len(found) > 1 else ''}."
             )
     return sentences

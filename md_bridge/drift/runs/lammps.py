@@ -164,7 +164,7 @@ def lammps_input_text(
     :param frame_interval: outer steps between the frames of ``trajectory.lammpstrj``; None for none
     """
     elements = sorted(set(start.get_chemical_symbols()))
-    # LAMMPS asks every run for a pressure at its first step, and not every model has direct stress
+    # so that a pressure can be read in an input of ours, also without a direct stress
     keyword = " forces direct virial conservative" if run.method.forces == "direct" else ""
     keyword += pair_style_keywords(run.host_options)
     lines = [
