@@ -285,7 +285,7 @@ def test_path_integral_with_a_copy_of_the_model_inside(folder, tmp_path):
             ffdirect(name, folder / "strong_curl.pt", kind, **inner)
             for name, kind in (("cons", "conservative"), ("direct", "direct"))
         ]
-        ends.append(path_integral(forcefields, 50, beads=2).run_exactly(tmp_path / name))
+        ends.append(path_integral(forcefields, 20, beads=2).run_exactly(tmp_path / name))
     for name, tolerance in (("q", 1e-9), ("p", 1e-7), ("cell", 1e-10), ("virial", 1e-10)):
         np.testing.assert_allclose(ends[0][name], ends[1][name], rtol=0, atol=tolerance)
     assert abs(ends[0]["cell"][0, 0] / (argon().cell[0, 0] * ANGSTROM) - 1) > 1e-4

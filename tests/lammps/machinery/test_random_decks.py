@@ -1,4 +1,4 @@
-"""200 inputs at random: ``pair_style mdbridge`` with an exported Lennard-Jones equals ``lj/cut``.
+"""125 inputs at random, 75 more with the slow tests: ``pair_style mdbridge`` with an exported Lennard-Jones equals ``lj/cut``.
 
 Thousands more by hand: ``PYTHONPATH=tests/helpers python -m random_decks --help``.
 """
@@ -25,7 +25,15 @@ def exported(tmp_path_factory):
     return folder
 
 
-@pytest.mark.parametrize("batch", range(len(RANKS)))
+# a batch for each number of ranks, and one more for one
+QUICK = (0, 1, 2, 5, 7)
+BATCHES = [
+    number if number in QUICK else pytest.param(number, marks=pytest.mark.slow)
+    for number in range(len(RANKS))
+]
+
+
+@pytest.mark.parametrize("batch", BATCHES)
 def test_random_decks(batch, exported, tmp_path):
     decks = decks_of(batch)
     (tmp_path / "runs").mkdir()
