@@ -1,6 +1,7 @@
 """Inputs at random: ``pair_style mdbridge`` with an exported Lennard-Jones equals ``lj/cut``.
 
-125 of them, 75 more with the slow tests; thousands more by hand: ``PYTHONPATH=tests/helpers python -m random_decks --help``.
+125 of them, 75 more with the slow tests; thousands more by hand:
+``PYTHONPATH=tests/helpers python -m random_decks --help``.
 """
 
 import dataclasses
