@@ -64,3 +64,16 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
+
+
+@pytest.fixture
+def ipi_clients(monkeypatch):
+    """The commands of the clients that `md-bridge ipi-run` would start; it stops before it does."""
+    commands = []
+
+    def stop(simulation, clients, progress, **_):
+        commands.extend(clients)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("md_bridge.ipi.runner.run", stop)
+    return commands

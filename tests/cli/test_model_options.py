@@ -150,15 +150,8 @@ def test_ipi_input_writes_them(model_file, start, tmp_path):
     assert len(re.findall(r"device: cpu", text)) == 2
 
 
-def test_ipi_run_hands_them_to_its_clients(model_file, start, tmp_path, monkeypatch):
+def test_ipi_run_hands_them_to_its_clients(model_file, start, tmp_path, monkeypatch, ipi_clients):
     """And those that are the default need not be said."""
-    seen = []
-
-    def stop(simulation, clients, progress, **_):
-        seen.extend(clients)
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr("md_bridge.ipi.runner.run", stop)
     monkeypatch.chdir(tmp_path)
     words = [
         "ipi-run",
@@ -174,8 +167,8 @@ def test_ipi_run_hands_them_to_its_clients(model_file, start, tmp_path, monkeypa
     ]
     result = run(*words, "--symmetrize", "random", "--seed", 5, "--device", "cpu")
     assert result.exit_code == 130, result.output
-    assert len(seen) == 2
-    line = " ".join(map(str, seen[0]))
+    assert len(ipi_clients) == 2
+    line = " ".join(map(str, ipi_clients[0]))
     for part in ("--symmetrize random", "--seed 5", "--device cpu"):
         assert part in line
     assert "--variant" not in line

@@ -144,20 +144,13 @@ def test_ipi_input_writes_it(folder, tmp_path, transport, count):
     assert "--max-correction must be a positive finite number, found 0" in words_of(refused.stderr)
 
 
-def test_ipi_run_hands_it_to_its_clients(folder, tmp_path, monkeypatch):
-    seen = []
-
-    def stop(simulation, clients, progress, **_):
-        seen.extend(clients)
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr("md_bridge.ipi.runner.run", stop)
+def test_ipi_run_hands_it_to_its_clients(folder, tmp_path, monkeypatch, ipi_clients):
     monkeypatch.chdir(tmp_path)
     words = ["ipi-run", folder / "start.xyz", "-m", folder / "outer.pt", "--forces", "mts:2"]
     words += ["--inner", folder / "inner.pt", "--transport", "unix", "--overwrite"]
     for more, expected in (([], ""), (["--max-correction", 3], "--max-correction 3.0")):
         assert run(*words, *more).exit_code == 130
-        line = " ".join(map(str, seen.pop()))
+        line = " ".join(map(str, ipi_clients.pop()))
         assert expected in line
         assert ("max-correction" in line) == bool(expected)
 

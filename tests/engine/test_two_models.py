@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 from ase import units
 from ase.build import bulk
+from mts_reference import forces_of
 
 from md_bridge.engine import (
     Engine,
     EngineError,
     FusedForces,
     ModelError,
-    Pairs,
     structure_from_ase,
 )
 
@@ -33,19 +33,6 @@ def start_velocities(atoms, kelvin=120.0):
     rng = np.random.default_rng(5)
     sigma = np.sqrt(units.kB * kelvin / atoms.get_masses())[:, None]
     return sigma * rng.normal(size=(len(atoms), 3))
-
-
-def forces_of(path, atoms, kind, **options):
-    """A callable for one kind of forces of one model."""
-    engine, pairs = Engine(path, **options), Pairs(1.0)
-
-    def evaluate(positions):
-        moved = atoms.copy()
-        moved.positions = positions
-        result = engine.evaluate(structure_from_ase(moved), pairs, **{f"{kind}_forces": True})
-        return np.array(getattr(result, f"{kind}_forces"))
-
-    return evaluate
 
 
 def drive(fused, atoms, kind="direct", outer_steps=STEPS):

@@ -19,6 +19,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from md_bridge.engine import Engine, Pairs, structure_from_ase
+
 Array = NDArray[np.float64]
 Force = Callable[[Array], Array]
 
@@ -29,6 +31,22 @@ class Frame:
 
     positions: Array
     velocities: Array
+
+
+def forces_of(path, atoms, kind: str, **options) -> Force:
+    """The function of positions (Å) that the engine computes for these atoms, in eV/Å.
+
+    ``kind``: "conservative" or "direct"; the options are those of the engine.
+    """
+    engine, pairs = Engine(path, **options), Pairs(1.0)
+
+    def evaluate(positions: Array) -> Array:
+        moved = atoms.copy()
+        moved.positions = positions
+        result = engine.evaluate(structure_from_ase(moved), pairs, **{f"{kind}_forces": True})
+        return np.array(getattr(result, f"{kind}_forces"))
+
+    return evaluate
 
 
 def multiple_time_step(

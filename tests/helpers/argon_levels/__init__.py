@@ -3,10 +3,9 @@
 import math
 
 import lammps_tools as tools
+import mts_reference
 import numpy as np
 from ase.neighborlist import neighbor_list
-
-from md_bridge.engine import Engine, Pairs, structure_from_ase
 
 FEMTOSECOND = 1e-3  # units metal: ps
 FTM2V = 1.0 / 1.0364269e-4  # LAMMPS units metal: (eV/Å)/(g/mol) in Å/ps²
@@ -74,15 +73,7 @@ def both(one, other):
 
 def forces_of(path, kind, atoms=ATOMS, **options):
     """The function of positions that the engine computes."""
-    engine, pairs, start = Engine(path, **options), Pairs(1.0), atoms
-
-    def evaluate(positions):
-        atoms = start.copy()
-        atoms.positions = positions
-        result = engine.evaluate(structure_from_ase(atoms), pairs, **{f"{kind}_forces": True})
-        return np.array(getattr(result, f"{kind}_forces"))
-
-    return evaluate
+    return mts_reference.forces_of(path, atoms, kind, **options)
 
 
 def run_to_end(text, folder, ranks, **options):
