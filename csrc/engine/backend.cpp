@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "compiled/backend_compiled.hpp"
 #include "mdbridge/error.hpp"
 #include "text.hpp"
 #include "torchscript/backend_torchscript.hpp"
@@ -61,6 +62,7 @@ torch::Device choose_device(const ModelOptions& options, const ModelInfo& info) 
 std::unique_ptr<Backend> load_backend(const std::string& path, const ModelOptions& options) {
   // one line for each kind of file, and the sentence for all others
   if (TorchScriptBackend::reads(path)) return std::make_unique<TorchScriptBackend>(path, options);
+  if (CompiledBackend::reads(path)) return std::make_unique<CompiledBackend>(path, options);
   throw ModelError(
       "could not load '" + path +
       "': expected a model exported by `md-bridge export` or `mtt export`, but it is "

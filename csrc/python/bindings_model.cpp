@@ -35,6 +35,9 @@ using namespace mdbridge;  // NOLINT: this file is nothing but a list of the eng
 namespace {
 
 void bind_info(py::module_& module) {
+  module.def("cpu_features", &cpu_features,
+             "Instruction sets that the CPU of this machine has, as the system names them, sorted: "
+             "what a compiled model may rest on.");
   py::class_<ModelInfo>(module, "ModelInfo", "What a model file says of itself.")
       .def_readonly("path", &ModelInfo::path, "Of the file, as it was given.")
       .def_readonly("name", &ModelInfo::name, "Of the model, as its authors call it.")

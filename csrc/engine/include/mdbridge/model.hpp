@@ -2,6 +2,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "mdbridge/model_info.hpp"
 #include "mdbridge/visibility.hpp"
@@ -42,5 +43,9 @@ class MDBRIDGE_API Model {
   std::unique_ptr<Backend> backend_;
   ModelInfo info_;
 };
+
+/// The instruction sets that the CPU of this machine has, as the system names them ("avx2",
+/// "asimd"), sorted: what a compiled model may rest on. Empty where the system does not say.
+MDBRIDGE_API std::vector<std::string> cpu_features();
 
 }  // namespace mdbridge

@@ -1,0 +1,159 @@
+#include "compiled/backend_compiled.hpp"
+
+#include <torch/torch.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+
+#include "mdbridge/error.hpp"
+
+namespace mdbridge {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+/// A file of its own, gone with this object.
+class TemporaryFile {
+ public:
+  explicit TemporaryFile(const std::string& contents) {
+    std::string folder = (fs::temp_directory_path() / "mdbridge-XXXXXX").string();
+    if (mkdtemp(folder.data()) == nullptr) {
+      throw ModelError("cannot write into the folder for temporary files, '" +
+                       fs::temp_directory_path().string() + "': set TMPDIR to another one");
+    }
+    folder_ = folder;
+    std::ofstream file(path(), std::ios::binary);
+    file << contents;
+    file.close();
+    if (!file) {
+      throw ModelError("the folder for temporary files, '" + fs::temp_directory_path().string() +
+                       "', is full: set TMPDIR to another one");
+    }
+  }
+  ~TemporaryFile() {
+    std::error_code ignored;
+    fs::remove_all(folder_, ignored);
+  }
+  TemporaryFile(const TemporaryFile&) = delete;
+  TemporaryFile& operator=(const TemporaryFile&) = delete;
+
+  std::string path() const { return (folder_ / "model.pt").string(); }
+
+ private:
+  fs::path folder_;
+};
+
+ModelOptions on_cpu(const std::string& path, ModelOptions options) {
+  if (options.device != "auto" && !options.device.empty() && options.device != "cpu") {
+    throw ModelError("the model '" + path + "' was compiled for the CPU, found device '" +
+                     options.device +
+                     "': run the TorchScript file there, which `md-bridge export " + path +
+                     " -o model.pt` takes out of it");
+  }
+  options.device = "cpu";
+  return options;
+}
+
+/// dE/d(position) and dE/d(strain) of one structure from those of its pair vectors, in double
+/// precision: v = r_j - r_i, and v @ strain.
+void add_up(const PairTensors& pairs, const torch::Tensor& gradients, std::int64_t atoms,
+            const BackendRequest& request, BackendResult& result) {
+  const auto vectors = pairs.vectors.to(torch::kFloat64);
+  const auto slopes = gradients.to(torch::kFloat64);
+  if (request.position_gradient) {
+    const auto sums = torch::zeros({atoms, 3}, torch::kFloat64);
+    auto sum = sums.accessor<double, 2>();
+    const auto slope = slopes.accessor<double, 2>();
+    const auto label = pairs.labels.accessor<std::int32_t, 2>();
+    for (std::int64_t p = 0; p < slopes.size(0); ++p) {
+      for (int k = 0; k < 3; ++k) {
+        sum[label[p][0]][k] -= slope[p][k];
+        sum[label[p][1]][k] += slope[p][k];
+      }
+    }
+    result.position_gradients.push_back(sums);
+  }
+  if (request.strain_gradient) {
+    result.strain_gradients.push_back(vectors.transpose(0, 1).matmul(slopes));
+  }
+}
+
+}  // namespace
+
+CompiledBackend::CompiledBackend(const std::string& path, const ModelOptions& options)
+    : package_(path) {
+  const TemporaryFile file(package_.torchscript());
+  torchscript_ = std::make_unique<TorchScriptBackend>(file.path(), on_cpu(path, options));
+  network_ = compiled_pet(package_);
+  info_ = torchscript_->info();
+  info_.path = path;
+  info_.supported_devices = {"cpu"};
+  info_.notes.push_back("compiled for " + package_.value("cpu"));
+}
+
+/// The compiled function that gives all of a request; empty if none does.
+std::string CompiledBackend::function_for(const BackendRequest& request) const {
+  const auto differs = [&](const std::string& wanted, const char* key) {
+    return !wanted.empty() && wanted != package_.value(key);
+  };
+  if (request.check_consistency || !request.uncertainty.empty() || !request.committee.empty() ||
+      differs(request.energy, "energy") || differs(request.direct_forces, "direct_forces") ||
+      differs(request.direct_stress, "direct_stress")) {
+    return "";
+  }
+  const bool gradient = request.position_gradient || request.strain_gradient;
+  const bool direct = !request.direct_forces.empty() || !request.direct_stress.empty();
+  const std::string function = gradient ? (direct ? "both" : "conservative") : "direct";
+  // without direct forces a file has no function that stops at the energy
+  return package_.has_function(function) ? function : "";
+}
+
+BackendResult CompiledBackend::forward(const std::vector<SystemTensors>& systems,
+                                       const BackendRequest& request) {
+  const std::string function = function_for(request);
+  if (function.empty() || !network_->takes(systems)) {
+    return torchscript_->forward(systems, request);
+  }
+  const torch::NoGradGuard no_grad;
+  const CompiledResult found = network_->run(function, systems);
+  BackendResult result;
+  std::int64_t first_atom = 0, first_pair = 0, row = 0;
+  std::vector<torch::Tensor> energies, stresses;
+  for (const SystemTensors& system : systems) {
+    const PairTensors& pairs = system.pairs.front();
+    const auto atoms = system.types.size(0);
+    const auto owned_rows = [&](const torch::Tensor& all) {
+      return all.slice(0, first_atom, first_atom + system.owned);
+    };
+    if (!request.energy.empty()) energies.push_back(owned_rows(found.energies).sum());
+    if (!request.direct_stress.empty()) {
+      stresses.push_back(found.stress.defined()
+                             ? found.stress.select(0, row)
+                             : owned_rows(found.stresses).to(torch::kFloat64).sum(0) /
+                                   system.cell.to(torch::kFloat64).det().abs());
+    }
+    const auto count = pairs.labels.size(0);
+    if (found.pair_gradients.defined()) {
+      const auto gradients = found.pair_gradients.slice(0, first_pair, first_pair + count);
+      add_up(pairs, gradients, atoms, request, result);
+    }
+    first_atom += atoms;
+    first_pair += count;
+    ++row;
+  }
+  const auto owned = ownership(systems, torch::kFloat64);
+  if (request.energy_per_atom) {
+    result.energy = found.energies * owned;
+  } else if (!energies.empty()) {
+    result.energy = torch::stack(energies);
+  }
+  if (!request.direct_forces.empty()) {
+    result.direct_forces = found.forces.to(torch::kFloat64) * owned.unsqueeze(1);
+  }
+  if (!stresses.empty()) result.direct_stress = torch::stack(stresses);
+  return result;
+}
+
+}  // namespace mdbridge

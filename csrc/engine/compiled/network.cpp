@@ -1,0 +1,37 @@
+#include "compiled/network.hpp"
+
+#include <torch/torch.h>
+
+namespace mdbridge {
+
+namespace {
+
+torch::Tensor joined(const std::vector<torch::Tensor>& tensors) {
+  return tensors.size() == 1 ? tensors.front() : torch::cat(tensors);
+}
+
+}  // namespace
+
+torch::Tensor ownership(const std::vector<SystemTensors>& systems, torch::Dtype dtype) {
+  std::vector<torch::Tensor> owned;
+  for (const SystemTensors& system : systems) {
+    const auto weights = torch::zeros({system.types.size(0)}, dtype);
+    weights.slice(0, 0, system.owned).fill_(1.0);
+    owned.push_back(weights);
+  }
+  return joined(owned);
+}
+
+torch::Tensor all_vectors(const std::vector<SystemTensors>& systems) {
+  std::vector<torch::Tensor> vectors;
+  for (const SystemTensors& system : systems) vectors.push_back(system.pairs.front().vectors);
+  return joined(vectors);
+}
+
+torch::Tensor all_types(const std::vector<SystemTensors>& systems) {
+  std::vector<torch::Tensor> types;
+  for (const SystemTensors& system : systems) types.push_back(system.types.to(torch::kInt64));
+  return joined(types);
+}
+
+}  // namespace mdbridge

@@ -1,0 +1,50 @@
+#pragma once
+
+#include <torch/types.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "backend.hpp"
+#include "compiled/package.hpp"
+
+namespace mdbridge {
+
+/// What a compiled network says of the atoms of all structures, one after the other. What was not
+/// wanted is undefined.
+struct CompiledResult {
+  torch::Tensor energies;        // [N] float64, eV
+  torch::Tensor forces;          // [N, 3], eV/Å
+  torch::Tensor stresses;        // [N, 3, 3], each atom's share of the stress times the volume, eV
+  torch::Tensor stress;          // [structures, 3, 3], eV/Å^3, of networks that know no shares
+  torch::Tensor pair_gradients;  // [P, 3], dE/d(pair vector) of the owned atoms, or, of others,
+  torch::Tensor position_gradients;  // [N, 3] and
+  torch::Tensor strain_gradients;    // [structures, 3, 3]
+};
+
+/// One of the ways in which a compiled function takes atoms and their pairs.
+class CompiledNetwork {
+ public:
+  virtual ~CompiledNetwork() = default;
+
+  /// Whether it can run these: each has at least one atom.
+  virtual bool takes(const std::vector<SystemTensors>& systems) const = 0;
+  /// Run one of the package's functions, "direct", "conservative" or "both".
+  virtual CompiledResult run(const std::string& function,
+                             const std::vector<SystemTensors>& systems) = 0;
+};
+
+/// metatrain's PET: packed pairs, and rows of them.
+std::unique_ptr<CompiledNetwork> compiled_pet(CompiledPackage& package);
+
+/// 1 for the atoms that are owned, 0 for the others, [N].
+torch::Tensor ownership(const std::vector<SystemTensors>& systems, torch::Dtype dtype);
+
+/// Pair vectors of all structures, [P, 3].
+torch::Tensor all_vectors(const std::vector<SystemTensors>& systems);
+
+/// Atomic numbers of all structures, [N] int64.
+torch::Tensor all_types(const std::vector<SystemTensors>& systems);
+
+}  // namespace mdbridge

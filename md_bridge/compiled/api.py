@@ -1,0 +1,101 @@
+"""Compilation of a model for the CPU of this machine."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from metatomic.torch import load_atomistic_model
+
+from md_bridge.compiled.functions import CompilableNetwork
+from md_bridge.compiled.inductor import compile_function
+from md_bridge.compiled.package import write_package
+from md_bridge.export.errors import ExportError
+from md_bridge.export.files import errors_of_writing
+
+__all__ = ["compile_model"]
+
+
+def compile_model(
+    model: str | os.PathLike[str],
+    path: str | os.PathLike[str],
+    *,
+    variant: str = "",
+    source: str = "",
+    progress: Callable[[str], None] = lambda step: None,
+) -> Path:
+    """Compile an exported model for the CPU of this machine.
+
+    The file holds the exported model too: what is not compiled (uncertainties, other variants) is
+    computed with that, and it is the way back.
+
+    :param model: path of an exported model, ``something.pt``
+    :param path: of the file to write, ``something.pt2``
+    :param variant: of the outputs that are compiled
+    :param source: what to name in errors of the file as the thing to compile again
+    :param progress: called with the name of each step
+    :returns: the path written
+    :raises ExportError: the model cannot be compiled, with the reason
+    """
+    model, path = Path(model), Path(path)
+    progress("reading the model")
+    network = _compilable(model, variant)
+    with errors_of_writing(path):
+        temporary = tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.stem}-")
+    with temporary as folder:
+        files: dict[str, list[str]] = {}
+        for function in network.functions:
+            progress(f"compiling: {function.name} ({len(files) + 1} of {len(network.functions)})")
+            work = Path(folder) / function.name
+            work.mkdir()
+            files[function.name] = compile_function(function, work)
+        partial = Path(folder) / path.name
+        description = {**network.description, "source": source or os.fspath(model)}
+        with errors_of_writing(path):
+            write_package(partial, files, description, model)
+            os.replace(partial, path)
+    return path
+
+
+def _compilable(path: Path, variant: str) -> CompilableNetwork:
+    from md_bridge.compiled.pet.rebuild import find_backbone
+
+    model = load_atomistic_model(str(path))
+    names = _outputs(model, variant)
+    if find_backbone(model.module) is None:
+        raise ExportError(
+            f"'{path}' has no PET in it, and of other networks the Python source is needed: "
+            "md-bridge compile python:package.module:factory"
+        )
+    from md_bridge.compiled.pet.functions import functions_of_pet
+    from md_bridge.compiled.pet.model import Outputs, PETModel
+
+    network = functions_of_pet(PETModel(model.module, Outputs(**names)))
+    dtype = model.capabilities().dtype
+    described = {"energy": names["energy"], "direct_forces": names["forces"]}
+    described |= {"direct_stress": names["stress"], "dtype": dtype}
+    return CompilableNetwork(network.functions, {**network.description, **described})
+
+
+def _outputs(model: Any, variant: str) -> dict[str, str]:
+    """Names of the outputs of this variant; empty where there is none."""
+    known = model.capabilities().outputs
+    suffix = f"/{variant}" if variant else ""
+
+    def first_of(*names: str) -> str:
+        return next((name + suffix for name in names if name + suffix in known), "")
+
+    energy = first_of("energy")
+    if not energy:
+        raise ExportError(
+            f"the model has no output 'energy{suffix}'; it has {', '.join(sorted(known))}"
+        )
+    return {
+        "energy": energy,
+        "forces": first_of("non_conservative_force", "non_conservative_forces"),
+        "stress": first_of("non_conservative_stress"),
+    }

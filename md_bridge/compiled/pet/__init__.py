@@ -1,0 +1,1 @@
+"""metatrain's PET as functions that can be compiled."""
