@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from metatomic.torch import load_atomistic_model
+from metatomic.torch import AtomisticModel, load_atomistic_model, unit_conversion_factor
 
 from md_bridge.compiled.functions import CompilableNetwork
 from md_bridge.compiled.inductor import compile_function
 from md_bridge.compiled.package import write_package
 from md_bridge.export.errors import ExportError
 from md_bridge.export.files import errors_of_writing
+from md_bridge.export.options import DTYPES
 
 __all__ = ["compile_model"]
 
@@ -24,6 +25,7 @@ def compile_model(
     model: str | os.PathLike[str],
     path: str | os.PathLike[str],
     *,
+    module: AtomisticModel | None = None,
     variant: str = "",
     source: str = "",
     progress: Callable[[str], None] = lambda step: None,
@@ -35,6 +37,8 @@ def compile_model(
 
     :param model: path of an exported model, ``something.pt``
     :param path: of the file to write, ``something.pt2``
+    :param module: of a plain torch module the same model, still in Python: TorchScript cannot be
+        compiled further
     :param variant: of the outputs that are compiled
     :param source: what to name in errors of the file as the thing to compile again
     :param progress: called with the name of each step
@@ -43,7 +47,7 @@ def compile_model(
     """
     model, path = Path(model), Path(path)
     progress("reading the model")
-    network = _compilable(model, variant)
+    network = _compilable(model, variant, module)
     with errors_of_writing(path):
         temporary = tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.stem}-")
     with temporary as folder:
@@ -61,24 +65,68 @@ def compile_model(
     return path
 
 
-def _compilable(path: Path, variant: str) -> CompilableNetwork:
+def _compilable(path: Path, variant: str, module: AtomisticModel | None) -> CompilableNetwork:
+    """The functions of the model at ``path``, with what its capabilities say."""
     from md_bridge.compiled.pet.rebuild import find_backbone
 
     model = load_atomistic_model(str(path))
-    names = _outputs(model, variant)
-    if find_backbone(model.module) is None:
-        raise ExportError(
-            f"'{path}' has no PET in it, and of other networks the Python source is needed: "
-            "md-bridge compile python:package.module:factory"
-        )
+    outputs = _outputs(model, variant)
+    if module is not None:
+        network = _of_module(module, outputs)
+    elif find_backbone(model.module) is not None:
+        network = _of_pet(model, outputs)
+    else:
+        network = _of_student(path, DTYPES[model.capabilities().dtype])
+    described = {
+        "energy": outputs["energy"],
+        "direct_forces": outputs["forces"],
+        "direct_stress": outputs["stress"],
+        "dtype": model.capabilities().dtype,
+    }
+    return CompilableNetwork(network.functions, {**network.description, **described})
+
+
+def _of_pet(model: AtomisticModel, outputs: dict[str, str]) -> CompilableNetwork:
     from md_bridge.compiled.pet.functions import functions_of_pet
     from md_bridge.compiled.pet.model import Outputs, PETModel
 
-    network = functions_of_pet(PETModel(model.module, Outputs(**names)))
-    dtype = model.capabilities().dtype
-    described = {"energy": names["energy"], "direct_forces": names["forces"]}
-    described |= {"direct_stress": names["stress"], "dtype": dtype}
-    return CompilableNetwork(network.functions, {**network.description, **described})
+    unit = model.capabilities().length_unit
+    if unit.lower() not in ("", "angstrom", "a"):
+        raise ExportError(f"the model's unit of length is '{unit}': only those in angstrom compile")
+    return functions_of_pet(PETModel(model.module, Outputs(**outputs)))
+
+
+def _of_module(model: AtomisticModel, outputs: dict[str, str]) -> CompilableNetwork:
+    from md_bridge.compiled.module import functions_of_module
+
+    capabilities = model.capabilities()
+    known = capabilities.outputs
+    return functions_of_module(
+        model.module,
+        list(capabilities.atomic_types),
+        length=unit_conversion_factor("angstrom", capabilities.length_unit or "angstrom"),
+        energy=unit_conversion_factor(known["energy"].unit or "eV", "eV"),
+        dtype=DTYPES[capabilities.dtype],
+        outputs=outputs,
+    )
+
+
+def _of_student(path: Path, dtype: torch.dtype) -> CompilableNetwork:
+    from md_bridge.compiled.student import functions_of_student
+    from md_bridge.distil.errors import DistilError
+    from md_bridge.distil.files import copy_learned, read_student
+    from md_bridge.distil.student import Student
+
+    try:
+        earlier = read_student(path)
+    except DistilError as error:
+        raise ExportError(
+            f"'{path}' is TorchScript without a PET or a student in it, and of other networks the "
+            "Python source is needed: md-bridge compile python:package.module:factory"
+        ) from error
+    student = Student(earlier.architecture)
+    copy_learned(earlier.state, student)
+    return functions_of_student(student.to(dtype), earlier.architecture.elements)
 
 
 def _outputs(model: Any, variant: str) -> dict[str, str]:

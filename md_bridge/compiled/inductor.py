@@ -16,11 +16,7 @@ __all__ = ["compile_function"]
 
 # Measured on the bundled model (docs/compiled.md): packed weights are 6 % faster than plain ones;
 # the number of threads must be that of the call, not that of the compilation.
-_OPTIONS = {
-    "aot_inductor.package": True,
-    "cpp.dynamic_threads": True,
-    "freezing": True,
-}
+_OPTIONS = {"aot_inductor.package": True, "cpp.dynamic_threads": True}
 
 
 def compile_function(function: Function, folder: Path) -> list[str]:
@@ -42,13 +38,25 @@ def compile_function(function: Function, folder: Path) -> list[str]:
                     dynamic_shapes=tuple(_free_sizes(tensor) for tensor in function.arguments),
                     strict=False,
                 )
-                options = {**_OPTIONS, "aot_inductor.output_path": str(folder)}
-                files = torch._inductor.aot_compile(
-                    program.module(), tuple(function.arguments), options=options
-                )
+                files = _compile(program, function.arguments, folder)
         except Exception as error:  # torch has many classes for what it cannot compile
             raise ExportError(_reason(function.name, error)) from error
     return [str(file) for file in files]
+
+
+def _compile(
+    program: torch.export.ExportedProgram, arguments: tuple[torch.Tensor, ...], folder: Path
+) -> list[str]:
+    """The files of a program, with packed weights where torch can do that."""
+    from torch._inductor.exc import InductorError
+
+    options = {**_OPTIONS, "aot_inductor.output_path": str(folder)}
+    try:
+        return torch._inductor.aot_compile(
+            program.module(), tuple(arguments), options={**options, "freezing": True}
+        )
+    except InductorError:  # some constants cannot be packed
+        return torch._inductor.aot_compile(program.module(), tuple(arguments), options=options)
 
 
 def _free_sizes(tensor: torch.Tensor) -> dict[int, object]:

@@ -180,7 +180,7 @@ class Student(nn.Module):
         vectors = pair_vectors(positions, cell, pairs, shifts, structure)
         d, second, slots = self._by_atom(vectors, pairs, n)
         species = self.row.index_select(0, types)
-        energy, f = self._evaluate(species, d, species.index_select(0, second), n, slots)
+        energy, f = self.evaluate_slots(species, d, species.index_select(0, second), n, slots)
         strain = torch.bmm(d.reshape(3, n, slots).transpose(0, 1), f.transpose(1, 2))
         across = torch.linalg.cross(cell[:, 1], cell[:, 2])
         volume = (cell[:, 0] * across).sum(1).abs().index_select(0, structure).reshape(-1, 1, 1)
@@ -216,7 +216,7 @@ class Student(nn.Module):
             slots,
         )
 
-    def _evaluate(
+    def evaluate_slots(
         self, species: Tensor, d: Tensor, second: Tensor, n: int, slots: int
     ) -> tuple[Tensor, Tensor]:
         """Energies ``[N]`` and f = ∂E_i/∂d of every slot, ``[N, 3, slots]``.

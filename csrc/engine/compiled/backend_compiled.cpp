@@ -86,7 +86,7 @@ CompiledBackend::CompiledBackend(const std::string& path, const ModelOptions& op
     : package_(path) {
   const TemporaryFile file(package_.torchscript());
   torchscript_ = std::make_unique<TorchScriptBackend>(file.path(), on_cpu(path, options));
-  network_ = compiled_pet(package_);
+  network_ = compiled_network(package_);
   info_ = torchscript_->info();
   info_.path = path;
   info_.supported_devices = {"cpu"};
@@ -138,6 +138,13 @@ BackendResult CompiledBackend::forward(const std::vector<SystemTensors>& systems
     if (found.pair_gradients.defined()) {
       const auto gradients = found.pair_gradients.slice(0, first_pair, first_pair + count);
       add_up(pairs, gradients, atoms, request, result);
+    }
+    if (request.position_gradient && found.position_gradients.defined()) {
+      result.position_gradients.push_back(
+          found.position_gradients.slice(0, first_atom, first_atom + atoms));
+    }
+    if (request.strain_gradient && found.strain_gradients.defined()) {
+      result.strain_gradients.push_back(found.strain_gradients.select(0, row));
     }
     first_atom += atoms;
     first_pair += count;

@@ -2,6 +2,8 @@
 
 #include <torch/torch.h>
 
+#include "mdbridge/error.hpp"
+
 namespace mdbridge {
 
 namespace {
@@ -11,6 +13,14 @@ torch::Tensor joined(const std::vector<torch::Tensor>& tensors) {
 }
 
 }  // namespace
+
+std::unique_ptr<CompiledNetwork> compiled_network(CompiledPackage& package) {
+  const std::string kind = package.value("kind");
+  if (kind == "pairs") return pair_network(package);
+  if (kind == "module") return module_network(package);
+  throw ModelError("the compiled model holds functions of an unknown kind, '" + kind +
+                   "': it is of another version of MD Bridge. Compile it again");
+}
 
 torch::Tensor ownership(const std::vector<SystemTensors>& systems, torch::Dtype dtype) {
   std::vector<torch::Tensor> owned;

@@ -35,8 +35,14 @@ class CompiledNetwork {
                              const std::vector<SystemTensors>& systems) = 0;
 };
 
-/// metatrain's PET: packed pairs, and rows of them.
-std::unique_ptr<CompiledNetwork> compiled_pet(CompiledPackage& package);
+/// The network of a package. Throws ModelError if it is of no kind that is known here.
+std::unique_ptr<CompiledNetwork> compiled_network(CompiledPackage& package);
+
+/// Of pairs: packed, and in rows; gradients with respect to pair vectors (PET, students).
+std::unique_ptr<CompiledNetwork> pair_network(CompiledPackage& package);
+
+/// A plain module: positions and a list of pairs, gradients with respect to positions and strain.
+std::unique_ptr<CompiledNetwork> module_network(CompiledPackage& package);
 
 /// 1 for the atoms that are owned, 0 for the others, [N].
 torch::Tensor ownership(const std::vector<SystemTensors>& systems, torch::Dtype dtype);

@@ -1,4 +1,4 @@
-"""The functions of a compiled PET (``csrc/engine/compiled/pet.cpp`` calls them)."""
+"""The functions of a compiled PET (``csrc/engine/compiled/pair_network.cpp`` calls them)."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def functions_of_pet(model: PETModel) -> CompilableNetwork:
     if model.adaptive:
         arguments = (example.vectors, example.places, example.rows)
         functions.append(Function("cutoffs", cutoffs, arguments))
-    description = {"kind": "pet", "cutoff": repr(model.backbone.cutoff)}
+    description = {"kind": "pairs", "cutoff": repr(model.backbone.cutoff)}
     return CompilableNetwork(functions, description)
 
 

@@ -13,9 +13,9 @@ struct AtomicCutoffs {
   torch::Tensor derivatives;  // [P, 3], of the cutoff of each pair's first atom, by the pair vector
 };
 
-class CompiledPET final : public CompiledNetwork {
+class PairNetwork final : public CompiledNetwork {
  public:
-  explicit CompiledPET(CompiledPackage& package)
+  explicit PairNetwork(CompiledPackage& package)
       : package_(package),
         adaptive_(package.has_function("cutoffs")),
         cutoff_(std::stod(package.value("cutoff"))) {}
@@ -108,8 +108,8 @@ class CompiledPET final : public CompiledNetwork {
 
 }  // namespace
 
-std::unique_ptr<CompiledNetwork> compiled_pet(CompiledPackage& package) {
-  return std::make_unique<CompiledPET>(package);
+std::unique_ptr<CompiledNetwork> pair_network(CompiledPackage& package) {
+  return std::make_unique<PairNetwork>(package);
 }
 
 }  // namespace mdbridge
