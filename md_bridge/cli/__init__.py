@@ -40,6 +40,9 @@ SECTIONS = {
         "evaluate": Subcommand(
             "models.evaluate", "evaluate", "Compare a model with labelled structures."
         ),
+        "compile": Subcommand(
+            "models.compile", "compile_", "Compile a model for this CPU: two times faster."
+        ),
         "distil": Subcommand(
             "models.distil", "distil", "Make a small student for the inner steps."
         ),

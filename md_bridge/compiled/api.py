@@ -4,65 +4,98 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import ase
 import torch
 from metatomic.torch import AtomisticModel, load_atomistic_model, unit_conversion_factor
 
+from md_bridge.compiled.agreement import Comparison, compare
 from md_bridge.compiled.functions import CompilableNetwork
 from md_bridge.compiled.inductor import compile_function
 from md_bridge.compiled.package import write_package
 from md_bridge.export.errors import ExportError
-from md_bridge.export.files import errors_of_writing
+from md_bridge.export.files import check_destination, errors_of_writing, save_atomically
+from md_bridge.export.model_file import Kind, extract_torchscript, identify
 from md_bridge.export.options import DTYPES
+from md_bridge.export.sources import build_model
 
 __all__ = ["compile_model"]
 
 
 def compile_model(
-    model: str | os.PathLike[str],
+    source: str,
     path: str | os.PathLike[str],
+    given: Mapping[str, Any] | None = None,
     *,
-    module: AtomisticModel | None = None,
     variant: str = "",
-    source: str = "",
+    structures: Sequence[ase.Atoms] | None = None,
+    check: bool = True,
     progress: Callable[[str], None] = lambda step: None,
-) -> Path:
-    """Compile an exported model for the CPU of this machine.
+) -> list[Comparison]:
+    """Compile a model for the CPU of this machine.
 
     The file holds the exported model too: what is not compiled (uncertainties, other variants) is
     computed with that, and it is the way back.
 
-    :param model: path of an exported model, ``something.pt``
+    :param source: as for ``md-bridge export``: an exported model, a checkpoint, ``upet:NAME``, or
+        ``python:package.module:factory``
     :param path: of the file to write, ``something.pt2``
-    :param module: of a plain torch module the same model, still in Python: TorchScript cannot be
-        compiled further
+    :param given: options of the export, by name (:func:`md_bridge.export.sources.build_model`)
     :param variant: of the outputs that are compiled
-    :param source: what to name in errors of the file as the thing to compile again
+    :param structures: to compare both files on; None: made up
+    :param check: compare both files, and write nothing unless they agree
     :param progress: called with the name of each step
-    :returns: the path written
-    :raises ExportError: the model cannot be compiled, with the reason
+    :returns: what was compared
+    :raises ExportError: the model cannot be compiled, or computes something else when it is
     """
-    model, path = Path(model), Path(path)
-    progress("reading the model")
-    network = _compilable(model, variant, module)
+    path = check_destination(path, ".pt2")
     with errors_of_writing(path):
         temporary = tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.stem}-")
-    with temporary as folder:
-        files: dict[str, list[str]] = {}
-        for function in network.functions:
-            progress(f"compiling: {function.name} ({len(files) + 1} of {len(network.functions)})")
-            work = Path(folder) / function.name
-            work.mkdir()
-            files[function.name] = compile_function(function, work)
-        partial = Path(folder) / path.name
-        description = {**network.description, "source": source or os.fspath(model)}
+    with temporary as name:
+        folder = Path(name)
+        progress("reading the model")
+        exported, module = _exported(source, given or {}, folder)
+        network = _compilable(exported, variant, module)
+        partial = folder / path.name
+        files = _compile_functions(network, folder, progress)
         with errors_of_writing(path):
-            write_package(partial, files, description, model)
+            write_package(partial, files, {**network.description, "source": source}, exported)
+        progress("checking")
+        compared = compare(exported, partial, network, structures) if check else []
+        with errors_of_writing(path):
             os.replace(partial, path)
-    return path
+    return compared
+
+
+def _exported(
+    source: str, given: Mapping[str, Any], folder: Path
+) -> tuple[Path, AtomisticModel | None]:
+    """The exported model of a source, and of Python code the model that is not scripted yet."""
+    is_file = Path(source).is_file()
+    if is_file and not given:
+        kind = identify(source)
+        if kind is Kind.EXPORTED:
+            return Path(source), None
+        if kind is Kind.COMPILED:
+            return extract_torchscript(source, folder / "model.pt"), None
+    model = build_model(source, given)
+    exported = save_atomically(model, folder / "model.pt")
+    return exported, model if source.startswith("python:") and not is_file else None
+
+
+def _compile_functions(
+    network: CompilableNetwork, folder: Path, progress: Callable[[str], None]
+) -> dict[str, list[str]]:
+    files: dict[str, list[str]] = {}
+    for function in network.functions:
+        progress(f"compiling: {function.name} ({len(files) + 1} of {len(network.functions)})")
+        work = folder / function.name
+        work.mkdir()
+        files[function.name] = compile_function(function, work)
+    return files
 
 
 def _compilable(path: Path, variant: str, module: AtomisticModel | None) -> CompilableNetwork:

@@ -16,7 +16,11 @@ __all__ = ["compile_function"]
 
 # Measured on the bundled model (docs/compiled.md): packed weights are 6 % faster than plain ones;
 # the number of threads must be that of the call, not that of the compilation.
-_OPTIONS = {"aot_inductor.package": True, "cpp.dynamic_threads": True}
+_OPTIONS = {
+    "aot_inductor.package": True,
+    "cpp.dynamic_threads": True,
+    "freezing": True,
+}
 
 
 def compile_function(function: Function, folder: Path) -> list[str]:
@@ -38,25 +42,17 @@ def compile_function(function: Function, folder: Path) -> list[str]:
                     dynamic_shapes=tuple(_free_sizes(tensor) for tensor in function.arguments),
                     strict=False,
                 )
-                files = _compile(program, function.arguments, folder)
+                for traced in (graph, program.graph_module):
+                    _require_free_sizes(traced, function)
+                options = {**_OPTIONS, "aot_inductor.output_path": str(folder)}
+                files = torch._inductor.aot_compile(
+                    program.module(), tuple(function.arguments), options=options
+                )
+        except ExportError:
+            raise
         except Exception as error:  # torch has many classes for what it cannot compile
             raise ExportError(_reason(function.name, error)) from error
     return [str(file) for file in files]
-
-
-def _compile(
-    program: torch.export.ExportedProgram, arguments: tuple[torch.Tensor, ...], folder: Path
-) -> list[str]:
-    """The files of a program, with packed weights where torch can do that."""
-    from torch._inductor.exc import InductorError
-
-    options = {**_OPTIONS, "aot_inductor.output_path": str(folder)}
-    try:
-        return torch._inductor.aot_compile(
-            program.module(), tuple(arguments), options={**options, "freezing": True}
-        )
-    except InductorError:  # some constants cannot be packed
-        return torch._inductor.aot_compile(program.module(), tuple(arguments), options=options)
 
 
 def _free_sizes(tensor: torch.Tensor) -> dict[int, object]:
@@ -65,6 +61,25 @@ def _free_sizes(tensor: torch.Tensor) -> dict[int, object]:
         axis: fixed if axis > 0 and tensor.shape[axis] in (2, 3) else free
         for axis in range(tensor.dim())
     }
+
+
+def _require_free_sizes(traced: torch.fx.GraphModule, function: Function) -> None:
+    """Refuse a graph in which a size of the example has become a constant.
+
+    Such a function reads beyond its arguments, or leaves some of them out, once they are larger.
+    """
+    arguments = [node for node in traced.graph.nodes if node.op == "placeholder"]
+    arguments = arguments[len(arguments) - len(function.arguments) :]  # behind the weights
+    for place, (node, example) in enumerate(zip(arguments, function.arguments, strict=True)):
+        for axis, wanted in _free_sizes(example).items():
+            size = node.meta["val"].shape[axis]
+            number = getattr(getattr(size, "node", None), "expr", size)
+            if wanted is torch.export.Dim.AUTO and str(number).isdigit():
+                raise ExportError(
+                    f"the function '{function.name}' of this model works for one size only: axis "
+                    f"{axis} of argument {place} is always {number}. Take sizes from tensor.shape, "
+                    "not from len(tensor) or .item()"
+                )
 
 
 def _reason(name: str, error: BaseException) -> str:

@@ -1,13 +1,11 @@
 """A compiled file: functions, a description of them, and the TorchScript that they were made of.
 
-It is an archive of torch's (``.pt2``) with two records of ours beside the compiled functions:
-``extra/mdbridge.txt``, lines of "key value", and ``extra/model.pt``, the TorchScript file
-(``csrc/engine/compiled/package.cpp`` reads both).
+It is an archive of torch's (``.pt2``) with two records of ours beside the compiled functions: lines
+of "key value", and the TorchScript file. ``csrc/engine/compiled/package.cpp`` reads them.
 """
 
 from __future__ import annotations
 
-import os
 import platform
 import zipfile
 from collections.abc import Mapping
@@ -17,13 +15,11 @@ import torch
 from torch.export.pt2_archive._package import package_pt2
 
 from md_bridge._core import cpu_features
-from md_bridge.export.errors import ExportError
+from md_bridge.export.model_file import DESCRIPTION_RECORD, TORCHSCRIPT_RECORD
 
-__all__ = ["extract_torchscript", "is_compiled", "read_description", "write_package"]
+__all__ = ["write_package"]
 
 _FORMAT = "1"
-_DESCRIPTION = "extra/mdbridge.txt"
-_TORCHSCRIPT = "extra/model.pt"
 
 
 def write_package(
@@ -48,57 +44,16 @@ def write_package(
         **description,
     }
     text = "".join(f"{key} {value}\n" for key, value in lines.items())
-    extra = {_DESCRIPTION.partition("/")[2]: text}
-    package_pt2(path, aoti_files={**functions}, extra_files=extra)
+    extra = {DESCRIPTION_RECORD.partition("/")[2]: text}
+    # the sources beside the libraries are of no use, and name files of this machine
+    libraries = {
+        name: [file for file in files if not file.endswith(".cpp")]
+        for name, files in functions.items()
+    }
+    package_pt2(path, aoti_files=libraries, extra_files=extra)
     with zipfile.ZipFile(path, "a", zipfile.ZIP_STORED) as archive:
         top = archive.namelist()[0].partition("/")[0]
-        archive.write(torchscript, f"{top}/{_TORCHSCRIPT}")
-
-
-def is_compiled(path: str | os.PathLike[str]) -> bool:
-    """Whether ``path`` is a compiled file. Never raises."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            return _record(archive, _DESCRIPTION) is not None
-    except (OSError, zipfile.BadZipFile):
-        return False
-
-
-def read_description(path: str | os.PathLike[str]) -> dict[str, str]:
-    """What a compiled file says of itself, by key; also of another machine's.
-
-    :raises ExportError: it is no such file
-    """
-    return dict(
-        line.partition(" ")[::2] for line in _read(path, _DESCRIPTION).decode().splitlines()
-    )
-
-
-def extract_torchscript(path: str | os.PathLike[str], target: Path) -> Path:
-    """Write the TorchScript file that is in the compiled one at ``path`` to ``target``.
-
-    :raises ExportError: it is no compiled file
-    """
-    target.write_bytes(_read(path, _TORCHSCRIPT))
-    return target
-
-
-def _read(path: str | os.PathLike[str], name: str) -> bytes:
-    try:
-        with zipfile.ZipFile(path) as archive:
-            record = _record(archive, name)
-            if record is not None:
-                return archive.read(record)
-    except (OSError, zipfile.BadZipFile) as error:
-        raise ExportError(f"could not read '{os.fspath(path)}': {error}") from error
-    raise ExportError(
-        f"'{os.fspath(path)}' is no compiled model: expected a file of `md-bridge compile`"
-    )
-
-
-def _record(archive: zipfile.ZipFile, name: str) -> str | None:
-    found = [record for record in archive.namelist() if record.endswith(f"/{name}")]
-    return found[0] if found else None
+        archive.write(torchscript, f"{top}/{TORCHSCRIPT_RECORD}")
 
 
 def _cpu_name() -> str:

@@ -26,11 +26,12 @@ __all__ = ["functions_of_student"]
 def functions_of_student(student: Student, elements: Sequence[int]) -> CompilableNetwork:
     """Energies, the slope of each pair, and forces and stresses made of slopes."""
 
+    # where everything is zero, with its slope
+    at_cutoff = torch.tensor([student.cutoff, 0.0, 0.0], dtype=student.free_atom.dtype)
+
     def evaluate(atoms: Neighborhoods) -> tuple[torch.Tensor, torch.Tensor]:
         n, slots = atoms.rows.shape
         free = atoms.rows == atoms.vectors.shape[0]
-        at_cutoff = torch.zeros(3, dtype=atoms.vectors.dtype)
-        at_cutoff[0] = student.cutoff
         table = rows_of_pairs(atoms.vectors, atoms.rows, atoms.places)
         table = torch.where(free[:, :, None], at_cutoff, table)
         species = student.row.index_select(0, atoms.types)

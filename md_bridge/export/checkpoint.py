@@ -67,7 +67,7 @@ def build_file_model(source: str | os.PathLike[str], options: FileOptions) -> At
     :raises ExportError: as :func:`export_file`
     """
     added = parse_metadata(options.metadata)
-    if identify(source) is Kind.EXPORTED:
+    if identify(source) is not Kind.CHECKPOINT:
         model = load_exported(source)
         found = model.capabilities().dtype
         if options.dtype not in (None, found):

@@ -18,15 +18,19 @@ from md_bridge.export.errors import ExportError
 __all__ = ["check_destination", "drop_source_paths", "errors_of_writing", "save_atomically"]
 
 
-def check_destination(path: str | os.PathLike[str]) -> Path:
+def check_destination(path: str | os.PathLike[str], suffix: str = ".pt") -> Path:
     """``path`` as a Path, if a model can be written there: asked before the long work, not after.
 
     :param path: of the file to write
+    :param suffix: what it has to end in, ``.pt`` or ``.pt2``
     :raises ExportError: the folder is missing or read-only, or ``path`` is a folder
     """
     path = Path(path)
-    if path.suffix != ".pt":
-        raise ExportError(f"'{path}' should end in .pt, as exported models do: '{path.stem}.pt'")
+    if path.suffix != suffix:
+        kind = "exported" if suffix == ".pt" else "compiled"
+        raise ExportError(
+            f"'{path}' should end in {suffix}, as {kind} models do: '{path.stem}{suffix}'"
+        )
     if path.is_dir():
         raise ExportError(f"'{path}' is a folder; give the name of the file to write")
     if not path.parent.is_dir():

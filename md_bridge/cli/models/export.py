@@ -163,7 +163,7 @@ def export(
         found = iterate_checks(
             written,
             chosen,
-            eager=None if Path(source).suffix == ".pt" else model,
+            eager=None if Path(source).suffix in (".pt", ".pt2") else model,
             model_options=ModelOptions(threads=threads),
             progress=lambda name: bar.update(f"checking: {name}"),
         )

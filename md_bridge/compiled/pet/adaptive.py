@@ -46,7 +46,7 @@ def atomic_cutoffs(
     lengths = torch.sqrt((vectors**2).sum(-1) + 1e-15)
     distances = rows_of_pairs(lengths[:, None], rows, places)[:, :, 0]
     # what is no neighbour lies where nothing counts
-    distances = torch.where(rows == len(vectors), 2.0 * largest, distances)
+    distances = torch.where(rows == vectors.shape[0], 2.0 * largest, distances)
     if method.lower() == "solver":
         return _root(distances, target, largest, width)
     return _weighted(distances, target, largest, width)
