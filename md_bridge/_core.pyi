@@ -31,6 +31,7 @@ __all__: list[str] = [
     "Wanted",
     "available_cores",
     "choose_threads",
+    "cpu_features",
     "get_threads",
     "random_rotation",
     "remove_net_force",
@@ -721,6 +722,11 @@ def available_cores() -> int:
 def choose_threads(requested: typing.SupportsInt | typing.SupportsIndex) -> int:
     """
     Number of threads that this process should use: ``requested`` if positive, else OMP_NUM_THREADS if set, else the cores that this process may run on.
+    """
+
+def cpu_features() -> list[str]:
+    """
+    Instruction sets that the CPU of this machine has, as the system names them, sorted: what a compiled model may rest on.
     """
 
 def get_threads() -> int:

@@ -24,7 +24,7 @@ NOT_READ = {
 
 SHARED = ["errors", "text", "forces", "structures", "processes", "model_options"]
 HOSTS = ["ase", "lammps", "ipi"]
-JOBS = ["export", "drift", "distil", "demo", "cli"]
+JOBS = ["export", "drift", "distil", "compiled", "demo", "cli"]
 DRIFT = ["judging", "records", "runs", "tuning", "protocols", "report"]
 
 
@@ -41,12 +41,14 @@ FORBIDDEN = {
     "ase": ["lammps", "ipi", *JOBS],
     "lammps": ["ase", "ipi", "engine", "_core", *JOBS],
     "ipi": ["ase", "lammps", *JOBS],
-    "export": ["lammps", "ipi", "drift", "distil", "demo", "cli"],
-    "drift": ["distil", "demo", "cli"],
-    "distil": ["lammps", "ipi", "demo", "cli"],
+    "export": ["lammps", "ipi", "drift", "distil", "compiled", "demo", "cli"],
+    "drift": ["distil", "compiled", "demo", "cli"],
+    "distil": ["lammps", "ipi", "compiled", "demo", "cli"],
+    "compiled": [*HOSTS, "drift", "demo", "cli"],
+    "compiled.pet": ["compiled.api", "compiled.module", "compiled.student", "distil"],
     "distil.training": ["distil.report", "distil.api", "distil.tuning"],
     "distil.labelling": ["distil.training", "distil.report", "distil.api", "distil.student"],
-    "demo": ["distil", "cli"],
+    "demo": ["distil", "compiled", "cli"],
     # judging <- records <- runs <- tuning, protocols <- report
     "drift.judging": [
         *(f"drift.{name}" for name in below(DRIFT, "records")),

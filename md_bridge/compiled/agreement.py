@@ -13,7 +13,7 @@ import ase
 import numpy as np
 
 from md_bridge.compiled.functions import CompilableNetwork
-from md_bridge.engine import Engine, structure_from_ase
+from md_bridge.engine import Engine, Evaluation, Structure, structure_from_ase
 from md_bridge.export.checks import structures as check_structures
 from md_bridge.export.errors import ExportError
 
@@ -81,9 +81,10 @@ def compare(
                     _timed(engine, structure, asked, seconds)
                     for engine, seconds in zip(engines, times, strict=True)
                 ]
-            found = _differences(*results, asked)
+            exported_found, compiled_found = results
+            found = _differences(exported_found, compiled_found, asked)
             difference = max(difference, *(d for name, d in found.items() if "forces" in name))
-            _require_agreement(function, found, results[0], network.description["dtype"], atoms)
+            _require_agreement(function, found, exported_found, network.description["dtype"], atoms)
         # the first call loads the function
         medians = [statistics.median(seconds[1:_ROUNDS]) for seconds in times]
         compared.append(Comparison(function, difference, *medians))
@@ -102,8 +103,8 @@ def _wanted(description: Mapping[str, str]) -> dict[str, dict[str, bool]]:
 
 
 def _timed(
-    engine: Engine, structure: Any, wanted: Mapping[str, bool], seconds: list[float]
-) -> Any:
+    engine: Engine, structure: Structure, wanted: dict[str, bool], seconds: list[float]
+) -> Evaluation:
     begin = time.perf_counter()
     found = engine.evaluate(structure, **wanted)
     seconds.append(time.perf_counter() - begin)
@@ -129,6 +130,7 @@ def _require_agreement(
             continue
         raise ExportError(
             f"compiled, the model computes something else: '{name}' of the function '{function}' "
-            f"differs by {difference:.1e} (eV, Å) from that of the TorchScript file, where rounding "
-            f"explains {allowed:.1e}. Nothing is written; run the TorchScript file, and report this"
+            f"differs by {difference:.1e} (eV, Å) from that of the TorchScript file, where "
+            f"rounding explains {allowed:.1e}. Nothing is written; run the TorchScript file, and "
+            "report this"
         )

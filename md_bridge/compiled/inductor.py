@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import logging
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch.fx.experimental.proxy_tensor import make_fx
@@ -45,7 +48,7 @@ def compile_function(function: Function, folder: Path) -> list[str]:
                 for traced in (graph, program.graph_module):
                     _require_free_sizes(traced, function)
                 options = {**_OPTIONS, "aot_inductor.output_path": str(folder)}
-                files = torch._inductor.aot_compile(
+                files: Any = torch._inductor.aot_compile(
                     program.module(), tuple(function.arguments), options=options
                 )
         except ExportError:
@@ -96,16 +99,15 @@ def _reason(name: str, error: BaseException) -> str:
     )
 
 
-class _quietly:
+@contextmanager
+def _quietly() -> Iterator[None]:
     """Without what torch says of its own deprecations and of weights among the constants."""
-
-    def __enter__(self) -> None:
-        self._warnings = warnings.catch_warnings()
-        self._warnings.__enter__()
-        warnings.simplefilter("ignore")
-        self._level = logging.getLogger("torch").level
-        logging.getLogger("torch").setLevel(logging.ERROR)
-
-    def __exit__(self, *error: object) -> None:
-        logging.getLogger("torch").setLevel(self._level)
-        self._warnings.__exit__(None, None, None)
+    log = logging.getLogger("torch")
+    level = log.level
+    log.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        log.setLevel(level)

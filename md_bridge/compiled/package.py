@@ -10,6 +10,7 @@ import platform
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch.export.pt2_archive._package import package_pt2
@@ -46,7 +47,7 @@ def write_package(
     text = "".join(f"{key} {value}\n" for key, value in lines.items())
     extra = {DESCRIPTION_RECORD.partition("/")[2]: text}
     # the sources beside the libraries are of no use, and name files of this machine
-    libraries = {
+    libraries: dict[str, Any] = {
         name: [file for file in files if not file.endswith(".cpp")]
         for name, files in functions.items()
     }

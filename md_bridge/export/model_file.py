@@ -14,8 +14,8 @@ from md_bridge.export.errors import ExportError
 
 __all__ = [
     "DESCRIPTION_RECORD",
-    "Kind",
     "TORCHSCRIPT_RECORD",
+    "Kind",
     "extract_torchscript",
     "identify",
     "load_exported",

@@ -48,7 +48,7 @@ class PETModel(torch.nn.Module):
     offsets: torch.Tensor
     force_scales: torch.Tensor
 
-    def __init__(self, network: torch.nn.Module, outputs: Outputs) -> None:
+    def __init__(self, network: Any, outputs: Outputs) -> None:
         super().__init__()
         found = find_backbone(network)
         if found is None:
@@ -153,7 +153,9 @@ class PETModel(torch.nn.Module):
             of_atoms.append(of_node(backbone.node_heads[name][layer](node)))
             of_pairs.append(of_edge(backbone.edge_heads[name][layer](edge)))
         pairs = sum(of_pairs[1:], of_pairs[0]) * factors[:, None]
-        return sum(of_atoms[1:], of_atoms[0]) + rows_of_pairs(pairs, atoms.rows, atoms.places).sum(1)
+        return sum(of_atoms[1:], of_atoms[0]) + rows_of_pairs(pairs, atoms.rows, atoms.places).sum(
+            1
+        )
 
 
 def block_values(tensor_map: Any) -> torch.Tensor:

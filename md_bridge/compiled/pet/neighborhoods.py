@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import torch
 
-__all__ = ["Neighborhoods", "reversed_pairs", "rows_of_pairs", "pairs_of_rows"]
+__all__ = ["Neighborhoods", "pairs_of_rows", "reversed_pairs", "rows_of_pairs"]
 
 
 class Neighborhoods(NamedTuple):
@@ -104,17 +104,13 @@ def reversed_pairs(values: torch.Tensor, reverse: torch.Tensor) -> torch.Tensor:
     return reversed_
 
 
-def rows_of_pairs(
-    values: torch.Tensor, rows: torch.Tensor, places: torch.Tensor
-) -> torch.Tensor:
+def rows_of_pairs(values: torch.Tensor, rows: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
     """``[P, F]`` as rows, ``[N, W, F]``, with zeros where there is no pair."""
     filled: torch.Tensor = _ToRows.apply(values, rows, places)
     return filled.reshape(rows.shape[0], rows.shape[1], values.shape[1])
 
 
-def pairs_of_rows(
-    values: torch.Tensor, rows: torch.Tensor, places: torch.Tensor
-) -> torch.Tensor:
+def pairs_of_rows(values: torch.Tensor, rows: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
     """``[N, W, F]`` without what is no pair, ``[P, F]``."""
     flat = values.reshape(-1, values.shape[2])
     pairs: torch.Tensor = _FromRows.apply(flat, rows, places)

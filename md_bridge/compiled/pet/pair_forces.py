@@ -5,6 +5,8 @@ The formulas are those of ``examples/train_water/direct_head.py``, which trains 
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import nn
 
@@ -19,14 +21,22 @@ class PairForces(nn.Module):
     :param scripted: the trained head, as it is in an exported file
     """
 
-    def __init__(self, scripted: torch.nn.Module) -> None:
+    radial_centers: torch.Tensor
+    node_mean: torch.Tensor
+    node_scale: torch.Tensor
+    edge_mean: torch.Tensor
+    edge_scale: torch.Tensor
+
+    def __init__(self, scripted: Any) -> None:
         super().__init__()
         self.cutoff = float(scripted.cutoff)
         self.radial_spacing = float(scripted.radial_spacing)
         for name, buffer in scripted.named_buffers(recurse=False):
             self.register_buffer(name, buffer.clone())
-        for name in ("edge_in", "node_in", "radial_in", "rest_hidden", "rest_out"):
-            setattr(self, name, _linear(getattr(scripted, name)))
+        self.edge_in, self.node_in = _linear(scripted.edge_in), _linear(scripted.node_in)
+        self.radial_in = _linear(scripted.radial_in)
+        self.rest_hidden = _linear(scripted.rest_hidden)
+        self.rest_out = _linear(scripted.rest_out)
         layers = [_linear(layer) for layer in _linear_layers(scripted.central)]
         self.central = nn.Sequential(layers[0], nn.SiLU(), layers[1], nn.SiLU(), layers[2])
 
@@ -82,11 +92,11 @@ class PairForces(nn.Module):
         return inside**3 * (central + rest)
 
 
-def _linear_layers(sequence: torch.nn.Module) -> list[torch.nn.Module]:
+def _linear_layers(sequence: Any) -> list[Any]:
     return [layer for _, layer in sequence.named_children() if hasattr(layer, "weight")]
 
 
-def _linear(scripted: torch.nn.Module) -> nn.Linear:
+def _linear(scripted: Any) -> nn.Linear:
     """A linear layer with the weights of a scripted one."""
     weight, bias = scripted.weight, getattr(scripted, "bias", None)
     layer = nn.Linear(weight.shape[1], weight.shape[0], bias=bias is not None, dtype=weight.dtype)

@@ -36,7 +36,7 @@ _SETTINGS = (
 )
 
 
-def find_backbone(network: torch.nn.Module) -> tuple[torch.nn.Module, torch.nn.Module] | None:
+def find_backbone(network: Any) -> tuple[Any, Any] | None:
     """The part of ``network`` that holds a PET, and its backbone; None if there is no PET.
 
     :param network: scripted, as :func:`metatomic.torch.load_atomistic_model` gives it
@@ -49,7 +49,7 @@ def find_backbone(network: torch.nn.Module) -> tuple[torch.nn.Module, torch.nn.M
     return None
 
 
-def rebuild_backbone(scripted: torch.nn.Module) -> Any:
+def rebuild_backbone(scripted: Any) -> Any:
     """metatrain's ``PETBackend`` in Python with the settings and weights of a scripted one.
 
     :param scripted: of this or a like release of metatrain

@@ -1,0 +1,73 @@
+"""LAMMPS, i-PI's driver and ASE take compiled files wherever they take TorchScript."""
+
+import lammps_tools as tools
+import numpy as np
+import pytest
+from compiled_files import box
+
+from md_bridge.ase import MDBridgeCalculator
+
+RUN = """
+{box}
+mass * 20.0
+pair_style mdbridge {model} {keywords}
+pair_coeff * * {elements}
+velocity all create 100.0 12345
+timestep 0.0005
+thermo 1
+thermo_style custom step pe ke press fnorm
+{method}
+run 10
+"""
+
+
+def trajectory(folder, made, model, ranks=1, keywords="", method="fix 1 all nve"):
+    atoms = tools_box(made)
+    text = RUN.format(
+        box=tools.box_from_file(atoms, made.elements, folder / "box.data"),
+        model=model,
+        keywords=keywords,
+        elements=" ".join(made.elements),
+        method=method,
+    )
+    done = tools.run_input(text, folder, ranks=ranks)
+    assert done.returncode == 0, done.stdout + done.stderr
+    rows = [line.split() for line in done.stdout.splitlines()]
+    return np.array([[float(x) for x in row] for row in rows if len(row) == 5 and row[0].isdigit()])
+
+
+def tools_box(made):
+    from md_bridge.structures import standard_orientation
+
+    return standard_orientation(box(made, 4, tilt=0.03))
+
+
+@pytest.mark.parametrize("ranks", [1, 2])
+@pytest.mark.parametrize("kind", ["adaptive PET", "module"])
+def test_lammps(tmp_path, files, kind, ranks):
+    made = files(kind)
+    found, expected = (
+        trajectory(tmp_path, made, model, ranks) for model in (made.compiled, made.exported)
+    )
+    assert len(found) == 11
+    np.testing.assert_allclose(found, expected, rtol=1e-7, atol=1e-7)
+
+
+def test_multiple_time_stepping(tmp_path, files):
+    made = files("adaptive PET")
+    method = "fix 1 all nve\nrun_style respa 2 4 inner 1 3.0 4.0 outer 2"
+    found, expected = (
+        trajectory(tmp_path, made, model, method=method) for model in (made.compiled, made.exported)
+    )
+    np.testing.assert_allclose(found, expected, rtol=1e-7, atol=1e-7)
+
+
+def test_ase(files):
+    made = files("adaptive PET")
+    atoms = box(made)
+    values = []
+    for model in (made.compiled, made.exported):
+        atoms.calc = MDBridgeCalculator(model)
+        values.append((atoms.get_potential_energy(), atoms.get_forces(), atoms.get_stress()))
+    for ours, theirs in zip(*values, strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=1e-10)

@@ -1,0 +1,143 @@
+"""Files for other machines, the way back, and what commands say of compiled files."""
+
+import json
+import shutil
+import zipfile
+
+import pytest
+import torch
+from click.testing import CliRunner
+from compiled_files import box
+from models import lennard_jones
+
+from md_bridge import _core
+from md_bridge.cli import main
+from md_bridge.compiled import compile_model
+from md_bridge.compiled.functions import Function
+from md_bridge.compiled.inductor import compile_function
+from md_bridge.engine import Engine, structure_from_ase
+from md_bridge.export import ExportError
+from md_bridge.export.model_file import read_description
+
+
+@pytest.fixture
+def module(files):
+    return files("module")
+
+
+def invoke(*arguments):
+    return CliRunner().invoke(main, [str(argument) for argument in arguments])
+
+
+def changed(files, folder, **lines):
+    """A copy of a compiled file whose description says something else."""
+    description = {**read_description(files.compiled), **lines}
+    text = "".join(f"{key} {value}\n" for key, value in description.items())
+    path = folder / "changed.pt2"
+    with zipfile.ZipFile(files.compiled) as old, zipfile.ZipFile(path, "w") as new:
+        for name in old.namelist():
+            data = text.encode() if name.endswith("extra/mdbridge.txt") else old.read(name)
+            new.writestr(name, data)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("lines", "said"),
+    [
+        ({"torch": "2.1.0"}, ["torch 2.1.0", f"this is torch {torch.__version__.split('+')[0]}"]),
+        ({"cpu": "Quantum 9", "cpu_features": "avx avx4096"}, ["Quantum 9", "avx4096"]),
+        ({"format": "7"}, ["another version of MD Bridge"]),
+    ],
+)
+def test_a_file_for_another_machine(module, tmp_path, lines, said):
+    path = changed(module, tmp_path, **lines)
+    with pytest.raises(_core.ModelError) as error:
+        Engine(path)
+    for words in [
+        *said,
+        f"md-bridge export {path} -o model.pt",
+        "md-bridge compile python:compiled_files.sources:curl -o model.pt2",
+    ]:
+        assert words in str(error.value)
+
+
+def test_the_description_names_this_cpu(module):
+    description = read_description(module.compiled)
+    assert description["cpu_features"].split() == _core.cpu_features()
+    assert description["direct_forces"] == "non_conservative_force"
+    assert description["functions"] == "conservative direct both"
+    assert Engine(module.compiled).info.supported_devices == ["cpu"]
+
+
+def test_other_functions_than_this_engine_knows(module, tmp_path):
+    with pytest.raises(_core.ModelError, match="unknown kind, 'graphs'"):
+        Engine(changed(module, tmp_path, kind="graphs"))
+
+
+def test_no_gpu(module):
+    with pytest.raises(_core.ModelError) as error:
+        Engine(module.compiled, device="cuda")
+    assert "was compiled for the CPU" in str(error.value)
+    assert f"md-bridge export {module.compiled} -o model.pt" in str(error.value)
+
+
+def test_the_way_back(module, tmp_path):
+    result = invoke("export", module.compiled, "-o", tmp_path / "back.pt", "--no-check")
+    assert result.exit_code == 0, result.output
+    structure = structure_from_ase(box(module))
+    wanted = {"conservative_forces": True, "direct_forces": True}
+    back, inside = (
+        Engine(path).evaluate(structure, **wanted)
+        for path in (tmp_path / "back.pt", module.exported)
+    )
+    assert back.energy == inside.energy
+    assert (back.direct_forces == inside.direct_forces).all()
+
+
+def test_commands_take_it(module):
+    found = json.loads(invoke("info", module.compiled, "--json").output)
+    assert found["path"] == str(module.compiled)
+    assert any(note.startswith("compiled for") for note in Engine(module.compiled).info.notes)
+    checked = invoke("check", module.compiled, "--json")
+    assert checked.exit_code in (0, 3), checked.output
+
+
+def test_the_command(tmp_path):
+    """A model without direct forces has one function; its energies are for that one too."""
+    lennard_jones().export(tmp_path / "lj.pt")
+    result = invoke("compile", tmp_path / "lj.pt", "-o", tmp_path / "lj.pt2")
+    assert result.exit_code == 1
+    assert "md-bridge compile python:package.module:factory" in result.output
+    assert not (tmp_path / "lj.pt2").exists()
+    assert "should end in .pt2" in invoke("compile", tmp_path / "lj.pt", "-o", "lj.pt").output
+
+
+def test_a_comparison_that_fails_leaves_nothing(tmp_path, files, monkeypatch):
+    """The functions of a network with one weight changed are not those of its file."""
+    from md_bridge.distil import files as student_files
+
+    copy_learned = student_files.copy_learned
+
+    def spoiled(state, student):
+        copy_learned(state, student)
+        with torch.no_grad():
+            student.bias_1 += 0.3
+
+    shutil.copy(files("student").exported, tmp_path / "student.pt")
+    monkeypatch.setattr(student_files, "copy_learned", spoiled)
+    with pytest.raises(ExportError, match="compiled, the model computes something else"):
+        compile_model(str(tmp_path / "student.pt"), tmp_path / "student.pt2")
+    assert [path.name for path in tmp_path.iterdir()] == ["student.pt"]
+
+
+def test_a_size_that_became_a_constant(tmp_path):
+    """It would compute with the first so many atoms only."""
+    function = Function("sum", lambda x: (x[: len(x)].sum() * len(x),), (torch.ones(7, 3),))
+    with pytest.raises(ExportError, match="axis 0 of argument 0 is always 7"):
+        compile_function(function, tmp_path)
+
+
+def test_an_operation_that_stands_in_the_way(tmp_path):
+    function = Function("odd", lambda x: (x if x.sum() > 3.0 else -x,), (torch.ones(7, 3),))
+    with pytest.raises(ExportError, match="its TorchScript file runs as before"):
+        compile_function(function, tmp_path)
