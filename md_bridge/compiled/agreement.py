@@ -106,7 +106,7 @@ def _timed(
     engine: Engine, structure: Structure, wanted: dict[str, bool], seconds: list[float]
 ) -> Evaluation:
     begin = time.perf_counter()
-    found = engine.evaluate(structure, **wanted)
+    found = engine.evaluate(structure, None, **wanted)
     seconds.append(time.perf_counter() - begin)
     return found
 

@@ -31,6 +31,9 @@ def compile_function(function: Function, folder: Path) -> list[str]:
 
     All sizes are free, but of axes of two or three components.
 
+    :param function: what to compile
+    :param folder: that exists, and is empty
+    :returns: paths of the files
     :raises ExportError: an operation stands in the way, or there is no compiler
     """
     with _quietly():

@@ -24,7 +24,11 @@ __all__ = ["functions_of_student"]
 
 
 def functions_of_student(student: Student, elements: Sequence[int]) -> CompilableNetwork:
-    """Energies, the slope of each pair, and forces and stresses made of slopes."""
+    """Energies, the slope of each pair, and forces and stresses made of slopes.
+
+    :param student: the network
+    :param elements: atomic numbers that it knows
+    """
 
     # where everything is zero, with its slope
     at_cutoff = torch.tensor([student.cutoff, 0.0, 0.0], dtype=student.free_atom.dtype)

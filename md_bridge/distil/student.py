@@ -221,6 +221,12 @@ class Student(nn.Module):
     ) -> tuple[Tensor, Tensor]:
         """Energies ``[N]`` and f = ∂E_i/∂d of every slot, ``[N, 3, slots]``.
 
+        :param species: ``[N]``, rows of the tables of elements
+        :param d: ``[3, N × slots]``, from each atom to the neighbour in each slot, in Å
+        :param second: ``[N × slots]``, species of that neighbour
+        :param n: number of atoms
+        :param slots: places for neighbours of an atom
+
         The slots are the last dimension everywhere: loops over them are long, and vectorised.
         """
         r = (d[0] * d[0] + d[1] * d[1] + d[2] * d[2]).sqrt()  # much faster than a norm over rows

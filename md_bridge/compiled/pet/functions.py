@@ -15,7 +15,10 @@ __all__ = ["functions_of_pet"]
 
 
 def functions_of_pet(model: PETModel) -> CompilableNetwork:
-    """Energies and gradients with respect to pair vectors; direct forces and stresses."""
+    """Energies and gradients with respect to pair vectors; direct forces and stresses.
+
+    :param model: the network
+    """
 
     def with_gradients(direct: bool, *arguments: torch.Tensor) -> tuple[torch.Tensor, ...]:
         atoms = Neighborhoods(*arguments)
@@ -58,7 +61,10 @@ def functions_of_pet(model: PETModel) -> CompilableNetwork:
 
 
 def example_neighborhoods(model: PETModel) -> Neighborhoods:
-    """Two small structures as the engine would give them to ``model``."""
+    """Two small structures as the engine would give them to a network.
+
+    :param model: the network
+    """
     dtype = next(model.backbone.parameters()).dtype
     structures = probe_structures(model.types, model.backbone.cutoff)
     return neighborhoods_of(structures, model.backbone.cutoff, dtype)
@@ -71,6 +77,7 @@ def neighborhoods_of(
 
     :param structures: each atom with another one near enough, in Å
     :param cutoff: in Å
+    :param dtype: of the floating-point tensors
     """
     batch = make_batch(structures, cutoff, dtype)
     order = torch.argsort(batch.pairs[:, 0], stable=True)

@@ -86,7 +86,7 @@ class PETModel(torch.nn.Module):
         }
 
     def _read_scales(self, whole: Any) -> None:
-        scales = {name: block_values(map_) for name, map_ in whole.scaler.model.scales.items()}
+        scales = {name: _block_values(map_) for name, map_ in whole.scaler.model.scales.items()}
         self.energy_scale = float(scales[self.outputs.energy])
         if self.outputs.forces:
             of_types = scales[self.outputs.forces].flatten()
@@ -111,7 +111,11 @@ class PETModel(torch.nn.Module):
         return torch.tensor([values[kind] for kind in self.types], dtype=torch.float64)
 
     def forward(self, atoms: Neighborhoods, direct: bool) -> Prediction:
-        """Energies, and direct forces and stresses where they are wanted and there are some."""
+        """Energies, and direct forces and stresses where there are some.
+
+        :param atoms: atoms and their pairs
+        :param direct: whether more than the energies is wanted
+        """
         elements = self.backbone.species_to_species_index[atoms.types]
         distances = torch.sqrt((atoms.vectors**2).sum(-1) + 1e-15)
         factors = _CUTOFF_FUNCTIONS[self.backbone.cutoff_function.lower()](
@@ -158,7 +162,7 @@ class PETModel(torch.nn.Module):
         )
 
 
-def block_values(tensor_map: Any) -> torch.Tensor:
+def _block_values(tensor_map: Any) -> torch.Tensor:
     """The values of the only block of a metatensor ``TensorMap``."""
     values: torch.Tensor = tensor_map.block(0).values
     return values

@@ -99,19 +99,36 @@ def _fill(values: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
 
 
 def reversed_pairs(values: torch.Tensor, reverse: torch.Tensor) -> torch.Tensor:
-    """Of each pair what belongs to the same pair seen from its other end, ``[P, F]``."""
+    """Of each pair what belongs to the same pair seen from its other end.
+
+    :param values: ``[P, F]``
+    :param reverse: as in :class:`Neighborhoods`
+    :returns: ``[P, F]``
+    """
     reversed_: torch.Tensor = _Reverse.apply(values, reverse)
     return reversed_
 
 
 def rows_of_pairs(values: torch.Tensor, rows: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
-    """``[P, F]`` as rows, ``[N, W, F]``, with zeros where there is no pair."""
+    """What belongs to pairs in rows, with zeros where there is no pair.
+
+    :param values: ``[P, F]``
+    :param rows: as in :class:`Neighborhoods`
+    :param places: likewise
+    :returns: ``[N, W, F]``
+    """
     filled: torch.Tensor = _ToRows.apply(values, rows, places)
     return filled.reshape(rows.shape[0], rows.shape[1], values.shape[1])
 
 
 def pairs_of_rows(values: torch.Tensor, rows: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
-    """``[N, W, F]`` without what is no pair, ``[P, F]``."""
+    """What is in rows without what is no pair.
+
+    :param values: ``[N, W, F]``
+    :param rows: as in :class:`Neighborhoods`
+    :param places: likewise
+    :returns: ``[P, F]``
+    """
     flat = values.reshape(-1, values.shape[2])
     pairs: torch.Tensor = _FromRows.apply(flat, rows, places)
     return pairs

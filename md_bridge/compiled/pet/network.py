@@ -58,6 +58,7 @@ class FusedPET(nn.Module):
         :param elements: ``[N]``, places in the network's tables
         :param distances: ``[P]``, in Å
         :param factors: ``[P]``, cutoff function of each pair
+        :param atoms: the atoms and their pairs
         """
         of_second = elements[atoms.pairs[:, 1]]
         geometry = torch.cat([atoms.vectors, distances[:, None]], dim=1)

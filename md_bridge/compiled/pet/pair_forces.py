@@ -52,6 +52,7 @@ class PairForces(nn.Module):
         :param node: ``[N, node size]``, features of the atoms
         :param edge: ``[P, edge size]``, features of their pairs
         :param distances: ``[P]``, in Å
+        :param atoms: the atoms and their pairs
         :returns: ``[N, 3]`` in eV/Å and ``[N, 3, 3]`` in eV
         """
         back = atoms.reverse[atoms.half]
