@@ -11,7 +11,7 @@ from md_bridge.compiled.pet.model import PETModel
 from md_bridge.compiled.pet.neighborhoods import Neighborhoods
 from md_bridge.export.torch_module.batch import make_batch, probe_structures
 
-__all__ = ["functions_of_pet"]
+__all__ = ["example_neighborhoods", "functions_of_pet", "neighborhoods_of"]
 
 
 def functions_of_pet(model: PETModel) -> CompilableNetwork:
