@@ -40,8 +40,8 @@ class Subject:
     name: str
     open: Callable[[], Session]
     """Starts it; :class:`UnavailableError` says why it cannot be had."""
-    against: tuple[str, ...] = ()
-    """Names of the rows that its time is divided by."""
+    against: Mapping[str, str] = field(default_factory=dict)
+    """Rows that its time is divided by: a short label for the column, and the name of the row."""
     multiplicity: int = 1
     """M: inner steps in one step of the host."""
     bound: Bound | None = None
@@ -81,7 +81,7 @@ class Row:
     name: str
     multiplicity: int
     atoms: int
-    against: list[str] = field(default_factory=list)
+    against: dict[str, str] = field(default_factory=dict)
     seconds: list[float] = field(default_factory=list)
     """Of one evaluation or step of the host."""
     details: dict[str, list[float]] = field(default_factory=dict)
@@ -122,12 +122,12 @@ class PanelResult:
         return next((row for row in self.rows if row.name == name and row.seconds), None)
 
     def ratios(self, row: Row) -> dict[str, list[float]]:
-        """Time of an inner step over that of each row that it is compared with, by round."""
+        """Time of an inner step over that of each row that it is compared with, by label."""
         found = {}
-        for name in row.against:
+        for label, name in row.against.items():
             other = self.row(name)
             if other is not None and row.seconds:
-                found[name] = ratios(row.per_inner_step, other.per_inner_step)
+                found[label] = ratios(row.per_inner_step, other.per_inner_step)
         return found
 
     def speedups(self, row: Row) -> dict[str, list[float]]:

@@ -82,7 +82,7 @@ class _Run:
         self.subject = subject
         self.row = Row(
             subject.name, subject.multiplicity, subject.atoms or panel.atoms,
-            list(subject.against), bound=subject.bound,
+            dict(subject.against), bound=subject.bound,
         )  # fmt: skip
         self.end_after_turns = False
         self.first: np.ndarray | None = None

@@ -35,12 +35,12 @@ def calculators(plan: Plan, model: ModelFiles, where: Box, kind: str) -> list[Su
                 PET_KOKKOS, _open(plan, "pet-kokkos", model.kokkos, where, kind), agrees_with=OURS
             )
         )
-    names = tuple(subject.name for subject in others)
+    names = {subject.name: subject.name for subject in others}
     ours = [
         Subject(
             f"{OURS}{suffix}",
             _open(plan, "ours", source, where, kind),
-            against=names if not suffix else (*names, OURS),
+            against={**names, **({OURS: OURS} if suffix else {})},
             agrees_with=OURS if suffix else "",
         )
         for suffix, source in model.programs()

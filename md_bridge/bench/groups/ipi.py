@@ -80,7 +80,7 @@ def _subjects(
         yield Subject(
             f"{case.name}, {name}",
             _open(plan, source, where, case, Driver(name, ours, sockets)),
-            against=(f"{case.name}, {THEIRS}",) if ours else (),
+            against={THEIRS: f"{case.name}, {THEIRS}"} if ours else {},
             multiplicity=case.multiplicity,
             bound=bound if case.multiplicity > 1 else None,
         )

@@ -43,7 +43,7 @@ def _single(
 ) -> Iterator[Subject]:
     """All dynamics by one program."""
     for kind in _kinds(model):
-        against = (f"{RAW}, {kind}", *([kind] if suffix else []))
+        against = {"network": f"{RAW}, {kind}", **({"TorchScript": kind} if suffix else {})}
         yield Subject(f"{kind}{suffix}", plan.lammps(source, where, kind), against=against)
     if model.has_direct:
         yield from plan.one_model_steps(
@@ -87,7 +87,7 @@ def rank_panels(plan: Plan) -> Iterator[Panel]:
                 open_steps = plan.lammps(
                     source, where, forces, ranks=ranks, threads=threads, multiplicity=m
                 )
-                against = (f"{name}, 1 rank",) if label != "1 rank" else ()
+                against = {"1 rank": f"{name}, 1 rank"} if label != "1 rank" else {}
                 subjects.append(Subject(f"{name}, {label}", open_steps, against, m))
         yield Panel("ranks", "LAMMPS on ranks", model.name, where.atoms, 1, plan.steps(),
                     tuple(subjects))  # fmt: skip

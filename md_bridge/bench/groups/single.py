@@ -31,7 +31,7 @@ def symmetry_panels(plan: Plan) -> Iterator[Panel]:
                         start=str(where.path),
                         forces=kind,
                     ),
-                    against=() if name == "none" else ("none",),
+                    against={} if name == "none" else {"none": "none"},
                 )
                 for name in _SETS
             ]
@@ -57,7 +57,7 @@ def busy_panels(plan: Plan) -> Iterator[Panel]:
                 Subject(
                     f"{one.name}, one busy neighbour",
                     functools.partial(beside_neighbour, one.open),
-                    against=(one.name,),
+                    against={"idle": one.name},
                 ),
             )
         ]

@@ -5,6 +5,7 @@ without it PET is faster on a CPU.
 """
 
 import time
+import warnings
 from typing import Any
 
 import ase.io
@@ -22,6 +23,7 @@ def open_work(task: dict[str, Any]) -> "Calls":
     :param task: ``model``, ``forces``, ``start``, ``threads``, ``device``
     """
     torch.set_num_threads(task["threads"])
+    warnings.simplefilter("ignore")  # of pairs without a gradient, which is wanted here
     return Calls(task)
 
 
