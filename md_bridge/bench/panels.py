@@ -27,7 +27,12 @@ class Bound:
     def of(self, multiplicity: int, conservative_s: float, cheap_s: float) -> float:
         """S(M) from the times of one step each: M F / (M - 1 + F) for one model, see
         :func:`md_bridge.drift.judging.speed.speedup_bound`; M c_o / (M c_i + c_o) for two, see
-        :class:`md_bridge.export.checks.costs.EvaluationCosts`."""
+        :class:`md_bridge.export.checks.costs.EvaluationCosts`.
+
+        :param multiplicity: M
+        :param conservative_s: seconds of a conservative step
+        :param cheap_s: seconds of a step with the inner forces alone
+        """
         if self.two_models:
             return EvaluationCosts(conservative_s, cheap_s).speedup_bound(multiplicity)
         return speedup_bound(multiplicity, conservative_s / cheap_s)
@@ -118,11 +123,17 @@ class PanelResult:
         return (self.group, self.title, self.model, self.atoms, self.threads)
 
     def row(self, name: str) -> Row | None:
-        """The row of a name, if it was measured."""
+        """The row of a name, if it was measured.
+
+        :param name: of the row
+        """
         return next((row for row in self.rows if row.name == name and row.seconds), None)
 
     def ratios(self, row: Row) -> dict[str, list[float]]:
-        """Time of an inner step over that of each row that it is compared with, by label."""
+        """Time of an inner step over that of each row that it is compared with, by label.
+
+        :param row: of this panel
+        """
         found = {}
         for label, name in row.against.items():
             other = self.row(name)
@@ -132,7 +143,10 @@ class PanelResult:
 
     def speedups(self, row: Row) -> dict[str, list[float]]:
         """``gain`` over conservative dynamics, ``bound`` S(M), and ``fraction`` of it, by round;
-        empty for what is no multiple time stepping."""
+        empty for what is no multiple time stepping.
+
+        :param row: of this panel
+        """
         if row.bound is None or not row.seconds:
             return {}
         conservative, cheap = self.row(row.bound.conservative), self.row(row.bound.cheap)
@@ -173,7 +187,10 @@ class PanelResult:
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> PanelResult:
-        """From :meth:`as_dict`."""
+        """From :meth:`as_dict`.
+
+        :param content: what it returned
+        """
         rows = []
         for entry in content["rows"]:
             values = {name: value for name, value in entry.items() if name != "summary"}

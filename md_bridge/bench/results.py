@@ -58,6 +58,7 @@ class Results:
 
         :param name: of the file, for the message
         :raises BenchError: it is not such a file, or of another version
+        :param content: what it returned
         """
         schema = content.get("schema") if isinstance(content, Mapping) else None
         if schema != SCHEMA:

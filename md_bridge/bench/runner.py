@@ -38,6 +38,7 @@ def order_of(items: Sequence[T], number: int) -> list[T]:
     so that nobody always follows the same neighbour.
 
     :param number: of the round, from 0
+    :param items: what takes turns
     """
     first = number % len(items) if items else 0
     turned = [*items[first:], *items[:first]]

@@ -46,6 +46,8 @@ def ratios(times: Sequence[float], reference: Sequence[float]) -> list[float]:
     less than times.
 
     :raises ValueError: the numbers of rounds differ
+    :param times: one a round
+    :param reference: one a round
     """
     return [time / other for time, other in zip(times, reference, strict=True)]
 

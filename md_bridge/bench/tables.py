@@ -31,13 +31,13 @@ def table_of(panel: PanelResult) -> TextTable:
     labels = list(dict.fromkeys(label for row in panel.rows for label in row.against))
     measured = [row for row in panel.rows if row.seconds]
     columns: list[tuple[str, list[str]]] = [(panel.unit, [row.name for row in measured])]
-    columns.append(("ms", [number([1e3 * s for s in row.per_inner_step]) for row in measured]))
+    columns.append(("ms", [_number([1e3 * s for s in row.per_inner_step]) for row in measured]))
     columns.append(
         ("quartiles", [_quartiles([1e3 * s for s in row.per_inner_step]) for row in measured])
     )
     if panel.group == "scaling":
         columns.append(
-            ("µs/atom", [number([1e6 * s / row.atoms for s in row.seconds]) for row in measured])
+            ("µs/atom", [_number([1e6 * s / row.atoms for s in row.seconds]) for row in measured])
         )
     for label in labels:
         columns.append(
@@ -49,7 +49,7 @@ def table_of(panel: PanelResult) -> TextTable:
             columns.append((title, [_with_range(found.get(name, [])) for found in speedups]))
     overheads = [[100 * x for x in row.details.get("overhead", [])] for row in measured]
     if any(overheads) and panel.group in ("lammps", "ranks", "scaling"):
-        columns.append(("overhead, %", [number(values) for values in overheads]))
+        columns.append(("overhead, %", [_number(values) for values in overheads]))
     if panel.group in ("memory", "scaling"):
         columns += _memory(measured)
     headers = [title for title, _ in columns]
@@ -63,7 +63,10 @@ def table_of(panel: PanelResult) -> TextTable:
 
 
 def reasons(panels: Sequence[PanelResult]) -> list[str]:
-    """What was not measured and why, a sentence a reason."""
+    """What was not measured and why, a sentence a reason.
+
+    :param panels: all of a benchmark
+    """
     rows: dict[str, list[str]] = {}
     for panel in panels:
         for row in panel.rows:
@@ -77,7 +80,7 @@ def reasons(panels: Sequence[PanelResult]) -> list[str]:
     ]
 
 
-def number(values: Sequence[float]) -> str:
+def _number(values: Sequence[float]) -> str:
     """A median with three digits; empty without values."""
     found = spread(values)
     return "" if found is None else _digits(found.median)

@@ -1,8 +1,8 @@
 """The command ``md-bridge``: one file a subcommand, loaded when it is called.
 
-``models``, ``lammps``, ``ipi``, ``energy`` and ``bench`` are the groups of the help. What commands share:
-``command`` (the look of a help, defaults from the library), ``options`` (decorators), ``errors``
-(sentences and exit statuses), ``progress``, ``signals``, ``tables``.
+``models``, ``lammps``, ``ipi``, ``energy`` and ``bench`` are the groups of the help. What commands
+share: ``command`` (the look of a help, defaults from the library), ``options`` (decorators),
+``errors`` (sentences and exit statuses), ``progress``, ``signals``, ``tables``.
 """
 
 from __future__ import annotations

@@ -63,7 +63,7 @@ class Words(click.ParamType):
     ),
 )
 @option("--groups", type=Words(str, "names"), metavar="A,B", show_default=False,
-        help="Groups: ase, lammps, ipi, ranks, symmetry, busy, scaling, memory; else all.")  # fmt: skip
+        help="Of ase, lammps, ipi, ranks, symmetry, busy, scaling, memory; else all.")  # fmt: skip
 @option("--models", type=Words(str, "names"), metavar="A,B", show_default=False,
         help="Models: bundled, xs (a PET of the XS size), paths; else these two.")  # fmt: skip
 @option("--sizes", type=Words(int, "sizes"), metavar="N,N", show_default=False,
@@ -106,9 +106,7 @@ def bench(quick: bool, out: Path, as_json: bool, **asked: Any) -> None:
     assert set(values) <= {field.name for field in fields(settings)}
     screen = Console(stderr=True)
     with signals_as_exceptions(), ProgressBar(screen) as bar:
-        results = library.run_benchmark(
-            settings, out, lambda words, share: bar.update(words, share)
-        )
+        results = library.run_benchmark(settings, out, bar.update)
     warning = busy_warning(results.machine)
     if warning:
         screen.print(f"Warning: {warning}", markup=False, highlight=False)

@@ -15,7 +15,10 @@ OURS, METATOMIC, PET_KOKKOS = "MD Bridge", "metatomic", "pet-kokkos"
 
 
 def ase_panels(plan: Plan) -> Iterator[Panel]:
-    """Forces along one path, by each calculator, a panel a model, size and kind of forces."""
+    """Forces along one path, by each calculator, a panel a model, size and kind of forces.
+
+    :param plan: models, boxes, threads
+    """
     for model, where in plan.cases():
         for kind in ("conservative", "direct"):
             if kind == "direct" and not model.has_direct:
@@ -26,7 +29,13 @@ def ase_panels(plan: Plan) -> Iterator[Panel]:
 
 
 def calculators(plan: Plan, model: ModelFiles, where: Box, kind: str) -> list[Subject]:
-    """All that give one kind of forces; ours are compared with the others."""
+    """All that give one kind of forces; ours are compared with the others.
+
+    :param plan: models, boxes, threads
+    :param model: its files
+    :param where: the box
+    :param kind: conservative or direct
+    """
     others = [Subject(METATOMIC, _open(plan, "metatomic", Source(model.path), where, kind),
                       agrees_with=OURS)]  # fmt: skip
     if kind == "conservative":  # pet-kokkos has no others

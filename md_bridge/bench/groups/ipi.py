@@ -17,7 +17,7 @@ from md_bridge.bench.sessions.process import worker
 from md_bridge.ipi import driver_path
 from md_bridge.processes import find_program
 
-__all__ = ["BEADS", "input_text", "ipi_panels"]
+__all__ = ["BEADS", "ipi_panels"]
 
 BEADS = 16
 _MULTIPLICITIES = (4, 8, 16)
@@ -25,7 +25,7 @@ OURS, THEIRS = "MD Bridge", "metatomic"
 
 
 @dataclass(frozen=True)
-class Case:
+class _Case:
     """One kind of dynamics."""
 
     name: str
@@ -36,7 +36,7 @@ class Case:
 
 
 @dataclass(frozen=True)
-class Driver:
+class _Driver:
     """Who answers i-PI."""
 
     name: str
@@ -45,7 +45,10 @@ class Driver:
 
 
 def ipi_panels(plan: Plan) -> Iterator[Panel]:
-    """Each kind of dynamics by each driver; bounds are of the times of the same driver."""
+    """Each kind of dynamics by each driver; bounds are of the times of the same driver.
+
+    :param plan: models, boxes, threads
+    """
     for model, where in plan.cases():
         for sockets in (False, True) if plan.sockets else (False,):
             subjects = [
@@ -58,20 +61,20 @@ def ipi_panels(plan: Plan) -> Iterator[Panel]:
                         tuple(subjects))  # fmt: skip
 
 
-def _cases(plan: Plan, model: ModelFiles) -> list[Case]:
-    found = [Case("conservative", ("conservative",))]
+def _cases(plan: Plan, model: ModelFiles) -> list[_Case]:
+    found = [_Case("conservative", ("conservative",))]
     if model.has_direct:
-        found.append(Case("direct", ("direct",)))
+        found.append(_Case("direct", ("direct",)))
         found += [
-            Case(f"MTS M = {m}", ("conservative", "direct"), multiplicity=m)
+            _Case(f"MTS M = {m}", ("conservative", "direct"), multiplicity=m)
             for m in _MULTIPLICITIES
             if m <= max(plan.multiplicities)
         ]
-    return [*found, Case(f"{BEADS} beads", ("conservative",), beads=BEADS)]
+    return [*found, _Case(f"{BEADS} beads", ("conservative",), beads=BEADS)]
 
 
 def _subjects(
-    plan: Plan, model: ModelFiles, where: Box, case: Case, sockets: bool
+    plan: Plan, model: ModelFiles, where: Box, case: _Case, sockets: bool
 ) -> Iterator[Subject]:
     """A case by all drivers."""
     programs = [(OURS + suffix, True, source) for suffix, source in model.programs()]
@@ -79,7 +82,7 @@ def _subjects(
         bound = Bound(f"conservative, {name}", f"direct, {name}")
         yield Subject(
             f"{case.name}, {name}",
-            _open(plan, source, where, case, Driver(name, ours, sockets)),
+            _open(plan, source, where, case, _Driver(name, ours, sockets)),
             against={THEIRS: f"{case.name}, {THEIRS}"} if ours else {},
             multiplicity=case.multiplicity,
             bound=bound if case.multiplicity > 1 else None,
@@ -87,12 +90,12 @@ def _subjects(
 
 
 def _open(
-    plan: Plan, source: Source, where: Box, case: Case, driver: Driver
+    plan: Plan, source: Source, where: Box, case: _Case, driver: _Driver
 ) -> Callable[[], Session]:
     def open_session() -> Session:
         model = source.need()
         address = f"mdbridge-bench-{os.getpid()}-{uuid.uuid4().hex[:6]}-"
-        text = input_text(model, where.path, case, driver, plan.timestep_fs, address)
+        text = _input_text(model, where.path, case, driver, plan.timestep_fs, address)
         task = {
             "kind": "ipi_simulation",
             "input": text,
@@ -103,7 +106,9 @@ def _open(
     return open_session
 
 
-def _clients(model: Path, start: Path, case: Case, driver: Driver, address: str) -> list[list[str]]:
+def _clients(
+    model: Path, start: Path, case: _Case, driver: _Driver, address: str
+) -> list[list[str]]:
     """Command lines: ``md-bridge ipi-client`` for all forcefields, or i-PI's driver for each."""
     if not driver.sockets:
         return []
@@ -119,8 +124,8 @@ def _clients(model: Path, start: Path, case: Case, driver: Driver, address: str)
     return found
 
 
-def input_text(
-    model: Path, start: Path, case: Case, driver: Driver, timestep_fs: float, address: str
+def _input_text(
+    model: Path, start: Path, case: _Case, driver: _Driver, timestep_fs: float, address: str
 ) -> str:
     """The input of i-PI: NVE from the velocities of the start's temperature.
 
@@ -164,7 +169,7 @@ def input_text(
 
 
 def _forcefield(
-    model: Path, start: Path, case: Case, kind: str, driver: Driver, address: str
+    model: Path, start: Path, case: _Case, kind: str, driver: _Driver, address: str
 ) -> str:
     batch = f"<batch_size> {case.beads} </batch_size>"
     if driver.sockets:

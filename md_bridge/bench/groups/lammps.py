@@ -16,7 +16,10 @@ _TWO_MODELS_M = (4, 6, 8)
 
 
 def lammps_panels(plan: Plan) -> Iterator[Panel]:
-    """Dynamics of each model and size: single forces, multiple time stepping, two models."""
+    """Dynamics of each model and size: single forces, multiple time stepping, two models.
+
+    :param plan: models, boxes, threads
+    """
     for model, where in plan.cases():
         subjects = [*_raw(plan, model, where)]
         for suffix, source in model.programs():
@@ -73,7 +76,10 @@ def _inner_kind(path: object) -> str:
 
 
 def rank_panels(plan: Plan) -> Iterator[Panel]:
-    """One rank and two, one thread each, and one rank with two threads."""
+    """One rank and two, one thread each, and one rank with two threads.
+
+    :param plan: models, boxes, threads
+    """
     for model, where in plan.cases():
         subjects: list[Subject] = []
         for name, m in (("conservative", 1), *((("MTS M = 4", 4),) if model.has_direct else ())):

@@ -18,7 +18,10 @@ _BREATHE = "fix breathe all deform 1 x wiggle 0.4 0.05 y wiggle 0.4 0.07 remap x
 
 def memory_panels(plan: Plan) -> Iterator[Panel]:
     """Resident memory after each turn of many steps; all the turns together are the steps that were
-    asked for."""
+    asked for.
+
+    :param plan: models, boxes, threads
+    """
     for model in plan.models:
         for size in plan.sizes:
             where = plan.box(size)

@@ -50,7 +50,10 @@ class Plan:
     _sessions: int = 0
 
     def box(self, size: int) -> Box:
-        """A box of about so many atoms, in a file."""
+        """A box of about so many atoms, in a file.
+
+        :param size: number of atoms, about
+        """
         if size not in self._boxes:
             atoms = box(size, self.start)
             path = write_box(atoms, self.folder.resolve() / f"box-{len(atoms)}.xyz")

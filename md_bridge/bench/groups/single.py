@@ -17,7 +17,10 @@ _SETS = ("none", "random", "octahedral", "octahedral/inversion", "icosahedral")
 
 
 def symmetry_panels(plan: Plan) -> Iterator[Panel]:
-    """Averages over rotated copies, of the smallest box: as many evaluations as copies."""
+    """Averages over rotated copies, of the smallest box: as many evaluations as copies.
+
+    :param plan: models, boxes, threads
+    """
     where = plan.box(min(plan.sizes))
     for model in plan.models:
         for kind in ("conservative", "direct") if model.has_direct else ("conservative",):
@@ -40,7 +43,10 @@ def symmetry_panels(plan: Plan) -> Iterator[Panel]:
 
 
 def busy_panels(plan: Plan) -> Iterator[Panel]:
-    """Conservative forces while another process keeps one core busy, on all cores that we have."""
+    """Conservative forces while another process keeps one core busy, on all cores that we have.
+
+    :param plan: models, boxes, threads
+    """
     where = plan.box(min(plan.sizes))
     for model in plan.models:
         open_lammps = plan.lammps(Source(model.path), where, "conservative")
@@ -66,7 +72,10 @@ def busy_panels(plan: Plan) -> Iterator[Panel]:
 
 
 def scaling_panels(plan: Plan) -> Iterator[Panel]:
-    """Steps of LAMMPS in boxes of growing size; the time of an atom should not grow."""
+    """Steps of LAMMPS in boxes of growing size; the time of an atom should not grow.
+
+    :param plan: models, boxes, threads
+    """
     for model in plan.models:
         for kind in ("conservative", "direct") if model.has_direct else ("conservative",):
             subjects = []

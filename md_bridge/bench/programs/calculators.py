@@ -9,6 +9,8 @@ import numpy as np
 from ase import Atoms
 from ase.calculators.calculator import Calculator
 
+__all__ = ["CALCULATORS", "Evaluations", "open_work"]
+
 _WARM_UP = 10
 """Evaluations that are not timed: TorchScript's executor profiles and compiles."""
 _PERIOD = 40
@@ -32,7 +34,10 @@ def open_work(task: dict[str, Any]) -> "Evaluations":
 
 
 class Evaluations:
-    """Forces along a path that is the same for all: swings and a drift, as fast as at 300 K."""
+    """Forces along a path that is the same for all: swings and a drift, as fast as at 300 K.
+
+    :param atoms: with a calculator
+    """
 
     def __init__(self, atoms: Atoms) -> None:
         self._atoms = atoms
@@ -45,7 +50,10 @@ class Evaluations:
         self.run(_WARM_UP)
 
     def run(self, count: int) -> float:
-        """Seconds of so many evaluations; energies come with forces."""
+        """Seconds of so many evaluations; energies come with forces.
+
+        :param count: how many
+        """
         seconds = 0.0
         for _ in range(count):
             self._count += 1

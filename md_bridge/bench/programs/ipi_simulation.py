@@ -6,6 +6,8 @@ from typing import Any
 
 from ipi.engine.simulation import Simulation
 
+__all__ = ["Steps", "open_work"]
+
 _WARM_UP = 3
 """Steps that are not timed: torch warms up, and the stride of multiple time stepping is learned."""
 
@@ -19,7 +21,10 @@ def open_work(task: dict[str, Any]) -> "Steps":
 
 
 class Steps:
-    """Dynamics that go on from call to call."""
+    """Dynamics that go on from call to call.
+
+    :param task: as :func:`open_work` takes it
+    """
 
     first = None
 
@@ -32,7 +37,10 @@ class Steps:
         self.run(_WARM_UP)
 
     def run(self, count: int) -> float:
-        """Seconds of so many steps."""
+        """Seconds of so many steps.
+
+        :param count: how many
+        """
         for client in self._clients:
             if client.poll() is not None:
                 raise RuntimeError(f"a client ended: {' '.join(client.args)}")  # type: ignore

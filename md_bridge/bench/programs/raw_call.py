@@ -13,6 +13,8 @@ import torch
 from metatomic.torch import ModelOutput, System, load_atomistic_model, systems_to_torch
 from vesin.metatomic import compute_requested_neighbors
 
+__all__ = ["Calls", "open_work"]
+
 _WARM_UP = 3
 """Calls that are not timed."""
 
@@ -28,7 +30,10 @@ def open_work(task: dict[str, Any]) -> "Calls":
 
 
 class Calls:
-    """Forward, and backward for conservative forces, of one structure."""
+    """Forward, and backward for conservative forces, of one structure.
+
+    :param task: as :func:`open_work` takes it
+    """
 
     def __init__(self, task: dict[str, Any]) -> None:
         model = load_atomistic_model(task["model"])
@@ -62,7 +67,10 @@ class Calls:
         return {"energy": None, "forces": (-positions.grad).cpu().tolist()}
 
     def run(self, count: int) -> float:
-        """Seconds of so many calls."""
+        """Seconds of so many calls.
+
+        :param count: how many
+        """
         begin = time.perf_counter()
         for _ in range(count):
             self._call()

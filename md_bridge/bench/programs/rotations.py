@@ -8,6 +8,8 @@ from ase import Atoms
 
 from md_bridge.engine import DEFAULT_SKIN, Engine, Pairs, set_threads, structure_from_ase
 
+__all__ = ["Averages", "open_work"]
+
 
 def open_work(task: dict[str, Any]) -> "Averages":
     """Of a set of rotations.
@@ -19,7 +21,10 @@ def open_work(task: dict[str, Any]) -> "Averages":
 
 
 class Averages:
-    """Energy and forces of one structure, with a pair list that is kept."""
+    """Energy and forces of one structure, with a pair list that is kept.
+
+    :param task: as :func:`open_work` takes it
+    """
 
     first = None
     """Averages differ from plain evaluations: nothing to compare."""
@@ -34,7 +39,10 @@ class Averages:
         self.run(1)
 
     def run(self, count: int) -> float:
-        """Seconds of so many evaluations."""
+        """Seconds of so many evaluations.
+
+        :param count: how many
+        """
         begin = time.perf_counter()
         for _ in range(count):
             self._engine.evaluate(self._structure, self._pairs, **self._wanted)

@@ -14,6 +14,8 @@ import sys
 import traceback
 from typing import IO, Any
 
+__all__ = ["main"]
+
 
 def main() -> None:
     """Serve until the input ends."""

@@ -25,7 +25,10 @@ class BesideNeighbour:
         self.first: Mapping[str, Any] | None = session.first
 
     def run(self, count: int) -> Burst:
-        """Do so many evaluations or steps; the neighbour is there in these only."""
+        """Do so many evaluations or steps; the neighbour is there in these only.
+
+        :param count: how many
+        """
         neighbour = subprocess.Popen([sys.executable, "-c", _NEIGHBOUR])
         try:
             return self._session.run(count)
@@ -39,5 +42,8 @@ class BesideNeighbour:
 
 
 def beside_neighbour(open_session: Callable[[], Session]) -> BesideNeighbour:
-    """Open a session and put the neighbour beside it, for ``functools.partial``."""
+    """Open a session and put the neighbour beside it, for ``functools.partial``.
+
+    :param open_session: opens what is measured
+    """
     return BesideNeighbour(open_session())

@@ -44,7 +44,10 @@ class Deck:
     """Further lines before the run."""
 
     def commands(self, folder: Path) -> str:
-        """All up to the first timed step; the structure is written beside it."""
+        """All up to the first timed step; the structure is written beside it.
+
+        :param folder: for the structure
+        """
         atoms = ase.io.read(self.start)
         assert isinstance(atoms, Atoms)
         elements = sorted(set(atoms.symbols))
@@ -90,7 +93,10 @@ class LammpsSession:
             raise
 
     def run(self, count: int) -> Burst:
-        """Do so many (outer) steps."""
+        """Do so many (outer) steps.
+
+        :param count: how many
+        """
         process = self._process or self._start()
         self._turn += 1
         log = self._folder / f"{self._turn}.log"
@@ -154,7 +160,13 @@ class LammpsSession:
 
 
 def lammps(deck: Deck, ranks: int, threads: int, folder: Path) -> LammpsSession:
-    """A session of :class:`LammpsSession`, for ``functools.partial``."""
+    """A session of :class:`LammpsSession`, for ``functools.partial``.
+
+    :param deck: as the class has it
+    :param ranks: as the class has it
+    :param threads: as the class has it
+    :param folder: as the class has it
+    """
     return LammpsSession(deck, ranks, threads, folder)
 
 

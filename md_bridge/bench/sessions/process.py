@@ -49,7 +49,10 @@ class WorkerSession:
             raise
 
     def run(self, count: int) -> Burst:
-        """Do so many evaluations or steps."""
+        """Do so many evaluations or steps.
+
+        :param count: how many
+        """
         seconds = self._ask({"run": count})["seconds"]
         return Burst(seconds / count, memory_of(self._process.pid))
 
@@ -86,12 +89,20 @@ class WorkerSession:
 
 
 def worker(task: Mapping[str, Any], threads: int, folder: Path) -> WorkerSession:
-    """A session of :class:`WorkerSession`, for ``functools.partial``."""
+    """A session of :class:`WorkerSession`, for ``functools.partial``.
+
+    :param task: as the class has it
+    :param threads: as the class has it
+    :param folder: as the class has it
+    """
     return WorkerSession(task, threads, folder)
 
 
 def memory_of(pid: int) -> dict[str, float]:
-    """Resident memory of a process, now and at most (MB); empty where the system does not say."""
+    """Resident memory of a process, now and at most (MB); empty where the system does not say.
+
+    :param pid: of the process
+    """
     names = {"VmRSS": "rss_MB", "VmHWM": "peak_MB"}
     found: dict[str, float] = {}
     with contextlib.suppress(OSError):

@@ -30,6 +30,7 @@ class Session(Protocol):
         """Do so many evaluations or steps.
 
         :raises UnavailableError: it cannot go on
+        :param count: how many
         """
 
     def close(self) -> None:
