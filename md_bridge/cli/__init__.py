@@ -1,8 +1,8 @@
 """The command ``md-bridge``: one file a subcommand, loaded when it is called.
 
-``models``, ``lammps``, ``ipi`` and ``energy`` are the groups of the help. What commands share:
-``command`` (the look of a help, defaults from the library), ``options`` (decorators), ``errors``
-(sentences and exit statuses), ``progress``, ``signals``, ``tables``.
+``models``, ``lammps``, ``ipi``, ``energy`` and ``bench`` are the groups of the help. What commands
+share: ``command`` (the look of a help, defaults from the library), ``options`` (decorators),
+``errors`` (sentences and exit statuses), ``progress``, ``signals``, ``tables``.
 """
 
 from __future__ import annotations
@@ -66,6 +66,9 @@ SECTIONS = {
             "Test forces and dynamics in other ways.",
         ),
         "tune": Subcommand("energy.tune", "tune", "Find the largest M that conserves energy."),
+    },
+    "Speed": {
+        "bench": Subcommand("bench", "bench", "Measure speed beside the alternatives."),
     },
 }
 """Subcommands as the help groups them."""

@@ -1,0 +1,168 @@
+"""Writes performance.md and its pictures from performance.json, or measures first.
+
+python docs/make_performance.py                        # the page from the JSON that is there
+python docs/make_performance.py --measure              # md-bridge bench first: 20 minutes
+python docs/make_performance.py --measure --quick      # two minutes, to see that it works
+python docs/make_performance.py --from md-bridge-bench/bench.json
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import click
+
+from md_bridge.bench import Results
+from md_bridge.bench.machine import busy_warning
+from md_bridge.bench.plots import plot_results
+from md_bridge.bench.results import FILE_NAME
+from md_bridge.bench.tables import TextTable, reasons, table_of
+
+HERE = Path(__file__).parent
+JSON = HERE / "performance.json"
+ALT = {
+    "sizes": "Time of an evaluation or step with conservative forces against the number of atoms",
+    "mts": "Speed of multiple time stepping over conservative dynamics against M, with its bound",
+    "ratios": "Time of MD Bridge over that of metatomic and of pet-kokkos, with all rounds",
+}
+SECTIONS = {
+    "ase": (
+        "ASE",
+        "Forces along one path, at the speed of atoms at 300 K, so that pair lists are made again "
+        "as often as in dynamics.\n"
+        "metatomic's calculator reads the same file; pet-kokkos has the same weights, and "
+        "conservative forces only.\n"
+        "The forces of all are compared before they are timed.",
+    ),
+    "lammps": (
+        "LAMMPS",
+        "*Network alone* is the exported model called from Python with pairs made before: "
+        "what a step of LAMMPS costs above it is the price of dynamics.\n"
+        "*Overhead* is what LAMMPS and the pair style count besides forward and backward.\n"
+        "Of multiple time stepping the time is that of an inner step; *S(M)* is the most that it "
+        "could gain over conservative dynamics, from the times of the single forces in the same "
+        "rounds: M·F/(M − 1 + F) for one model with conservative forces costing F direct ones, "
+        "M·c_o/(M·c_i + c_o) for two models of costs c_o and c_i.\n"
+        "LAMMPS forks with a `pair_style metatomic` and patched trees with pet-kokkos's "
+        "`pair_style pet` are not stock LAMMPS, and are not measured.",
+    ),
+    "ipi": (
+        "i-PI",
+        "The same simulations with our driver and with i-PI's own `metatomic`, in i-PI's process "
+        "and over sockets.\n"
+        "S(M) is of the times of the same driver.",
+    ),
+    "ranks": ("MPI ranks", "Ranks share the atoms; each sees those within the model's range too."),
+    "symmetry": (
+        "Averages over rotations",
+        "As many evaluations as copies, see [symmetry](symmetry.md).",
+    ),
+    "busy": (
+        "A busy machine",
+        "Another process keeps one core busy: what waits by spinning pays for it.",
+    ),
+    "scaling": ("Large systems", "The time of an atom should not grow with their number."),
+    "memory": (
+        "Memory",
+        "Resident memory of `lmp` in a box that swings, so that the number of pairs changes at "
+        "every step: halfway, in the end, and at most.",
+    ),
+}
+
+
+def page(results: Results, pictures: dict[str, Path]) -> str:
+    """The page as Markdown.
+
+    :param results: of a benchmark
+    :param pictures: of :func:`md_bridge.bench.plots.plot_results`, in ``images/``
+    """
+    lines = [
+        "# Performance",
+        "",
+        f"<!-- written by docs/{Path(__file__).name} from {JSON.name}: do not edit -->",
+        "",
+        "What a step costs with MD Bridge and with the alternatives, with the same weights, on "
+        "one machine.",
+        "Everything that is compared takes turns, in another order each round.",
+        "Times are medians with their quartiles; ratios are formed within a round and given as "
+        "median (least–most), so *below 1* in a column ÷ X is faster than X.",
+        "`bundled` is the bundled water model (0.46 million parameters, fixed cutoff of 4 Å), `xs` "
+        "a PET of the published XS size (4.5 million, adaptive cutoff of up to 7.5 Å) with random "
+        "weights, for which only times mean something.",
+        "",
+        *_machine(results),
+        "",
+        "Run it yourself: `md-bridge bench` (20 minutes on two cores), `md-bridge bench --quick` "
+        "(two minutes), with your own model `md-bridge bench --models my.pt --start my.xyz`.",
+        "pet-kokkos comes with `pip install 'md-bridge[bench]'`.",
+        "",
+    ]
+    for name in pictures:
+        lines += [f"![{ALT[name]}](images/{pictures[name].name})", ""]
+    for group, (title, text) in SECTIONS.items():
+        tables = [table_of(panel) for panel in results.panels if panel.group == group]
+        tables = [table for table in tables if table.rows]
+        if tables:
+            lines += [f"## {title}", "", text, ""]
+            for table in tables:
+                lines += [*_markdown(table), ""]
+    missing = reasons(results.panels)
+    if missing:
+        lines += ["## Not measured here", "", *(f"- {sentence}" for sentence in missing), ""]
+    return "\n".join(lines)
+
+
+def _machine(results: Results) -> list[str]:
+    """What it was measured on, in sentences."""
+    facts, settings = results.machine, results.settings
+    versions: dict[str, Any] = facts["versions"]
+    known = ", ".join(f"{name} {version}" for name, version in versions.items() if version)
+    lines = [
+        f"Measured {facts['measured'][:10]} on {facts['processor']}, {facts['cores_for_us']} cores "
+        f"and {facts['memory_GB']:g} GB, {settings['threads']} threads a program, "
+        f"{settings['rounds']} rounds, device {settings['device']}; {facts['system']}, "
+        f"Python {facts['python']}, {known}.",
+    ]
+    warning = busy_warning(facts)
+    if warning:
+        lines.append(f"**These numbers are preliminary**: {warning}.")
+    elif not results.complete or settings["rounds"] < 5:
+        lines.append("**These numbers are preliminary**: of a short run, to show what is measured.")
+    return lines
+
+
+def _markdown(table: TextTable) -> list[str]:
+    """A table with its title above."""
+    align = ["---", *["---:"] * (len(table.headers) - 1)]
+    rows = [table.headers, align, *table.rows]
+    return [f"**{table.title}**", "", *(f"| {' | '.join(cells)} |" for cells in rows)]
+
+
+@click.command(help=__doc__)
+@click.option("--measure", is_flag=True, help="Run md-bridge bench first.")
+@click.option("--quick", is_flag=True, help="A short run of it.")
+@click.option("--from", "source", type=click.Path(exists=True, dir_okay=False, path_type=Path),
+              help="Result of a benchmark to take.")  # fmt: skip
+def main(measure: bool, quick: bool, source: Path | None) -> None:
+    """Write the page."""
+    if measure:
+        with tempfile.TemporaryDirectory() as folder:
+            command = [sys.executable, "-m", "md_bridge", "bench", "--out", folder, "--json"]
+            subprocess.run(
+                [*command, *(["--quick"] if quick else [])], check=True, stdout=subprocess.DEVNULL
+            )
+            shutil.copyfile(Path(folder) / FILE_NAME, JSON)
+    elif source is not None:
+        shutil.copyfile(source, JSON)
+    results = Results.read(JSON)
+    text = page(results, plot_results(results, HERE / "images"))
+    (HERE / "performance.md").write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

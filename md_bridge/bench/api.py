@@ -1,0 +1,180 @@
+"""The benchmark from beginning to end: models, panels, the file after each of them."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from md_bridge.bench.errors import BenchError
+from md_bridge.bench.groups import GROUPS, Plan
+from md_bridge.bench.machine import machine_facts
+from md_bridge.bench.models.files import BUNDLED, XS, prepare_model
+from md_bridge.bench.panels import Panel
+from md_bridge.bench.results import FILE_NAME, Results
+from md_bridge.bench.runner import Effort, measure
+
+__all__ = ["BenchSettings", "quick", "run_benchmark"]
+
+Progress = Callable[[str, float], None]
+
+
+@dataclass(frozen=True)
+class BenchSettings:
+    """What to measure, and how long.
+
+    :raises BenchError: a setting makes no sense
+    """
+
+    groups: tuple[str, ...] = tuple(GROUPS)
+    """Names of :data:`md_bridge.bench.groups.GROUPS`."""
+    models: tuple[str, ...] = (BUNDLED, XS)
+    """``bundled``, ``xs``, or paths of exported models."""
+    sizes: tuple[int, ...] = (81, 192, 648)
+    """Numbers of atoms, about."""
+    scaling_sizes: tuple[int, ...] = (81, 192, 648, 2187, 5184)
+    """Those of the group ``scaling``."""
+    multiplicities: tuple[int, ...] = (2, 4, 8, 16)
+    """M, inner steps in an outer one."""
+    rounds: int = 5
+    """Turns of each subject."""
+    turn_s: float = 1.0
+    """Seconds of a turn."""
+    steps: int = 1000
+    """Of the group ``memory``."""
+    threads: int = 2
+    """Of each program."""
+    device: str = "cpu"
+    start: str = ""
+    """Structure to copy in place of water."""
+    inner: str = ""
+    """Small model for the inner steps, in place of the bundled one."""
+    timestep_fs: float = 0.5
+    """The inner step."""
+
+    def __post_init__(self) -> None:
+        unknown = [name for name in self.groups if name not in GROUPS]
+        if unknown:
+            raise BenchError(
+                f"there is no group {unknown[0]!r}: expected some of {', '.join(GROUPS)}"
+            )
+        for name, least in (("rounds", 1), ("steps", 10), ("threads", 1)):
+            if getattr(self, name) < least:
+                raise BenchError(f"{name} must be at least {least}, found {getattr(self, name)}")
+        for name in ("turn_s", "timestep_fs"):
+            if not 0 < getattr(self, name) < float("inf"):
+                raise BenchError(f"{name} must be positive and finite, found {getattr(self, name)}")
+        for name, least in (("sizes", 2), ("scaling_sizes", 2), ("multiplicities", 2)):
+            values = getattr(self, name)
+            if not values or min(values) < least:
+                raise BenchError(f"{name} must be at least {least} each, found {list(values)}")
+        if not self.models:
+            raise BenchError(f"there is no model: expected {BUNDLED}, {XS} or paths")
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON, with lists."""
+        return {
+            name: list(value) if isinstance(value, tuple) else value
+            for name, value in asdict(self).items()
+        }
+
+
+def quick() -> dict[str, Any]:
+    """Settings that end in about two minutes on two cores: every kind of row, on one small box."""
+    return {
+        "sizes": (81,),
+        "scaling_sizes": (81, 648),
+        "multiplicities": (4, 8),
+        "rounds": 2,
+        "turn_s": 0.2,
+        "steps": 20,
+        "models": (BUNDLED,),
+    }
+
+
+def run_benchmark(settings: BenchSettings, folder: Path, progress: Progress) -> Results:
+    """Measure; ``bench.json`` in the folder is written after each panel.
+
+    A file that an earlier call left unfinished, with the same settings, is finished: what is in it
+    is not measured again.
+
+    :param settings: what to measure
+    :param folder: for results, models and what runs
+    :param progress: called with what is being done and the share of the whole that is done
+    :returns: all panels
+    :raises BenchError: a model cannot be had, or the file there is none of ours
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise BenchError(f"cannot write into {folder}: {error.strerror}") from error
+    path = folder / FILE_NAME
+    results = _begun(path, settings)
+    work = folder / "work"
+    shutil.rmtree(work, ignore_errors=True)
+    panels = _panels(settings, folder, work, progress)
+    turns = [_turns(panel, settings.rounds) for panel in panels]
+    total, done = sum(turns), 0
+    known = results.done()
+    results.panels = []
+    for panel, count in zip(panels, turns, strict=True):
+        result = known.get(panel.key)
+        if result is None:
+            title = f"{panel.title}, {panel.model}"
+
+            def tick(name: str, title: str = title) -> None:
+                nonlocal done
+                progress(f"{title}: {name}", done / total)
+                done += 1
+
+            expected = done + count
+            result = measure(panel, Effort(settings.rounds, settings.turn_s), tick)
+            done = expected
+        else:
+            done += count
+        results.panels.append(result)
+        results.write(path)
+    results.complete = True
+    results.write(path)
+    shutil.rmtree(work, ignore_errors=True)
+    return results
+
+
+def _begun(path: Path, settings: BenchSettings) -> Results:
+    """What an earlier call left, if it is to be finished; else nothing yet."""
+    if path.exists():
+        found = Results.read(path)
+        if not found.complete and found.settings == settings.as_dict():
+            return found
+    return Results(settings.as_dict(), machine_facts())
+
+
+def _panels(
+    settings: BenchSettings, folder: Path, work: Path, progress: Progress
+) -> Sequence[Panel]:
+    """Everything that is asked for, in order; models and boxes are made."""
+    inner = Path(settings.inner) if settings.inner else None
+    models = [
+        prepare_model(name, folder / "models", inner, lambda words: progress(words, 0.0))
+        for name in settings.models
+    ]
+    plan = Plan(
+        models=models,
+        sizes=sorted(set(settings.sizes)),
+        threads=settings.threads,
+        device=settings.device,
+        folder=work,
+        multiplicities=sorted(set(settings.multiplicities)),
+        scaling_sizes=sorted(set(settings.scaling_sizes)),
+        memory_steps=settings.steps,
+        start=Path(settings.start) if settings.start else None,
+        timestep_fs=settings.timestep_fs,
+    )
+    return [panel for name in GROUPS if name in settings.groups for panel in GROUPS[name](plan)]
+
+
+def _turns(panel: Panel, rounds: int) -> int:
+    """Units of the progress: each subject is started once and has its turns."""
+    return len(panel.subjects) * (1 + (panel.rounds or rounds))

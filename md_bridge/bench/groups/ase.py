@@ -1,0 +1,65 @@
+"""ASE: our calculator, metatomic's, and pet-kokkos's with the same weights."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from md_bridge.bench.groups.plan import Box, Plan
+from md_bridge.bench.models.files import ModelFiles, Source
+from md_bridge.bench.panels import Panel, Subject
+from md_bridge.bench.sessions import Session
+
+__all__ = ["METATOMIC", "OURS", "PET_KOKKOS", "ase_panels", "calculators"]
+
+OURS, METATOMIC, PET_KOKKOS = "MD Bridge", "metatomic", "pet-kokkos"
+
+
+def ase_panels(plan: Plan) -> Iterator[Panel]:
+    """Forces along one path, by each calculator, a panel a model, size and kind of forces.
+
+    :param plan: models, boxes, threads
+    """
+    for model, where in plan.cases():
+        for kind in ("conservative", "direct"):
+            if kind == "direct" and not model.has_direct:
+                continue
+            subjects = calculators(plan, model, where, kind)
+            yield Panel("ase", f"ASE, {kind} forces", model.name, where.atoms, plan.threads,
+                        "evaluation", tuple(subjects))  # fmt: skip
+
+
+def calculators(plan: Plan, model: ModelFiles, where: Box, kind: str) -> list[Subject]:
+    """All that give one kind of forces; ours are compared with the others.
+
+    :param plan: models, boxes, threads
+    :param model: its files
+    :param where: the box
+    :param kind: conservative or direct
+    """
+    others = [Subject(METATOMIC, _open(plan, "metatomic", Source(model.path), where, kind),
+                      agrees_with=OURS)]  # fmt: skip
+    if kind == "conservative":  # pet-kokkos has no others
+        others.append(
+            Subject(
+                PET_KOKKOS, _open(plan, "pet-kokkos", model.kokkos, where, kind), agrees_with=OURS
+            )
+        )
+    names = {subject.name: subject.name for subject in others}
+    ours = [
+        Subject(
+            f"{OURS}{suffix}",
+            _open(plan, "ours", source, where, kind),
+            against={**names, **({OURS: OURS} if suffix else {})},
+            agrees_with=OURS if suffix else "",
+        )
+        for suffix, source in model.programs()
+    ]
+    return [*ours, *others]
+
+
+def _open(
+    plan: Plan, calculator: str, source: Source, where: Box, kind: str
+) -> Callable[[], Session]:
+    return plan.worker(
+        source, kind="calculators", calculator=calculator, start=str(where.path), forces=kind
+    )

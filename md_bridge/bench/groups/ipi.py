@@ -1,0 +1,187 @@
+"""i-PI: our driver and client next to its own metatomic driver."""
+
+from __future__ import annotations
+
+import os
+import sys
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from md_bridge.bench.groups.plan import Box, Plan
+from md_bridge.bench.models.files import ModelFiles, Source
+from md_bridge.bench.panels import Bound, Panel, Subject
+from md_bridge.bench.sessions import Session
+from md_bridge.bench.sessions.process import worker
+from md_bridge.ipi import driver_path
+from md_bridge.processes import find_program
+
+__all__ = ["BEADS", "ipi_panels"]
+
+BEADS = 16
+_MULTIPLICITIES = (4, 8, 16)
+OURS, THEIRS = "MD Bridge", "metatomic"
+
+
+@dataclass(frozen=True)
+class _Case:
+    """One kind of dynamics."""
+
+    name: str
+    kinds: tuple[str, ...]
+    """Forces of the forcefields."""
+    multiplicity: int = 1
+    beads: int = 1
+
+
+@dataclass(frozen=True)
+class _Driver:
+    """Who answers i-PI."""
+
+    name: str
+    ours: bool
+    sockets: bool = False
+
+
+def ipi_panels(plan: Plan) -> Iterator[Panel]:
+    """Each kind of dynamics by each driver; bounds are of the times of the same driver.
+
+    :param plan: models, boxes, threads
+    """
+    for model, where in plan.cases():
+        for sockets in (False, True) if plan.sockets else (False,):
+            subjects = [
+                subject
+                for case in _cases(plan, model)
+                for subject in _subjects(plan, model, where, case, sockets)
+            ]
+            title = "i-PI over sockets" if sockets else "i-PI"
+            yield Panel("ipi", title, model.name, where.atoms, plan.threads, plan.steps(),
+                        tuple(subjects))  # fmt: skip
+
+
+def _cases(plan: Plan, model: ModelFiles) -> list[_Case]:
+    found = [_Case("conservative", ("conservative",))]
+    if model.has_direct:
+        found.append(_Case("direct", ("direct",)))
+        found += [
+            _Case(f"MTS M = {m}", ("conservative", "direct"), multiplicity=m)
+            for m in _MULTIPLICITIES
+            if m <= max(plan.multiplicities)
+        ]
+    return [*found, _Case(f"{BEADS} beads", ("conservative",), beads=BEADS)]
+
+
+def _subjects(
+    plan: Plan, model: ModelFiles, where: Box, case: _Case, sockets: bool
+) -> Iterator[Subject]:
+    """A case by all drivers."""
+    programs = [(OURS + suffix, True, source) for suffix, source in model.programs()]
+    for name, ours, source in [*programs, (THEIRS, False, Source(model.path))]:
+        bound = Bound(f"conservative, {name}", f"direct, {name}")
+        yield Subject(
+            f"{case.name}, {name}",
+            _open(plan, source, where, case, _Driver(name, ours, sockets)),
+            against={THEIRS: f"{case.name}, {THEIRS}"} if ours else {},
+            multiplicity=case.multiplicity,
+            bound=bound if case.multiplicity > 1 else None,
+        )
+
+
+def _open(
+    plan: Plan, source: Source, where: Box, case: _Case, driver: _Driver
+) -> Callable[[], Session]:
+    def open_session() -> Session:
+        model = source.need()
+        address = f"mdbridge-bench-{os.getpid()}-{uuid.uuid4().hex[:6]}-"
+        text = _input_text(model, where.path, case, driver, plan.timestep_fs, address)
+        task = {
+            "kind": "ipi_simulation",
+            "input": text,
+            "clients": _clients(model, where.path, case, driver, address),
+        }
+        return worker(task, plan.threads, plan.new_folder())
+
+    return open_session
+
+
+def _clients(
+    model: Path, start: Path, case: _Case, driver: _Driver, address: str
+) -> list[list[str]]:
+    """Command lines: ``md-bridge ipi-client`` for all forcefields, or i-PI's driver for each."""
+    if not driver.sockets:
+        return []
+    if driver.ours:
+        services = [f"--serve=unix:{address}{kind}={kind}" for kind in case.kinds]
+        program = [sys.executable, "-m", "md_bridge", "ipi-client"]
+        return [[*program, str(model), "--template", str(start), *services]]
+    found = []
+    for kind in case.kinds:
+        parameters = f"model={model},template={start},non_conservative={kind == 'direct'}"
+        program = [str(find_program("i-pi-driver-py", "ipi"))]
+        found.append([*program, "-u", "-a", address + kind, "-m", "metatomic", "-o", parameters])
+    return found
+
+
+def _input_text(
+    model: Path, start: Path, case: _Case, driver: _Driver, timestep_fs: float, address: str
+) -> str:
+    """The input of i-PI: NVE from the velocities of the start's temperature.
+
+    :param address: prefix of the unix sockets
+    """
+    forcefields = "\n".join(
+        _forcefield(model, start, case, kind, driver, address) for kind in case.kinds
+    )
+    if case.multiplicity > 1:
+        forces = (
+            '<force forcefield="conservative"> <mts_weights> [ 1, 0 ] </mts_weights> </force>\n'
+            '      <force forcefield="direct"> <mts_weights> [ -1, 1 ] </mts_weights> </force>'
+        )
+        levels = f"<nmts> [ 1, {case.multiplicity} ] </nmts>"
+    else:
+        forces, levels = f'<force forcefield="{case.kinds[0]}"/>', ""
+    return f"""<simulation verbosity="quiet" safe_stride="1000000000">
+  <output prefix="run">
+    <properties stride="1000000" filename="out"> [ step, conserved{{electronvolt}} ] </properties>
+  </output>
+  <total_steps> 1000000000 </total_steps>
+  <prng> <seed> 1 </seed> </prng>
+{forcefields}
+  <system>
+    <initialize nbeads="{case.beads}">
+      <file mode="ase"> {start} </file>
+      <velocities mode="thermal" units="kelvin"> 300 </velocities>
+    </initialize>
+    <forces>
+      {forces}
+    </forces>
+    <motion mode="dynamics">
+      <dynamics mode="nve">
+        <timestep units="femtosecond"> {timestep_fs * case.multiplicity:.10g} </timestep> {levels}
+      </dynamics>
+    </motion>
+    <ensemble> <temperature units="kelvin"> 300 </temperature> </ensemble>
+  </system>
+</simulation>
+"""
+
+
+def _forcefield(
+    model: Path, start: Path, case: _Case, kind: str, driver: _Driver, address: str
+) -> str:
+    batch = f"<batch_size> {case.beads} </batch_size>"
+    if driver.sockets:
+        return f"""  <ffsocket name="{kind}" mode="unix"> <address> {address}{kind} </address>
+    <latency> 1e-3 </latency> {batch} </ffsocket>"""
+    threaded = f'threaded="{case.beads > 1}"'
+    if driver.ours:
+        return f"""  <ffdirect name="{kind}" {threaded}> <pes> custom </pes>
+    <pes_path> {driver_path()} </pes_path> {batch}
+    <parameters> {{ model: {model}, template: {start}, forces: {kind} }} </parameters>
+  </ffdirect>"""
+    return f"""  <ffdirect name="{kind}" {threaded}> <pes> metatomic </pes> {batch}
+    <parameters> {{ model: {model}, template: {start}, non_conservative: {kind == "direct"} }}
+    </parameters>
+  </ffdirect>"""

@@ -1,0 +1,99 @@
+"""LAMMPS: what its steps cost beside the network alone, and what multiple time stepping gains."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from md_bridge.bench.groups.plan import Box, Plan
+from md_bridge.bench.models.files import ModelFiles, Source
+from md_bridge.bench.panels import Bound, Panel, Subject
+
+__all__ = ["RAW", "lammps_panels", "rank_panels"]
+
+RAW = "network alone"
+"""Prefix of the rows without a host."""
+_TWO_MODELS_M = (4, 6, 8)
+
+
+def lammps_panels(plan: Plan) -> Iterator[Panel]:
+    """Dynamics of each model and size: single forces, multiple time stepping, two models.
+
+    :param plan: models, boxes, threads
+    """
+    for model, where in plan.cases():
+        subjects = [*_raw(plan, model, where)]
+        for suffix, source in model.programs():
+            subjects += _single(plan, model, where, source, suffix)
+        yield Panel("lammps", "LAMMPS", model.name, where.atoms, plan.threads, plan.steps(),
+                    tuple(subjects))  # fmt: skip
+
+
+def _kinds(model: ModelFiles) -> tuple[str, ...]:
+    return ("conservative", "direct") if model.has_direct else ("conservative",)
+
+
+def _raw(plan: Plan, model: ModelFiles, where: Box) -> Iterator[Subject]:
+    """The network called from Python."""
+    for kind in _kinds(model):
+        open_calls = plan.worker(
+            Source(model.path), kind="raw_call", start=str(where.path), forces=kind
+        )
+        yield Subject(f"{RAW}, {kind}", open_calls)
+
+
+def _single(
+    plan: Plan, model: ModelFiles, where: Box, source: Source, suffix: str
+) -> Iterator[Subject]:
+    """All dynamics by one program."""
+    for kind in _kinds(model):
+        against = {"network": f"{RAW}, {kind}", **({"TorchScript": kind} if suffix else {})}
+        yield Subject(f"{kind}{suffix}", plan.lammps(source, where, kind), against=against)
+    if model.has_direct:
+        yield from plan.one_model_steps(
+            lambda m: plan.lammps(source, where, multiplicity=m), suffix
+        )
+    if model.inner.path is None:
+        return
+    inner = f"inner model alone{suffix}"
+    if not suffix:
+        yield Subject(inner, plan.lammps(model.inner, where, _inner_kind(model.inner.path)))
+    bound = Bound(f"conservative{suffix}", "inner model alone", two_models=True)
+    for m in _TWO_MODELS_M:
+        if m <= max(plan.multiplicities):
+            yield Subject(
+                f"two models, M = {m}{suffix}",
+                plan.lammps(source, where, inner=model.inner, multiplicity=m),
+                multiplicity=m,
+                bound=bound,
+            )
+
+
+def _inner_kind(path: object) -> str:
+    """The cheapest forces of a small model."""
+    from md_bridge.engine import Engine, cheapest_forces
+
+    return cheapest_forces(Engine(str(path)))
+
+
+def rank_panels(plan: Plan) -> Iterator[Panel]:
+    """One rank and two, one thread each, and one rank with two threads.
+
+    :param plan: models, boxes, threads
+    """
+    for model, where in plan.cases():
+        subjects: list[Subject] = []
+        for name, m in (("conservative", 1), *((("MTS M = 4", 4),) if model.has_direct else ())):
+            forces = name if m == 1 else ""
+            source = Source(model.path)
+            for label, ranks, threads in (
+                ("1 rank", 1, 1),
+                ("2 ranks", 2, 1),
+                ("1 rank of 2 threads", 1, 2),
+            ):
+                open_steps = plan.lammps(
+                    source, where, forces, ranks=ranks, threads=threads, multiplicity=m
+                )
+                against = {"1 rank": f"{name}, 1 rank"} if label != "1 rank" else {}
+                subjects.append(Subject(f"{name}, {label}", open_steps, against, m))
+        yield Panel("ranks", "LAMMPS on ranks", model.name, where.atoms, 1, plan.steps(),
+                    tuple(subjects))  # fmt: skip

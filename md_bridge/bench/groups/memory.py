@@ -1,0 +1,39 @@
+"""Memory of LAMMPS: by size, and over a run in which the number of pairs never rests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from md_bridge.bench.groups.plan import Plan
+from md_bridge.bench.models.files import Source
+from md_bridge.bench.panels import Panel, Subject
+
+__all__ = ["memory_panels"]
+
+_TURNS = 10
+"""Readings, over all steps."""
+_BREATHE = "fix breathe all deform 1 x wiggle 0.4 0.05 y wiggle 0.4 0.07 remap x"
+"""The box swings by 0.4 Å with periods of 50 and 70 fs: pairs come and go at each step."""
+
+
+def memory_panels(plan: Plan) -> Iterator[Panel]:
+    """Resident memory after each turn of many steps; all the turns together are the steps that were
+    asked for.
+
+    :param plan: models, boxes, threads
+    """
+    for model in plan.models:
+        for size in plan.sizes:
+            where = plan.box(size)
+            source = Source(model.path)
+            subjects = [
+                Subject("conservative", plan.lammps(source, where, "conservative", extra=_BREATHE))
+            ]
+            if model.has_direct:
+                open_direct = plan.lammps(source, where, "direct", extra=_BREATHE)
+                subjects.append(Subject("direct", open_direct))
+                open_mts = plan.lammps(source, where, multiplicity=4, extra=_BREATHE)
+                subjects.append(Subject("MTS M = 4", open_mts, multiplicity=4))
+            yield Panel("memory", "memory of LAMMPS", model.name, where.atoms, plan.threads,
+                        plan.steps(), tuple(subjects),
+                        count=max(1, plan.memory_steps // _TURNS), rounds=_TURNS)  # fmt: skip

@@ -1,0 +1,92 @@
+"""Smaller questions: averaging over rotations, a busy machine, large systems."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator
+
+from md_bridge.bench.groups.ase import calculators
+from md_bridge.bench.groups.plan import Plan
+from md_bridge.bench.models.files import Source
+from md_bridge.bench.panels import Panel, Subject
+from md_bridge.bench.sessions.busy import beside_neighbour
+
+__all__ = ["busy_panels", "scaling_panels", "symmetry_panels"]
+
+_SETS = ("none", "random", "octahedral", "octahedral/inversion", "icosahedral")
+
+
+def symmetry_panels(plan: Plan) -> Iterator[Panel]:
+    """Averages over rotated copies, of the smallest box: as many evaluations as copies.
+
+    :param plan: models, boxes, threads
+    """
+    where = plan.box(min(plan.sizes))
+    for model in plan.models:
+        for kind in ("conservative", "direct") if model.has_direct else ("conservative",):
+            subjects = [
+                Subject(
+                    name,
+                    plan.worker(
+                        Source(model.path),
+                        kind="rotations",
+                        symmetrize=name,
+                        start=str(where.path),
+                        forces=kind,
+                    ),
+                    against={} if name == "none" else {"none": "none"},
+                )
+                for name in _SETS
+            ]
+            yield Panel("symmetry", f"symmetrize, {kind} forces", model.name, where.atoms,
+                        plan.threads, "evaluation", tuple(subjects))  # fmt: skip
+
+
+def busy_panels(plan: Plan) -> Iterator[Panel]:
+    """Conservative forces while another process keeps one core busy, on all cores that we have.
+
+    :param plan: models, boxes, threads
+    """
+    where = plan.box(min(plan.sizes))
+    for model in plan.models:
+        open_lammps = plan.lammps(Source(model.path), where, "conservative")
+        subjects = [Subject("LAMMPS, MD Bridge", open_lammps)]
+        subjects += [
+            Subject(f"ASE, {one.name}", one.open)
+            for one in calculators(plan, model, where, "conservative")
+        ]
+        both = [
+            pair
+            for one in subjects
+            for pair in (
+                one,
+                Subject(
+                    f"{one.name}, one busy neighbour",
+                    functools.partial(beside_neighbour, one.open),
+                    against={"idle": one.name},
+                ),
+            )
+        ]
+        yield Panel("busy", "one busy neighbour", model.name, where.atoms, plan.threads,
+                    "evaluation or step", tuple(both))  # fmt: skip
+
+
+def scaling_panels(plan: Plan) -> Iterator[Panel]:
+    """Steps of LAMMPS in boxes of growing size; the time of an atom should not grow.
+
+    :param plan: models, boxes, threads
+    """
+    for model in plan.models:
+        for kind in ("conservative", "direct") if model.has_direct else ("conservative",):
+            subjects = []
+            for size in plan.scaling_sizes:
+                where = plan.box(size)
+                subjects.append(
+                    Subject(
+                        f"{where.atoms} atoms",
+                        plan.lammps(Source(model.path), where, kind),
+                        atoms=where.atoms,
+                    )
+                )
+            yield Panel("scaling", f"LAMMPS by size, {kind} forces", model.name, 0, plan.threads,
+                        plan.steps(), tuple(subjects))  # fmt: skip

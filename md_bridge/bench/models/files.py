@@ -1,0 +1,211 @@
+"""The model files of a benchmark: made once, kept in its folder."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from md_bridge._paths import DATA
+from md_bridge.bench.errors import BenchError, UnavailableError
+from md_bridge.bench.models.pet_kokkos import convert
+
+__all__ = ["BUNDLED", "XS", "ModelFiles", "Source", "prepare_model"]
+
+BUNDLED, XS = "bundled", "xs"
+_XS_SEED = 0
+_XS_HYPERS = {
+    "cutoff": 7.5,
+    "num_neighbors_adaptive": 8,
+    "adaptive_cutoff_method": "solver",
+    "d_pet": 128,
+    "d_head": 128,
+    "d_node": 512,
+    "d_feedforward": 256,
+    "num_heads": 8,
+    "num_gnn_layers": 2,
+    "num_attention_layers": 1,
+}
+"""PET-MAD XS 1.6, as the documentation of UPET and arXiv:2601.16195 have it: 4.5 million
+parameters, 102 elements."""
+_XS_ELEMENTS = range(1, 103)
+_XS_SCALE = 0.05
+"""Of the last layers, so that random forces are small and atoms move as at 300 K."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """A file, or why there is none."""
+
+    path: Path | None = None
+    reason: str = ""
+
+    def need(self) -> Path:
+        """The path.
+
+        :raises UnavailableError: there is none
+        """
+        if self.path is None:
+            raise UnavailableError(self.reason)
+        return self.path
+
+
+@dataclass(frozen=True)
+class ModelFiles:
+    """One model in all the forms that are measured."""
+
+    name: str
+    """Of the tables: ``bundled``, ``xs``, or the stem of the user's file."""
+    path: Path
+    has_direct: bool
+    compiled: Source
+    """``model.pt2``."""
+    kokkos: Source
+    """Prefix of the files of pet-kokkos."""
+    inner: Source
+    """A cheap model for the inner steps."""
+
+    def programs(self) -> list[tuple[str, Source]]:
+        """What our engine runs: the suffix of a row's name, and the file."""
+        return [("", Source(self.path)), (", compiled", self.compiled)]
+
+
+def prepare_model(
+    name: str, folder: Path, inner: Path | None, tell: Callable[[str], None]
+) -> ModelFiles:
+    """Make or find the files of a model.
+
+    :param name: ``bundled``, ``xs``, or the path of an exported model
+    :param folder: what is made is kept in, and found there the next time
+    :param inner: a cheap model for the inner steps; None: the bundled student, for the bundled
+        model
+    :param tell: what is being made, in a few words
+    :raises BenchError: there is no such model, or XS cannot be made
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    path, stem = _model(name, folder, tell)
+    student = inner or (DATA / "water-inner.pt" if name == BUNDLED else None)
+    return ModelFiles(
+        name=stem,
+        path=path.resolve(),
+        has_direct=_has_direct(path),
+        compiled=_source(lambda: _compiled(path, folder / f"{stem}.pt2", tell)),
+        kokkos=_source(lambda: _kokkos(path, folder / f"kokkos-{stem}")),
+        inner=Source(student.resolve())
+        if student
+        else Source(reason="no small model for its inner steps was given (--inner)"),
+    )
+
+
+def _model(name: str, folder: Path, tell: Callable[[str], None]) -> tuple[Path, str]:
+    """Path of the exported model, and what it is called."""
+    if name == BUNDLED:
+        return DATA / "water.pt", name
+    if name == XS:
+        return _made(folder / "pet-xs.pt", lambda path: _make_xs(path, tell)), name
+    path = Path(name)
+    if not path.is_file():
+        raise BenchError(
+            f"there is no model {name!r}: expected {BUNDLED}, {XS}, or the path of an exported file"
+        )
+    return path, path.stem
+
+
+def _made(path: Path, make: Callable[[Path], None]) -> Path:
+    """A file that is made if it is not there."""
+    if not path.is_file():
+        make(path)
+    return path
+
+
+def _make_xs(path: Path, tell: Callable[[str], None]) -> None:
+    """A PET of the published size, whose weights are random numbers."""
+    try:
+        from metatrain.pet import PET
+        from metatrain.utils.architectures import get_default_hypers
+        from metatrain.utils.data import DatasetInfo
+        from metatrain.utils.data.target_info import (
+            get_energy_target_info,
+            get_generic_target_info,
+        )
+    except ImportError:
+        raise BenchError(
+            "the model xs is made with metatrain, which is not installed: "
+            "pip install 'md-bridge[train]', or leave it out with --models bundled"
+        ) from None
+    import torch
+
+    from md_bridge.export import export_file
+
+    tell("making a PET of the XS size")
+
+    def direct(name: str, kind: str, rank: int, unit: str) -> object:
+        layout = {"type": {"cartesian": {"rank": rank}}, "num_subtargets": 1}
+        return get_generic_target_info(
+            name, {"quantity": "", "unit": unit, "sample_kind": kind, **layout}
+        )
+
+    info = DatasetInfo(
+        length_unit="angstrom",
+        atomic_types=list(_XS_ELEMENTS),
+        targets={
+            "energy": get_energy_target_info("energy", {"quantity": "energy", "unit": "eV"}),
+            "non_conservative_force": direct("non_conservative_force", "atom", 1, "eV/A"),
+            "non_conservative_stress": direct("non_conservative_stress", "system", 2, "eV/A^3"),
+        },
+    )
+    torch.manual_seed(_XS_SEED)
+    checkpoint = path.with_suffix(".ckpt")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        network = PET({**get_default_hypers("pet")["model"], **_XS_HYPERS}, info)
+        with torch.no_grad():
+            for name, weight in network.named_parameters():
+                if "last_layers" in name:
+                    weight.mul_(_XS_SCALE)
+        torch.save(network.get_checkpoint(), checkpoint)
+        export_file(checkpoint, path)
+    checkpoint.unlink()
+
+
+def _has_direct(path: Path) -> bool:
+    from md_bridge.engine import Engine, cheapest_forces
+
+    return cheapest_forces(Engine(path)) == "direct"
+
+
+def _source(make: Callable[[], Path]) -> Source:
+    try:
+        return Source(make())
+    except UnavailableError as error:
+        return Source(reason=str(error))
+
+
+def _compiled(path: Path, target: Path, tell: Callable[[str], None]) -> Path:
+    """The model by ``md-bridge compile``, if this version has the command."""
+    program = [sys.executable, "-m", "md_bridge", "compile"]
+    if subprocess.run([*program, "--help"], capture_output=True).returncode != 0:
+        raise UnavailableError("this version of MD Bridge has no command compile")
+
+    def make(found: Path) -> None:
+        tell(f"compiling {path.name}")
+        done = subprocess.run(
+            [*program, str(path), "-o", str(found)], capture_output=True, text=True
+        )
+        if done.returncode != 0:
+            lines = done.stderr.strip().splitlines() or ["it wrote nothing"]
+            raise UnavailableError(f"md-bridge compile failed: {lines[-1]}")
+
+    return _made(target, make)
+
+
+def _kokkos(path: Path, prefix: Path) -> Path:
+    """The weights for pet-kokkos, if it is installed."""
+    import importlib.util
+
+    if importlib.util.find_spec("pet_kokkos") is None:
+        raise UnavailableError("pet-kokkos is not installed: pip install 'md-bridge[bench]'")
+    return convert(path, prefix).resolve()

@@ -1,0 +1,4 @@
+"""Programs that evaluate, each in a process of its own: :mod:`worker` and what it is asked to open.
+
+They are run by path, and nothing of MD Bridge is loaded unless it is what is measured.
+"""

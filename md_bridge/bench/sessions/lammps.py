@@ -1,0 +1,192 @@
+"""Steps in the stock LAMMPS, which reads its commands from us and reports its own loop time."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import subprocess
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import ase.io
+from ase import Atoms
+
+from md_bridge.bench.errors import UnavailableError
+from md_bridge.bench.sessions.process import memory_of
+from md_bridge.bench.sessions.session import Burst
+from md_bridge.lammps.runner import environment, lmp_command
+
+__all__ = ["Deck", "LammpsSession", "lammps"]
+
+_WARM_UP = 3
+"""Steps that are not timed."""
+_POLL_S = 0.02
+_PATIENCE_S = 10.0
+
+
+@dataclass(frozen=True)
+class Deck:
+    """A simulation in LAMMPS."""
+
+    start: Path
+    """Structure with velocities, as ASE reads it."""
+    model: Path
+    timestep_fs: float
+    """The inner step."""
+    keywords: str = ""
+    """Of the pair style."""
+    multiplicity: int = 1
+    """M, inner steps in a step."""
+    extra: str = ""
+    """Further lines before the run."""
+
+    def commands(self, folder: Path) -> str:
+        """All up to the first timed step; the structure is written beside it.
+
+        :param folder: for the structure
+        """
+        atoms = ase.io.read(self.start)
+        assert isinstance(atoms, Atoms)
+        elements = sorted(set(atoms.symbols))
+        ase.io.write(folder / "start.data", atoms, format="lammps-data", specorder=elements,
+                     masses=True, velocities=True, units="metal")  # fmt: skip
+        respa = f"run_style respa 2 {self.multiplicity} inner 1 3.0 4.0 outer 2"
+        return f"""units metal
+read_data start.data
+pair_style mdbridge {self.model} timing yes {self.keywords}
+pair_coeff * * {" ".join(elements)}
+fix move all nve
+timestep {1e-3 * self.timestep_fs * self.multiplicity:.10g}
+{respa if self.multiplicity > 1 else "run_style verlet"}
+{self.extra}
+thermo 1000000000
+run {_WARM_UP}
+"""
+
+
+class LammpsSession:
+    """One process that waits for commands between its turns; several ranks would spin while they
+    wait, so they are started anew for each turn.
+
+    :param deck: the simulation
+    :param ranks: of MPI
+    :param threads: of each
+    :param folder: it runs in
+    :raises UnavailableError: LAMMPS stops
+    """
+
+    first: Mapping[str, Any] | None = None
+
+    def __init__(self, deck: Deck, ranks: int, threads: int, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._commands = deck.commands(folder)
+        self._ranks, self._threads, self._folder = ranks, threads, folder
+        self._turn = 0
+        self._process: subprocess.Popen[str] | None = None
+        try:
+            self.run(1)
+        except BaseException:
+            self.close()
+            raise
+
+    def run(self, count: int) -> Burst:
+        """Do so many (outer) steps.
+
+        :param count: how many
+        """
+        process = self._process or self._start()
+        self._turn += 1
+        log = self._folder / f"{self._turn}.log"
+        done = self._folder / f"{self._turn}.done"
+        # a log is complete when the next one begins, the file after it says that it has begun
+        self._send(process, f"log {log.name}\nrun {count}\nlog none\nprint done file {done.name}\n")
+        while not done.exists():
+            if process.poll() is not None:
+                raise UnavailableError(self._last_words())
+            time.sleep(_POLL_S)
+        details = memory_of(process.pid) if self._ranks == 1 else {}
+        if self._ranks > 1:
+            self.close()
+        text = log.read_text(encoding="utf-8")
+        log.unlink()
+        done.unlink()
+        return Burst(_loop_seconds(text) / count, {**details, **_overhead(text)})
+
+    def _start(self) -> subprocess.Popen[str]:
+        """A process that has done the warm-up, or is doing it."""
+        with open(self._folder / "screen.log", "w", encoding="utf-8") as screen:
+            process = subprocess.Popen(
+                lmp_command(["-log", "none"], self._ranks),
+                stdin=subprocess.PIPE,
+                stdout=screen,
+                stderr=subprocess.STDOUT,
+                cwd=self._folder,
+                env=environment(self._threads),
+                text=True,
+            )
+        self._process = process
+        self._send(process, self._commands)
+        return process
+
+    def _send(self, process: subprocess.Popen[str], commands: str) -> None:
+        assert process.stdin is not None
+        with contextlib.suppress(BrokenPipeError):  # then it has ended, which is seen later
+            process.stdin.write(commands)
+            process.stdin.flush()
+
+    def _last_words(self) -> str:
+        """Why LAMMPS stopped."""
+        screen = (self._folder / "screen.log").read_text(encoding="utf-8", errors="replace")
+        errors = re.findall(r"^ERROR.*", screen, re.MULTILINE)
+        tail = screen.strip().splitlines() or ["it wrote nothing"]
+        return f"LAMMPS stopped: {(errors or tail)[-1]}"
+
+    def close(self) -> None:
+        """End the process, which ends at the end of its input."""
+        process, self._process = self._process, None
+        if process is None:
+            return
+        assert process.stdin is not None
+        with contextlib.suppress(BrokenPipeError):
+            process.stdin.close()
+        try:
+            process.wait(_PATIENCE_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def lammps(deck: Deck, ranks: int, threads: int, folder: Path) -> LammpsSession:
+    """A session of :class:`LammpsSession`, for ``functools.partial``.
+
+    :param deck: as the class has it
+    :param ranks: as the class has it
+    :param threads: as the class has it
+    :param folder: as the class has it
+    """
+    return LammpsSession(deck, ranks, threads, folder)
+
+
+def _loop_seconds(log: str) -> float:
+    """As LAMMPS reports it, without the set-up of the run."""
+    found = re.findall(r"^Loop time of (\S+)", log, re.MULTILINE)
+    if not found:
+        raise UnavailableError("LAMMPS reported no loop time")
+    return float(found[-1])
+
+
+def _overhead(log: str) -> dict[str, float]:
+    """The share of the loop that is neither forward nor backward.
+
+    The pair style's table includes the set-up of the run, LAMMPS's does not: shares are compared.
+    """
+    table = re.findall(r"^  (\w[\w ]*?) {2,}(\d+\.\d+) +\d+\.\d+ %$", log, re.MULTILINE)
+    seconds = {name: float(value) for name, value in table}
+    pair = re.findall(r"^Pair +\| +\S+ +\| +(\S+)", log, re.MULTILINE)
+    if not pair or not seconds.get("total"):
+        return {}
+    in_model = (seconds["forward"] + seconds.get("backward", 0.0)) / seconds["total"]
+    return {"overhead": 1.0 - in_model * float(pair[-1]) / _loop_seconds(log)}

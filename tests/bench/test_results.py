@@ -1,0 +1,166 @@
+"""The file: a round trip, what an interruption leaves, and the page that is made of it."""
+
+import importlib.util
+import json
+from pathlib import Path
+
+import pytest
+
+from md_bridge.bench import BenchError, BenchSettings, Results, UnavailableError, api, run_benchmark
+from md_bridge.bench.machine import busy_warning, machine_facts
+from md_bridge.bench.panels import Bound, Panel, PanelResult, Row, Subject
+from md_bridge.bench.plots import plot_results
+from md_bridge.bench.results import FILE_NAME
+from md_bridge.bench.sessions import Burst
+
+ROOT = Path(__file__).parents[2]
+
+
+def results():
+    """Of every kind of row."""
+    ours = Row("MD Bridge", 1, 81, {"metatomic": "metatomic"}, [0.02, 0.021], force_difference=1e-6)
+    ase = PanelResult("ase", "ASE, conservative forces", "bundled", 81, 2, "evaluation", [
+        ours, Row("metatomic", 1, 81, seconds=[0.05, 0.05]),
+        Row("pet-kokkos", 1, 81, unavailable="pet-kokkos is not installed"),
+    ])  # fmt: skip
+    bound = Bound("conservative", "direct")
+    lammps = PanelResult("lammps", "LAMMPS", "bundled", 81, 2, "step of 0.5 fs", [
+        Row("conservative", 1, 81, seconds=[0.03, 0.03], details={"overhead": [0.01, 0.02]}),
+        Row("direct", 1, 81, seconds=[0.01, 0.01]),
+        Row("MTS M = 4", 4, 81, seconds=[0.07, 0.06], bound=bound),
+    ])  # fmt: skip
+    return Results(BenchSettings().as_dict(), machine_facts(), [ase, lammps], True)
+
+
+def test_round_trip(tmp_path):
+    before = results()
+    before.write(tmp_path / FILE_NAME)
+    assert Results.read(tmp_path / FILE_NAME).as_dict() == before.as_dict()
+    assert Results.read(tmp_path / FILE_NAME).panels == before.panels
+
+
+def test_the_file_has_every_number_and_a_summary():
+    row = results().as_dict()["panels"][1]["rows"][2]
+    assert row["seconds"] == [0.07, 0.06]
+    assert row["summary"]["seconds_per_inner_step"]["median"] == pytest.approx(0.065 / 4)
+    assert row["summary"]["speedup"]["bound"]["median"] == pytest.approx(2.0)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{", "cannot read"),
+        ("[]", 'expected "schema": 1, found None'),
+        ('{"schema": 7}', "found 7"),
+        ('{"schema": 1, "panels": [{"rows": [{}]}]}', "is damaged"),
+    ],
+)
+def test_another_file_is_refused(tmp_path, text, message):
+    (tmp_path / FILE_NAME).write_text(text)
+    with pytest.raises(BenchError, match=message):
+        Results.read(tmp_path / FILE_NAME)
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ({"groups": ("asee",)}, "no group 'asee': expected some of ase, lammps"),
+        ({"rounds": 0}, "rounds must be at least 1, found 0"),
+        ({"sizes": ()}, "sizes must be at least 2 each"),
+        ({"multiplicities": (1, 4)}, r"multiplicities must be at least 2 each, found \[1, 4\]"),
+        ({"timestep_fs": float("nan")}, "timestep_fs must be positive and finite"),
+        ({"models": ()}, "there is no model"),
+    ],
+)
+def test_settings_without_sense_are_refused(setting, message):
+    with pytest.raises(BenchError, match=message):
+        BenchSettings(**setting)
+
+
+class Second:
+    first = None
+
+    def run(self, count):
+        return Burst(1.0)
+
+    def close(self):
+        pass
+
+
+def two_panels(monkeypatch, opened):
+    """In place of all that is measured: the second panel is interrupted at its first opening."""
+
+    def open_named(name):
+        opened.append(name)
+        if opened == ["one", "two"]:
+            raise KeyboardInterrupt
+        return Second()
+
+    panels = [
+        Panel("ase", name, "m", 1, 1, "e", (Subject(name, lambda name=name: open_named(name)),))
+        for name in ("one", "two")
+    ]
+    monkeypatch.setattr(api, "_panels", lambda *_: panels)
+
+
+def test_what_was_measured_before_an_interruption_is_not_measured_again(monkeypatch, tmp_path):
+    opened = []
+    two_panels(monkeypatch, opened)
+    settings = BenchSettings(rounds=2)
+    with pytest.raises(KeyboardInterrupt):
+        run_benchmark(settings, tmp_path, lambda words, share: None)
+    left = Results.read(tmp_path / FILE_NAME)
+    assert [panel.title for panel in left.panels] == ["one"]
+    assert not left.complete
+    shares = []
+    found = run_benchmark(settings, tmp_path, lambda words, share: shares.append(share))
+    assert opened == ["one", "two", "two"]
+    assert [panel.title for panel in found.panels] == ["one", "two"]
+    assert found.complete
+    assert Results.read(tmp_path / FILE_NAME).complete
+    assert shares == [0.5, pytest.approx(4 / 6), pytest.approx(5 / 6)]
+
+
+def test_other_settings_begin_anew(monkeypatch, tmp_path):
+    opened = []
+    two_panels(monkeypatch, opened)
+    with pytest.raises(KeyboardInterrupt):
+        run_benchmark(BenchSettings(rounds=2), tmp_path, lambda words, share: None)
+    run_benchmark(BenchSettings(rounds=3), tmp_path, lambda words, share: None)
+    assert opened == ["one", "two", "one", "two"]
+
+
+def test_a_busy_machine_is_said():
+    facts = {"load": [1.4, 0, 0], "cores_for_us": 2, "cores": 64}
+    assert "load 1.4 on 2 cores" in busy_warning(facts)
+    assert busy_warning({**facts, "load": [0.2, 9, 9]}) is None
+
+
+def test_pictures_and_page(tmp_path):
+    spec = importlib.util.spec_from_file_location("mp", ROOT / "docs" / "make_performance.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    measured = results()
+    pictures = plot_results(measured, tmp_path)
+    assert {name: path.stat().st_size > 10_000 for name, path in pictures.items()} == {
+        "sizes": True, "mts": True, "ratios": True,
+    }  # fmt: skip
+    text = module.page(measured, pictures)
+    assert "| MD Bridge | 20.5 | 20.2–20.8 | 0.41 (0.40–0.42) |" in text
+    assert "pet-kokkos (81 atoms, ASE, conservative forces, bundled): pet-kokkos is not" in text
+    assert "images/bench-mts.png" in text
+    assert plot_results(Results({}, {}, []), tmp_path) == {}
+
+
+def test_the_page_is_that_of_its_numbers(tmp_path):
+    """docs/performance.md was not edited by hand, nor left behind by its JSON."""
+    spec = importlib.util.spec_from_file_location("mp", ROOT / "docs" / "make_performance.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    measured = Results.from_dict(json.loads(module.JSON.read_text(encoding="utf-8")))
+    text = module.page(measured, plot_results(measured, tmp_path))
+    assert text == (ROOT / "docs" / "performance.md").read_text(encoding="utf-8")
+
+
+def test_unavailable_is_an_error_of_ours():
+    assert issubclass(UnavailableError, BenchError)
