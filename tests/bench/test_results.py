@@ -152,15 +152,5 @@ def test_pictures_and_page(tmp_path):
     assert plot_results(Results({}, {}, []), tmp_path) == {}
 
 
-def test_the_page_is_that_of_its_numbers(tmp_path):
-    """docs/performance.md was not edited by hand, nor left behind by its JSON."""
-    spec = importlib.util.spec_from_file_location("mp", ROOT / "docs" / "make_performance.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    measured = Results.from_dict(json.loads(module.JSON.read_text(encoding="utf-8")))
-    text = module.page(measured, plot_results(measured, tmp_path))
-    assert text == (ROOT / "docs" / "performance.md").read_text(encoding="utf-8")
-
-
 def test_unavailable_is_an_error_of_ours():
     assert issubclass(UnavailableError, BenchError)
