@@ -1,7 +1,6 @@
 """The file: a round trip, what an interruption leaves, and the page that is made of it."""
 
 import importlib.util
-import json
 from pathlib import Path
 
 import pytest
