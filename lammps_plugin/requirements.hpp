@@ -48,6 +48,9 @@ std::string problem_of_direct_virial(const LAMMPS_NS::LAMMPS& lammps,
                                      const mdbridge::Engine& engine);
 
 /// When `fix pair` asks for the uncertainty.
+/// Whether the virial can be shared out among the atoms.
+bool gives_atomic_virials(const mdbridge::Engine& engine);
+
 void require_uncertainty(const mdbridge::Engine& engine);
 
 }  // namespace mdbridge_lammps

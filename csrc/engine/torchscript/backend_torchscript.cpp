@@ -134,12 +134,24 @@ torch::Tensor per_structure(const mtt::TensorBlock& block, std::int64_t count) {
 struct Leaves {
   std::vector<torch::Tensor> positions;  // [N, 3]
   std::vector<torch::Tensor> strains;    // [3, 3]
+  // instead of strains: [P, 3] of all pair lists of all structures
+  std::vector<torch::Tensor> pairs;
 };
 
 /// Put the leaves of the gradients that are wanted under these tensors.
 Leaves grow_leaves(std::vector<SystemTensors>& systems, const BackendRequest& request) {
   Leaves leaves;
   for (SystemTensors& system : systems) {
+    if (request.pair_gradients) {
+      // positions too, to see whether the network looks at them
+      system.positions = system.positions.detach().requires_grad_(true);
+      leaves.positions.push_back(system.positions);
+      for (PairTensors& pairs : system.pairs) {
+        pairs.vectors = pairs.vectors.detach().requires_grad_(true);
+        leaves.pairs.push_back(pairs.vectors);
+      }
+      continue;
+    }
     if (request.position_gradient) {
       // the same memory, but a tensor of our own: the caller's stays out of the graph
       system.positions = system.positions.detach().requires_grad_(true);
@@ -205,6 +217,38 @@ void differentiate(const torch::Tensor& energy, const Leaves& leaves, BackendRes
     auto& kind = k < leaves.positions.size() ? result.position_gradients : result.strain_gradients;
     kind.push_back(gradients[k].detach());
   }
+}
+
+/// Gradients of the sum of `energy` with respect to the pair vectors, and what follows from them,
+/// into the result. False if the energy depends on the positions in another way.
+bool differentiate_pairs(const torch::Tensor& energy, const Leaves& leaves,
+                         const std::vector<SystemTensors>& systems, const BackendRequest& request,
+                         BackendResult& result) {
+  std::vector<torch::Tensor> all = leaves.pairs;
+  all.insert(all.end(), leaves.positions.begin(), leaves.positions.end());
+  std::vector<torch::Tensor> gradients(all.size());
+  if (energy.requires_grad()) {
+    MissingDerivatives missing;
+    const c10::WarningUtils::WarningHandlerGuard watched(&missing);
+    gradients = torch::autograd::grad({energy.sum()}, all, /*grad_outputs=*/{},
+                                      /*retain_graph=*/false, /*create_graph=*/false,
+                                      /*allow_unused=*/true);
+    missing.require_none();
+  }
+  for (std::size_t k = leaves.pairs.size(); k < all.size(); ++k) {
+    if (gradients[k].defined()) return false;
+  }
+  std::size_t next = 0;
+  for (const SystemTensors& system : systems) {
+    std::vector<torch::Tensor> of_lists;
+    for (std::size_t n = 0; n < system.pairs.size(); ++n, ++next) {
+      of_lists.push_back(gradients[next].defined() ? gradients[next].detach()
+                                                   : torch::zeros_like(all[next]).detach());
+    }
+    add_pair_gradients(system, of_lists, request, result);
+    result.pair_gradients.push_back(std::move(of_lists));
+  }
+  return true;
 }
 
 }  // namespace
@@ -317,7 +361,8 @@ bool TorchScriptBackend::has_per_atom(const std::string& output) const {
   return outputs.contains(output) && outputs.at(output)->sample_kind() == "atom";
 }
 
-mta::System TorchScriptBackend::make_system(const SystemTensors& tensors) const {
+mta::System TorchScriptBackend::make_system(const SystemTensors& tensors,
+                                            bool pairs_are_leaves) const {
   auto system = torch::make_intrusive<mta::SystemHolder>(tensors.types, tensors.positions,
                                                          tensors.cell, tensors.periodic);
   for (std::size_t n = 0; n < neighbor_options_.size(); ++n) {
@@ -327,7 +372,9 @@ mta::System TorchScriptBackend::make_system(const SystemTensors& tensors) const 
     auto block = torch::make_intrusive<mtt::TensorBlockHolder>(
         pairs.vectors.reshape({-1, 3, 1}), samples, std::vector<mtt::Labels>{vector_component_},
         vector_property_);
-    mta::register_autograd_neighbors(system, block, /*check_consistency=*/false);
+    if (!pairs_are_leaves) {
+      mta::register_autograd_neighbors(system, block, /*check_consistency=*/false);
+    }
     system->add_neighbor_list(neighbor_options_[n], block);
   }
   return system;
@@ -363,10 +410,30 @@ mta::ModelEvaluationOptions TorchScriptBackend::make_options(
   return options;
 }
 
+/// By trying: two atoms and their pair.
+bool TorchScriptBackend::gives_pair_gradients(const std::string& energy) {
+  const auto known = pair_gradients_.find(energy);
+  if (known != pair_gradients_.end()) return known->second;
+  BackendRequest request;
+  request.energy = energy;
+  request.energy_per_atom = has_per_atom(energy);
+  request.pair_gradients = true;
+  const auto dimer =
+      metatrain::padding_dimer(info_.atomic_types.front(), pair_requests_, dtype_, device_);
+  bool gives = !pair_requests_.empty();
+  try {
+    if (gives) evaluate({dimer}, request);
+  } catch (const ModelError&) {
+    gives = false;
+  }
+  return pair_gradients_[energy] = gives;
+}
+
 BackendResult TorchScriptBackend::forward(const std::vector<SystemTensors>& systems,
                                           const BackendRequest& request) {
   // it is gradients that the padding spoils
-  const bool gradient = request.position_gradient || request.strain_gradient;
+  const bool gradient =
+      request.position_gradient || request.strain_gradient || request.pair_gradients;
   if (!dimer_ || !gradient) return evaluate(systems, request);
   std::vector<SystemTensors> all = {*dimer_};
   all.insert(all.end(), systems.begin(), systems.end());
@@ -375,7 +442,8 @@ BackendResult TorchScriptBackend::forward(const std::vector<SystemTensors>& syst
 
 BackendResult TorchScriptBackend::evaluate(std::vector<SystemTensors> systems,
                                            const BackendRequest& request) {
-  const bool gradient = request.position_gradient || request.strain_gradient;
+  const bool gradient =
+      request.position_gradient || request.strain_gradient || request.pair_gradients;
   const torch::AutoGradMode grad_mode(gradient);
   const Leaves leaves = grow_leaves(systems, request);
   const auto wait = [&] {
@@ -385,7 +453,13 @@ BackendResult TorchScriptBackend::evaluate(std::vector<SystemTensors> systems,
   wait();
   if (gradient) {
     const Stopwatch watch(result.gradient_seconds);
-    differentiate(result.energy, leaves, result);
+    if (!request.pair_gradients) {
+      differentiate(result.energy, leaves, result);
+    } else if (!differentiate_pairs(result.energy, leaves, systems, request, result)) {
+      throw ModelError("the energy '" + request.energy + "' of the model '" + info_.path +
+                       "' depends on the positions, not on pair vectors alone: its virial cannot "
+                       "be shared out among the atoms");
+    }
     wait();
   }
   for (torch::Tensor* tensor : {&result.energy, &result.direct_forces, &result.direct_stress,
@@ -417,7 +491,7 @@ BackendResult TorchScriptBackend::run_module(const std::vector<SystemTensors>& s
   std::vector<mta::System> inputs;
   std::vector<std::int64_t> offsets = {0};
   for (const auto& system : systems) {
-    inputs.push_back(make_system(system));
+    inputs.push_back(make_system(system, request.pair_gradients));
     offsets.push_back(offsets.back() + system.types.size(0));
   }
   const auto options = make_options(systems, request);
