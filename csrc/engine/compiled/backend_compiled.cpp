@@ -113,8 +113,10 @@ std::string CompiledBackend::function_for(const BackendRequest& request) const {
 }
 
 bool CompiledBackend::gives_pair_gradients(const std::string& energy) {
-  // what the compiled functions do not take (an atom alone, say) is the TorchScript's to answer
-  return torchscript_->gives_pair_gradients(energy);
+  // of what the compiled functions do not take (an atom alone, say), the TorchScript gives them or
+  // says that it cannot
+  return (package_.value("kind") == "pairs" && energy == package_.value("energy")) ||
+         torchscript_->gives_pair_gradients(energy);
 }
 
 BackendResult CompiledBackend::forward(const std::vector<SystemTensors>& systems,
