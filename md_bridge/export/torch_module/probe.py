@@ -127,11 +127,18 @@ def _takes_edges(module: torch.nn.Module, elements: Sequence[int], cutoff: float
     outer = vectors.detach()[:, :, None] * slopes[:, None, :]
     virials = torch.zeros_like(cell).index_add(0, of_pairs, outer)
     same = _agree(forces, gradients[0]) and _agree(virials, gradients[1])
-    return same and all(_agree(found[key].detach(), expected[key].detach()) for key in expected)
+    with_volume = torch.linalg.det(cell) != 0
+    for key, value in expected.items():
+        other = found[key]
+        if key == "stress":  # there is none without a volume
+            rows = with_volume if len(value) == len(cell) else with_volume[structure]
+            value, other = value[rows], other[rows]
+        same = same and _agree(other.detach(), value.detach())
+    return same
 
 
 def _agree(found: torch.Tensor, expected: torch.Tensor) -> bool:
-    """Whether they are equal where the expected numbers are finite (no stress without a volume)."""
+    """Whether they are equal where the expected numbers are finite."""
     known = torch.isfinite(expected)
     if not bool(known.any()):
         return True
