@@ -57,6 +57,7 @@ void PairMDBridge::compute(int eflag, int vflag) {
     }
     tally(evaluation);
     tally_atoms(evaluation.atomic_energies);
+    tally_atomic_virials(evaluation);
     refuse_atomic_energies();
     uncertainty_.store(update->ntimestep, evaluation.uncertainty, follower_.atoms(),
                        follower_.owned(), atom->nlocal, units_.energy);
@@ -64,18 +65,23 @@ void PairMDBridge::compute(int eflag, int vflag) {
   warn_of_uncertainty(evaluation.uncertainty);
 }
 
-/// There is no virial of single atoms. An atom is known to the engine once, whatever images of it
+/// A virial of single atoms is there where the energy is a function of pair vectors, and in single
+/// evaluations only. Else an atom is known to the engine once, whatever images of it
 /// others see, and the gradient with respect to its position is the sum over all of them: it does
 /// not say which force acts over which distance, so the virial W = -dE/d(strain) of all atoms
 /// cannot be shared out among them. That takes one strain per atom as an input of the model, with
 /// images as atoms of their own.
 Wanted PairMDBridge::wanted() const {
-  if (vflag_atom != 0) {
+  const bool asked = vflag_atom != 0 || cvflag_atom != 0;
+  if (asked && (level_ == Level::several || !gives_atomic_virials(*engine_) ||
+                settings_.forces == Settings::Forces::direct)) {
     throw Error(
         "the per-atom virial that compute stress/atom or heat/flux asks for is not defined by the "
         "model: use the total pressure (compute pressure)");
   }
   Wanted wanted;
+  wanted.halved_atomic_virials = vflag_atom != 0;
+  wanted.atomic_virials = cvflag_atom != 0;
   wanted.energy = eflag_either != 0;
   wanted.atomic_energies = eflag_atom != 0 && engine_->gives_atomic_energies();
   wanted.direct_forces = settings_.forces == Settings::Forces::direct;
@@ -278,6 +284,20 @@ void PairMDBridge::tally_virial(const std::array<double, 9>& virial_ev) {
 void PairMDBridge::tally_atoms(const std::vector<double>& energies) {
   for (std::size_t s = 0; s < energies.size(); ++s) {
     eatom[follower_.atoms()[s]] += units_.energy * energies[s];
+  }
+}
+
+/// Of atoms and ghosts: LAMMPS adds those of ghosts to their owners.
+void PairMDBridge::tally_atomic_virials(const Evaluation& evaluation) {
+  const auto& atoms = follower_.atoms();
+  constexpr int order[9] = {0, 4, 8, 1, 2, 5, 3, 6, 7};  // xx yy zz xy xz yz yx zx zy
+  const auto& halved = evaluation.halved_atomic_virials;
+  for (std::size_t s = 0; 9 * s < halved.size(); ++s) {
+    for (int k = 0; k < 6; ++k) vatom[atoms[s]][k] += units_.energy * halved[9 * s + order[k]];
+  }
+  const auto& whole = evaluation.atomic_virials;
+  for (std::size_t s = 0; 9 * s < whole.size(); ++s) {
+    for (int k = 0; k < 9; ++k) cvatom[atoms[s]][k] += units_.energy * whole[9 * s + order[k]];
   }
 }
 

@@ -173,6 +173,7 @@ class PairMDBridge : public LAMMPS_NS::Pair {
   void tally_virial(const std::array<double, 9>& virial_ev);
   void refuse_virial();
   void tally_atoms(const std::vector<double>& energies);
+  void tally_atomic_virials(const mdbridge::Evaluation& evaluation);
   void refuse_atomic_energies();
   /// Collective.
   void warn_of_uncertainty(const std::vector<double>& uncertainty);

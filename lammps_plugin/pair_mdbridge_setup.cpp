@@ -44,7 +44,7 @@ PairMDBridge::PairMDBridge(LAMMPS_NS::LAMMPS* lmp)
   // the engine gives the virial: sum(r f) over atoms and ghosts is wrong, for ghosts that are
   // folded onto their owners have no forces of their own
   no_virial_fdotr_compute = 1;
-  centroidstressflag = LAMMPS_NS::CENTROID_NOTAVAIL;  // see wanted(): no virial of single atoms
+  centroidstressflag = LAMMPS_NS::CENTROID_NOTAVAIL;  // until there is a model: see load()
 }
 
 PairMDBridge::~PairMDBridge() {
@@ -72,6 +72,10 @@ void PairMDBridge::load(const Settings& settings) {
   inner_ = std::move(inner);
   engine_ = std::move(outer);
   forget_list();
+  centroidstressflag =
+      settings.forces == Settings::Forces::conservative && gives_atomic_virials(*engine_)
+          ? LAMMPS_NS::CENTROID_AVAIL
+          : LAMMPS_NS::CENTROID_NOTAVAIL;
   settings_ = settings;
   uncertainty_.set_threshold(settings.uncertainty_threshold);
   file_ = file_of(*engine_);

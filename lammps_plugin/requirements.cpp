@@ -162,6 +162,10 @@ std::string problem_of_direct_virial(const LAMMPS& lammps, const Engine& engine)
   return "the model '" + engine.info().path + "' cannot give a direct stress" + remedy;
 }
 
+bool gives_atomic_virials(const Engine& engine) {
+  return engine.can_give({.energy = false, .atomic_virials = true});
+}
+
 void require_uncertainty(const Engine& engine) {
   Wanted wanted;
   wanted.uncertainty = true;

@@ -306,12 +306,19 @@ class Wanted:
         atomic_energies: bool = False,
         uncertainty: bool = False,
         committee: bool = False,
+        atomic_virials: bool = False,
+        halved_atomic_virials: bool = False,
     ) -> None: ...
     def __repr__(self) -> str: ...
     @property
     def atomic_energies(self) -> bool:
         """
         Energy of each atom, [atoms], eV.
+        """
+    @property
+    def atomic_virials(self) -> bool:
+        """
+        Share of each atom in the virial, that of a pair with its neighbour, [atoms, 3, 3], eV.
         """
     @property
     def committee(self) -> bool:
@@ -344,6 +351,11 @@ class Wanted:
         Potential energy, eV.
         """
     @property
+    def halved_atomic_virials(self) -> bool:
+        """
+        Share of each atom in the virial, half of a pair with each end, [atoms, 3, 3], eV.
+        """
+    @property
     def uncertainty(self) -> bool:
         """
         Standard deviation of the energy of each atom, as the model gives it, [atoms], eV.
@@ -358,6 +370,11 @@ class Evaluation:
     def atomic_energies(self) -> numpy.typing.NDArray[numpy.float64] | typing.Any:
         """
         Energy of each atom, [atoms], eV.
+        """
+    @property
+    def atomic_virials(self) -> numpy.typing.NDArray[numpy.float64] | typing.Any:
+        """
+        Share of each atom in the virial, that of a pair with its neighbour, [atoms, 3, 3], eV.
         """
     @property
     def committee(self) -> numpy.typing.NDArray[numpy.float64] | typing.Any:
@@ -388,6 +405,11 @@ class Evaluation:
     def energy(self) -> float | typing.Any:
         """
         Potential energy, eV.
+        """
+    @property
+    def halved_atomic_virials(self) -> numpy.typing.NDArray[numpy.float64] | typing.Any:
+        """
+        Share of each atom in the virial, half of a pair with each end, [atoms, 3, 3], eV.
         """
     @property
     def uncertainty(self) -> numpy.typing.NDArray[numpy.float64] | typing.Any:

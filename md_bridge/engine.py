@@ -162,6 +162,8 @@ class Engine(_core.Engine):
         atomic_energies: bool = False,
         uncertainty: bool = False,
         committee: bool = False,
+        atomic_virials: bool = False,
+        halved_atomic_virials: bool = False,
     ) -> Evaluation: ...
 
     @overload
@@ -178,6 +180,8 @@ class Engine(_core.Engine):
         atomic_energies: bool = False,
         uncertainty: bool = False,
         committee: bool = False,
+        atomic_virials: bool = False,
+        halved_atomic_virials: bool = False,
     ) -> list[Evaluation]: ...
 
     def evaluate(
@@ -193,6 +197,8 @@ class Engine(_core.Engine):
         atomic_energies: bool = False,
         uncertainty: bool = False,
         committee: bool = False,
+        atomic_virials: bool = False,
+        halved_atomic_virials: bool = False,
         **unknown: object,
     ) -> Evaluation | list[Evaluation]:
         """Evaluate one structure, or several in one forward pass.
@@ -216,6 +222,11 @@ class Engine(_core.Engine):
         :param uncertainty: standard deviation of the energy of each atom as the model gives it,
             [atoms], eV
         :param committee: energy that each member of the model's committee gives, [members], eV
+        :param atomic_virials: share of each atom in the virial, [atoms, 3, 3], eV, not symmetric:
+            -r_ij (x) dE_i/dr_ij of each pair with its neighbour j (Fan et al., PRB 92, 094301
+            (2015)); only of models that see pair vectors alone
+        :param halved_atomic_virials: the same with half of each pair with each of its atoms,
+            symmetrised
         :returns: an :class:`Evaluation`, or a list of them
         :raises ModelError: if the model cannot give what is wanted, or lacks an element
         :raises NonFiniteError: if a result is NaN or infinite
@@ -238,6 +249,8 @@ class Engine(_core.Engine):
             atomic_energies=atomic_energies,
             uncertainty=uncertainty,
             committee=committee,
+            atomic_virials=atomic_virials,
+            halved_atomic_virials=halved_atomic_virials,
         )
         results = self.evaluate_batch(batch, lists, wanted)
         return results[0] if isinstance(structures, Structure) else results

@@ -1,6 +1,7 @@
 #include "backend.hpp"
 
 #include <torch/cuda.h>
+#include <torch/torch.h>
 
 #include <algorithm>
 
@@ -20,6 +21,22 @@ torch::Device nth_cuda(int place) {
 }
 
 }  // namespace
+
+void add_pair_gradients(const SystemTensors& system, const std::vector<torch::Tensor>& gradients,
+                        const BackendRequest& request, BackendResult& result) {
+  const auto numbers = system.positions.options().dtype(torch::kFloat64);
+  auto of_positions = torch::zeros({system.types.size(0), 3}, numbers);
+  auto of_strain = torch::zeros({3, 3}, numbers);
+  for (std::size_t n = 0; n < gradients.size(); ++n) {
+    const PairTensors& pairs = system.pairs[n];
+    const auto slopes = gradients[n].to(torch::kFloat64);
+    of_positions.index_add_(0, pairs.labels.select(1, 1), slopes);
+    of_positions.index_add_(0, pairs.labels.select(1, 0), -slopes);
+    of_strain += pairs.vectors.detach().to(torch::kFloat64).transpose(0, 1).matmul(slopes);
+  }
+  if (request.position_gradient) result.position_gradients.push_back(of_positions);
+  if (request.strain_gradient) result.strain_gradients.push_back(of_strain);
+}
 
 torch::Device choose_device(const ModelOptions& options, const ModelInfo& info) {
   const std::string& wanted = options.device;

@@ -52,6 +52,8 @@ struct BackendRequest {
   /// Gradients of the energy, which then has a name.
   bool position_gradient = false;
   bool strain_gradient = false;
+  /// The same of the pair vectors; only where gives_pair_gradients() says so.
+  bool pair_gradients = false;
   /// Verify the inputs and outputs of this call: slow, for debugging.
   bool check_consistency = false;
   /// Wait for the device before and after the gradients, so that gradient_seconds is true.
@@ -75,6 +77,9 @@ struct BackendResult {
   /// dE/d(strain), one [3, 3] a structure, where positions and cell become x @ strain and strain is
   /// the unit matrix; need not be symmetric.
   std::vector<torch::Tensor> strain_gradients;
+  /// dE/d(pair vector), of each structure one [P, 3] for each of its pair lists: of the energy of
+  /// the owned atoms.
+  std::vector<std::vector<torch::Tensor>> pair_gradients;
   /// How much of the call went into gradients, in seconds, where that can be told: for Timings.
   double gradient_seconds = 0.0;
 };
@@ -103,12 +108,20 @@ class Backend {
   virtual ModelInfo info() const = 0;
   /// Whether the model can give this output (its own name) atom by atom.
   virtual bool has_per_atom(const std::string& output) const = 0;
+  /// Whether this energy (the model's name for it) depends on positions through the pair vectors
+  /// alone, so that it has gradients with respect to them.
+  virtual bool gives_pair_gradients(const std::string& energy) = 0;
   /// The pair lists that the model needs, in the order of SystemTensors::pairs.
   virtual const std::vector<PairRequest>& pair_requests() const = 0;
   /// Where the tensors of a call must be, and their floating-point type.
   virtual torch::Device device() const = 0;
   virtual torch::Dtype dtype() const = 0;
 };
+
+/// dE/d(positions) and dE/d(strain) of one structure, where they are wanted, from gradients of its
+/// pair vectors r_j - r_i + S @ cell (one tensor for each pair list), in double precision.
+void add_pair_gradients(const SystemTensors& system, const std::vector<torch::Tensor>& gradients,
+                        const BackendRequest& request, BackendResult& result);
 
 /// The device that `options` mean for a model with this information (its supported devices; `path`
 /// for messages). Throws ModelError if there is none such here, or the model does not support it.

@@ -122,6 +122,12 @@ BackendRequest make_request(Model& model, const EngineOptions& options, const Wa
   request.energy_per_atom = !request.energy.empty() && model.backend().has_per_atom(request.energy);
   request.position_gradient = wanted.conservative_forces;
   request.strain_gradient = wanted.conservative_virial;
+  if (wanted.of_pairs() && !model.backend().gives_pair_gradients(request.energy)) {
+    throw ModelError("the per-atom virial is not defined by the model '" + model.info().path +
+                     "', whose energy '" + request.energy +
+                     "' is no function of pair vectors alone: use the virial of the structure");
+  }
+  request.pair_gradients = wanted.of_pairs();
   request.check_consistency = options.check_consistency;
   request.timed = options.true_timings;
   return request;

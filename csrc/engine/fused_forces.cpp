@@ -105,6 +105,8 @@ Evaluation Part::spread(Evaluation evaluation) const {
     constexpr Form form = std::remove_cvref_t<decltype(quantity)>::form;
     if constexpr (form == Form::atom_vectors) {
       spread_rows(evaluation.*quantity.value, atoms_, whole_, 3);
+    } else if constexpr (form == Form::atom_tensors) {
+      spread_rows(evaluation.*quantity.value, atoms_, whole_, 9);
     } else if constexpr (form == Form::atom_scalars) {
       spread_rows(evaluation.*quantity.value, atoms_, whole_, 1);
     }

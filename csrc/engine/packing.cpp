@@ -47,6 +47,25 @@ std::array<double, 9> to_symmetric(const torch::Tensor& tensor, double factor) {
   return matrix3::symmetrized(matrix);
 }
 
+/// The virials of the atoms, [N, 3, 3], from the gradients of each pair list; `halved`: half of a
+/// pair with each of its atoms, symmetric; else all of it with the second one.
+std::vector<double> atomic_virials(const SystemTensors& system,
+                                   const std::vector<torch::Tensor>& gradients, bool halved) {
+  auto sum =
+      torch::zeros({system.types.size(0), 3, 3}, system.positions.options().dtype(torch::kFloat64));
+  for (std::size_t n = 0; n < gradients.size(); ++n) {
+    const auto& [labels, vectors] = system.pairs[n];
+    auto shares = -vectors.detach().to(torch::kFloat64).unsqueeze(2) *
+                  gradients[n].to(torch::kFloat64).unsqueeze(1);
+    if (halved) {
+      shares = 0.25 * (shares + shares.transpose(1, 2));
+      sum.index_add_(0, labels.select(1, 0), shares);
+    }
+    sum.index_add_(0, labels.select(1, 1), shares);
+  }
+  return to_host(sum);
+}
+
 }  // namespace
 
 SystemTensors to_tensors(const Structure& structure, const std::vector<double>& positions,
@@ -113,6 +132,12 @@ std::vector<Evaluation> unpack(const std::vector<SystemTensors>& systems,
       out.committee = to_host(rows.to(torch::kFloat64).sum(0));
     }
     if (wanted.uncertainty) out.uncertainty = to_host(result.uncertainty.slice(0, start, end));
+    if (wanted.atomic_virials) {
+      out.atomic_virials = atomic_virials(systems[s], result.pair_gradients[s], false);
+    }
+    if (wanted.halved_atomic_virials) {
+      out.halved_atomic_virials = atomic_virials(systems[s], result.pair_gradients[s], true);
+    }
     start = end;
   }
   return evaluations;

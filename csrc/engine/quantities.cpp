@@ -1,5 +1,6 @@
 #include "quantities.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <cstdint>
@@ -92,6 +93,12 @@ void add_rotated_back(const Evaluation& of_copy, const Rotation& rotation, Evalu
       add_vectors(value, rotation, total);
     } else if constexpr (form == Form::tensor) {
       add_tensor(value, rotation, total);
+    } else if constexpr (form == Form::atom_tensors) {
+      for (std::size_t i = 0; i < value.size(); i += 9) {
+        std::array<double, 9> tensor{};
+        std::copy_n(&value[i], 9, tensor.begin());
+        add_tensor(tensor, rotation, std::span(total).subspan(i, 9));
+      }
     } else {
       add(numbers(value), numbers(total));
     }

@@ -105,6 +105,8 @@ py::object value_of(const Evaluation& evaluation, const Quantity<Value, form>& q
   const auto& value = evaluation.*quantity.value;
   if constexpr (form == Form::atom_vectors) {
     return vectors_to_array(value);
+  } else if constexpr (form == Form::atom_tensors) {
+    return to_array(value.data(), {static_cast<py::ssize_t>(value.size() / 9), 3, 3});
   } else if constexpr (form == Form::atom_scalars || form == Form::scalars) {
     return to_array(value.data(), {static_cast<py::ssize_t>(value.size())});
   } else {

@@ -91,7 +91,8 @@ CASES = {
         ["middle level needs a model of its own for the inner level (keyword inner)"],
     ),
     "virial per atom": (
-        BOX + pair() + "compute s all stress/atom NULL\ncompute r all reduce sum c_s[1]\n"
+        BOX + pair("curl.pt forces direct") + "compute s all stress/atom NULL\n"
+        "compute r all reduce sum c_s[1]\n"
         "thermo_style custom step c_r\nrun 1\n",
         ["per-atom virial"],
     ),

@@ -103,11 +103,20 @@ std::string CompiledBackend::function_for(const BackendRequest& request) const {
       differs(request.direct_stress, "direct_stress")) {
     return "";
   }
-  const bool gradient = request.position_gradient || request.strain_gradient;
+  if (request.pair_gradients && package_.value("kind") != "pairs") return "";
+  const bool gradient =
+      request.position_gradient || request.strain_gradient || request.pair_gradients;
   const bool direct = !request.direct_forces.empty() || !request.direct_stress.empty();
   const std::string function = gradient ? (direct ? "both" : "conservative") : "direct";
   // without direct forces a file has no function that stops at the energy
   return package_.has_function(function) ? function : "";
+}
+
+bool CompiledBackend::gives_pair_gradients(const std::string& energy) {
+  // of what the compiled functions do not take (an atom alone, say), the TorchScript gives them or
+  // says that it cannot
+  return (package_.value("kind") == "pairs" && energy == package_.value("energy")) ||
+         torchscript_->gives_pair_gradients(energy);
 }
 
 BackendResult CompiledBackend::forward(const std::vector<SystemTensors>& systems,
@@ -138,6 +147,7 @@ BackendResult CompiledBackend::forward(const std::vector<SystemTensors>& systems
     if (found.pair_gradients.defined()) {
       const auto gradients = found.pair_gradients.slice(0, first_pair, first_pair + count);
       add_up(pairs, gradients, atoms, request, result);
+      if (request.pair_gradients) result.pair_gradients.push_back({gradients});
     }
     if (request.position_gradient && found.position_gradients.defined()) {
       result.position_gradients.push_back(

@@ -28,6 +28,7 @@ class CompiledBackend final : public Backend {
   bool has_per_atom(const std::string& output) const override {
     return torchscript_->has_per_atom(output);
   }
+  bool gives_pair_gradients(const std::string& energy) override;
   const std::vector<PairRequest>& pair_requests() const override {
     return torchscript_->pair_requests();
   }

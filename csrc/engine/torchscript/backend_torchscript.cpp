@@ -1,7 +1,6 @@
 #include "torchscript/backend_torchscript.hpp"
 
 #include <caffe2/serialize/inline_container.h>
-#include <torch/csrc/autograd/autograd.h>
 #include <torch/csrc/jit/runtime/graph_executor.h>
 #include <torch/torch.h>
 
@@ -14,6 +13,7 @@
 #include "mdbridge/error.hpp"
 #include "mdbridge/stopwatch.hpp"
 #include "text.hpp"
+#include "torchscript/gradients.hpp"
 #include "torchscript/metatrain.hpp"
 
 namespace mdbridge {
@@ -130,83 +130,6 @@ torch::Tensor per_structure(const mtt::TensorBlock& block, std::int64_t count) {
   return values.index_select(0, torch::argsort(systems));
 }
 
-/// What gradients are taken with respect to, a structure each.
-struct Leaves {
-  std::vector<torch::Tensor> positions;  // [N, 3]
-  std::vector<torch::Tensor> strains;    // [3, 3]
-};
-
-/// Put the leaves of the gradients that are wanted under these tensors.
-Leaves grow_leaves(std::vector<SystemTensors>& systems, const BackendRequest& request) {
-  Leaves leaves;
-  for (SystemTensors& system : systems) {
-    if (request.position_gradient) {
-      // the same memory, but a tensor of our own: the caller's stays out of the graph
-      system.positions = system.positions.detach().requires_grad_(true);
-      leaves.positions.push_back(system.positions);
-    }
-    if (request.strain_gradient) {
-      const auto strain = torch::eye(3, system.cell.options()).requires_grad_(true);
-      system.positions = system.positions.matmul(strain);
-      system.cell = system.cell.matmul(strain);
-      leaves.strains.push_back(strain);
-    }
-  }
-  return leaves;
-}
-
-/// Looks for the warning by which torch says, in the middle of a backward pass, that it goes
-/// through an operator without a derivative: the gradient lacks a part then. All others pass.
-class MissingDerivatives : public c10::WarningHandler {
- public:
-  void process(const c10::Warning& warning) override {
-    const std::string& text = warning.msg();
-    const auto end = text.find(": an autograd kernel was not registered");
-    if (end == std::string::npos) {
-      before_->process(warning);
-    } else {
-      operator_name_ = text.substr(0, end);
-    }
-  }
-
-  /// Throws ModelError, naming the operator, if there was one.
-  void require_none() const {
-    if (operator_name_.empty()) return;
-    throw ModelError(
-        "the conservative forces of the model would be wrong: torch has no derivative "
-        "of its operator '" +
-        operator_name_ +
-        "' in this process. Some libraries register it only when Python imports them "
-        "(sphericart: import sphericart.torch): do so before the first evaluation. "
-        "Where no Python runs, such a model cannot be used");
-  }
-
- private:
-  c10::WarningHandler* before_ = c10::WarningUtils::get_warning_handler();
-  std::string operator_name_;
-};
-
-/// Gradients of the sum of `energy`, into the result.
-void differentiate(const torch::Tensor& energy, const Leaves& leaves, BackendResult& result) {
-  std::vector<torch::Tensor> all = leaves.positions;
-  all.insert(all.end(), leaves.strains.begin(), leaves.strains.end());
-  std::vector<torch::Tensor> gradients(all.size());
-  // structures without pairs have a constant energy, which is in no graph at all
-  if (energy.requires_grad()) {
-    MissingDerivatives missing;
-    const c10::WarningUtils::WarningHandlerGuard watched(&missing);
-    gradients = torch::autograd::grad({energy.sum()}, all, /*grad_outputs=*/{},
-                                      /*retain_graph=*/false, /*create_graph=*/false,
-                                      /*allow_unused=*/true);
-    missing.require_none();
-  }
-  for (std::size_t k = 0; k < all.size(); ++k) {
-    if (!gradients[k].defined()) gradients[k] = torch::zeros_like(all[k]);
-    auto& kind = k < leaves.positions.size() ? result.position_gradients : result.strain_gradients;
-    kind.push_back(gradients[k].detach());
-  }
-}
-
 }  // namespace
 
 bool TorchScriptBackend::reads(const std::string& path) {
@@ -317,7 +240,8 @@ bool TorchScriptBackend::has_per_atom(const std::string& output) const {
   return outputs.contains(output) && outputs.at(output)->sample_kind() == "atom";
 }
 
-mta::System TorchScriptBackend::make_system(const SystemTensors& tensors) const {
+mta::System TorchScriptBackend::make_system(const SystemTensors& tensors,
+                                            bool pairs_are_leaves) const {
   auto system = torch::make_intrusive<mta::SystemHolder>(tensors.types, tensors.positions,
                                                          tensors.cell, tensors.periodic);
   for (std::size_t n = 0; n < neighbor_options_.size(); ++n) {
@@ -327,7 +251,9 @@ mta::System TorchScriptBackend::make_system(const SystemTensors& tensors) const 
     auto block = torch::make_intrusive<mtt::TensorBlockHolder>(
         pairs.vectors.reshape({-1, 3, 1}), samples, std::vector<mtt::Labels>{vector_component_},
         vector_property_);
-    mta::register_autograd_neighbors(system, block, /*check_consistency=*/false);
+    if (!pairs_are_leaves) {
+      mta::register_autograd_neighbors(system, block, /*check_consistency=*/false);
+    }
     system->add_neighbor_list(neighbor_options_[n], block);
   }
   return system;
@@ -363,10 +289,30 @@ mta::ModelEvaluationOptions TorchScriptBackend::make_options(
   return options;
 }
 
+/// By trying: two atoms and their pair.
+bool TorchScriptBackend::gives_pair_gradients(const std::string& energy) {
+  const auto known = pair_gradients_.find(energy);
+  if (known != pair_gradients_.end()) return known->second;
+  BackendRequest request;
+  request.energy = energy;
+  request.energy_per_atom = has_per_atom(energy);
+  request.pair_gradients = true;
+  const auto dimer =
+      metatrain::padding_dimer(info_.atomic_types.front(), pair_requests_, dtype_, device_);
+  bool gives = !pair_requests_.empty();
+  try {
+    if (gives) evaluate({dimer}, request);
+  } catch (const ModelError&) {
+    gives = false;
+  }
+  return pair_gradients_[energy] = gives;
+}
+
 BackendResult TorchScriptBackend::forward(const std::vector<SystemTensors>& systems,
                                           const BackendRequest& request) {
   // it is gradients that the padding spoils
-  const bool gradient = request.position_gradient || request.strain_gradient;
+  const bool gradient =
+      request.position_gradient || request.strain_gradient || request.pair_gradients;
   if (!dimer_ || !gradient) return evaluate(systems, request);
   std::vector<SystemTensors> all = {*dimer_};
   all.insert(all.end(), systems.begin(), systems.end());
@@ -375,7 +321,8 @@ BackendResult TorchScriptBackend::forward(const std::vector<SystemTensors>& syst
 
 BackendResult TorchScriptBackend::evaluate(std::vector<SystemTensors> systems,
                                            const BackendRequest& request) {
-  const bool gradient = request.position_gradient || request.strain_gradient;
+  const bool gradient =
+      request.position_gradient || request.strain_gradient || request.pair_gradients;
   const torch::AutoGradMode grad_mode(gradient);
   const Leaves leaves = grow_leaves(systems, request);
   const auto wait = [&] {
@@ -385,7 +332,13 @@ BackendResult TorchScriptBackend::evaluate(std::vector<SystemTensors> systems,
   wait();
   if (gradient) {
     const Stopwatch watch(result.gradient_seconds);
-    differentiate(result.energy, leaves, result);
+    if (!request.pair_gradients) {
+      differentiate(result.energy, leaves, result);
+    } else if (!differentiate_pairs(result.energy, leaves, systems, request, result)) {
+      throw ModelError("the energy '" + request.energy + "' of the model '" + info_.path +
+                       "' depends on the positions, not on pair vectors alone: its virial cannot "
+                       "be shared out among the atoms");
+    }
     wait();
   }
   for (torch::Tensor* tensor : {&result.energy, &result.direct_forces, &result.direct_stress,
@@ -417,7 +370,7 @@ BackendResult TorchScriptBackend::run_module(const std::vector<SystemTensors>& s
   std::vector<mta::System> inputs;
   std::vector<std::int64_t> offsets = {0};
   for (const auto& system : systems) {
-    inputs.push_back(make_system(system));
+    inputs.push_back(make_system(system, request.pair_gradients));
     offsets.push_back(offsets.back() + system.types.size(0));
   }
   const auto options = make_options(systems, request);

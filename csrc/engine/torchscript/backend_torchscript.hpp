@@ -1,5 +1,6 @@
 #pragma once
 
+#include <map>
 #include <metatomic/torch.hpp>
 #include <optional>
 #include <set>
@@ -24,6 +25,7 @@ class TorchScriptBackend final : public Backend {
                         const BackendRequest& request) override;
   ModelInfo info() const override { return info_; }
   bool has_per_atom(const std::string& output) const override;
+  bool gives_pair_gradients(const std::string& energy) override;
   const std::vector<PairRequest>& pair_requests() const override { return pair_requests_; }
   torch::Device device() const override { return device_; }
   torch::Dtype dtype() const override { return dtype_; }
@@ -33,7 +35,7 @@ class TorchScriptBackend final : public Backend {
   void find_network();
   bool needs_wrapper(const BackendRequest& request) const;
   BackendResult evaluate(std::vector<SystemTensors> systems, const BackendRequest& request);
-  metatomic_torch::System make_system(const SystemTensors& tensors) const;
+  metatomic_torch::System make_system(const SystemTensors& tensors, bool pairs_are_leaves) const;
   metatomic_torch::ModelEvaluationOptions make_options(const std::vector<SystemTensors>& systems,
                                                        const BackendRequest& request) const;
   c10::impl::GenericDict call(const std::vector<metatomic_torch::System>& systems,
@@ -55,6 +57,7 @@ class TorchScriptBackend final : public Backend {
   torch::Dtype dtype_ = torch::kFloat64;
   // put before the structures of each call, where the network's padding needs it
   std::optional<SystemTensors> dimer_;
+  std::map<std::string, bool> pair_gradients_;  // by energy; see gives_pair_gradients()
   // constant metadata of every pair list, kept on the device
   metatensor_torch::Labels vector_component_;
   metatensor_torch::Labels vector_property_;

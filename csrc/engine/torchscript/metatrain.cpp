@@ -115,6 +115,8 @@ BackendResult without_dimer(BackendResult result, const BackendRequest& request)
   for (auto* gradients : {&result.position_gradients, &result.strain_gradients}) {
     if (!gradients->empty()) gradients->erase(gradients->begin());
   }
+  auto& of_pairs = result.pair_gradients;
+  if (!of_pairs.empty()) of_pairs.erase(of_pairs.begin());
   return result;
 }
 

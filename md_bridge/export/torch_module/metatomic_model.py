@@ -11,6 +11,8 @@ import torch
 from metatensor.torch import Labels, TensorBlock, TensorMap
 from metatomic.torch import ModelOutput, NeighborListOptions, System
 
+from md_bridge.export.torch_module.edges import complete_cells, shifts_of_vectors
+
 __all__ = ["PlainModuleModel"]
 
 
@@ -22,12 +24,21 @@ class PlainModuleModel(torch.nn.Module):
     :param cutoff: of the pair list, in the length unit of the model
     :param stress_per_atom: the module returns contributions of the atoms, ``[N, 3, 3]``, that add
         up to the stress, instead of the stress of each structure, ``[S, 3, 3]``
+    :param edge_gradients: gradients go through the vectors of the pair list alone: right where the
+        energy depends on positions and cell through them only
     """
 
-    def __init__(self, module: torch.nn.Module, cutoff: float, stress_per_atom: bool):
+    def __init__(
+        self,
+        module: torch.nn.Module,
+        cutoff: float,
+        stress_per_atom: bool,
+        edge_gradients: bool = False,
+    ):
         super().__init__()
         self.module = module
         self.stress_per_atom = stress_per_atom
+        self.edge_gradients = edge_gradients
         self.pair_list = NeighborListOptions(
             cutoff=cutoff, full_list=True, strict=True, requestor="md-bridge export"
         )
@@ -54,6 +65,14 @@ class PlainModuleModel(torch.nn.Module):
         first_atoms = sizes.cumsum(0) - sizes
         structure = torch.repeat_interleave(sizes)
         pairs, shifts = self._concatenate_pairs(systems, positions)
+
+        vectors = torch.cat(
+            [system.get_neighbor_list(self.pair_list).values.reshape(-1, 3) for system in systems]
+        )
+        if self.edge_gradients and vectors.requires_grad:
+            positions = positions.detach()
+            cell = complete_cells(cell.detach())
+            shifts = shifts_of_vectors(shifts, vectors, cell, structure[pairs[:, 0]])
 
         plain = self.module(types, positions, cell, pairs, shifts, structure)
 

@@ -98,7 +98,9 @@ def build_module_model(module: torch.nn.Module, options: ModuleOptions) -> Atomi
     compile_module(module)
 
     return AtomisticModel(
-        PlainModuleModel(module, float(options.cutoff), probe.stress_per_atom).eval(),
+        PlainModuleModel(
+            module, float(options.cutoff), probe.stress_per_atom, probe.edge_gradients
+        ).eval(),
         parse_metadata(options.metadata, default_name=type(module).__name__),
         ModelCapabilities(
             outputs=_declare_outputs(probe, options.length_unit, options.energy_unit),

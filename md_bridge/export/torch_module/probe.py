@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -9,6 +10,7 @@ import torch
 
 from md_bridge.export.errors import ExportError, nearest
 from md_bridge.export.torch_module.batch import Batch, make_batch, probe_structures
+from md_bridge.export.torch_module.edges import complete_cells, shifts_of_vectors
 
 __all__ = ["OUTPUT_NAMES", "Probe", "probe_module"]
 
@@ -27,12 +29,14 @@ class Probe:
 
     :param outputs: the keys the module returns, of :data:`OUTPUT_NAMES`
     :param stress_per_atom: ``stress`` has one entry an atom, not one a structure
+    :param edge_gradients: the energy depends on positions and cell through the pair vectors alone
     :param batch: what it was called with
     :param results: what it returned, detached
     """
 
     outputs: list[str]
     stress_per_atom: bool
+    edge_gradients: bool
     batch: Batch
     results: dict[str, torch.Tensor]
 
@@ -86,9 +90,60 @@ def probe_module(
     return Probe(
         outputs=[key for key in OUTPUT_NAMES if key in returned],
         stress_per_atom="stress" in returned and len(returned["stress"]) == n_atoms,
+        edge_gradients=_takes_edges(module, elements, cutoff),
         batch=batch,
         results={key: value.detach() for key, value in returned.items()},
     )
+
+
+def _takes_edges(module: torch.nn.Module, elements: Sequence[int], cutoff: float) -> bool:
+    """Whether gradients by way of the pair vectors are those by way of positions and cell.
+
+    In double precision, and with the same outputs from a cell without zero rows.
+    """
+    module = copy.deepcopy(module).double()
+    batch = make_batch(probe_structures(elements, cutoff), cutoff, torch.float64)
+    types, positions, cell, pairs, shifts, structure = batch.arguments()
+    try:
+        leaf = positions.requires_grad_(True)
+        strain = torch.eye(3, dtype=torch.float64).repeat(len(cell), 1, 1).requires_grad_(True)
+        strained = torch.bmm(leaf[:, None], strain[structure])[:, 0]
+        expected = module(types, strained, torch.bmm(cell, strain), pairs, shifts, structure)
+        gradients = torch.autograd.grad(
+            expected["energy"].sum(), (leaf, strain), allow_unused=True, materialize_grads=True
+        )
+
+        positions, first, second = positions.detach(), pairs[:, 0], pairs[:, 1]
+        of_pairs = structure[first]
+        cell_shifts = torch.bmm(shifts[:, None], cell[of_pairs])[:, 0]
+        vectors = (positions[second] - positions[first] + cell_shifts).requires_grad_(True)
+        cells = complete_cells(cell)
+        edge_shifts = shifts_of_vectors(shifts, vectors, cells, of_pairs)
+        found = module(types, positions, cells, pairs, edge_shifts, structure)
+        (slopes,) = torch.autograd.grad(found["energy"].sum(), vectors)
+    except Exception:  # whatever a module does with numbers that it does not expect
+        return False
+    forces = torch.zeros_like(positions).index_add(0, second, slopes).index_add(0, first, -slopes)
+    outer = vectors.detach()[:, :, None] * slopes[:, None, :]
+    virials = torch.zeros_like(cell).index_add(0, of_pairs, outer)
+    same = _agree(forces, gradients[0]) and _agree(virials, gradients[1])
+    with_volume = torch.linalg.det(cell) != 0
+    for key, value in expected.items():
+        other = found[key]
+        if key == "stress":  # there is none without a volume
+            rows = with_volume if len(value) == len(cell) else with_volume[structure]
+            value, other = value[rows], other[rows]
+        same = same and _agree(other.detach(), value.detach())
+    return same
+
+
+def _agree(found: torch.Tensor, expected: torch.Tensor) -> bool:
+    """Whether they are equal where the expected numbers are finite."""
+    known = torch.isfinite(expected)
+    if not bool(known.any()):
+        return True
+    scale = float(expected[known].abs().max())
+    return bool(torch.allclose(found[known], expected[known], rtol=1e-9, atol=1e-9 * scale))
 
 
 def _check_keys(name: str, returned: object) -> None:

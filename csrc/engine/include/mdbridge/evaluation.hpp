@@ -34,7 +34,13 @@ struct Wanted {
   /// The energies that the members of a committee give.
   bool committee = false;
 
-  bool gradient() const { return conservative_forces || conservative_virial; }
+  /// The share of each atom in the conservative virial, and the same in the form that gives half
+  /// of a pair to each of its atoms; of energies of pair vectors only.
+  bool atomic_virials = false;
+  bool halved_atomic_virials = false;
+
+  bool of_pairs() const { return atomic_virials || halved_atomic_virials; }
+  bool gradient() const { return conservative_forces || conservative_virial || of_pairs(); }
 };
 
 /// Results for one structure; what was not wanted is empty or zero. For structures with ghosts the
@@ -56,6 +62,12 @@ struct Evaluation {
   std::vector<double> uncertainty;
   /// One energy for each member of the committee, eV: of the owned atoms.
   std::vector<double> committee;
+  /// 9N, eV, of all atoms: -r_ij (x) dE_i/dr_ij of each directed pair, all of it with atom j. E_i
+  /// sits at r_i then, and the sum over W_j v_j is the potential part of the heat flux (Fan et al.,
+  /// PRB 92, 094301 (2015)). Not symmetric; the sum over atoms is the virial.
+  std::vector<double> atomic_virials;
+  /// 9N, eV, symmetric: half of each pair with each of its atoms.
+  std::vector<double> halved_atomic_virials;
   /// Which of these were asked for, and so are here.
   Wanted has{.energy = false};
 
@@ -78,6 +90,8 @@ enum class Form {
   atom_scalars,
   /// A vector for each atom, which turns with the structure.
   atom_vectors,
+  /// A 3x3 tensor for each atom, which turns with the structure on both sides.
+  atom_tensors,
   /// A 3x3 tensor, which turns with the structure on both sides.
   tensor,
 };
@@ -129,6 +143,14 @@ inline constexpr std::tuple quantities = {
         "committee", "an energy of a member of the committee",
         "Energy that each member of the model's committee gives, [members], eV.",
         &Wanted::committee, &Evaluation::committee},
+    Quantity<std::vector<double>, Form::atom_tensors>{
+        "atomic_virials", "a virial of an atom",
+        "Share of each atom in the virial, that of a pair with its neighbour, [atoms, 3, 3], eV.",
+        &Wanted::atomic_virials, &Evaluation::atomic_virials},
+    Quantity<std::vector<double>, Form::atom_tensors>{
+        "halved_atomic_virials", "a virial of an atom",
+        "Share of each atom in the virial, half of a pair with each end, [atoms, 3, 3], eV.",
+        &Wanted::halved_atomic_virials, &Evaluation::halved_atomic_virials},
 };
 
 /// Call `visit` with each Quantity.

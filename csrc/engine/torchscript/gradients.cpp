@@ -1,0 +1,126 @@
+#include "torchscript/gradients.hpp"
+
+#include <torch/csrc/autograd/autograd.h>
+#include <torch/torch.h>
+
+#include <string>
+#include <utility>
+
+#include "mdbridge/error.hpp"
+
+namespace mdbridge {
+
+namespace {
+
+/// Looks for the warning by which torch says, in the middle of a backward pass, that it goes
+/// through an operator without a derivative: the gradient lacks a part then. All others pass.
+class MissingDerivatives : public c10::WarningHandler {
+ public:
+  void process(const c10::Warning& warning) override {
+    const std::string& text = warning.msg();
+    const auto end = text.find(": an autograd kernel was not registered");
+    if (end == std::string::npos) {
+      before_->process(warning);
+    } else {
+      operator_name_ = text.substr(0, end);
+    }
+  }
+
+  /// Throws ModelError, naming the operator, if there was one.
+  void require_none() const {
+    if (operator_name_.empty()) return;
+    throw ModelError(
+        "the conservative forces of the model would be wrong: torch has no derivative "
+        "of its operator '" +
+        operator_name_ +
+        "' in this process. Some libraries register it only when Python imports them "
+        "(sphericart: import sphericart.torch): do so before the first evaluation. "
+        "Where no Python runs, such a model cannot be used");
+  }
+
+ private:
+  c10::WarningHandler* before_ = c10::WarningUtils::get_warning_handler();
+  std::string operator_name_;
+};
+
+}  // namespace
+
+Leaves grow_leaves(std::vector<SystemTensors>& systems, const BackendRequest& request) {
+  Leaves leaves;
+  for (SystemTensors& system : systems) {
+    if (request.pair_gradients) {
+      // positions too, to see whether the network looks at them
+      system.positions = system.positions.detach().requires_grad_(true);
+      leaves.positions.push_back(system.positions);
+      for (PairTensors& pairs : system.pairs) {
+        pairs.vectors = pairs.vectors.detach().requires_grad_(true);
+        leaves.pairs.push_back(pairs.vectors);
+      }
+      continue;
+    }
+    if (request.position_gradient) {
+      // the same memory, but a tensor of our own: the caller's stays out of the graph
+      system.positions = system.positions.detach().requires_grad_(true);
+      leaves.positions.push_back(system.positions);
+    }
+    if (request.strain_gradient) {
+      const auto strain = torch::eye(3, system.cell.options()).requires_grad_(true);
+      system.positions = system.positions.matmul(strain);
+      system.cell = system.cell.matmul(strain);
+      leaves.strains.push_back(strain);
+    }
+  }
+  return leaves;
+}
+
+void differentiate(const torch::Tensor& energy, const Leaves& leaves, BackendResult& result) {
+  std::vector<torch::Tensor> all = leaves.positions;
+  all.insert(all.end(), leaves.strains.begin(), leaves.strains.end());
+  std::vector<torch::Tensor> gradients(all.size());
+  // structures without pairs have a constant energy, which is in no graph at all
+  if (energy.requires_grad()) {
+    MissingDerivatives missing;
+    const c10::WarningUtils::WarningHandlerGuard watched(&missing);
+    gradients = torch::autograd::grad({energy.sum()}, all, /*grad_outputs=*/{},
+                                      /*retain_graph=*/false, /*create_graph=*/false,
+                                      /*allow_unused=*/true);
+    missing.require_none();
+  }
+  for (std::size_t k = 0; k < all.size(); ++k) {
+    if (!gradients[k].defined()) gradients[k] = torch::zeros_like(all[k]);
+    auto& kind = k < leaves.positions.size() ? result.position_gradients : result.strain_gradients;
+    kind.push_back(gradients[k].detach());
+  }
+}
+
+bool differentiate_pairs(const torch::Tensor& energy, const Leaves& leaves,
+                         const std::vector<SystemTensors>& systems, const BackendRequest& request,
+                         BackendResult& result) {
+  std::vector<torch::Tensor> all = leaves.pairs;
+  all.insert(all.end(), leaves.positions.begin(), leaves.positions.end());
+  std::vector<torch::Tensor> gradients(all.size());
+  if (energy.requires_grad()) {
+    MissingDerivatives missing;
+    const c10::WarningUtils::WarningHandlerGuard watched(&missing);
+    gradients = torch::autograd::grad({energy.sum()}, all, /*grad_outputs=*/{},
+                                      /*retain_graph=*/false, /*create_graph=*/false,
+                                      /*allow_unused=*/true);
+    missing.require_none();
+  }
+  for (std::size_t k = leaves.pairs.size(); k < all.size(); ++k) {
+    if (gradients[k].defined()) return false;
+  }
+  std::size_t next = 0;
+  for (const SystemTensors& system : systems) {
+    std::vector<torch::Tensor> of_lists;
+    for (std::size_t n = 0; n < system.pairs.size(); ++n, ++next) {
+      of_lists.push_back(gradients[next].defined() ? gradients[next].detach()
+                                                   : torch::zeros_like(all[next]).detach());
+    }
+    add_pair_gradients(system, of_lists, request, result);
+    result.pair_gradients.push_back(std::move(of_lists));
+  }
+  return true;
+}
+
+}  // namespace mdbridge
