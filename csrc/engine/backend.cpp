@@ -32,7 +32,7 @@ void add_pair_gradients(const SystemTensors& system, const std::vector<torch::Te
     const auto slopes = gradients[n].to(torch::kFloat64);
     of_positions.index_add_(0, pairs.labels.select(1, 1), slopes);
     of_positions.index_add_(0, pairs.labels.select(1, 0), -slopes);
-    of_strain += pairs.vectors.detach().to(torch::kFloat64).transpose(0, 1).matmul(slopes);
+    of_strain += pairs.vectors.to(torch::kFloat64).transpose(0, 1).matmul(slopes);
   }
   if (request.position_gradient) result.position_gradients.push_back(of_positions);
   if (request.strain_gradient) result.strain_gradients.push_back(of_strain);

@@ -55,8 +55,8 @@ std::vector<double> atomic_virials(const SystemTensors& system,
       torch::zeros({system.types.size(0), 3, 3}, system.positions.options().dtype(torch::kFloat64));
   for (std::size_t n = 0; n < gradients.size(); ++n) {
     const auto& [labels, vectors] = system.pairs[n];
-    auto shares = -vectors.detach().to(torch::kFloat64).unsqueeze(2) *
-                  gradients[n].to(torch::kFloat64).unsqueeze(1);
+    auto shares =
+        -vectors.to(torch::kFloat64).unsqueeze(2) * gradients[n].to(torch::kFloat64).unsqueeze(1);
     if (halved) {
       shares = 0.25 * (shares + shares.transpose(1, 2));
       sum.index_add_(0, labels.select(1, 0), shares);

@@ -54,7 +54,7 @@ def test_lammps(tmp_path, files, kind, ranks):
 
 
 def test_multiple_time_stepping(tmp_path, files):
-    made = files("adaptive PET")
+    made = files("module")
     method = "fix 1 all nve\nrun_style respa 2 4 inner 1 3.0 4.0 outer 2"
     found, expected = (
         trajectory(tmp_path, made, model, method=method) for model in (made.compiled, made.exported)

@@ -302,7 +302,7 @@ bool TorchScriptBackend::gives_pair_gradients(const std::string& energy) {
   bool gives = !pair_requests_.empty();
   try {
     if (gives) evaluate({dimer}, request);
-  } catch (const ModelError&) {
+  } catch (const std::exception&) {  // what cannot run the dimer will say so where it is asked
     gives = false;
   }
   return pair_gradients_[energy] = gives;

@@ -117,6 +117,7 @@ bool differentiate_pairs(const torch::Tensor& energy, const Leaves& leaves,
       of_lists.push_back(gradients[next].defined() ? gradients[next].detach()
                                                    : torch::zeros_like(all[next]).detach());
     }
+    const torch::NoGradGuard no_graph;
     add_pair_gradients(system, of_lists, request, result);
     result.pair_gradients.push_back(std::move(of_lists));
   }
