@@ -93,6 +93,19 @@ def test_an_atom_alone(kind, both):
     assert_same(*results, TOLERANCE[kind], ALL)
 
 
+@pytest.mark.parametrize("molecules", [1, 2, 5])
+def test_molecules_of_two_atoms(kind, both, molecules):
+    """One neighbour each: a size that a compiler takes for a constant."""
+    made, compiled, exported = both
+    atoms = box(made, 3, pbc=False)[: 2 * molecules]
+    for first in range(0, len(atoms), 2):
+        atoms.positions[first] = [20.0 * first, 0.1 * first, 0.0]
+        atoms.positions[first + 1] = atoms.positions[first] + [0.9 * made.spacing, 0.3, 0.2]
+    structure = structure_from_ase(atoms)
+    results = [engine.evaluate(structure, **ALL) for engine in (compiled, exported)]
+    assert_same(*results, TOLERANCE[kind], ALL)
+
+
 def test_pairs_that_change_at_every_step(kind, both):
     """One list is followed while atoms move so far that it is filtered anew each time."""
     made, compiled, exported = both
