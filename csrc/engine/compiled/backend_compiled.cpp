@@ -56,30 +56,6 @@ ModelOptions on_cpu(const std::string& path, ModelOptions options) {
   return options;
 }
 
-/// dE/d(position) and dE/d(strain) of one structure from those of its pair vectors, in double
-/// precision: v = r_j - r_i, and v @ strain.
-void add_up(const PairTensors& pairs, const torch::Tensor& gradients, std::int64_t atoms,
-            const BackendRequest& request, BackendResult& result) {
-  const auto vectors = pairs.vectors.to(torch::kFloat64);
-  const auto slopes = gradients.to(torch::kFloat64);
-  if (request.position_gradient) {
-    const auto sums = torch::zeros({atoms, 3}, torch::kFloat64);
-    auto sum = sums.accessor<double, 2>();
-    const auto slope = slopes.accessor<double, 2>();
-    const auto label = pairs.labels.accessor<std::int32_t, 2>();
-    for (std::int64_t p = 0; p < slopes.size(0); ++p) {
-      for (int k = 0; k < 3; ++k) {
-        sum[label[p][0]][k] -= slope[p][k];
-        sum[label[p][1]][k] += slope[p][k];
-      }
-    }
-    result.position_gradients.push_back(sums);
-  }
-  if (request.strain_gradient) {
-    result.strain_gradients.push_back(vectors.transpose(0, 1).matmul(slopes));
-  }
-}
-
 }  // namespace
 
 CompiledBackend::CompiledBackend(const std::string& path, const ModelOptions& options)
@@ -122,11 +98,11 @@ bool CompiledBackend::gives_pair_gradients(const std::string& energy) {
 BackendResult CompiledBackend::forward(const std::vector<SystemTensors>& systems,
                                        const BackendRequest& request) {
   const std::string function = function_for(request);
-  if (function.empty() || !network_->takes(systems)) {
-    return torchscript_->forward(systems, request);
-  }
+  if (function.empty()) return torchscript_->forward(systems, request);
   const torch::NoGradGuard no_grad;
-  const CompiledResult found = network_->run(function, systems);
+  const auto answer = network_->run(function, systems);
+  if (!answer) return torchscript_->forward(systems, request);
+  const CompiledResult& found = *answer;
   BackendResult result;
   std::int64_t first_atom = 0, first_pair = 0, row = 0;
   std::vector<torch::Tensor> energies, stresses;
@@ -136,7 +112,9 @@ BackendResult CompiledBackend::forward(const std::vector<SystemTensors>& systems
     const auto owned_rows = [&](const torch::Tensor& all) {
       return all.slice(0, first_atom, first_atom + system.owned);
     };
-    if (!request.energy.empty()) energies.push_back(owned_rows(found.energies).sum());
+    if (!request.energy.empty() && !request.energy_per_atom) {
+      energies.push_back(owned_rows(found.energies).sum());
+    }
     if (!request.direct_stress.empty()) {
       stresses.push_back(found.stress.defined()
                              ? found.stress.select(0, row)
@@ -146,7 +124,7 @@ BackendResult CompiledBackend::forward(const std::vector<SystemTensors>& systems
     const auto count = pairs.labels.size(0);
     if (found.pair_gradients.defined()) {
       const auto gradients = found.pair_gradients.slice(0, first_pair, first_pair + count);
-      add_up(pairs, gradients, atoms, request, result);
+      add_pair_gradients(system, {gradients}, request, result);
       if (request.pair_gradients) result.pair_gradients.push_back({gradients});
     }
     if (request.position_gradient && found.position_gradients.defined()) {

@@ -11,18 +11,11 @@ class ModuleNetwork final : public CompiledNetwork {
  public:
   explicit ModuleNetwork(CompiledPackage& package) : package_(package) {}
 
-  /// Sizes below two are constants to the compiler.
-  bool takes(const std::vector<SystemTensors>& systems) const override {
-    std::int64_t atoms = 0, pairs = 0;
-    for (const SystemTensors& system : systems) {
-      atoms += system.types.size(0);
-      pairs += system.pairs.front().labels.size(0);
-    }
-    return atoms > 1 && pairs > 1;
-  }
-
-  CompiledResult run(const std::string& function,
-                     const std::vector<SystemTensors>& systems) override {
+  std::optional<CompiledResult> run(const std::string& function,
+                                    const std::vector<SystemTensors>& systems) override {
+    const auto labels = all_labels(systems);
+    const auto types = all_types(systems);
+    if (!are_enough(types.size(0), labels.size(0))) return std::nullopt;
     std::vector<torch::Tensor> positions, cells, structures;
     for (std::size_t s = 0; s < systems.size(); ++s) {
       positions.push_back(systems[s].positions);
@@ -32,22 +25,16 @@ class ModuleNetwork final : public CompiledNetwork {
     }
     // an empty one behind the last, since one alone would be a special size
     cells.push_back(torch::zeros_like(cells.front()));
-    const auto labels = all_labels(systems);
     const auto dtype = cells.front().scalar_type();
-    auto out = package_.run(
-        function, {all_types(systems), torch::cat(positions), torch::stack(cells),
-                   labels.slice(1, 0, 2).to(torch::kInt64), labels.slice(1, 2, 5).to(dtype),
-                   torch::cat(structures), ownership(systems, dtype)});
+    const auto out = package_.run(
+        function,
+        {types, torch::cat(positions), torch::stack(cells), labels.slice(1, 0, 2).to(torch::kInt64),
+         labels.slice(1, 2, 5).to(dtype), torch::cat(structures), ownership(systems, dtype)});
     CompiledResult result;
-    std::size_t next = 0;
-    result.energies = out.at(next++);
-    if (function != "conservative") {
-      if (!package_.value("direct_forces").empty()) result.forces = out.at(next++);
-      if (!package_.value("direct_stress").empty()) result.stress = out.at(next++);
-    }
+    const auto gradients = take_outputs(package_, function, out, &CompiledResult::stress, result);
     if (function != "direct") {
-      result.position_gradients = out.at(next++);
-      result.strain_gradients = out.at(next++);
+      result.position_gradients = gradients[0];
+      result.strain_gradients = gradients[1];
     }
     return result;
   }

@@ -22,6 +22,22 @@ std::unique_ptr<CompiledNetwork> compiled_network(CompiledPackage& package) {
                    "': it is of another version of MD Bridge. Compile it again");
 }
 
+bool are_enough(std::int64_t atoms, std::int64_t pairs) { return atoms > 1 && pairs > 3; }
+
+std::span<const torch::Tensor> take_outputs(const CompiledPackage& package,
+                                            const std::string& function,
+                                            const std::vector<torch::Tensor>& outputs,
+                                            torch::Tensor CompiledResult::* stress,
+                                            CompiledResult& result) {
+  std::size_t next = 0;
+  result.energies = outputs.at(next++);
+  if (function != "conservative") {
+    if (!package.value("direct_forces").empty()) result.forces = outputs.at(next++);
+    if (!package.value("direct_stress").empty()) result.*stress = outputs.at(next++);
+  }
+  return std::span(outputs).subspan(next);
+}
+
 torch::Tensor ownership(const std::vector<SystemTensors>& systems, torch::Dtype dtype) {
   std::vector<torch::Tensor> owned;
   for (const SystemTensors& system : systems) {

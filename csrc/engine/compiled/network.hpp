@@ -3,6 +3,8 @@
 #include <torch/types.h>
 
 #include <memory>
+#include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -28,11 +30,10 @@ class CompiledNetwork {
  public:
   virtual ~CompiledNetwork() = default;
 
-  /// Whether it can run these: each has at least one atom.
-  virtual bool takes(const std::vector<SystemTensors>& systems) const = 0;
-  /// Run one of the package's functions, "direct", "conservative" or "both".
-  virtual CompiledResult run(const std::string& function,
-                             const std::vector<SystemTensors>& systems) = 0;
+  /// Run one of the package's functions, "direct", "conservative" or "both". Nothing where there
+  /// are too few atoms or pairs for them.
+  virtual std::optional<CompiledResult> run(const std::string& function,
+                                            const std::vector<SystemTensors>& systems) = 0;
 };
 
 /// The network of a package. Throws ModelError if it is of no kind that is known here.
@@ -43,6 +44,18 @@ std::unique_ptr<CompiledNetwork> pair_network(CompiledPackage& package);
 
 /// A plain module: positions and a list of pairs, gradients with respect to positions and strain.
 std::unique_ptr<CompiledNetwork> module_network(CompiledPackage& package);
+
+/// Whether compiled functions run so many: sizes below two (of pairs counted once, too) are
+/// constants to the compiler.
+bool are_enough(std::int64_t atoms, std::int64_t pairs);
+
+/// The first of a function's outputs, which all kinds of network have: energies, direct forces, and
+/// what the network has of the direct stress. Returns what follows them.
+std::span<const torch::Tensor> take_outputs(const CompiledPackage& package,
+                                            const std::string& function,
+                                            const std::vector<torch::Tensor>& outputs,
+                                            torch::Tensor CompiledResult::* stress,
+                                            CompiledResult& result);
 
 /// 1 for the atoms that are owned, 0 for the others, [N].
 torch::Tensor ownership(const std::vector<SystemTensors>& systems, torch::Dtype dtype);

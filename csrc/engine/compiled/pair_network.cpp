@@ -20,25 +20,16 @@ class PairNetwork final : public CompiledNetwork {
         adaptive_(package.has_function("cutoffs")),
         cutoff_(std::stod(package.value("cutoff"))) {}
 
-  /// Sizes below two are constants to the compiler.
-  bool takes(const std::vector<SystemTensors>& systems) const override {
-    std::int64_t atoms = 0, pairs = 0;
-    for (const SystemTensors& system : systems) {
-      atoms += system.types.size(0);
-      pairs += system.pairs.front().labels.size(0);
-    }
-    return atoms > 1 && pairs > 3;
-  }
-
-  CompiledResult run(const std::string& function,
-                     const std::vector<SystemTensors>& systems) override {
+  std::optional<CompiledResult> run(const std::string& function,
+                                    const std::vector<SystemTensors>& systems) override {
     const auto labels = all_labels(systems);
     const auto vectors = all_vectors(systems);
     const auto types = all_types(systems);
     const auto owned = ownership(systems, vectors.scalar_type());
     if (!adaptive_) {
       const auto cutoffs = torch::full({labels.size(0)}, cutoff_, vectors.options());
-      return call(function, types, owned, labels, vectors, cutoffs).result;
+      const auto whole = call(function, types, owned, labels, vectors, cutoffs);
+      return whole ? std::optional(whole->result) : std::nullopt;
     }
     return run_adaptive(function, types, owned, labels, vectors);
   }
@@ -49,33 +40,32 @@ class PairNetwork final : public CompiledNetwork {
     torch::Tensor cutoff_gradients;  // [P], dE/d(cutoff of the pair)
   };
 
-  Call call(const std::string& function, const torch::Tensor& types, const torch::Tensor& owned,
-            const torch::Tensor& labels, const torch::Tensor& vectors,
-            const torch::Tensor& cutoffs) {
+  std::optional<Call> call(const std::string& function, const torch::Tensor& types,
+                           const torch::Tensor& owned, const torch::Tensor& labels,
+                           const torch::Tensor& vectors, const torch::Tensor& cutoffs) {
+    if (!are_enough(types.size(0), labels.size(0))) return std::nullopt;
     const auto rows = make_neighborhoods(labels, types.size(0));
     const auto directions = match_directions(labels, rows);
-    auto out = package_.run(function, {types, owned, vectors, cutoffs, rows.pairs, rows.places,
-                                       rows.rows, directions.reverse, directions.half});
+    const auto out =
+        package_.run(function, {types, owned, vectors, cutoffs, rows.pairs, rows.places, rows.rows,
+                                directions.reverse, directions.half});
     Call call;
-    std::size_t next = 0;
-    call.result.energies = out.at(next++);
-    if (function != "conservative") {
-      if (!package_.value("direct_forces").empty()) call.result.forces = out.at(next++);
-      if (!package_.value("direct_stress").empty()) call.result.stresses = out.at(next++);
-    }
+    const auto gradients =
+        take_outputs(package_, function, out, &CompiledResult::stresses, call.result);
     if (function != "direct") {
-      call.result.pair_gradients = out.at(next++);
-      if (adaptive_) call.cutoff_gradients = out.at(next++);
+      call.result.pair_gradients = gradients[0];
+      if (adaptive_) call.cutoff_gradients = gradients[1];
     }
     return call;
   }
 
   /// With the pairs that adaptive cutoffs leave. Each cutoff depends on the neighbours of its atom:
   /// the gradient goes that way too, to all pairs.
-  CompiledResult run_adaptive(const std::string& function, const torch::Tensor& types,
-                              const torch::Tensor& owned, const torch::Tensor& labels,
-                              const torch::Tensor& vectors) {
-    const bool gradient = function != "direct";
+  std::optional<CompiledResult> run_adaptive(const std::string& function,
+                                             const torch::Tensor& types, const torch::Tensor& owned,
+                                             const torch::Tensor& labels,
+                                             const torch::Tensor& vectors) {
+    if (!are_enough(types.size(0), labels.size(0))) return std::nullopt;
     const auto all = make_neighborhoods(labels, types.size(0));
     const auto atomic = atomic_cutoffs(all, vectors);
     const auto first = all.pairs.select(1, 0);
@@ -85,15 +75,16 @@ class PairNetwork final : public CompiledNetwork {
     const auto kept = torch::nonzero(vectors.norm(2, -1) + 1e-15 <= of_pairs).squeeze(-1);
     auto inner = call(function, types, owned, labels.index_select(0, kept),
                       vectors.index_select(0, kept), of_pairs.index_select(0, kept));
-    if (!gradient) return inner.result;
-    const auto halves = inner.cutoff_gradients * 0.5;
+    if (!inner) return std::nullopt;
+    if (function == "direct") return inner->result;
+    const auto halves = inner->cutoff_gradients * 0.5;
     const auto of_atoms = torch::zeros_like(atomic.cutoffs)
                               .index_add_(0, first.index_select(0, kept), halves)
                               .index_add_(0, second.index_select(0, kept), halves);
     auto gradients = atomic.derivatives * of_atoms.index_select(0, first).unsqueeze(1);
-    gradients.index_add_(0, kept, inner.result.pair_gradients);
-    inner.result.pair_gradients = gradients;
-    return inner.result;
+    gradients.index_add_(0, kept, inner->result.pair_gradients);
+    inner->result.pair_gradients = gradients;
+    return inner->result;
   }
 
   AtomicCutoffs atomic_cutoffs(const Neighborhoods& all, const torch::Tensor& vectors) {

@@ -43,6 +43,20 @@ class MissingDerivatives : public c10::WarningHandler {
   std::string operator_name_;
 };
 
+/// Gradients of the sum of `energy`; undefined for leaves that it does not depend on.
+std::vector<torch::Tensor> gradients_of(const torch::Tensor& energy,
+                                        const std::vector<torch::Tensor>& leaves) {
+  // structures without pairs have a constant energy, which is in no graph at all
+  if (!energy.requires_grad()) return std::vector<torch::Tensor>(leaves.size());
+  MissingDerivatives missing;
+  const c10::WarningUtils::WarningHandlerGuard watched(&missing);
+  auto gradients = torch::autograd::grad({energy.sum()}, leaves, /*grad_outputs=*/{},
+                                         /*retain_graph=*/false, /*create_graph=*/false,
+                                         /*allow_unused=*/true);
+  missing.require_none();
+  return gradients;
+}
+
 }  // namespace
 
 Leaves grow_leaves(std::vector<SystemTensors>& systems, const BackendRequest& request) {
@@ -76,16 +90,7 @@ Leaves grow_leaves(std::vector<SystemTensors>& systems, const BackendRequest& re
 void differentiate(const torch::Tensor& energy, const Leaves& leaves, BackendResult& result) {
   std::vector<torch::Tensor> all = leaves.positions;
   all.insert(all.end(), leaves.strains.begin(), leaves.strains.end());
-  std::vector<torch::Tensor> gradients(all.size());
-  // structures without pairs have a constant energy, which is in no graph at all
-  if (energy.requires_grad()) {
-    MissingDerivatives missing;
-    const c10::WarningUtils::WarningHandlerGuard watched(&missing);
-    gradients = torch::autograd::grad({energy.sum()}, all, /*grad_outputs=*/{},
-                                      /*retain_graph=*/false, /*create_graph=*/false,
-                                      /*allow_unused=*/true);
-    missing.require_none();
-  }
+  auto gradients = gradients_of(energy, all);
   for (std::size_t k = 0; k < all.size(); ++k) {
     if (!gradients[k].defined()) gradients[k] = torch::zeros_like(all[k]);
     auto& kind = k < leaves.positions.size() ? result.position_gradients : result.strain_gradients;
@@ -98,15 +103,7 @@ bool differentiate_pairs(const torch::Tensor& energy, const Leaves& leaves,
                          BackendResult& result) {
   std::vector<torch::Tensor> all = leaves.pairs;
   all.insert(all.end(), leaves.positions.begin(), leaves.positions.end());
-  std::vector<torch::Tensor> gradients(all.size());
-  if (energy.requires_grad()) {
-    MissingDerivatives missing;
-    const c10::WarningUtils::WarningHandlerGuard watched(&missing);
-    gradients = torch::autograd::grad({energy.sum()}, all, /*grad_outputs=*/{},
-                                      /*retain_graph=*/false, /*create_graph=*/false,
-                                      /*allow_unused=*/true);
-    missing.require_none();
-  }
+  const auto gradients = gradients_of(energy, all);
   for (std::size_t k = leaves.pairs.size(); k < all.size(); ++k) {
     if (gradients[k].defined()) return false;
   }

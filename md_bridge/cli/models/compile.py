@@ -13,6 +13,13 @@ from rich.console import Console
 from rich.table import Table
 
 from md_bridge.cli.command import DEFAULT_SECTION, Command, epilog
+from md_bridge.cli.models.options import (
+    PYTHON_SECTION,
+    dtype_option,
+    given_options,
+    module_options,
+    trust_option,
+)
 from md_bridge.cli.options import json_option, option, threads_option
 from md_bridge.cli.progress import ProgressBar
 
@@ -22,7 +29,6 @@ _STATUS = {
     0: "the file is written, and computes what the model computes",
     1: "an error; a sentence says which, and nothing is written",
 }
-_PYTHON = "Torch modules (SOURCE python:…)"
 
 
 @click.command(
@@ -47,19 +53,14 @@ _PYTHON = "Torch modules (SOURCE python:…)"
     type=click.Path(dir_okay=False, path_type=Path),
     help="File to write, something.pt2.",
 )
-@option(
-    "--dtype",
-    type=click.Choice(["float32", "float64"]),
-    show_default="as trained",
-    help="Precision.",
-)
+@dtype_option
 @option(
     "--variant",
     default="",
     show_default="none",
     help="Variant of the outputs to compile; others stay TorchScript.",
 )
-@option("--trust", is_flag=True, help="Load a checkpoint even if that runs code in it.")
+@trust_option
 @option(
     "--structures",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
@@ -69,11 +70,8 @@ _PYTHON = "Torch modules (SOURCE python:…)"
 @option("--no-check", is_flag=True, help="Do not compare it with the TorchScript file.")
 @threads_option(DEFAULT_SECTION)
 @json_option("what was compared")
-@option("--layers", type=int, section=_PYTHON, help="Message-passing layers.")
-@option("--elements", section=_PYTHON, metavar="O,H", help="Elements that it knows.")
-@option("--cutoff", type=float, section=_PYTHON, help="Cutoff of the pair list.")
-@option("--length-unit", section=_PYTHON, show_default="angstrom", help="Unit of lengths.")
-@option("--energy-unit", section=_PYTHON, show_default="eV", help="Unit of energies.")
+@option("--layers", type=int, section=PYTHON_SECTION, help="Message-passing layers.")
+@module_options
 def compile_(
     source: str,
     out: Path,
@@ -102,9 +100,7 @@ def compile_(
     warnings.filterwarnings("ignore", category=DeprecationWarning)
     if no_check and structures is not None:
         raise click.UsageError("--structures are for the comparison, which --no-check leaves out")
-    if elements:
-        options["elements"] = [symbol.strip() for symbol in elements.split(",")]
-    given = {name: v for name, v in options.items() if v is not None and v is not False}
+    given = given_options(options, elements)
     set_threads(choose_threads(threads))
     with ProgressBar(Console(stderr=True)) as bar:
         compared = compile_model(

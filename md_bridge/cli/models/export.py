@@ -14,7 +14,15 @@ import click
 from rich.console import Console
 
 from md_bridge.cli.command import DEFAULT_SECTION, Command, epilog
-from md_bridge.cli.models.options import leave_if_failed, lenient_option
+from md_bridge.cli.models.options import (
+    PYTHON_SECTION,
+    dtype_option,
+    given_options,
+    leave_if_failed,
+    lenient_option,
+    module_options,
+    trust_option,
+)
 from md_bridge.cli.options import json_option, option, threads_option
 from md_bridge.cli.progress import ProgressBar
 from md_bridge.cli.tables import as_data, print_checks, print_variants
@@ -30,7 +38,6 @@ _STATUS = {
     1: "an error; a sentence says which, and nothing is written",
     3: "the file is written, but a check failed: look before you run it",
 }
-_PYTHON = "Torch modules (SOURCE python:…)"
 
 
 @click.command(
@@ -55,12 +62,7 @@ _PYTHON = "Torch modules (SOURCE python:…)"
     type=click.Path(dir_okay=False, path_type=Path),
     help="File to write, something.pt.",
 )
-@option(
-    "--dtype",
-    type=click.Choice(["float32", "float64"]),
-    show_default="as trained",
-    help="Precision.",
-)
+@dtype_option
 @option(
     "--keep",
     "outputs",
@@ -82,7 +84,7 @@ _PYTHON = "Torch modules (SOURCE python:…)"
     metavar="JSON",
     help="File with name, description, authors, references, extra.",
 )
-@option("--trust", is_flag=True, help="Load a checkpoint even if that runs code in it.")
+@trust_option
 @option(
     "--interaction-range",
     type=float,
@@ -109,13 +111,10 @@ _PYTHON = "Torch modules (SOURCE python:…)"
 @option(
     "--layers",
     type=int,
-    section=_PYTHON,
+    section=PYTHON_SECTION,
     help="Message-passing layers; also for files that declare too few.",
 )
-@option("--elements", section=_PYTHON, metavar="O,H", help="Elements that it knows.")
-@option("--cutoff", type=float, section=_PYTHON, help="Cutoff of the pair list.")
-@option("--length-unit", section=_PYTHON, show_default="angstrom", help="Unit of lengths.")
-@option("--energy-unit", section=_PYTHON, show_default="eV", help="Unit of energies.")
+@module_options
 def export(
     source: str,
     out: Path,
@@ -143,13 +142,7 @@ def export(
     warnings.filterwarnings("ignore", category=DeprecationWarning)
     if no_check and structures is not None:
         raise click.UsageError("--structures are for the checks, which --no-check leaves out")
-    if elements:
-        options["elements"] = [symbol.strip() for symbol in elements.split(",")]
-    given = {
-        name: value
-        for name, value in options.items()
-        if value not in (None, ()) and value is not False
-    }
+    given = given_options(options, elements)
     check_destination(out)
     with contextlib.ExitStack() as stack:
         bar = stack.enter_context(ProgressBar(Console(stderr=True)))

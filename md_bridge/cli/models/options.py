@@ -1,8 +1,8 @@
-"""What ``check`` and ``export`` share: what a failed check does."""
+"""What commands on models share: sources, and what a failed check does."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -14,9 +14,27 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CHECKS_FAILED",
+    "PYTHON_SECTION",
+    "dtype_option",
+    "given_options",
     "leave_if_failed",
     "lenient_option",
+    "module_options",
+    "trust_option",
 ]
+
+PYTHON_SECTION = "Torch modules (SOURCE python:…)"
+"""Of a help: options for sources that do not say what they are."""
+
+dtype_option = option(
+    "--dtype",
+    type=click.Choice(["float32", "float64"]),
+    show_default="as trained",
+    help="Precision.",
+)
+trust_option = option(
+    "--trust", is_flag=True, help="Load a checkpoint even if that runs code in it."
+)
 
 CHECKS_FAILED = 3
 """Exit status where a check failed."""
@@ -26,6 +44,36 @@ def lenient_option(function: Any) -> Any:
     """``--lenient``."""
     lenient = option("--lenient", is_flag=True, help="Exit status 0 also where a check fails.")
     return lenient(function)
+
+
+def module_options(function: Any) -> Any:
+    """What a torch module does not say of itself, but for ``--layers``."""
+    section = PYTHON_SECTION
+    for decorator in (
+        option("--energy-unit", section=section, show_default="eV", help="Unit of energies."),
+        option(
+            "--length-unit",
+            section=PYTHON_SECTION,
+            show_default="angstrom",
+            help="Unit of lengths.",
+        ),
+        option("--cutoff", type=float, section=section, help="Cutoff of the pair list."),
+        option("--elements", section=section, metavar="O,H", help="Elements that it knows."),
+    ):
+        function = decorator(function)
+    return function
+
+
+def given_options(options: Mapping[str, Any], elements: str | None) -> dict[str, Any]:
+    """The options that were given, as :func:`md_bridge.export.sources.build_model` takes them.
+
+    :param options: by name
+    :param elements: symbols with commas between them
+    """
+    given = {name: v for name, v in options.items() if v not in (None, ()) and v is not False}
+    if elements:
+        given["elements"] = [symbol.strip() for symbol in elements.split(",")]
+    return given
 
 
 def leave_if_failed(checks: Sequence[Check]) -> None:

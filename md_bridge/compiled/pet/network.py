@@ -8,6 +8,7 @@ two matrices without anything between them are multiplied out beforehand.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -24,6 +25,8 @@ __all__ = ["Features", "FusedPET"]
 
 #: of the nodes and of the pairs, for each readout layer
 Features = tuple[list[torch.Tensor], list[torch.Tensor]]
+# a layer, and features of atoms and pairs, to new ones of both
+_Exchange = Callable[[nn.Module, torch.Tensor, torch.Tensor], tuple[torch.Tensor, torch.Tensor]]
 
 
 class FusedPET(nn.Module):
@@ -62,44 +65,36 @@ class FusedPET(nn.Module):
         """
         of_second = elements[atoms.pairs[:, 1]]
         geometry = torch.cat([atoms.vectors, distances[:, None]], dim=1)
-        edge = self.edge_embedder(of_second)
+        logarithms = _logarithms(factors, atoms)
+
+        def exchange(layer: nn.Module, node: torch.Tensor, edge: torch.Tensor) -> Any:
+            node, edge = layer(node, edge, of_second, geometry, logarithms, atoms)
+            return node + self.neutral, edge
+
         run = self._feedforward if self.feedforward else self._residual
-        return run(elements, of_second, geometry, edge, _logarithms(factors, atoms), atoms)
+        return run(elements, self.edge_embedder(of_second), exchange, atoms.reverse)
 
     def _feedforward(
-        self,
-        elements: torch.Tensor,
-        of_second: torch.Tensor,
-        geometry: torch.Tensor,
-        edge: torch.Tensor,
-        logarithms: torch.Tensor,
-        atoms: Neighborhoods,
+        self, elements: torch.Tensor, edge: torch.Tensor, exchange: _Exchange, reverse: torch.Tensor
     ) -> Features:
         node = self.node_embedders[0](elements)
         for layer, norm, mlp in zip(
             self.layers, self.combination_norms, self.combination_mlps, strict=True
         ):
-            node, new = layer(node, edge, of_second, geometry, logarithms, atoms)
-            node = node + self.neutral
-            both = torch.cat([new, reversed_pairs(new, atoms.reverse)], dim=1)
+            node, new = exchange(layer, node, edge)
+            both = torch.cat([new, reversed_pairs(new, reverse)], dim=1)
             edge = edge + new + mlp(norm(both))
         return [node], [edge]
 
     def _residual(
-        self,
-        elements: torch.Tensor,
-        of_second: torch.Tensor,
-        geometry: torch.Tensor,
-        edge: torch.Tensor,
-        logarithms: torch.Tensor,
-        atoms: Neighborhoods,
+        self, elements: torch.Tensor, edge: torch.Tensor, exchange: _Exchange, reverse: torch.Tensor
     ) -> Features:
         nodes, edges = [], []
         for embedder, layer in zip(self.node_embedders, self.layers, strict=True):
-            node, new = layer(embedder(elements), edge, of_second, geometry, logarithms, atoms)
-            nodes.append(node + self.neutral)
+            node, new = exchange(layer, embedder(elements), edge)
+            nodes.append(node)
             edges.append(new)
-            edge = 0.5 * (edge + reversed_pairs(new, atoms.reverse))
+            edge = 0.5 * (edge + reversed_pairs(new, reverse))
         return nodes, edges
 
 
