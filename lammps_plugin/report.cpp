@@ -95,9 +95,8 @@ std::string warning_of(const Redundancy& redundancy, double range) {
   if (redundancy.mean <= tolerable) return "";
   return fmt::format(
       "each atom is evaluated {:.1f} times, since {} ranks evaluate all atoms within {:.4g} "
-      "Angstrom "
-      "of their own: use fewer ranks with more threads each, which is faster as long as there are "
-      "cores for them, or a larger box",
+      "Angstrom of their own: use fewer ranks with more threads each, which is faster as long as "
+      "there are cores for them, or a larger box",
       redundancy.mean, redundancy.ranks, range);
 }
 

@@ -146,7 +146,7 @@ def test_direct_stress_on_two_ranks(water_model, tmp_path):
     pressures = []
     for ranks in (1, 2):
         text = tools.box_from_file(water_box(tilt=1.0), ["O", "H"], tmp_path / "water.data")
-        text += pair(water_model, "forces direct") + "thermo_style custom step pe press pxy\nrun 0\n"
+        text += pair(water_model, "forces direct") + "thermo_style custom step press pxy\nrun 0\n"
         text += "print 'pressure $(pxx:%.10g) $(pyy:%.10g) $(pzz:%.10g) $(pxy:%.10g)'\n"
         done = tools.run_input(text, tmp_path, ranks=ranks)
         assert done.returncode == 0, done.stdout[-2000:]
