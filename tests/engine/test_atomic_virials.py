@@ -4,7 +4,7 @@ import lammps_tools as tools
 import numpy as np
 import pytest
 
-from md_bridge.engine import Engine, ModelError, structure_from_ase
+from md_bridge.engine import Engine, ModelError, Structure, structure_from_ase
 
 SHAPES = {
     "triclinic, smaller than the cutoff": tools.argon(cells=(1, 1, 1), tilt=(1.0, 2.0, -1.3)),
@@ -51,6 +51,23 @@ def test_dimer(model_file):
     for virials in (found.atomic_virials, found.halved_atomic_virials):
         np.testing.assert_allclose(virials, [share, share], atol=1e-12)
     assert np.abs(share).max() > 1e-4
+
+
+def test_who_has_a_pair(model_file):
+    """Of the energy of one atom: all of a pair with the other one, or half of it with each."""
+    atoms = tools.argon(cells=(1, 1, 1))
+    atoms.pbc = False
+    structure = Structure(atoms.numbers, atoms.positions, np.zeros((3, 3)), [False] * 3, 1)
+    found = Engine(model_file("lennard_jones")).evaluate(
+        structure, conservative_forces=True, atomic_virials=True, halved_atomic_virials=True
+    )
+    arms = atoms.positions - atoms.positions[0]
+    of_pairs = arms[:, :, None] * found.conservative_forces[:, None, :]
+    assert np.abs(of_pairs[1:]).max(axis=(1, 2)).min() > 1e-4
+    np.testing.assert_allclose(found.atomic_virials, of_pairs, atol=1e-12)
+    halves = of_pairs / 2
+    halves[0] = halves[1:].sum(axis=0)
+    np.testing.assert_allclose(found.halved_atomic_virials, halves, atol=1e-12)
 
 
 def test_rotated_copies(model_file):
