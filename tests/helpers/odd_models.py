@@ -22,7 +22,8 @@ class Wells(torch.nn.Module):
     """Argon: each atom by itself -1 eV, and (1 - r/rc)² eV for each pair of each list.
 
     A pair of a full list counts half. With ``per_atom`` False there is an energy of the structure
-    only. ``inputs`` are asked for and not looked at. Direct forces are zero.
+    only. ``inputs`` are asked for and not looked at. Direct forces are zero, and the direct stress
+    is the same for all structures, whichever of their atoms are selected.
     """
 
     lists: List[NeighborListOptions]
@@ -51,7 +52,7 @@ class Wells(torch.nn.Module):
     ) -> Dict[str, TensorMap]:
         energies: List[torch.Tensor] = []
         samples: List[List[int]] = []
-        as_atoms = self.per_atom and outputs["energy"].sample_kind == "atom"
+        as_atoms = self.per_atom and "energy" in outputs and outputs["energy"].sample_kind == "atom"
         for s, system in enumerate(systems):
             of_atoms = -torch.ones_like(system.positions[:, 0])
             for options in self.lists:
@@ -82,6 +83,8 @@ class Wells(torch.nn.Module):
         results = {"energy": TensorMap(key, [block])}
         if "non_conservative_force" in outputs:
             results["non_conservative_force"] = TensorMap(key, [_no_forces(systems)])
+        if "non_conservative_stress" in outputs:
+            results["non_conservative_stress"] = TensorMap(key, [_whole_stress(systems)])
         return results
 
 
@@ -99,6 +102,19 @@ def _no_forces(systems: List[System]) -> TensorBlock:
     )
 
 
+def _whole_stress(systems: List[System]) -> TensorBlock:
+    """1 eV/Å³ along each axis, whichever atoms are selected."""
+    device = systems[0].device
+    axes = torch.tensor([[0], [1], [2]], device=device)
+    unit = torch.eye(3, dtype=systems[0].positions.dtype, device=device)
+    return TensorBlock(
+        values=unit.reshape(1, 3, 3, 1).repeat(len(systems), 1, 1, 1),
+        samples=Labels(["system"], torch.arange(len(systems), device=device).reshape(-1, 1)),
+        components=[Labels(["xyz_1"], axes), Labels(["xyz_2"], axes)],
+        properties=Labels(["stress"], torch.tensor([[0]], device=device)),
+    )
+
+
 def wells(
     path: Path,
     cutoffs: tuple[float, ...] = (),
@@ -111,6 +127,7 @@ def wells(
         outputs={
             "energy": ModelOutput(unit="eV", sample_kind="atom" if per_atom else "system"),
             "non_conservative_force": ModelOutput(unit="eV/A", sample_kind="atom"),
+            "non_conservative_stress": ModelOutput(unit="eV/A^3", sample_kind="system"),
         },
         atomic_types=[18],
         interaction_range=max(cutoffs, default=0.0),

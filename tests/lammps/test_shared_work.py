@@ -4,6 +4,7 @@ import re
 
 import lammps_tools as tools
 import numpy as np
+import odd_models
 import pytest
 
 PRESSURE = "thermo_style custom step pe pxx pyy pzz pxy pxz pyz\nthermo 1\n"
@@ -48,6 +49,17 @@ def test_direct_stress_of_the_whole(model_file, tmp_path):
     (warning,) = warnings(done)
     assert "a direct stress cannot be put together from several MPI ranks" in warning
     assert ".pt' gives that of whole structures" in warning
+
+
+def test_direct_stress_that_is_no_sum_over_atoms(tmp_path):
+    """It is the same for any of the atoms: the shares of two ranks would be twice the whole."""
+    path = odd_models.wells(tmp_path / "wells.pt", (4.0,), (True,))
+    text = box(tmp_path) + pair(path, "forces direct") + "run 0\n"
+    assert warnings(tools.run_input(text, tmp_path)) == []
+    done = tools.run_input(text, tmp_path, ranks=2)
+    assert done.returncode != 0
+    (warning,) = warnings(done)
+    assert "a direct stress cannot be put together from several MPI ranks" in warning
 
 
 def test_pressure_control_by_the_direct_stress(model_file, tmp_path):
