@@ -11,6 +11,7 @@
 #include "mdbridge/net_force.hpp"
 #include "mdbridge/stopwatch.hpp"
 #include "mdbridge/threads.hpp"
+#include "mdbridge/waiting_threads.hpp"
 #include "packing.hpp"
 #include "quantities.hpp"
 #include "text.hpp"
@@ -252,6 +253,7 @@ std::vector<Evaluation> Engine::evaluate(const std::vector<StructureAndPairs>& b
   std::vector<Evaluation> evaluations(batch.size());
   for (Evaluation& evaluation : evaluations) evaluation.has = wanted;
   if (occupied.empty()) return evaluations;
+  const WatchedEvaluation watched;
   auto found = run_in_words(info(), [&] { return Run(*this, occupied, wanted).evaluate(); });
   const Stopwatch watch(timings_.unpacking);
   for (std::size_t i = 0; i < found.size(); ++i) {
