@@ -46,6 +46,7 @@ void PairMDBridge::compute(int eflag, int vflag) {
     evaluation = engine_->evaluate(follower_.structure(), fused_->pairs(), asked);
   });
   require_valid_list();
+  warn_of_redundancy();
   if (FiniteDisplacements::under_way(*update)) check_displacements();
   boundary_.or_abort([&] {
     add_forces(evaluation.conservative_forces, 1.0);
@@ -65,20 +66,22 @@ void PairMDBridge::compute(int eflag, int vflag) {
   warn_of_uncertainty(evaluation.uncertainty);
 }
 
-/// A virial of single atoms is there where the energy is a function of pair vectors, and in single
-/// evaluations only. Else an atom is known to the engine once, whatever images of it
-/// others see, and the gradient with respect to its position is the sum over all of them: it does
-/// not say which force acts over which distance, so the virial W = -dE/d(strain) of all atoms
-/// cannot be shared out among them. That takes one strain per atom as an input of the model, with
-/// images as atoms of their own.
+/// A virial of single atoms is there where the energy is a function of pair vectors. Else an atom
+/// is known to the engine once, whatever images of it others see, and the gradient with respect to
+/// its position is the sum over all of them: it does not say which force acts over which distance,
+/// so the virial W = -dE/d(strain) of all atoms cannot be shared out among them. That takes one
+/// strain per atom as an input of the model, with images as atoms of their own.
+void PairMDBridge::require_atomic_virials() const {
+  if (vflag_atom == 0 && cvflag_atom == 0) return;
+  const bool direct = settings_.forces == Settings::Forces::direct;
+  if (!direct && engine_->gives_atomic_virials()) return;
+  throw Error(
+      "the per-atom virial that compute stress/atom or heat/flux asks for is not defined by the "
+      "model: use the total pressure (compute pressure)");
+}
+
 Wanted PairMDBridge::wanted() const {
-  const bool asked = vflag_atom != 0 || cvflag_atom != 0;
-  if (asked && (level_ == Level::several || !gives_atomic_virials(*engine_) ||
-                settings_.forces == Settings::Forces::direct)) {
-    throw Error(
-        "the per-atom virial that compute stress/atom or heat/flux asks for is not defined by the "
-        "model: use the total pressure (compute pressure)");
-  }
+  require_atomic_virials();
   Wanted wanted;
   wanted.halved_atomic_virials = vflag_atom != 0;
   wanted.atomic_virials = cvflag_atom != 0;
@@ -147,6 +150,17 @@ void PairMDBridge::require_valid_list() {
   if (comm->nprocs == 1) return;  // update_structure() has seen all atoms
   const Stopwatch watch(time_.communication);
   boundary_.agree([&] { follower_.require_valid_list(); });
+}
+
+void PairMDBridge::warn_of_redundancy() {
+  if (comm->nprocs == 1 || redundancy_known_) return;
+  redundancy_known_ = true;
+  const auto redundancy = redundancy_of(world, follower_.structure().size(), follower_.owned());
+  const double range = follower_.needs().ghost_range() / units_.length;
+  const std::string warning = warning_of(redundancy, range);
+  if (warning.empty() || redundancy_told_) return;
+  redundancy_told_ = true;
+  if (comm->me == 0) error->warning(FLERR, "Pair style mdbridge: " + warning);
 }
 
 void PairMDBridge::measure_motion() {
@@ -291,12 +305,13 @@ void PairMDBridge::tally_atoms(const std::vector<double>& energies) {
 void PairMDBridge::tally_atomic_virials(const Evaluation& evaluation) {
   const auto& atoms = follower_.atoms();
   constexpr int order[9] = {0, 4, 8, 1, 2, 5, 3, 6, 7};  // xx yy zz xy xz yz yx zx zy
+  // an outer level has them in each of its steps, LAMMPS its arrays in those that ask for them
   const auto& halved = evaluation.halved_atomic_virials;
-  for (std::size_t s = 0; 9 * s < halved.size(); ++s) {
+  for (std::size_t s = 0; vflag_atom != 0 && 9 * s < halved.size(); ++s) {
     for (int k = 0; k < 6; ++k) vatom[atoms[s]][k] += units_.energy * halved[9 * s + order[k]];
   }
   const auto& whole = evaluation.atomic_virials;
-  for (std::size_t s = 0; 9 * s < whole.size(); ++s) {
+  for (std::size_t s = 0; cvflag_atom != 0 && 9 * s < whole.size(); ++s) {
     for (int k = 0; k < 9; ++k) cvatom[atoms[s]][k] += units_.energy * whole[9 * s + order[k]];
   }
 }
@@ -349,7 +364,9 @@ void* PairMDBridge::extract(const char* name, int& dimension) {
 
 void PairMDBridge::finish() {
   if (!settings_.timing) return;
-  const std::string table = timing_table(world, time_, *engine_, inner_, *fused_, middle_.get());
+  const auto redundancy = redundancy_of(world, follower_.structure().size(), follower_.owned());
+  const std::string table =
+      timing_table(world, time_, redundancy, *engine_, inner_, *fused_, middle_.get());
   if (comm->me == 0) utils::logmesg(lmp, table);
 }
 

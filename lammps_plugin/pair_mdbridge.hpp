@@ -135,10 +135,15 @@ class PairMDBridge : public LAMMPS_NS::Pair {
   void measure_motion();
   /// Bring structure and pairs up to date with LAMMPS.
   void update_structure();
+  /// Refuses, where the virial of the step is to be shared out among the atoms, what cannot be.
+  void require_atomic_virials() const;
   /// What a single evaluation must give in this step; refuses what no model can give.
   mdbridge::Wanted wanted() const;
   /// The neighbour list still has all pairs, as far as all ranks together know. Collective.
   void require_valid_list();
+  /// Of ranks that evaluate more atoms of others than of their own; looks once in each run, and
+  /// tells once. Collective.
+  void warn_of_redundancy();
   /// A command differentiates the forces, outside of any run. Collective.
   void check_displacements();
   /// Before the first step of a run with inner and outer levels. Collective.
@@ -192,6 +197,8 @@ class PairMDBridge : public LAMMPS_NS::Pair {
   bool model_logged_ = false;
   bool idle_inner_noted_ = false;
   bool checked_ = false;
+  bool redundancy_known_ = false;  // in this run
+  bool redundancy_told_ = false;
   bool virial_refused_ = false;   // and told
   bool direct_compared_ = false;  // with the conservative forces, and told
   bool inner_compared_ = false;

@@ -73,7 +73,7 @@ void PairMDBridge::load(const Settings& settings) {
   engine_ = std::move(outer);
   forget_list();
   centroidstressflag =
-      settings.forces == Settings::Forces::conservative && gives_atomic_virials(*engine_)
+      settings.forces == Settings::Forces::conservative && engine_->gives_atomic_virials()
           ? LAMMPS_NS::CENTROID_AVAIL
           : LAMMPS_NS::CENTROID_NOTAVAIL;
   settings_ = settings;
@@ -83,6 +83,7 @@ void PairMDBridge::load(const Settings& settings) {
   model_logged_ = false;
   idle_inner_noted_ = false;
   checked_ = false;
+  redundancy_told_ = false;
   virial_refused_ = false;
   direct_compared_ = false;
   inner_compared_ = false;
@@ -159,6 +160,7 @@ void PairMDBridge::init_style() {
   engine_->reset_timings();
   inner_.engine().reset_timings();
   time_ = {};
+  redundancy_known_ = false;
   log_model();
   warn_of_masses();
 }

@@ -79,9 +79,31 @@ std::vector<std::string> warnings_of(const mdbridge::Engine& engine, const Setti
   return warnings;
 }
 
-std::string timing_table(MPI_Comm world, const RunTime& time, const mdbridge::Engine& outer,
-                         const InnerModel& inner, const mdbridge::FusedForces& fused,
-                         const mdbridge::FusedForces* middle) {
+Redundancy redundancy_of(MPI_Comm world, std::size_t sites, std::size_t owned) {
+  Redundancy found;
+  MPI_Comm_size(world, &found.ranks);
+  double sums[2] = {static_cast<double>(sites), static_cast<double>(owned)};
+  found.most = owned > 0 ? sums[0] / sums[1] : 1.0;
+  MPI_Allreduce(MPI_IN_PLACE, sums, 2, MPI_DOUBLE, MPI_SUM, world);
+  MPI_Allreduce(MPI_IN_PLACE, &found.most, 1, MPI_DOUBLE, MPI_MAX, world);
+  if (sums[1] > 0.0) found.mean = sums[0] / sums[1];
+  return found;
+}
+
+std::string warning_of(const Redundancy& redundancy, double range) {
+  constexpr double tolerable = 3.0;
+  if (redundancy.mean <= tolerable) return "";
+  return fmt::format(
+      "each atom is evaluated {:.1f} times, since {} ranks evaluate all atoms within {:.4g} "
+      "Angstrom "
+      "of their own: use fewer ranks with more threads each, which is faster as long as there are "
+      "cores for them, or a larger box",
+      redundancy.mean, redundancy.ranks, range);
+}
+
+std::string timing_table(MPI_Comm world, const RunTime& time, const Redundancy& redundancy,
+                         const mdbridge::Engine& outer, const InnerModel& inner,
+                         const mdbridge::FusedForces& fused, const mdbridge::FusedForces* middle) {
   const bool two = inner.own() && !fused.one_model();
   const mdbridge::Timings& outside = outer.timings();
   const mdbridge::Timings inside = two ? inner.engine().timings() : mdbridge::Timings{};
@@ -103,6 +125,9 @@ std::string timing_table(MPI_Comm world, const RunTime& time, const mdbridge::En
                          total > 0.0 ? 100.0 * mean / total : 0.0, more);
   };
   for (const auto& [name, seconds] : rows) add(name, seconds, "");
+  table += fmt::format(
+      "  sites/owned        {:.2f} (atoms evaluated per atom; at most {:.2f} on a rank)\n",
+      redundancy.mean, redundancy.most);
   const auto& counts = middle != nullptr ? middle->counts() : fused.counts();
   std::string evaluations = fmt::format("  evaluations {}", outside.evaluations);
   const bool one_model = middle != nullptr || !two;

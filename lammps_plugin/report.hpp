@@ -3,6 +3,7 @@
 
 #include <mpi.h>
 
+#include <cstddef>
 #include <string>
 #include <vector>
 
@@ -33,10 +34,26 @@ struct RunTime {
   double communication = 0.0;
 };
 
+/// How many atoms the model sees for each one that there is: an atom near others of several ranks
+/// is evaluated by all of these.
+struct Redundancy {
+  int ranks = 1;
+  double mean = 1.0;
+  /// Of the rank that sees the most for each atom of its own.
+  double most = 1.0;
+};
+
+/// `sites`: what the model sees on this rank, of which `owned` are its own atoms. Collective.
+Redundancy redundancy_of(MPI_Comm world, std::size_t sites, std::size_t owned);
+
+/// The sentence where most of the work is done several times; empty: it is not. `range`: how far an
+/// atom feels others, in Å.
+std::string warning_of(const Redundancy& redundancy, double range);
+
 /// The table of the keyword `timing`: means over the ranks. `middle`: what evaluates the outer
 /// model where there is a middle level, else nullptr. Collective.
-std::string timing_table(MPI_Comm world, const RunTime& time, const mdbridge::Engine& outer,
-                         const InnerModel& inner, const mdbridge::FusedForces& fused,
-                         const mdbridge::FusedForces* middle);
+std::string timing_table(MPI_Comm world, const RunTime& time, const Redundancy& redundancy,
+                         const mdbridge::Engine& outer, const InnerModel& inner,
+                         const mdbridge::FusedForces& fused, const mdbridge::FusedForces* middle);
 
 }  // namespace mdbridge_lammps

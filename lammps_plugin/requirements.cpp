@@ -155,15 +155,14 @@ std::string problem_of_direct_virial(const LAMMPS& lammps, const Engine& engine)
            "z only" +
            remedy;
   }
-  if (lammps.comm->nprocs > 1) {
-    return "a direct stress cannot be put together from several MPI ranks" + remedy;
+  if (!engine.can_give({.energy = false, .direct_virial = true})) {
+    return "the model '" + engine.info().path + "' cannot give a direct stress" + remedy;
   }
-  if (engine.can_give({.energy = false, .direct_virial = true})) return "";
-  return "the model '" + engine.info().path + "' cannot give a direct stress" + remedy;
-}
-
-bool gives_atomic_virials(const Engine& engine) {
-  return engine.can_give({.energy = false, .atomic_virials = true});
+  if (lammps.comm->nprocs > 1 && !engine.shares_direct_virial()) {
+    return "a direct stress cannot be put together from several MPI ranks, as the model '" +
+           engine.info().path + "' gives that of whole structures and no shares of atoms" + remedy;
+  }
+  return "";
 }
 
 void require_uncertainty(const Engine& engine) {

@@ -47,9 +47,6 @@ void require_middle_level(const mdbridge::Engine& outer, const InnerModel& inner
 std::string problem_of_direct_virial(const LAMMPS_NS::LAMMPS& lammps,
                                      const mdbridge::Engine& engine);
 
-/// Whether the virial can be shared out among the atoms.
-bool gives_atomic_virials(const mdbridge::Engine& engine);
-
 /// When `fix pair` asks for the uncertainty.
 void require_uncertainty(const mdbridge::Engine& engine);
 

@@ -68,9 +68,10 @@ struct BackendRequest {
 struct BackendResult {
   torch::Tensor energy;         // [structures] or [atoms], as requested
   torch::Tensor direct_forces;  // [atoms, 3], net force and all
-  torch::Tensor direct_stress;  // [structures, 3, 3], positive = tension
-  torch::Tensor uncertainty;    // [atoms]
-  torch::Tensor committee;      // [structures or atoms, members], as requested
+  // [structures, 3, 3], positive = tension; the share of the owned atoms, where there are shares
+  torch::Tensor direct_stress;
+  torch::Tensor uncertainty;  // [atoms]
+  torch::Tensor committee;    // [structures or atoms, members], as requested
   /// dE/d(positions), one [N, 3] a structure: with respect to *all* of its atoms, also those that
   /// are not owned, of the energy of the owned ones.
   std::vector<torch::Tensor> position_gradients;
@@ -111,6 +112,9 @@ class Backend {
   /// Whether this energy (the model's name for it) depends on positions through the pair vectors
   /// alone, so that it has gradients with respect to them.
   virtual bool gives_pair_gradients(const std::string& energy) = 0;
+  /// Whether this direct stress (the model's name for it) is a sum over atoms, so that that of a
+  /// structure of which some atoms are not owned is the share of those that are.
+  virtual bool shares_direct_stress(const std::string& stress) = 0;
   /// The pair lists that the model needs, in the order of SystemTensors::pairs.
   virtual const std::vector<PairRequest>& pair_requests() const = 0;
   /// Where the tensors of a call must be, and their floating-point type.

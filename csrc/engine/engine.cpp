@@ -204,6 +204,16 @@ bool Engine::gives_atomic_energies() const {
   return !name.empty() && model_->backend().has_per_atom(name);
 }
 
+bool Engine::gives_atomic_virials() const {
+  return can_give({.energy = false, .atomic_virials = true});
+}
+
+bool Engine::shares_direct_virial() const {
+  const std::string variant = resolve_variant(options_.direct_variant, options_.variant);
+  const std::string name = model_->find_output("non_conservative_stress", variant);
+  return !name.empty() && model_->backend().shares_direct_stress(name);
+}
+
 bool Engine::can_give(const Wanted& wanted) const {
   try {
     require(wanted);

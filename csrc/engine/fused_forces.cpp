@@ -161,6 +161,10 @@ void FusedForces::want_outer(Wanted& wanted) const {
   wanted.conservative_virial = true;
   // that somebody may ask for them is no reason to fail
   wanted.atomic_energies = options_.outer_atomic_energies && outer_->gives_atomic_energies();
+  const bool of_pairs = (options_.outer_atomic_virials || options_.outer_halved_atomic_virials) &&
+                        outer_->gives_atomic_virials();
+  wanted.atomic_virials = of_pairs && options_.outer_atomic_virials;
+  wanted.halved_atomic_virials = of_pairs && options_.outer_halved_atomic_virials;
   wanted.uncertainty = options_.uncertainty || options_.outer_uncertainty;
   wanted.committee = options_.committee;
 }

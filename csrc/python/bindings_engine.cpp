@@ -173,7 +173,8 @@ void bind_engine(py::module_& module) {
            ":raises ModelError: if the model cannot give what is wanted, or lacks an element\n"
            ":raises NonFiniteError: if a result is NaN or infinite\n"
            ":raises EngineError: for everything else (out of memory)")
-      .def("require", &Engine::require, py::arg("wanted"),
+      // it may look how the model differentiates, which torch does not do under the lock of Python
+      .def("require", &Engine::require, py::arg("wanted"), py::call_guard<py::gil_scoped_release>(),
            ":raises ModelError: naming what is missing, if the model cannot give this")
       .def("require_types", &Engine::require_types, py::arg("types"),
            ":raises ModelError: naming the element, unless the model knows these atomic numbers")

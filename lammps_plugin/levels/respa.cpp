@@ -44,6 +44,18 @@ bool atomic_energies_computed(LAMMPS_NS::Modify& modify) {
                      [](const LAMMPS_NS::Compute* compute) { return compute->peatomflag != 0; });
 }
 
+// The forms of the virials of atoms, by bits of LAMMPS's Compute::pressatomflag.
+constexpr int halved_form = 1;
+constexpr int centroid_form = 2;
+
+/// Whether a compute asks for the virials of the atoms in this form.
+bool atomic_virials_computed(LAMMPS_NS::Modify& modify, int form) {
+  const auto& computes = modify.get_compute_list();
+  return std::any_of(computes.begin(), computes.end(), [form](const LAMMPS_NS::Compute* compute) {
+    return (compute->pressatomflag & form) != 0;
+  });
+}
+
 /// Whether a compute mdbridge/atom has the uncertainty.
 bool uncertainty_computed(LAMMPS_NS::Modify& modify) {
   const auto& computes = modify.get_compute_list();
@@ -71,6 +83,7 @@ void PairMDBridge::compute_inner() {
                  .forces(inner_.kind());
   });
   require_valid_list();
+  warn_of_redundancy();
   boundary_.or_abort([&] { add_forces(std::move(forces), inner_.kind(), 1.0); });
 }
 
@@ -105,7 +118,7 @@ void PairMDBridge::compute_outer(int eflag, int vflag) {
   std::vector<double> lower_forces;
   in_step([&] {
     update_structure();
-    wanted();  // refuses what no model can give
+    require_atomic_virials();
     evaluation = &outer_level().outer(follower_.structures()).front();
     lower_forces = outer_level().inner(follower_.structures()).front().forces(kind);
   });
@@ -123,6 +136,7 @@ void PairMDBridge::compute_outer(int eflag, int vflag) {
     tally(*evaluation);
     tally_virial(evaluation->conservative_virial);
     if (eflag_atom != 0) tally_atoms(evaluation->atomic_energies);
+    tally_atomic_virials(*evaluation);
     refuse_atomic_energies();
   });
   warn_of_uncertainty(evaluation->uncertainty);
@@ -156,6 +170,8 @@ mdbridge::FusedOptions PairMDBridge::fused_options() const {
   mdbridge::FusedOptions options;
   options.outer_uncertainty = uncertainty_.wanted() || uncertainty_computed(*modify);
   options.outer_atomic_energies = atomic_energies_computed(*modify);
+  options.outer_halved_atomic_virials = atomic_virials_computed(*modify, halved_form);
+  options.outer_atomic_virials = atomic_virials_computed(*modify, centroid_form);
   return options;
 }
 

@@ -13,10 +13,9 @@
 #include "mdbridge/error.hpp"
 #include "neigh_list.h"
 #include "periodicity.hpp"
+#include "reversal.hpp"
 
 namespace mdbridge_lammps {
-
-using Label = std::array<std::int32_t, 5>;
 
 void Folding::rebuild(const LAMMPS_NS::NeighList& list, const std::vector<int>& elements,
                       int layers, double range, double tolerance) {
@@ -32,7 +31,8 @@ void Folding::rebuild(const LAMMPS_NS::NeighList& list, const std::vector<int>& 
   pairs_.reserve(5 * count);
   for (int row = 0; row < rows; ++row) add_pairs_of(list.ilist[row], list);
   if (foreign_sites) {
-    close_under_reversal();
+    // the rows of ghosts at the edge are incomplete, and several ghosts of one atom repeat a pair
+    pairs_ = closed_under_reversal(pairs_);
     drop_beyond(layers);
   }
 }
@@ -128,22 +128,6 @@ void Folding::add_pairs_of(int i, const LAMMPS_NS::NeighList& list) {
     pairs_.push_back(to.site);
     for (int k = 0; k < 3; ++k) pairs_.push_back(to.shift[k] - from.shift[k]);
   }
-}
-
-/// Add (j, i, -S) for each (i, j, S), once each: the rows of ghosts at the edge are incomplete, and
-/// several ghosts of one atom repeat a pair.
-void Folding::close_under_reversal() {
-  std::vector<Label> labels;
-  labels.reserve(2 * pairs_.size() / 5);
-  for (std::size_t p = 0; p < pairs_.size(); p += 5) {
-    const std::int32_t* q = &pairs_[p];
-    labels.push_back({q[0], q[1], q[2], q[3], q[4]});
-    labels.push_back({q[1], q[0], -q[2], -q[3], -q[4]});
-  }
-  std::sort(labels.begin(), labels.end());
-  labels.erase(std::unique(labels.begin(), labels.end()), labels.end());
-  pairs_.clear();
-  for (const Label& label : labels) pairs_.insert(pairs_.end(), label.begin(), label.end());
 }
 
 /// Leave out pairs and foreign sites that no owned atom can feel: with L message-passing layers the

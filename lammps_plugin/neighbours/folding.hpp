@@ -63,7 +63,6 @@ class Folding : protected LAMMPS_NS::Pointers {
   Shift shift_between(int owner, int ghost) const;
   Shift shift_into_box(int ghost) const;
   void add_pairs_of(int atom, const LAMMPS_NS::NeighList& list);
-  void close_under_reversal();
   void drop_beyond(int layers);
 
   std::vector<int> atoms_;

@@ -43,6 +43,11 @@ _OTHER_NAMES = {
     "uncertainty_threshold": "the property 'energy_uncertainty'",
 }
 
+_DIRECT_STRESSES = (
+    "the direct stress is known of the whole structure only: for the stresses of the atoms, which "
+    "are shares of the derivative of the energy, say stress='conservative'"
+)
+
 
 class ParameterError(MDBridgeError, InputError, ValueError):
     """A parameter of the calculator is unknown, or has a value that it cannot have."""
@@ -59,6 +64,7 @@ class MDBridgeCalculator(Calculator):
     ``energies``            [N]       energies of the atoms, which add up to ``energy``
     ``forces``              [N, 3]    conservative or direct ones
     ``stress``              [6]       xx, yy, zz, yz, xz, xy; positive under tension
+    ``stresses``            [N, 6]    shares of the atoms in ``stress``, which add up to it
     ``energy_uncertainty``  [N]       standard deviation of the energy of each atom
     ======================  ========  ==========================================================
 
@@ -66,6 +72,10 @@ class MDBridgeCalculator(Calculator):
     for a slab or a wire, whose volume contains the vacuum, so that only stress × volume has a
     meaning of its own. Without three cell vectors there is no stress. The direct stress is defined
     for structures that are periodic in all directions.
+
+    ``stresses`` give half of what each pair contributes to either of its atoms, divided by the
+    volume of the whole cell, as ASE's own calculators have it. They are those of the conservative
+    stress, and there where the energy of the model depends on pair vectors alone.
 
     What this calculator, its model or the structure cannot give raises ASE's
     ``PropertyNotImplementedError``; :attr:`implemented_properties` of an instance lists what its
@@ -108,6 +118,7 @@ class MDBridgeCalculator(Calculator):
         "energies",
         "forces",
         "stress",
+        "stresses",
         "energy_uncertainty",
     ]
     default_parameters = {  # noqa: RUF012 (as ASE declares it)
@@ -179,6 +190,9 @@ class MDBridgeCalculator(Calculator):
         direct_stress = (parameters["stress"] or parameters["forces"]) == "direct"
         missing = {
             "stress": _missing(engine, Wanted(direct_virial=direct_stress)),
+            "stresses": _DIRECT_STRESSES
+            if direct_stress
+            else _missing(engine, Wanted(halved_atomic_virials=True)),
             "energy_uncertainty": _missing(engine, Wanted(uncertainty=True)),
             "energies": _missing(engine, Wanted(atomic_energies=True)),
         }
@@ -244,16 +258,18 @@ class MDBridgeCalculator(Calculator):
         for name in wanted & set(self._missing):
             raise PropertyNotImplementedError(self._missing[name])
         no_stress = self._missing.get("stress") or self._why_no_stress()
-        if "stress" in wanted and no_stress:
+        if wanted & {"stress", "stresses"} and no_stress:
             raise PropertyNotImplementedError(no_stress)
 
         direct_forces, direct_stress = self._direct
         # A gradient that is made gives conservative forces and stress, any forward pass the direct
         # ones; and who asks for one of them often asks for the other next.
-        gradient = ("forces" in wanted and not direct_forces) or (
-            "stress" in wanted and not direct_stress
+        gradient = (
+            ("forces" in wanted and not direct_forces)
+            or ("stress" in wanted and not direct_stress)
+            or "stresses" in wanted
         )
-        if wanted & {"forces", "stress"}:
+        if wanted & {"forces", "stress", "stresses"}:
             if direct_forces or gradient:
                 wanted.add("forces")
             if not no_stress and (direct_stress or gradient):
@@ -266,6 +282,7 @@ class MDBridgeCalculator(Calculator):
             conservative_virial=stress and not direct_stress,
             direct_forces=forces and direct_forces,
             direct_virial=stress and direct_stress,
+            halved_atomic_virials="stresses" in wanted,
             atomic_energies="energies" in wanted,
             uncertainty="energy_uncertainty" in wanted,
         )
@@ -282,9 +299,9 @@ class MDBridgeCalculator(Calculator):
             )
         if stress:
             virial = result.direct_virial if direct_stress else result.conservative_virial
-            self.results["stress"] = full_3x3_to_voigt_6_stress(
-                -np.asarray(virial) / self.atoms.cell.volume
-            )
+            self.results["stress"] = _stress_of(virial, self.atoms)
+        if "stresses" in wanted:
+            self.results["stresses"] = _stress_of(result.halved_atomic_virials, self.atoms)
 
     def remember(self, atoms: Atoms, evaluation: Evaluation) -> None:
         """Take what was evaluated elsewhere by :attr:`engine` as the results for a structure.
@@ -298,9 +315,7 @@ class MDBridgeCalculator(Calculator):
         if not direct_forces:
             self.results["forces"] = evaluation.conservative_forces
         if not direct_stress and atoms.cell.rank == 3:
-            self.results["stress"] = full_3x3_to_voigt_6_stress(
-                -np.asarray(evaluation.conservative_virial) / atoms.cell.volume
-            )
+            self.results["stress"] = _stress_of(evaluation.conservative_virial, atoms)
 
     @property
     def _direct(self) -> tuple[bool, bool]:
@@ -323,6 +338,11 @@ class MDBridgeCalculator(Calculator):
                 f"{vectors} (pbc {pbc.tolist()})"
             )
         return ""
+
+
+def _stress_of(virials: np.ndarray, atoms: Atoms) -> np.ndarray:
+    """In ASE's order and sign, [..., 6], of virials [..., 3, 3]."""
+    return full_3x3_to_voigt_6_stress(-np.asarray(virials) / atoms.cell.volume)
 
 
 def _missing(engine: Engine, wanted: Wanted) -> str:

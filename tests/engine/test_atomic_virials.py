@@ -1,12 +1,8 @@
 """Virials of atoms: from gradients with respect to pair vectors."""
 
-from typing import Dict  # TorchScript knows no other  # noqa: UP035
-
 import lammps_tools as tools
-import models
 import numpy as np
 import pytest
-import torch
 
 from md_bridge.engine import Engine, ModelError, structure_from_ase
 
@@ -65,28 +61,8 @@ def test_rotated_copies(model_file):
     assert np.abs(plain.atomic_virials - plain.halved_atomic_virials).max() > 1e-6
 
 
-class InAField(torch.nn.Module):
-    """Lennard-Jones argon, and an energy of each atom's height."""
-
-    def __init__(self):
-        super().__init__()
-        self.argon = models.lennard_jones().module
-
-    def forward(
-        self,
-        types: torch.Tensor,
-        positions: torch.Tensor,
-        cell: torch.Tensor,
-        pairs: torch.Tensor,
-        shifts: torch.Tensor,
-        structure: torch.Tensor,
-    ) -> Dict[str, torch.Tensor]:  # noqa: UP006
-        found = self.argon(types, positions, cell, pairs, shifts, structure)
-        return {"energy": found["energy"] + 0.1 * positions[:, 2]}
-
-
-def test_model_of_positions(tmp_path):
-    path = models.AnalyticModel(InAField(), ["Ar"], 8.5).export(tmp_path / "field.pt")
+def test_model_of_positions(model_file):
+    path = model_file("in_a_field")
     engine = Engine(path)
     with pytest.raises(ModelError, match="per-atom virial is not defined by the model"):
         evaluate(path, SHAPES["cluster"])

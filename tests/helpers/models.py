@@ -66,7 +66,12 @@ def krypton_argon() -> AnalyticModel:
     return AnalyticModel(module, ["Kr", "Ar"], 6.0)
 
 
-def curl(size: float = 1e-3, epsilon: float = 0.0104, sigma: float = 3.4) -> AnalyticModel:
+def curl(
+    size: float = 1e-3,
+    epsilon: float = 0.0104,
+    sigma: float = 3.4,
+    stress_per_atom: bool = False,
+) -> AnalyticModel:
     """Smooth Lennard-Jones whose direct forces are its exact forces plus a swirl of known size.
 
     With r_ij from i to j, w = (1 − r²/rc²)² and rc = 6 Å, every pair adds size · w(r_ij) · (z ×
@@ -74,9 +79,11 @@ def curl(size: float = 1e-3, epsilon: float = 0.0104, sigma: float = 3.4) -> Ana
     turning j once around i in the xy plane at distance r costs the pair the work ∓2π r² size w(r),
     the sense of the turn deciding the sign. Its sum over all atoms is zero, so it survives the
     removal of the net force. The direct stress is the exact one plus the (symmetrised) share of the
-    swirl. With ``size=0`` direct forces and stress equal the conservative ones.
+    swirl. With ``size=0`` direct forces and stress equal the conservative ones. With
+    ``stress_per_atom`` the model returns the shares of the atoms in the stress.
     """
-    return AnalyticModel(Curl(size, epsilon, sigma, cutoff=6.0), ["Ar"], 6.0)
+    module = Curl(size, epsilon, sigma, 6.0, stress_per_atom)
+    return AnalyticModel(module, ["Ar"], 6.0)
 
 
 def stand_in(cutoff: float = 4.6, size: float = 0.01) -> AnalyticModel:
@@ -136,6 +143,11 @@ def uncertain() -> AnalyticModel:
     return AnalyticModel(Uncertain(lennard_jones().module), ["Ar"], ARGON["cutoff"])
 
 
+def in_a_field() -> AnalyticModel:
+    """Lennard-Jones argon, and 0.1 eV/Å times the height z of each atom: no function of pairs."""
+    return AnalyticModel(InAField(lennard_jones().module), ["Ar"], ARGON["cutoff"])
+
+
 def anisotropic(coefficients: dict[int, float], direct: float = 0.1) -> AnalyticModel:
     """Smooth Lennard-Jones that looks different from each direction, by known spherical harmonics.
 
@@ -156,6 +168,7 @@ ALL = {
     "lennard_jones_mixture": lennard_jones_mixture,
     "curl": curl,
     "strong_curl": lambda: curl(size=2e-2),
+    "shared_stress": lambda: curl(size=2e-2, stress_per_atom=True),
     "stand_in": stand_in,
     "harmonic": harmonic,
     "harmonic_direct": lambda: harmonic(k_direct=1.5),
@@ -163,6 +176,7 @@ ALL = {
     "nan_when_close": lambda: nan_when_close(0.5),
     "two_layers": two_layers,
     "uncertain": uncertain,
+    "in_a_field": in_a_field,
 }
 
 
@@ -171,24 +185,37 @@ def _sum_to_atoms(values: torch.Tensor, atom: torch.Tensor, n: int) -> torch.Ten
     return torch.zeros(shape, dtype=values.dtype, device=values.device).index_add(0, atom, values)
 
 
-def _direct_stress(vectors, pair_forces, pairs, cell, structure):
-    """½ Σ r ⊗ f / V for each structure, symmetrised; r points from the atom that f acts on to the
-    other.
+def _stress_of_atoms(vectors, pair_forces, pairs, cell, structure):
+    """½ Σ r ⊗ f / V for each atom, symmetrised; r points from the atom that f acts on to the other.
 
-    With f = du/dr r/r this is dE/d(strain)/V (zero without a volume).
+    With f = du/dr r/r they add up to dE/d(strain)/V (zero without a volume).
     """
     outer = 0.5 * vectors.unsqueeze(2) * pair_forces.unsqueeze(1)
-    total = _sum_to_atoms(outer, structure[pairs[:, 0]], cell.size(0))
-    total = 0.5 * (total + total.transpose(1, 2))
-    volume = torch.det(cell).abs().reshape(-1, 1, 1)
+    shares = _sum_to_atoms(outer, pairs[:, 0], structure.size(0))
+    shares = 0.5 * (shares + shares.transpose(1, 2))
+    volume = torch.det(cell).abs().reshape(-1, 1, 1)[structure]
     safe = torch.where(volume > 0.0, volume, 1.0)
-    return torch.where(volume > 0.0, total / safe, 0.0)
+    return torch.where(volume > 0.0, shares / safe, 0.0)
+
+
+def _direct_stress(vectors, pair_forces, pairs, cell, structure):
+    """The sum of the above for each structure."""
+    shares = _stress_of_atoms(vectors, pair_forces, pairs, cell, structure)
+    return _sum_to_atoms(shares, structure, cell.size(0))
 
 
 class Curl(torch.nn.Module):
-    def __init__(self, size: float, epsilon: float, sigma: float, cutoff: float):
+    def __init__(
+        self,
+        size: float,
+        epsilon: float,
+        sigma: float,
+        cutoff: float,
+        stress_per_atom: bool = False,
+    ):
         super().__init__()
         self.size, self.epsilon, self.sigma, self.cutoff = size, epsilon, sigma, cutoff
+        self.stress_per_atom = stress_per_atom
 
     def forward(
         self,
@@ -213,10 +240,14 @@ class Curl(torch.nn.Module):
         zero = torch.zeros_like(r2)
         swirl = torch.stack([-r[:, 1], r[:, 0], zero], dim=1)  # z × r
         pair_forces = 2.0 * slope.unsqueeze(1) * r + self.size * (x * x).unsqueeze(1) * swirl
+        if self.stress_per_atom:
+            stress = _stress_of_atoms(r, pair_forces, pairs, cell, structure)
+        else:
+            stress = _direct_stress(r, pair_forces, pairs, cell, structure)
         return {
             "energy": energy,
             "forces": _sum_to_atoms(pair_forces, pairs[:, 0], n),
-            "stress": _direct_stress(r, pair_forces, pairs, cell, structure),
+            "stress": stress,
         }
 
 
@@ -406,3 +437,23 @@ class Uncertain(torch.nn.Module):
         ones = torch.ones_like(positions[:, 0]).index_select(0, pairs[:, 0])
         results["uncertainty"] = 0.01 * _sum_to_atoms(ones, pairs[:, 0], positions.size(0))
         return results
+
+
+class InAField(torch.nn.Module):
+    def __init__(self, model: torch.nn.Module):
+        super().__init__()
+        self.model = model
+
+    def forward(
+        self,
+        types: torch.Tensor,
+        positions: torch.Tensor,
+        cell: torch.Tensor,
+        pairs: torch.Tensor,
+        shifts: torch.Tensor,
+        structure: torch.Tensor,
+    ) -> dict[str, torch.Tensor]:
+        found: dict[str, torch.Tensor] = self.model(
+            types, positions, cell, pairs, shifts, structure
+        )
+        return {"energy": found["energy"] + 0.1 * positions[:, 2]}

@@ -1,6 +1,7 @@
 """compute heat/flux, stress/atom and centroid/stress/atom: those of LAMMPS's own lj/cut."""
 
 import lammps_tools as tools
+import models
 import numpy as np
 import pytest
 
@@ -56,6 +57,66 @@ def test_equals_lj_cut(model_file, tmp_path, box, stress, ranks):
     np.testing.assert_allclose(found[:, :6], expected[:, :6], atol=1e-8 * scale, rtol=0)
     virial = found[:, 12:]
     np.testing.assert_allclose(found[:, 6:12], virial, atol=1e-6 * np.abs(virial).max(), rtol=0)
+
+
+LEVELS = {
+    "one model": ("{both}", "run_style respa 2 4 inner 1 3.0 4.0 outer 2"),
+    "two models": ("{energy} inner {both}", "run_style respa 2 4 inner 1 3.0 4.0 outer 2"),
+    "three levels": (
+        "{both} inner {copy}",
+        "run_style respa 3 2 2 inner 1 3.0 4.0 middle 2 5.0 6.0 outer 3",
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def without_inner_forces(model_file, tmp_path_factory):
+    """Files of the Lennard-Jones model; in two of them it has direct forces, which are zero."""
+    folder = tmp_path_factory.mktemp("levels")
+    both = models.nan_when_close(0.5, "direct").export(folder / "both.pt")
+    copy = models.nan_when_close(0.4, "direct").export(folder / "copy.pt")
+    return {"energy": model_file("lennard_jones"), "both": both, "copy": copy}
+
+
+@pytest.mark.parametrize("ranks", [1, 2])
+@pytest.mark.parametrize("stress", ["stress/atom", "centroid/stress/atom"])
+@pytest.mark.parametrize("levels", LEVELS)
+def test_levels_equal_lj_cut(without_inner_forces, tmp_path, levels, stress, ranks):
+    """Without forces in the levels below, the outer steps are those of velocity Verlet."""
+    if ranks > 1 and levels == "three levels":
+        pytest.skip("seen on two levels")
+    expected = fluxes(tmp_path, "orthogonal", LJ_CUT, stress, 1)
+    words, style = LEVELS[levels]
+    keywords = words.format(**without_inner_forces) + " max_correction 1e6"
+    found = fluxes(tmp_path, "orthogonal", OURS.format(keywords) + style + "\n", stress, ranks)
+    scale = np.abs(expected[:, :6]).max()
+    assert len(found) == len(expected) > 5
+    np.testing.assert_allclose(found[:, :6], expected[:, :6], atol=1e-8 * scale, rtol=0)
+    virial = found[:, 12:]
+    np.testing.assert_allclose(found[:, 6:12], virial, atol=1e-6 * np.abs(virial).max(), rtol=0)
+
+
+def test_levels_evaluate_nothing_twice(without_inner_forces, tmp_path):
+    """Virials of atoms are part of the evaluation that serves both levels."""
+    words, style = LEVELS["one model"]
+    keywords = words.format(**without_inner_forces) + " max_correction 1e6 timing yes"
+    fluxes(tmp_path, "orthogonal", OURS.format(keywords) + style + "\n", "stress/atom", 1)
+    log = (tmp_path / "log.lammps").read_text()
+    # the set-up and ten outer steps, of four inner ones each
+    assert "direct only 30, both at once 11, conservative only 0" in log
+
+
+def test_levels_with_a_model_of_positions(without_inner_forces, model_file, tmp_path):
+    words, style = LEVELS["two models"]
+    files = {**without_inner_forces, "energy": model_file("in_a_field")}
+    text = tools.box_from_file(BOXES["orthogonal"], ["Ar"], tmp_path / "box.data")
+    text += OURS.format(words.format(**files) + " max_correction 1e6") + style + "\n"
+    text += "compute stress all stress/atom NULL\ncompute sum all reduce sum c_stress[1]\n"
+    done = tools.run_input(
+        text + "thermo_style custom step c_sum\ntimestep 1e-3\nrun 1\n", tmp_path
+    )
+    assert done.returncode != 0
+    assert "the per-atom virial that compute stress/atom or heat/flux asks for" in done.stdout
 
 
 def test_message_passing_sums_to_the_virial(model_file, tmp_path):

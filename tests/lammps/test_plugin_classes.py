@@ -32,6 +32,7 @@ def neighbours_plugin(tmp_path_factory):
         "neighbours/image_lattice.cpp",
         "neighbours/list_follower.cpp",
         "neighbours/motion.cpp",
+        "neighbours/reversal.cpp",
         "mpi/gather.cpp",
     )
 
@@ -39,6 +40,11 @@ def neighbours_plugin(tmp_path_factory):
 @pytest.mark.parametrize("ranks", [1, 2])
 def test_finite_difference_check(check_program, ranks):
     plugin_programs.run(check_program, ranks)
+
+
+def test_reversal(tmp_path):
+    program = plugin_programs.program(tmp_path, "test_reversal", "neighbours/reversal.cpp")
+    plugin_programs.run(program, 1)
 
 
 @pytest.mark.parametrize("ranks", [1, 2])

@@ -139,3 +139,18 @@ def test_examples_run_as_they_stand(name, tmp_path):
     run = run_lmp(["-in", short, "-log", "none"], cwd=folder, capture_output=True, text=True)
     assert run.returncode == 0, run.stdout
     assert "Loop time" in run.stdout
+
+
+def test_direct_stress_on_two_ranks(water_model, tmp_path):
+    """PET's is a sum over atoms, of which each rank has the share of its own."""
+    pressures = []
+    for ranks in (1, 2):
+        text = tools.box_from_file(water_box(tilt=1.0), ["O", "H"], tmp_path / "water.data")
+        text += pair(water_model, "forces direct") + "thermo_style custom step pe press pxy\nrun 0\n"
+        text += "print 'pressure $(pxx:%.10g) $(pyy:%.10g) $(pzz:%.10g) $(pxy:%.10g)'\n"
+        done = tools.run_input(text, tmp_path, ranks=ranks)
+        assert done.returncode == 0, done.stdout[-2000:]
+        line = next(line for line in done.stdout.splitlines() if line.startswith("pressure "))
+        pressures.append(np.array(line.split()[1:], dtype=float))
+    assert np.abs(pressures[0]).max() > 100.0
+    np.testing.assert_allclose(pressures[1], pressures[0], rtol=0, atol=2.0)

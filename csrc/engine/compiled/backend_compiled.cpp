@@ -95,6 +95,10 @@ bool CompiledBackend::gives_pair_gradients(const std::string& energy) {
          torchscript_->gives_pair_gradients(energy);
 }
 
+bool CompiledBackend::shares_direct_stress(const std::string& stress) {
+  return torchscript_->shares_direct_stress(stress);
+}
+
 BackendResult CompiledBackend::forward(const std::vector<SystemTensors>& systems,
                                        const BackendRequest& request) {
   const std::string function = function_for(request);

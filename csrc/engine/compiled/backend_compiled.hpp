@@ -29,6 +29,7 @@ class CompiledBackend final : public Backend {
     return torchscript_->has_per_atom(output);
   }
   bool gives_pair_gradients(const std::string& energy) override;
+  bool shares_direct_stress(const std::string& stress) override;
   const std::vector<PairRequest>& pair_requests() const override {
     return torchscript_->pair_requests();
   }

@@ -98,6 +98,15 @@ std::vector<std::string> pair_label_names() {
   return {"first_atom", "second_atom", "cell_shift_a", "cell_shift_b", "cell_shift_c"};
 }
 
+/// Data without contents: that it is there says something to the network.
+mtt::TensorMap mark(torch::Dtype dtype, torch::Device device) {
+  const auto label = mtt::LabelsHolder::create({"_"}, {{0}})->to(device);
+  const auto nothing = torch::zeros({1, 1}, torch::TensorOptions().dtype(dtype).device(device));
+  const auto block = torch::make_intrusive<mtt::TensorBlockHolder>(
+      nothing, label, std::vector<mtt::Labels>{}, label);
+  return torch::make_intrusive<mtt::TensorMapHolder>(label, std::vector<mtt::TensorBlock>{block});
+}
+
 mtt::TensorBlock only_block(const c10::impl::GenericDict& outputs, const std::string& name) {
   return mtt::TensorMapHolder::block_by_id(outputs.at(name).toCustomClass<mtt::TensorMapHolder>(),
                                            0);
@@ -161,6 +170,7 @@ TorchScriptBackend::TorchScriptBackend(const std::string& path, const ModelOptio
   find_network();
   vector_component_ = mtt::LabelsHolder::create({"xyz"}, {{0}, {1}, {2}})->to(device_);
   vector_property_ = mtt::LabelsHolder::create({"distance"}, {{0}})->to(device_);
+  gradients_asked_for_ = mark(dtype_, device_);
   if (facts.pads_with_first_pair && dtype_ == torch::kFloat32) {
     dimer_ = metatrain::padding_dimer(info_.atomic_types.front(), pair_requests_, dtype_, device_);
   }
@@ -256,6 +266,7 @@ mta::System TorchScriptBackend::make_system(const SystemTensors& tensors,
     }
     system->add_neighbor_list(neighbor_options_[n], block);
   }
+  if (pairs_are_leaves) system->add_data("mdbridge::pair_gradients", gradients_asked_for_);
   return system;
 }
 
@@ -306,6 +317,35 @@ bool TorchScriptBackend::gives_pair_gradients(const std::string& energy) {
     gives = false;
   }
   return pair_gradients_[energy] = gives;
+}
+
+/// By trying: what two atoms in a box have together, and each of them.
+bool TorchScriptBackend::shares_direct_stress(const std::string& stress) {
+  const auto known = shared_stresses_.find(stress);
+  if (known != shared_stresses_.end()) return known->second;
+  BackendRequest request;
+  request.direct_stress = stress;
+  const auto type = info_.atomic_types.front();
+  SystemTensors dimer = metatrain::padding_dimer(type, pair_requests_, dtype_, device_);
+  dimer.cell = torch::eye(3, dimer.cell.options()) * (10.0 + 2.0 * info_.cutoff);
+  dimer.periodic.fill_(true);
+  bool shared = false;
+  try {
+    const auto of_owned = [&] { return evaluate({dimer}, request).direct_stress.to(torch::kCPU); };
+    const auto whole = of_owned();
+    dimer.owned = 1;
+    const auto first = of_owned();
+    // the other atom first: the vectors of the pairs turn round
+    dimer.positions = dimer.positions.flip(0);
+    for (PairTensors& pairs : dimer.pairs) pairs.vectors = -pairs.vectors;
+    const auto second = of_owned();
+    const double scale = whole.abs().max().item<double>();
+    const double error = (first + second - whole).abs().max().item<double>();
+    // of a stress that is zero nothing can be told
+    shared = scale > 0.0 && error < 1e-4 * scale;
+  } catch (const std::exception&) {  // one that is known of whole structures only says so
+  }
+  return shared_stresses_[stress] = shared;
 }
 
 BackendResult TorchScriptBackend::forward(const std::vector<SystemTensors>& systems,

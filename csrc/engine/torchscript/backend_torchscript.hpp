@@ -26,6 +26,7 @@ class TorchScriptBackend final : public Backend {
   ModelInfo info() const override { return info_; }
   bool has_per_atom(const std::string& output) const override;
   bool gives_pair_gradients(const std::string& energy) override;
+  bool shares_direct_stress(const std::string& stress) override;
   const std::vector<PairRequest>& pair_requests() const override { return pair_requests_; }
   torch::Device device() const override { return device_; }
   torch::Dtype dtype() const override { return dtype_; }
@@ -57,7 +58,10 @@ class TorchScriptBackend final : public Backend {
   torch::Dtype dtype_ = torch::kFloat64;
   // put before the structures of each call, where the network's padding needs it
   std::optional<SystemTensors> dimer_;
-  std::map<std::string, bool> pair_gradients_;  // by energy; see gives_pair_gradients()
+  /// By which files of our own exporter know that gradients are those of pair vectors.
+  metatensor_torch::TensorMap gradients_asked_for_;
+  std::map<std::string, bool> pair_gradients_;   // by energy; see gives_pair_gradients()
+  std::map<std::string, bool> shared_stresses_;  // by stress; see shares_direct_stress()
   // constant metadata of every pair list, kept on the device
   metatensor_torch::Labels vector_component_;
   metatensor_torch::Labels vector_property_;

@@ -24,8 +24,9 @@ class PlainModuleModel(torch.nn.Module):
     :param cutoff: of the pair list, in the length unit of the model
     :param stress_per_atom: the module returns contributions of the atoms, ``[N, 3, 3]``, that add
         up to the stress, instead of the stress of each structure, ``[S, 3, 3]``
-    :param edge_gradients: gradients go through the vectors of the pair list alone: right where the
-        energy depends on positions and cell through them only
+    :param edge_gradients: gradients go through the vectors of the pair list alone, for engines
+        that ask for it (by data of that name, ``mdbridge::pair_gradients``, with the systems):
+        right where the energy depends on positions and cell through them only
     """
 
     def __init__(
@@ -66,10 +67,10 @@ class PlainModuleModel(torch.nn.Module):
         structure = torch.repeat_interleave(sizes)
         pairs, shifts = self._concatenate_pairs(systems, positions)
 
-        vectors = torch.cat(
-            [system.get_neighbor_list(self.pair_list).values.reshape(-1, 3) for system in systems]
-        )
-        if self.edge_gradients and vectors.requires_grad:
+        # an inverse of each cell, which only gradients of pair vectors are worth
+        if self.edge_gradients and "mdbridge::pair_gradients" in systems[0].known_data():
+            lists = [system.get_neighbor_list(self.pair_list) for system in systems]
+            vectors = torch.cat([pair_list.values.reshape(-1, 3) for pair_list in lists])
             positions = positions.detach()
             cell = complete_cells(cell.detach())
             shifts = shifts_of_vectors(shifts, vectors, cell, structure[pairs[:, 0]])

@@ -76,6 +76,7 @@ class Analytic final : public Backend {
   }
   bool has_per_atom(const std::string&) const override { return true; }
   bool gives_pair_gradients(const std::string&) override { return false; }
+  bool shares_direct_stress(const std::string&) override { return false; }
   const std::vector<PairRequest>& pair_requests() const override { return requests_; }
   torch::Device device() const override { return torch::kCPU; }
   torch::Dtype dtype() const override { return torch::kFloat64; }

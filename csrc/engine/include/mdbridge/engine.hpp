@@ -85,6 +85,11 @@ class MDBRIDGE_API Engine {
   bool can_give(const Wanted& wanted) const;
   /// Whether the model gives the energy of each atom, or of whole structures only.
   bool gives_atomic_energies() const;
+  /// Whether the energy is one of pair vectors, so that the virial can be shared out among atoms.
+  bool gives_atomic_virials() const;
+  /// Whether the direct virial of a structure with ghosts is the share of its owned atoms, so that
+  /// the shares of all processes add up to the whole; else it is defined for whole structures only.
+  bool shares_direct_virial() const;
   /// Throw ModelError, naming the element, unless the model knows all of these atomic numbers.
   void require_types(const std::vector<std::int32_t>& types) const;
 

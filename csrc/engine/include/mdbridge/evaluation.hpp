@@ -44,7 +44,8 @@ struct Wanted {
 };
 
 /// Results for one structure; what was not wanted is empty or zero. For structures with ghosts the
-/// energy and the direct forces are those of the owned atoms, conservative forces cover all atoms.
+/// energy, the direct forces and the direct virial are those of the owned atoms, conservative
+/// forces cover all atoms.
 struct Evaluation {
   /// Potential energy, eV. Also known wherever another quantity needed it.
   double energy = 0.0;

@@ -52,6 +52,9 @@ struct FusedOptions {
   /// that somebody may ask is no reason to fail).
   bool outer_uncertainty = false;
   bool outer_atomic_energies = false;
+  /// The same of the shares of each atom in the conservative virial, in either form.
+  bool outer_atomic_virials = false;
+  bool outer_halved_atomic_virials = false;
 };
 
 /// Some atoms of a structure with pairs of their own: what a model needs to see of a structure that
