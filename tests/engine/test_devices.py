@@ -12,6 +12,7 @@ from pathlib import Path
 import emulated_device
 import models
 import numpy as np
+import odd_models
 import pytest
 import torch
 from ase.build import bulk
@@ -79,6 +80,7 @@ def device(request, emulated):
 def export(tmp_path_factory):
     """A function from an analytic model (and dtype) to a file of it for any device."""
     folder = tmp_path_factory.mktemp("devices")
+    known = {**models.ALL, "anisotropic": lambda: models.anisotropic({1: 0.3, 4: 0.2})}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("md_bridge.export.options.DEVICES", ("cpu", "cuda", "xpu"))
 
@@ -86,8 +88,7 @@ def export(tmp_path_factory):
             path = folder / f"{name}-{dtype}.pt"
             if path.exists():
                 return path
-            model = models.ALL[name]() if name in models.ALL else models.anisotropic({1: 0.3, 4: 0.2})
-            return model.export(path, dtype, devices=["xpu", "cuda", "cpu"])
+            return known[name]().export(path, dtype, devices=["xpu", "cuda", "cpu"])
 
         yield file
 
@@ -156,6 +157,17 @@ def test_rotated_copies_of_a_batch(device, export, argon, symmetrize, atoms_per_
         strict=True,
     ):
         check(found, expected, wanted)
+
+
+def test_lists_of_each_kind(device, tmp_path, argon):
+    """Several of them, with their own cutoffs, full or half."""
+    path = tmp_path / "wells.pt"
+    odd_models.wells(path, (4.0, 6.0), (False, True), devices=("xpu", "cuda", "cpu"))
+    engine, reference = Engine(path, device), Engine(path, "cpu")
+    structure = structure_from_ase(argon)
+    wanted = ("energy", "conservative_forces", "conservative_virial")
+    found = engine.evaluate(structure, **dict.fromkeys(wanted, True))
+    check(found, reference.evaluate(structure, **dict.fromkeys(wanted, True)), wanted)
 
 
 def test_both_levels_of_forces(device, export, argon):
@@ -240,10 +252,10 @@ class TestTraffic:
     """What goes to the device and comes back in a step that builds no list."""
 
     @pytest.mark.parametrize("count", [1, 4])
-    def test_positions_go_and_one_block_comes_back(self, device, emulated, export, argon, count):
+    def test_positions_go_and_one_block_comes_back(self, emulated, export, argon, count):
         """However many structures and quantities. A strict list has a size to wait for."""
         path = export("curl")
-        engine = Engine(path, device)
+        engine = Engine(path, "xpu")
         lists = [Pairs(1.0) for _ in range(count)]
 
         def step():
@@ -253,14 +265,14 @@ class TestTraffic:
             return emulated.counts() - before
 
         step()
-        ours = step() - traffic_of_model(path, device, argon, count, emulated)
+        ours = step() - traffic_of_model(path, "xpu", argon, count, emulated)
         assert ours == emulated_device.Counts(uploads=1, downloads=1, waits=count)
         assert step() - ours == step() - ours
         assert all(pairs.builds == 1 for pairs in lists)
 
-    def test_a_new_list_goes_once(self, device, emulated, export, argon):
+    def test_a_new_list_goes_once(self, emulated, export, argon):
         """And so does that of another structure that takes turns with this one."""
-        engine = Engine(export("curl"), device)
+        engine = Engine(export("curl"), "xpu")
         structures = [structure_from_ase(atoms) for atoms in (argon, argon[:20])]
         lists = [Pairs(1.0), Pairs(1.0)]
         uploads = []
@@ -272,10 +284,10 @@ class TestTraffic:
         first, later = uploads[:2], uploads[2:]
         assert min(first) > max(later) == min(later)
 
-    def test_nothing_runs_beside_the_device(self, device, emulated, export, argon):
+    def test_nothing_runs_beside_the_device(self, emulated, export, argon):
         """Of several, the one of the model is the current one for whatever a network calls."""
         before = emulated.used_from_elsewhere()
-        Engine(export("curl"), device).evaluate(structure_from_ase(argon), **ALL)
+        Engine(export("curl"), "xpu:1").evaluate(structure_from_ase(argon), **ALL)
         assert emulated.used_from_elsewhere() == before
 
 

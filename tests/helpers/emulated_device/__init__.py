@@ -69,9 +69,9 @@ def build() -> Path:
     if compiler is None:
         raise NoCompilerError("no C++ compiler is here to build the emulated accelerator")
     root = Path(torch.__file__).parent
-    key = hashlib.sha256(
-        f"{torch.__version__} {root} {SOURCE.read_text()}".encode()
-    ).hexdigest()[:16]
+    key = hashlib.sha256(f"{torch.__version__} {root} {SOURCE.read_text()}".encode()).hexdigest()[
+        :16
+    ]
     library = Path(tempfile.gettempdir()) / f"md-bridge-tests-{os.getuid()}" / f"emulated-{key}.so"
     if library.exists():
         return library
