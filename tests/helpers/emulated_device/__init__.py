@@ -12,10 +12,13 @@ from pathlib import Path
 
 import torch
 
+IN_USE = "MDBRIDGE_TEST_EMULATED_DEVICE"
+"""Environment variable of the process that has it."""
+
 SOURCE = Path(__file__).with_name("accelerator.cpp")
 
 
-class NoCompilerError(Exception):
+class NoEmulationError(Exception):
     """The sentence for a skipped test."""
 
 
@@ -63,11 +66,13 @@ class EmulatedDevice:
 def build() -> Path:
     """Compile the library, unless somebody has already on this machine.
 
-    :raises NoCompilerError: there is no compiler
+    :raises NoEmulationError: there is no compiler, or this torch has true devices of the type
     """
+    if torch.xpu._is_compiled():
+        raise NoEmulationError("this torch has XPU devices of its own")
     compiler = shutil.which(os.environ.get("CXX", "g++"))
     if compiler is None:
-        raise NoCompilerError("no C++ compiler is here to build the emulated accelerator")
+        raise NoEmulationError("no C++ compiler is here to build the emulated accelerator")
     root = Path(torch.__file__).parent
     key = hashlib.sha256(f"{torch.__version__} {root} {SOURCE.read_text()}".encode()).hexdigest()[
         :16
