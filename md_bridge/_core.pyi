@@ -599,6 +599,12 @@ class FusedForces:
 
         :raises EngineError: as Engine.evaluate
         """
+    def want_virial(self, wanted: bool) -> None:
+        """
+        Whether the outer evaluations from now on give the virial, as they do at first.
+
+        :param wanted: if not, its gradient is left out. An evaluation without it is made again where it is asked for
+        """
     @property
     def counts(self) -> FusedForces.Counts:
         """

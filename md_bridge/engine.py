@@ -93,8 +93,9 @@ class Engine(_core.Engine):
     :param symmetrize: average over rotated copies of each structure, one of
         :data:`SYMMETRIZATIONS`; see docs/symmetry.md for what each costs and achieves
     :param seed: of ``symmetrize="random"``; None: 0
-    :param atoms_per_forward: rotated copies go through the model together up to so many atoms,
-        which bounds the memory; 0: 256 on a CPU, 2048 on a GPU
+    :param atoms_per_forward: structures of a batch, and rotated copies, go through the model
+        together up to so many atoms, which bounds the memory; 0: 256 on a CPU, 2048 on a GPU.
+        Where that is too much for the memory, the engine goes on with less
     :raises ModelError: if the model cannot be loaded
     :raises EngineError: if the symmetrisation is unknown, or a seed has nothing to act on
     :raises TypeError: for an unknown keyword, naming the nearest one

@@ -3,7 +3,9 @@
 #include <c10/core/DeviceGuard.h>
 
 #include <algorithm>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "mdbridge/error.hpp"
 #include "text.hpp"
@@ -12,14 +14,16 @@ namespace mdbridge {
 
 namespace {
 
-/// The type of this name; none if it is not one of those that the engine runs on: the CPU, CUDA,
-/// and the one that an extension of torch may have registered in this process, by its name.
+/// The type of this name; none if the engine does not run there, which needs double precision (MPS
+/// has none).
 std::optional<torch::DeviceType> type_of(const std::string& name) {
   if (name == "cpu") return torch::kCPU;
   if (name == "cuda") return torch::kCUDA;
-  const auto other = torch::kPrivateUse1;
-  if (c10::impl::hasDeviceGuardImpl(other) && name == c10::DeviceTypeName(other, true)) {
-    return other;
+  try {
+    const auto type = torch::Device(name).type();
+    // the last one is that of an extension of torch, which may give it another name
+    if (type == torch::kXPU || type == torch::kPrivateUse1) return type;
+  } catch (const c10::Error&) {  // no device at all
   }
   return std::nullopt;
 }
