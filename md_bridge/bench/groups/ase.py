@@ -59,7 +59,12 @@ def calculators(plan: Plan, model: ModelFiles, where: Box, kind: str) -> list[Su
 
 def _open(
     plan: Plan, calculator: str, source: Source, where: Box, kind: str
-) -> Callable[[], Session]:
+) -> Callable[[float], Session]:
     return plan.worker(
-        source, kind="calculators", calculator=calculator, start=str(where.path), forces=kind
+        source,
+        ours=calculator == "ours",
+        kind="calculators",
+        calculator=calculator,
+        start=str(where.path),
+        forces=kind,
     )
