@@ -22,7 +22,8 @@ from md_bridge.processes import alone_in
 
 __all__ = ["BenchSettings", "quick", "run_benchmark"]
 
-Progress = Callable[[str, float], None]
+Progress = Callable[[str, float, str], None]
+"""Takes what is being measured, the share of the whole that is done, and whose turn it is."""
 
 
 @dataclass(frozen=True)
@@ -114,7 +115,8 @@ def run_benchmark(
 
     :param settings: what to measure
     :param folder: for results, models and what runs
-    :param progress: called with what is being done and the share of the whole that is done
+    :param progress: called with what is being measured, the share of the whole that is done, and
+        whose turn it is
     :param resume: keep what is in the file, whatever the settings were; panels of which something
         did not fit in the time are measured again, and replaced if that gives more
     :returns: all panels
@@ -147,7 +149,8 @@ def _run(settings: BenchSettings, folder: Path, progress: Progress, resume: bool
         limits = Limits(budget.begin(), minutes=settings.minutes, costs=costs)
 
         def tick(name: str, panel: Panel = panel) -> None:
-            progress(f"{panel.title}, {panel.model}: {name}", budget.share)
+            size = f", {panel.atoms} atoms" if panel.atoms else ""
+            progress(f"{panel.title}: {panel.model}{size}", budget.share, name)
 
         results.add(measure(panel, Effort(settings.rounds, settings.turn_s), tick, limits))
         results.write(path)
@@ -179,7 +182,7 @@ def _panels(
             name,
             folder / "models",
             inner,
-            lambda words: progress(words, 0.0),
+            lambda words: progress(words, 0.0, ""),
             settings.compile_models,
         )
         for name in settings.models

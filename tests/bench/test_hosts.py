@@ -7,13 +7,16 @@ from pathlib import Path
 import ase.io
 import models
 import pytest
+from click.testing import CliRunner
 from ipi_tools import argon
 
 from md_bridge.bench.errors import UnavailableError
 from md_bridge.bench.groups import GROUPS, Plan
 from md_bridge.bench.models.files import ModelFiles, Source
 from md_bridge.bench.panels import Panel
+from md_bridge.bench.results import FILE_NAME, Results
 from md_bridge.bench.runner import Effort, measure
+from md_bridge.cli import main
 
 NOT_THERE = Source(reason="not part of the test")
 
@@ -47,12 +50,6 @@ def measured(plan, group, *names, panel=0, count=0):
     return result
 
 
-def test_ase(plan):
-    result = measured(plan, "ase", "MD Bridge", "metatomic")
-    assert result.rows[1].force_difference < 1e-6
-    assert result.ratios(result.rows[0])["metatomic"][0] > 0
-
-
 def test_lammps(plan):
     result = measured(
         plan, "lammps", "network alone, conservative", "conservative", "direct", "MTS M = 2",
@@ -82,6 +79,25 @@ def test_ipi_over_sockets(plan):
 def test_memory_is_read_ten_times(plan):
     result = measured(plan, "memory", "direct", count=1)
     assert len(result.rows[0].details["rss_MB"]) == 10
+
+
+def test_ase(plan):
+    result = measured(plan, "ase", "MD Bridge", "metatomic")
+    assert result.rows[1].force_difference < 1e-6
+    assert result.ratios(result.rows[0])["metatomic"][0] > 0
+
+
+def test_the_command(plan, tmp_path):
+    """From the options to the table and the file."""
+    words = ["--groups", "memory", "--models", str(plan.models[0].path), "--sizes", "108",
+             "--start", str(plan.start), "--steps", "10", "--minutes", "0.5", "--no-compile",
+             "--threads", "1", "--out", str(tmp_path)]  # fmt: skip
+    done = CliRunner().invoke(main, ["bench", *words])
+    assert done.exit_code == 0, done.output
+    assert "memory of LAMMPS: curl, 108 atoms, 1 thread" in done.stdout
+    assert "Not measured: conservative, compiled" in done.stdout
+    rows = Results.read(tmp_path / FILE_NAME).panels[0].rows
+    assert [row.name for row in rows if row.seconds] == ["conservative", "direct", "MTS M = 4"]
 
 
 def test_rotations_tell_how_much_results_depend_on_them(plan):

@@ -76,7 +76,7 @@ def test_settings_without_sense_are_refused(setting, message):
         BenchSettings(**setting)
 
 
-def no_progress(words, share):
+def no_progress(words, share, name):
     pass
 
 
