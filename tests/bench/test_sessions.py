@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from md_bridge.bench.errors import UnavailableError
+from md_bridge.bench.groups import ipi
 from md_bridge.bench.machine import alternatives_environment
 from md_bridge.bench.sessions.child import Child
 from md_bridge.bench.sessions.process import Work, WorkerSession
@@ -179,3 +180,16 @@ print(found.get("GOMP_SPINCOUNT"), found["OTHER"])
     )
     assert done.stdout.split() == [str(users), "1"]
     assert alternatives_environment()["PATH"] == os.environ["PATH"]
+
+
+def test_sockets_of_killed_benchmarks_are_removed(tmp_path, monkeypatch):
+    monkeypatch.setattr(ipi, "_SOCKETS", str(tmp_path / "ipi_"))
+    ours = tmp_path / f"ipi_mdbridge-bench-{os.getpid()}-a-direct"
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    dead = tmp_path / f"ipi_mdbridge-bench-{ended.pid}-a-direct"
+    others = tmp_path / "ipi_driver"
+    for path in (ours, dead, others):
+        path.touch()
+    ipi.remove_dead_sockets()
+    assert sorted(tmp_path.iterdir()) == sorted([ours, others])
