@@ -97,7 +97,7 @@ def quick() -> dict[str, Any]:
         "compile_models": False,
         "sizes": (81,),
         "scaling_sizes": (81, 648),
-        "multiplicities": (4, 8),
+        "multiplicities": (4,),
         "rounds": 2,
         "turn_s": 0.2,
         "steps": 20,

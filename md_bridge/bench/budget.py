@@ -9,7 +9,7 @@ from md_bridge.bench.panels import Panel
 
 __all__ = ["Budget"]
 
-_SHARES = {"ase": 3.0, "lammps": 4.0, "ipi": 5.0, "scaling": 2.0, "memory": 2.0}
+_SHARES = {"ase": 4.0, "lammps": 3.5, "ipi": 5.0, "ranks": 2.0, "busy": 2.0}
 """Of the time, by group; others have 1.5."""
 _OTHER_SHARE = 1.5
 _ATOMS = 500

@@ -25,7 +25,7 @@ _LITTLE_MEMORY = 0.25
 _LONGEST_TURN = 1000
 _SHORTEST_TURN_S = 0.2
 """Before turns get shorter than this there are fewer rounds: each begins with cold caches."""
-_OPENING = 0.6
+_OPENING = 0.75
 """Share of a panel's time in which subjects are started."""
 _SLOWER = 10.0
 """What takes so many times longer than expected has hung."""
@@ -104,12 +104,13 @@ def measure(panel: Panel, effort: Effort, tick: Tick, limits: Limits | None = No
 def _start(runs: Sequence[_Run], limits: Limits, tick: Tick) -> None:
     """Start what fits into the first part of the time, in order."""
     until = limits.clock() + _OPENING * limits.left if limits.left < math.inf else math.inf
-    reserved = 0.0
+    usual = reserved = 0.0
     for run in runs:
         tick(run.subject.name)
-        if not run.fits(until, reserved):
+        if not run.fits(until, usual, reserved):
             continue
         run.prepare()
+        usual = max(usual, run.cost.open_s)
         reserved += run.shortest_turn_s
         if available_memory() < _LITTLE_MEMORY:
             run.end_after_turns = True
@@ -183,17 +184,18 @@ class _Run:
         """What a turn takes that should last so long, s."""
         return self.cost.turn_s + max(turn_s, self.cost.step_s)
 
-    def fits(self, until: float, reserved: float) -> bool:
+    def fits(self, until: float, usual: float, reserved: float) -> bool:
         """Whether there is time and memory for it; if not its row says so.
 
         :param until: no subject is started later than this
+        :param usual: seconds that the start of others took
         :param reserved: seconds that those that are ready need for one round
         """
-        left = until - self._limits.clock()
         expected = self._expected
-        needed = 0.0 if expected is None else expected.open_s + expected.step_s + expected.turn_s
-        turn = 0.0 if expected is None else expected.step_s + expected.turn_s
-        if left <= needed or self._limits.left <= needed + turn + reserved:
+        needed = reserved + usual
+        if expected is not None:
+            needed = reserved + expected.open_s + 2 * (expected.step_s + expected.turn_s)
+        if self._limits.clock() >= until or self._limits.left <= needed:
             what = "" if expected is None else f" (a step takes about {expected.step_s:.2g} s)"
             self.row.late = True
             self.refuse(f"did not fit in its part of {self._limits.minutes:g} minutes{what}")

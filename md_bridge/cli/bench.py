@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["bench"]
 
+_FILE_WIDTH = 160
 _SETTINGS = "md_bridge.bench.api:BenchSettings"
 
 
@@ -131,6 +132,8 @@ def _report(results: Results, out: Path, as_json: bool) -> None:
         click.echo(json.dumps(results.as_dict(), allow_nan=False))
         return
     console = Console()
+    if not console.is_terminal:  # nothing needs to be cut for a file
+        console.width = _FILE_WIDTH
     for panel in results.panels:
         _print(table_of(panel), console)
     for sentence in reasons(results.panels):
@@ -147,7 +150,7 @@ def _print(text: TextTable, console: Console) -> None:
     if text.rows:
         table = Table(title=text.title, title_justify="left")
         for number, header in enumerate(text.headers):
-            table.add_column(header, justify="left" if number == 0 else "right")
+            table.add_column(header, justify="left" if number == 0 else "right", overflow="fold")
         for cells in text.rows:
             table.add_row(*cells)
         console.print(table)
