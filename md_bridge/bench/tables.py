@@ -30,8 +30,8 @@ def table_of(panel: PanelResult) -> TextTable:
 
     :param panel: with its numbers
     """
-    labels = list(dict.fromkeys(label for row in panel.rows for label in row.against))
     measured = [row for row in panel.rows if row.seconds]
+    labels = list(dict.fromkeys(label for row in measured for label in panel.ratios(row)))
     columns: list[tuple[str, list[str]]] = [(panel.unit, [row.name for row in measured])]
     columns.append(("ms", [_number([1e3 * s for s in row.per_inner_step]) for row in measured]))
     columns.append(
