@@ -105,13 +105,20 @@ def page(results: Results, pictures: dict[str, Path]) -> str:
         "",
         "Run it yourself: `md-bridge bench` (20 minutes on two cores), `md-bridge bench --quick` "
         "(two minutes), with your own model `md-bridge bench --models my.pt --start my.xyz`.",
+        "In pieces, which add up in one file: `md-bridge bench --groups lammps --minutes 60 "
+        "--resume` and so on; then `python docs/make_performance.py --from "
+        "md-bridge-bench/bench.json` writes this page.",
         "pet-kokkos comes with `pip install 'md-bridge[bench]'`.",
         "",
     ]
     for name in pictures:
         lines += [f"![{ALT[name]}](images/{pictures[name].name})", ""]
     for group, (title, text) in SECTIONS.items():
-        tables = [table_of(panel) for panel in results.panels if panel.group == group]
+        panels = sorted(
+            (panel for panel in results.panels if panel.group == group),
+            key=lambda panel: (panel.title, panel.model, panel.atoms),
+        )
+        tables = [table_of(panel) for panel in panels]
         tables = [table for table in tables if table.rows or table.notes]
         if tables:
             lines += [f"## {title}", "", text, ""]

@@ -76,6 +76,12 @@ def test_ipi_over_sockets(plan):
     assert not list(Path("/tmp").glob(f"ipi_mdbridge-bench-{os.getpid()}-*"))
 
 
+def test_lammps_that_takes_too_long(plan):
+    source = Source(plan.models[0].path)
+    with pytest.raises(UnavailableError, match="LAMMPS did not answer within 0 s"):
+        plan.lammps(source, plan.box(108), "direct")(0.0)
+
+
 def test_memory_is_read_ten_times(plan):
     result = measured(plan, "memory", "direct", count=1)
     assert len(result.rows[0].details["rss_MB"]) == 10
