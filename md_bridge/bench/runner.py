@@ -27,6 +27,8 @@ _SHORTEST_TURN_S = 0.2
 """Before turns get shorter than this there are fewer rounds: each begins with cold caches."""
 _OPENING = 0.75
 """Share of a panel's time in which subjects are started."""
+_CHEAP_S, _MORE_STEPS = 0.5, 3
+"""If the first step took less than this, so many more tell what a step takes."""
 _SLOWER = 10.0
 """What takes so many times longer than expected has hung."""
 Tick = Callable[[str], None]
@@ -218,8 +220,11 @@ class _Run:
                 self.first = np.array(session.first["forces"])
             burst = session.run(1, self._opening_limit())
             besides = max(0.0, clock() - opened - burst.seconds)
+            step_s = burst.seconds
+            if besides + step_s < _CHEAP_S:  # one step alone may be anything
+                step_s = min(step_s, session.run(_MORE_STEPS, self._opening_limit()).seconds)
             memory = burst.details.get("peak_MB", 0.0)
-            self.cost = Cost(self.row.atoms, opened - begin, burst.seconds, besides, memory)
+            self.cost = Cost(self.row.atoms, opened - begin, step_s, besides, memory)
             self._limits.costs.note(self._panel, self.subject, self.cost)
 
         self._try(calibrate)

@@ -54,18 +54,18 @@ def test_subjects_are_interleaved_and_turns_are_as_long_as_asked():
     notes = []
     result = measure(panel(notes, ("a", {}), ("b", {"seconds": 5.0})), EFFORT, no_tick)
     # a quarter of a second fits four times into a turn; five seconds once all the same
-    assert notes[:2] == [("a", 1), ("b", 1)]
-    assert notes[2:8] == [("a", 4), ("b", 1), ("a", 4), ("b", 1), ("a", 4), ("b", 1)]
-    assert notes[8:] == [("a", "closed"), ("b", "closed")]
+    assert notes[:3] == [("a", 1), ("a", 3), ("b", 1)]
+    assert notes[3:9] == [("a", 4), ("b", 1), ("a", 4), ("b", 1), ("a", 4), ("b", 1)]
+    assert notes[9:] == [("a", "closed"), ("b", "closed")]
     assert [row.seconds for row in result.rows] == [[0.25] * 3, [5.0] * 3]
     assert [row.count for row in result.rows] == [4, 1]
-    assert result.rows[0].details["rss_MB"] == [102.0, 103.0, 104.0]
+    assert result.rows[0].details["rss_MB"] == [103.0, 104.0, 105.0]
 
 
 def test_steps_and_rounds_of_the_panel_win():
     notes = []
     result = measure(panel(notes, ("a", {}), count=7, rounds=2), EFFORT, no_tick)
-    assert notes == [("a", 1), ("a", 7), ("a", 7), ("a", "closed")]
+    assert notes == [("a", 1), ("a", 3), ("a", 7), ("a", 7), ("a", "closed")]
     assert len(result.rows[0].seconds) == 2
 
 
@@ -84,7 +84,7 @@ def test_what_cannot_be_opened_is_a_row_with_its_reason():
 def test_what_fails_on_the_way_loses_its_numbers():
     """Two rounds of three would not be the rounds of the others."""
     notes = []
-    rows = measure(panel(notes, ("a", {"fails_at": 4}), ("b", {})), EFFORT, no_tick).rows
+    rows = measure(panel(notes, ("a", {"fails_at": 5}), ("b", {})), EFFORT, no_tick).rows
     assert (rows[0].unavailable, rows[0].seconds, rows[0].details) == ("out of memory", [], {})
     assert len(rows[1].seconds) == 3
 
@@ -114,7 +114,7 @@ def test_without_memory_they_are_ended_after_each_turn(monkeypatch):
     notes = []
     measure(panel(notes, ("a", {}), ("b", {})), EFFORT, no_tick)
     words = [note for note in notes if note[0] == "a"]
-    assert words == [("a", 1), ("a", "closed"), *[("a", 4), ("a", "closed")] * 3]
+    assert words == [("a", 1), ("a", 3), ("a", "closed"), *[("a", 4), ("a", "closed")] * 3]
 
 
 def test_sessions_are_closed_after_an_interruption():
@@ -126,7 +126,7 @@ def test_sessions_are_closed_after_an_interruption():
 
     with pytest.raises(KeyboardInterrupt):
         measure(panel(notes, ("a", {}), ("b", {})), EFFORT, tick)
-    assert notes == [("a", 1), ("a", "closed")]
+    assert notes == [("a", 1), ("a", 3), ("a", "closed")]
 
 
 def test_a_neighbour_is_there_during_turns_only():
