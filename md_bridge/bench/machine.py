@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.metadata
 import math
 import os
@@ -124,6 +125,7 @@ def _processor() -> str:
     return platform.processor() or "unknown"
 
 
+@functools.cache
 def _cuda() -> str | None:
     """Name of the first GPU; asked in another process, because asking takes GPU memory."""
     code = "import torch; print(torch.cuda.get_device_name(0) if torch.cuda.is_available() else '')"

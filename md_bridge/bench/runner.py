@@ -174,7 +174,7 @@ class _Run:
         self.first: np.ndarray | None = None
         self.cost = Cost(self.row.atoms, 0.0, 0.0)
         self._panel, self._limits = panel, limits
-        self._expected = limits.costs.expected(panel, subject)
+        self._expected: Cost | None = None
         self._session: Session | None = None
 
     @property
@@ -193,7 +193,9 @@ class _Run:
         :param usual: seconds that the start of others took
         :param reserved: seconds that those that are ready need for one round
         """
-        expected = self._expected
+        # of what came before, maybe in this panel
+        expected = self._limits.costs.expected(self._panel, self.subject)
+        self._expected = expected
         needed = reserved + usual
         if expected is not None:
             needed = reserved + expected.open_s + 2 * (expected.step_s + expected.turn_s)

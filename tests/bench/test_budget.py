@@ -102,6 +102,18 @@ def test_a_larger_box_is_not_tried_if_its_steps_would_not_fit():
     assert clock.now == pytest.approx(7.0)
 
 
+def test_nor_a_larger_box_of_the_same_panel():
+    clock = Clock()
+    subjects = tuple(
+        Subject(f"{n} atoms", lambda limit_s, n=n: Slow(clock, 1.0, n / 100), atoms=n)
+        for n in (100, 300, 10_000)
+    )
+    scaling = Panel("scaling", "t", "m", 0, 1, "e", subjects)
+    result = measure(scaling, Effort(1, 1.0), no_tick, Limits(100.0, clock, minutes=1))
+    assert [row.late for row in result.rows] == [False, False, True]
+    assert "a step takes about 1e+02 s" in result.rows[2].unavailable
+
+
 def test_what_would_not_fit_in_memory_is_not_tried():
     clock = Clock()
     limits = Limits(clock=clock)
