@@ -232,10 +232,12 @@ def _compiled(path: Path, target: Path, tell: Callable[[str], None], missing: bo
 
 
 def _stamp(path: Path) -> str:
-    """Changes with the model, torch, and MD Bridge."""
-    content = hashlib.sha256(path.read_bytes()).hexdigest()
-    versions = [importlib.metadata.version(name) for name in ("torch", "md-bridge")]
-    return " ".join([content, *versions])
+    """Changes with the model, torch, and what compiles it."""
+    sources = sorted((DATA.parent / "compiled").rglob("*.py"))
+    content = hashlib.sha256()
+    for part in (path, *sources):
+        content.update(part.read_bytes())
+    return f"{content.hexdigest()} torch {importlib.metadata.version('torch')}"
 
 
 def _kokkos(path: Path, prefix: Path) -> Path:
