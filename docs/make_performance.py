@@ -4,27 +4,31 @@ python docs/make_performance.py                        # the page from the JSON 
 python docs/make_performance.py --measure              # md-bridge bench first: 20 minutes
 python docs/make_performance.py --measure --quick      # two minutes, to see that it works
 python docs/make_performance.py --from md-bridge-bench/bench.json
+python docs/make_performance.py --from one/bench.json --from two/bench.json   # merged
+
+A long measurement may be cut into pieces: `md-bridge bench --groups ... --resume` adds to its file.
 """
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 import sys
-import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
 from md_bridge.bench import Results
-from md_bridge.bench.machine import busy_warning
+from md_bridge.bench.machine import alternatives_environment, busy_warning
 from md_bridge.bench.plots import plot_results
 from md_bridge.bench.results import FILE_NAME
 from md_bridge.bench.tables import TextTable, reasons, table_of
 
 HERE = Path(__file__).parent
 JSON = HERE / "performance.json"
+_ROUNDS = 5
+"""Fewer are a trial."""
 ALT = {
     "sizes": "Time of an evaluation or step with conservative forces against the number of atoms",
     "mts": "Speed of multiple time stepping over conservative dynamics against M, with its bound",
@@ -55,12 +59,14 @@ SECTIONS = {
         "i-PI",
         "The same simulations with our driver and with i-PI's own `metatomic`, in i-PI's process "
         "and over sockets.\n"
-        "S(M) is of the times of the same driver.",
+        "S(M) is of the times of the same driver.\n"
+        "What is not in turn is stopped: i-PI's Python client spins while it waits.",
     ),
     "ranks": ("MPI ranks", "Ranks share the atoms; each sees those within the model's range too."),
     "symmetry": (
         "Averages over rotations",
-        "As many evaluations as copies, see [symmetry](symmetry.md).",
+        "As many evaluations as copies, see [symmetry](symmetry.md).\n"
+        "σ is the standard deviation of the results over random orientations of the box.",
     ),
     "busy": (
         "A busy machine",
@@ -70,7 +76,7 @@ SECTIONS = {
     "memory": (
         "Memory",
         "Resident memory of `lmp` in a box that swings, so that the number of pairs changes at "
-        "every step: halfway, in the end, and at most.",
+        "every step: halfway, in the end, and at most (steps are those of LAMMPS).",
     ),
 }
 
@@ -99,14 +105,21 @@ def page(results: Results, pictures: dict[str, Path]) -> str:
         "",
         "Run it yourself: `md-bridge bench` (20 minutes on two cores), `md-bridge bench --quick` "
         "(two minutes), with your own model `md-bridge bench --models my.pt --start my.xyz`.",
+        "In pieces, which add up in one file: `md-bridge bench --groups lammps --minutes 60 "
+        "--resume` and so on; then `python docs/make_performance.py --from "
+        "md-bridge-bench/bench.json` writes this page.",
         "pet-kokkos comes with `pip install 'md-bridge[bench]'`.",
         "",
     ]
     for name in pictures:
         lines += [f"![{ALT[name]}](images/{pictures[name].name})", ""]
     for group, (title, text) in SECTIONS.items():
-        tables = [table_of(panel) for panel in results.panels if panel.group == group]
-        tables = [table for table in tables if table.rows]
+        panels = sorted(
+            (panel for panel in results.panels if panel.group == group),
+            key=lambda panel: (panel.title, panel.model, panel.atoms),
+        )
+        tables = [table_of(panel) for panel in panels]
+        tables = [table for table in tables if table.rows or table.notes]
         if tables:
             lines += [f"## {title}", "", text, ""]
             for table in tables:
@@ -124,41 +137,74 @@ def _machine(results: Results) -> list[str]:
     known = ", ".join(f"{name} {version}" for name, version in versions.items() if version)
     lines = [
         f"Measured {facts['measured'][:10]} on {facts['processor']}, {facts['cores_for_us']} cores "
-        f"and {facts['memory_GB']:g} GB, {settings['threads']} threads a program, "
-        f"{settings['rounds']} rounds, device {settings['device']}; {facts['system']}, "
-        f"Python {facts['python']}, {known}.",
+        f"and {facts['memory_GB']:g} GB, {_rounds(results)}, device {settings['device']}; "
+        f"{facts['system']}, Python {facts['python']}, {known}.",
     ]
     warning = busy_warning(facts)
     if warning:
         lines.append(f"**These numbers are preliminary**: {warning}.")
-    elif not results.complete or settings["rounds"] < 5:
+    elif not results.complete or settings["rounds"] < _ROUNDS:
         lines.append("**These numbers are preliminary**: of a short run, to show what is measured.")
     return lines
 
 
+def _rounds(results: Results) -> str:
+    """How many rounds there were, in words."""
+    found = sorted({len(row.seconds) for panel in results.panels for row in panel.rows} - {0})
+    if not found:
+        return "nothing"
+    return f"{found[0]} to {found[-1]} rounds" if len(found) > 1 else f"{found[0]} rounds"
+
+
 def _markdown(table: TextTable) -> list[str]:
-    """A table with its title above."""
-    align = ["---", *["---:"] * (len(table.headers) - 1)]
-    rows = [table.headers, align, *table.rows]
-    return [f"**{table.title}**", "", *(f"| {' | '.join(cells)} |" for cells in rows)]
+    """A table with its title above and its notes below."""
+    lines = [f"**{table.title}**", ""]
+    if table.rows:
+        align = ["---", *["---:"] * (len(table.headers) - 1)]
+        rows = [table.headers, align, *table.rows]
+        lines += [f"| {' | '.join(cells)} |" for cells in rows]
+    if table.notes:
+        lines += [*([""] if table.rows else []), *table.notes]
+    return lines
+
+
+def pictures_of() -> dict[str, Path]:
+    """The pictures beside the page."""
+    shown = {name: HERE / "images" / f"bench-{name}.png" for name in ALT}
+    return {name: path for name, path in shown.items() if path.exists()}
+
+
+def read_all(paths: Sequence[Path]) -> Results:
+    """The results of several files, in order: later ones add to earlier ones.
+
+    :param paths: of results of one machine
+    """
+    results, *others = [Results.read(path) for path in paths]
+    for other in others:
+        results.merge(other)
+    return results
 
 
 @click.command(help=__doc__)
 @click.option("--measure", is_flag=True, help="Run md-bridge bench first.")
 @click.option("--quick", is_flag=True, help="A short run of it.")
-@click.option("--from", "source", type=click.Path(exists=True, dir_okay=False, path_type=Path),
-              help="Result of a benchmark to take.")  # fmt: skip
-def main(measure: bool, quick: bool, source: Path | None) -> None:
+@click.option("--from", "sources", type=click.Path(exists=True, dir_okay=False, path_type=Path),
+              multiple=True, help="Result of a benchmark to take; several are merged.")  # fmt: skip
+def main(measure: bool, quick: bool, sources: tuple[Path, ...]) -> None:
     """Write the page."""
     if measure:
-        with tempfile.TemporaryDirectory() as folder:
-            command = [sys.executable, "-m", "md_bridge", "bench", "--out", folder, "--json"]
-            subprocess.run(
-                [*command, *(["--quick"] if quick else [])], check=True, stdout=subprocess.DEVNULL
-            )
-            shutil.copyfile(Path(folder) / FILE_NAME, JSON)
-    elif source is not None:
-        shutil.copyfile(source, JSON)
+        # where `make bench` has its compiled models, too
+        folder = HERE.parent / "build" / "bench"
+        command = [sys.executable, "-m", "md_bridge", "bench", "--out", str(folder), "--json"]
+        subprocess.run(
+            [*command, *(["--quick"] if quick else [])],
+            check=True,
+            stdout=subprocess.DEVNULL,
+            env=alternatives_environment(),
+        )
+        read_all([folder / FILE_NAME]).write(JSON)
+    elif sources:
+        read_all(sources).write(JSON)
     results = Results.read(JSON)
     text = page(results, plot_results(results, HERE / "images"))
     (HERE / "performance.md").write_text(text, encoding="utf-8")

@@ -180,6 +180,9 @@ void PairMDBridge::update_structure() {
   const auto step = static_cast<std::uint64_t>(update->ntimestep);
   engine_->set_rotation_counter(step);
   inner_.engine().set_rotation_counter(step);
+  // set before the first level is called, wherever a pressure will be asked for
+  if (level_ == Level::several)
+    outer_level().want_virial(update->vflag_global == update->ntimestep);
 }
 
 std::string PairMDBridge::describe(const mdbridge::NonFiniteError& error) const {

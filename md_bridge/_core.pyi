@@ -33,11 +33,13 @@ __all__: list[str] = [
     "choose_threads",
     "cpu_features",
     "get_threads",
+    "note_waiting",
     "random_rotation",
     "remove_net_force",
     "remove_net_torque",
     "rotation_group",
     "set_threads",
+    "waiting_threads_sleep",
 ]
 
 class EngineError(md_bridge.errors.MDBridgeError, RuntimeError):
@@ -597,6 +599,12 @@ class FusedForces:
 
         :raises EngineError: as Engine.evaluate
         """
+    def want_virial(self, wanted: bool) -> None:
+        """
+        Whether the outer evaluations from now on give the virial, as they do at first.
+
+        :param wanted: if not, its gradient is left out. An evaluation without it is made again where it is asked for
+        """
     @property
     def counts(self) -> FusedForces.Counts:
         """
@@ -756,6 +764,14 @@ def get_threads() -> int:
     How many threads torch uses now.
     """
 
+def note_waiting(
+    waited: typing.SupportsFloat | typing.SupportsIndex,
+    worked: typing.SupportsFloat | typing.SupportsIndex,
+) -> None:
+    """
+    Decide again whether they sleep: in ``worked`` seconds of evaluations all threads together had no core for ``waited`` seconds. The engine does so by itself.
+    """
+
 def random_rotation(
     seed: typing.SupportsInt | typing.SupportsIndex,
     counter: typing.SupportsInt | typing.SupportsIndex,
@@ -792,6 +808,11 @@ def rotation_group(name: str) -> numpy.typing.NDArray[numpy.float64]:
 def set_threads(threads: typing.SupportsInt | typing.SupportsIndex) -> None:
     """
     Let torch use this many threads in this process.
+    """
+
+def waiting_threads_sleep() -> bool:
+    """
+    Whether threads that wait for others sleep at once, because other processes want the cores; else they spin.
     """
 
 IPI_UNITS: dict = {

@@ -23,7 +23,7 @@ from md_bridge.text import nearest
 _versions.require_match()
 
 # These load the C++ libraries that _core is linked to, so they come first.
-import metatomic.torch  # noqa: E402
+import metatomic.torch  # noqa: E402, F401
 import torch  # noqa: E402, F401
 
 from md_bridge import _core  # noqa: E402
@@ -93,8 +93,9 @@ class Engine(_core.Engine):
     :param symmetrize: average over rotated copies of each structure, one of
         :data:`SYMMETRIZATIONS`; see docs/symmetry.md for what each costs and achieves
     :param seed: of ``symmetrize="random"``; None: 0
-    :param atoms_per_forward: rotated copies go through the model together up to so many atoms,
-        which bounds the memory; 0: 256 on a CPU, 2048 on a GPU
+    :param atoms_per_forward: structures of a batch, and rotated copies, go through the model
+        together up to so many atoms, which bounds the memory; 0: 256 on a CPU, 2048 on a GPU.
+        Where that is too much for the memory, the engine goes on with less
     :raises ModelError: if the model cannot be loaded
     :raises EngineError: if the symmetrisation is unknown, or a seed has nothing to act on
     :raises TypeError: for an unknown keyword, naming the nearest one
@@ -277,8 +278,8 @@ def open_inner(options: ModelOptions, **keywords: Any) -> tuple[Engine, str]:
     :raises ModelError: if it cannot be loaded, lacks the forces, or was made for another variant of
         the outer model
     """
-    require_teacher_variant(options.inner, options.variant)
     engine = Engine(options.inner, **options.inner_keywords(), **keywords)
+    require_teacher_variant(engine, options.variant)
     kind = options.inner_forces
     if kind == "auto":
         kind = cheapest_forces(engine)
@@ -291,22 +292,18 @@ TEACHER_VARIANT = "teacher_variant"
 """In the metadata of a model that was made to stand in for another one: which variant of that."""
 
 
-def require_teacher_variant(inner: str | os.PathLike[str], variant: str) -> None:
+def require_teacher_variant(inner: Engine, variant: str) -> None:
     """Refuse an inner model that stands in for another variant of the outer model than the one that
     is used: its forces belong to another potential energy surface.
 
-    :param inner: path of the inner model; one that does not say what it was made for is taken
+    :param inner: the inner model; one that does not say what it was made for is taken
     :param variant: of the outer model
     :raises ModelError: another one
     """
-    try:
-        extra = metatomic.torch.read_model_metadata(os.fspath(inner)).extra
-    except RuntimeError:  # opening it says why
-        return
-    made_for = extra.get(TEACHER_VARIANT, variant)
+    made_for = inner.info.extra.get(TEACHER_VARIANT, variant)
     if made_for != variant:
         raise ModelError(
-            f"the inner model {os.fspath(inner)} was made for {_variant_text(made_for)} of the "
+            f"the inner model {inner.info.path} was made for {_variant_text(made_for)} of the "
             f"outer model, and {_variant_text(variant)} of it is chosen: choose the other variant, "
             "or an inner model that was made for this one"
         )

@@ -18,7 +18,15 @@ from pathlib import Path
 from md_bridge.errors import MDBridgeError
 from md_bridge.extras import require
 
-__all__ = ["LineCounter", "Program", "RunError", "alone_in", "find_program", "watch"]
+__all__ = [
+    "LineCounter",
+    "Program",
+    "RunError",
+    "alone_in",
+    "find_program",
+    "kill_with_parent",
+    "watch",
+]
 
 _POLL_SECONDS = 0.2
 GRACE_SECONDS = 5.0
@@ -78,6 +86,13 @@ def find_program(name: str, extra: str) -> Path:
 def _end_with_parent() -> None:
     """Get a SIGTERM when the process that started this one ends, even by SIGKILL."""
     _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def kill_with_parent() -> None:
+    """Get a SIGKILL when the process that started this one ends: one that is stopped would not
+    heed another signal. For ``preexec_fn``.
+    """
+    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 @dataclass

@@ -12,13 +12,14 @@
 namespace mdbridge {
 
 /// A list of pairs that a model asks for. Cutoff in Å; a full list holds both i->j and j->i, the
-/// other one of them.
+/// other one of them. One that is not strict may hold pairs beyond the cutoff too.
 struct PairRequest {
   double cutoff;
   bool full;
+  bool strict = true;
 };
 
-/// The pairs of one structure within one cutoff.
+/// The pairs of one structure within one cutoff; beyond it too where the request is not strict.
 struct PairTensors {
   torch::Tensor labels;   // [P, 5] int32: first atom i, second atom j, cell shift S of j
   torch::Tensor vectors;  // [P, 3] r_j - r_i + S @ cell, Å
@@ -126,10 +127,6 @@ class Backend {
 /// pair vectors r_j - r_i + S @ cell (one tensor for each pair list), in double precision.
 void add_pair_gradients(const SystemTensors& system, const std::vector<torch::Tensor>& gradients,
                         const BackendRequest& request, BackendResult& result);
-
-/// The device that `options` mean for a model with this information (its supported devices; `path`
-/// for messages). Throws ModelError if there is none such here, or the model does not support it.
-torch::Device choose_device(const ModelOptions& options, const ModelInfo& info);
 
 /// Load a model file onto a device; its content, not its name, says which backend runs it. Throws
 /// ModelError if no backend reads such files, the file is broken, or the device is not there.

@@ -1,16 +1,21 @@
 #include "mdbridge/engine.hpp"
 
+#include <c10/core/DeviceGuard.h>
+
 #include <algorithm>
 #include <new>
 #include <utility>
 
 #include "backend.hpp"
+#include "devices/resident.hpp"
+#include "devices/transfer.hpp"
 #include "geometry/centring.hpp"
 #include "mdbridge/elements.hpp"
 #include "mdbridge/error.hpp"
 #include "mdbridge/net_force.hpp"
 #include "mdbridge/stopwatch.hpp"
 #include "mdbridge/threads.hpp"
+#include "mdbridge/waiting_threads.hpp"
 #include "packing.hpp"
 #include "quantities.hpp"
 #include "text.hpp"
@@ -19,9 +24,9 @@ namespace mdbridge {
 
 namespace {
 
-// How many atoms of rotated copies go through the model together, unless the user says. A CPU is
-// busy with 256: more only need more memory. A GPU needs some thousand to be busy; the number is a
-// guess that fits the memory of any of them.
+// How many atoms of several structures go through the model together, unless the user says. A CPU
+// is busy with 256: more only need more memory. A GPU needs some thousand to be busy; the number is
+// a guess that fits the memory of any of them.
 constexpr std::int64_t atoms_that_pay_on_cpu = 256;
 constexpr std::int64_t atoms_that_pay_on_gpu = 2048;
 
@@ -53,16 +58,28 @@ void remove_net(const Structure& structure, std::vector<double>& forces) {
   }
 }
 
-/// The sentence for an exception of torch. Out of memory has a type of its own on CUDA only, and
-/// not if TorchScript has wrapped it in a trace of the model's code.
+// How torch says that a device, or the host, has no memory left. There is an exception of its own
+// on CUDA only, and not if TorchScript has wrapped it in a trace of the model's code.
+constexpr const char* device_is_full = "out of memory";
+constexpr const char* host_is_full = "can't allocate memory";
+
+bool says_memory_is_full(const std::exception& error) {
+  if (dynamic_cast<const std::bad_alloc*>(&error) != nullptr) return true;
+  const auto* torch_error = dynamic_cast<const c10::Error*>(&error);
+  const std::string what = torch_error ? torch_error->what_without_backtrace() : error.what();
+  return what.find(device_is_full) != std::string::npos ||
+         what.find(host_is_full) != std::string::npos;
+}
+
+/// The sentence for an exception of torch.
 std::string describe_failure(const ModelInfo& info, const std::string& what) {
-  for (const char* words : {"out of memory", "can't allocate memory"}) {
+  for (const char* words : {device_is_full, host_is_full}) {
     const auto found = what.find(words);
     if (found == std::string::npos) continue;
     const auto start = what.rfind('\n', found);
     const std::string line = what.substr(start == std::string::npos ? 0 : start + 1);
     // the memory of the host can run out, too, where the model is on a GPU
-    const std::string device = words[0] == 'c' ? "cpu" : info.device;
+    const std::string device = words == host_is_full ? "cpu" : info.device;
     return "out of memory on " + device + " while evaluating the model '" + info.path +
            "': use a smaller system, more memory or more processes (" +
            line.substr(0, line.find('\n')) + ")";
@@ -79,7 +96,7 @@ auto run_in_words(const ModelInfo& info, const auto& work) {
   } catch (const c10::Error& error) {
     throw Error(describe_failure(info, error.what_without_backtrace()));
   } catch (const std::bad_alloc&) {
-    throw Error(describe_failure(info, "can't allocate memory"));
+    throw Error(describe_failure(info, host_is_full));
   } catch (const std::exception& error) {
     throw Error(describe_failure(info, error.what()));
   }
@@ -135,13 +152,18 @@ BackendRequest make_request(Model& model, const EngineOptions& options, const Wa
 
 }  // namespace
 
-/// What the structures of a batch became for the model: kept from call to call for its memory.
+/// What the structures of a batch became for the model, kept from call to call.
 struct Engine::Inputs {
-  struct Input {
+  /// On the CPU, where the model works with the host's memory: kept for that memory.
+  struct Shared {
     std::vector<SelectedPairs> selected;  // by request
     Centring centring;
   };
-  std::vector<Input> structures;
+  std::vector<Shared> shared;  // by place in the batch
+  /// On another device.
+  Residents residents;
+  /// Atoms that go through the model together: fewer than asked for once that was too many.
+  std::int64_t atoms_together = 0;
 };
 
 /// One evaluation of a batch of structures, each with at least one atom.
@@ -161,11 +183,15 @@ class Engine::Run {
   struct Copy {
     std::size_t original;
     std::optional<Rotation> rotation;
+    torch::Tensor matrix{};  // the rotation, where the model is
   };
 
-  std::vector<SystemTensors> prepare();
   std::vector<Copy> make_copies() const;
+  void update_pairs(std::size_t s);
+  std::vector<SystemTensors> share(std::vector<Copy>& copies);
+  std::vector<SystemTensors> upload(std::vector<Copy>& copies);
   std::size_t count_together(std::span<const Copy> copies) const;
+  bool divide_further(std::span<const Copy> copies);
   std::vector<Evaluation> forward(const std::vector<SystemTensors>& originals,
                                   std::span<const Copy> copies);
 
@@ -192,6 +218,7 @@ Engine::Engine(std::shared_ptr<Model> model, EngineOptions options)
     options_.atoms_per_forward =
         model_->backend().device().is_cpu() ? atoms_that_pay_on_cpu : atoms_that_pay_on_gpu;
   }
+  inputs_->atoms_together = options_.atoms_per_forward;
 }
 
 Engine::~Engine() = default;
@@ -242,6 +269,8 @@ Evaluation Engine::evaluate(const Structure& structure, Pairs& pairs, const Want
 std::vector<Evaluation> Engine::evaluate(const std::vector<StructureAndPairs>& batch,
                                          const Wanted& wanted) {
   survive_forks();
+  // torch's own operators look where their tensors are, those of a network's extension need not
+  const c10::DeviceGuard guard(model_->backend().device());
   require(wanted);
   // a batch may hold structures without atoms (a process that owns none): nothing to ask the model
   std::vector<StructureAndPairs> occupied;
@@ -262,6 +291,7 @@ std::vector<Evaluation> Engine::evaluate(const std::vector<StructureAndPairs>& b
   std::vector<Evaluation> evaluations(batch.size());
   for (Evaluation& evaluation : evaluations) evaluation.has = wanted;
   if (occupied.empty()) return evaluations;
+  const WatchedEvaluation watched;
   auto found = run_in_words(info(), [&] { return Run(*this, occupied, wanted).evaluate(); });
   const Stopwatch watch(timings_.unpacking);
   for (std::size_t i = 0; i < found.size(); ++i) {
@@ -276,13 +306,20 @@ std::vector<Evaluation> Engine::evaluate(const std::vector<StructureAndPairs>& b
 }
 
 std::vector<Evaluation> Engine::Run::evaluate() {
-  const auto originals = prepare();
-  const auto copies = make_copies();
+  auto copies = make_copies();
+  const bool on_cpu = engine_.model_->backend().device().is_cpu();
+  const auto originals = on_cpu ? share(copies) : upload(copies);
   std::vector<Evaluation> evaluations(batch_.size());
   for (std::span<const Copy> left = copies; !left.empty();) {
     const auto together = left.first(count_together(left));
+    std::vector<Evaluation> found;
+    try {
+      found = forward(originals, together);
+    } catch (const std::exception& error) {
+      if (!says_memory_is_full(error) || !divide_further(together)) throw;
+      continue;
+    }
     left = left.subspan(together.size());
-    auto found = forward(originals, together);
     const Stopwatch watch(engine_.timings_.unpacking);
     for (std::size_t c = 0; c < found.size(); ++c) {
       Evaluation& sum = evaluations[together[c].original];
@@ -301,28 +338,63 @@ std::vector<Evaluation> Engine::Run::evaluate() {
   return evaluations;
 }
 
-/// Bring the pair lists up to date and hand everything to the device.
-std::vector<SystemTensors> Engine::Run::prepare() {
-  Backend& backend = engine_.model_->backend();
-  const auto& requests = backend.pair_requests();
-  auto& inputs = engine_.inputs_->structures;
+void Engine::Run::update_pairs(std::size_t s) {
+  if (engine_.model_->backend().pair_requests().empty()) return;
+  const Stopwatch watch(engine_.timings_.pairs);
+  batch_[s].pairs->update(*batch_[s].structure, engine_.info().cutoff);
+}
+
+/// Hand everything to a model on the CPU, in the host's memory.
+std::vector<SystemTensors> Engine::Run::share(std::vector<Copy>& copies) {
+  const auto& requests = engine_.model_->backend().pair_requests();
+  auto& shared = engine_.inputs_->shared;
   std::vector<SystemTensors> originals;
-  if (inputs.size() < batch_.size()) inputs.resize(batch_.size());
+  if (shared.size() < batch_.size()) shared.resize(batch_.size());
   for (std::size_t s = 0; s < batch_.size(); ++s) {
-    const Structure& structure = *batch_[s].structure;
-    auto& [selected, centring] = inputs[s];
-    if (!requests.empty()) {
-      const Stopwatch watch(engine_.timings_.pairs);
-      batch_[s].pairs->update(structure, engine_.info().cutoff);
-    }
+    update_pairs(s);
     const Stopwatch watch(engine_.timings_.packing);
+    const Structure& structure = *batch_[s].structure;
+    auto& [selected, centring] = shared[s];
     centring.update(structure);
     selected.resize(requests.size());
     for (std::size_t n = 0; n < requests.size(); ++n) {
       batch_[s].pairs->select(structure, requests[n].cutoff, requests[n].full, selected[n]);
       centring.correct(selected[n].labels);
     }
-    originals.push_back(to_tensors(structure, centring.positions(), selected, backend));
+    originals.push_back(to_tensors(structure, centring.positions(), selected));
+  }
+  for (Copy& copy : copies) {
+    if (!copy.rotation) continue;
+    copy.matrix = torch::from_blob(copy.rotation->data(), {3, 3}, torch::kFloat64);
+  }
+  return originals;
+}
+
+/// Hand to a model on another device what is not there from the steps before.
+std::vector<SystemTensors> Engine::Run::upload(std::vector<Copy>& copies) {
+  Backend& backend = engine_.model_->backend();
+  Upload upload;
+  std::vector<std::pair<std::shared_ptr<Resident>, Resident::Place>> structures;
+  for (std::size_t s = 0; s < batch_.size(); ++s) {
+    update_pairs(s);
+    const Stopwatch watch(engine_.timings_.packing);
+    const Structure& structure = *batch_[s].structure;
+    auto resident = engine_.inputs_->residents.of(structure, *batch_[s].pairs, backend);
+    const auto place = resident->add_step(structure, upload);
+    structures.emplace_back(std::move(resident), place);
+  }
+  const Stopwatch watch(engine_.timings_.packing);
+  std::vector<std::int64_t> places;
+  for (const Copy& copy : copies) {
+    places.push_back(copy.rotation ? upload.add(*copy.rotation) : -1);
+  }
+  upload.send(backend.device());
+  for (std::size_t c = 0; c < copies.size(); ++c) {
+    if (copies[c].rotation) copies[c].matrix = upload.at(places[c], {3, 3});
+  }
+  std::vector<SystemTensors> originals;
+  for (const auto& [resident, place] : structures) {
+    originals.push_back(resident->tensors(place, upload));
   }
   return originals;
 }
@@ -344,17 +416,27 @@ std::vector<Engine::Run::Copy> Engine::Run::make_copies() const {
   return copies;
 }
 
-/// How many of these copies, from the first on, go through the model together: all that are not
-/// rotated, and of the rotated ones as many as the limit allows, but at least one.
+/// How many of these copies, from the first on, go through the model together: as many as the limit
+/// allows, but at least one.
 std::size_t Engine::Run::count_together(std::span<const Copy> copies) const {
   std::size_t count = 0;
   std::int64_t atoms = 0;
   for (const Copy& copy : copies) {
     atoms += batch_[copy.original].structure->size();
-    if (copy.rotation && count > 0 && atoms > engine_.options_.atoms_per_forward) break;
+    if (count > 0 && atoms > engine_.inputs_->atoms_together) break;
     ++count;
   }
   return count;
+}
+
+/// These copies were too much for the memory: from now on at most half as many atoms go together.
+/// Returns whether fewer are possible.
+bool Engine::Run::divide_further(std::span<const Copy> copies) {
+  if (copies.size() == 1) return false;
+  std::int64_t atoms = 0;
+  for (const Copy& copy : copies) atoms += batch_[copy.original].structure->size();
+  engine_.inputs_->atoms_together = atoms / 2;
+  return true;
 }
 
 /// One forward pass, and the way back if a gradient is wanted.
@@ -367,7 +449,7 @@ std::vector<Evaluation> Engine::Run::forward(const std::vector<SystemTensors>& o
   {
     const Stopwatch watch(timings.packing);
     for (const Copy& copy : copies) {
-      systems.push_back(pack(originals[copy.original], copy.rotation, backend.dtype()));
+      systems.push_back(pack(originals[copy.original], copy.matrix, backend.dtype()));
       volumes.push_back(batch_[copy.original].structure->volume());
     }
   }

@@ -140,7 +140,7 @@ const std::vector<Evaluation>& FusedForces::inner(const std::vector<Structure>& 
 const std::vector<Evaluation>& FusedForces::outer(const std::vector<Structure>& structures) {
   learner_.outer();
   const bool here = at_last_positions(structures);
-  if (here && has_outer_ && (has_inner_ || !options_.fuse)) {
+  if (here && has_outer_ && (has_inner_ || !options_.fuse) && !lacks_virial()) {
     ++counts_.reused;
     return last_outer_;
   }
@@ -158,7 +158,7 @@ void FusedForces::want_inner(Wanted& wanted) const {
 void FusedForces::want_outer(Wanted& wanted) const {
   wanted.energy = true;
   wanted.conservative_forces = true;
-  wanted.conservative_virial = true;
+  if (virial_wanted_) wanted.conservative_virial = true;
   // that somebody may ask for them is no reason to fail
   wanted.atomic_energies = options_.outer_atomic_energies && outer_->gives_atomic_energies();
   const bool of_pairs = (options_.outer_atomic_virials || options_.outer_halved_atomic_virials) &&
@@ -205,6 +205,13 @@ bool FusedForces::at_last_positions(const std::vector<Structure>& structures) co
     }
   }
   return true;
+}
+
+/// Whether the last outer evaluation was made when nobody asked for a virial, as somebody does now.
+bool FusedForces::lacks_virial() const {
+  return virial_wanted_ &&
+         std::any_of(last_outer_.begin(), last_outer_.end(),
+                     [](const Evaluation& outer) { return !outer.has.conservative_virial; });
 }
 
 /// Evaluate the inner forces, the outer ones or both; inner ones that are known here stay.

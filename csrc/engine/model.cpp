@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "backend.hpp"
+#include "devices/choice.hpp"
 #include "mdbridge/error.hpp"
 #include "mdbridge/threads.hpp"
 #include "memory.hpp"

@@ -5,52 +5,51 @@
 #include <algorithm>
 #include <array>
 #include <cstdint>
-#include <utility>
+#include <span>
 
+#include "devices/transfer.hpp"
 #include "mdbridge/matrix3.hpp"
 
 namespace mdbridge {
 
 namespace {
 
-/// Host data on a device: on the CPU the same memory.
+/// The same memory as a tensor.
 template <typename T>
-torch::Tensor on_device(const T* data, std::vector<std::int64_t> shape, torch::Dtype type,
-                        torch::Device device) {
-  return torch::from_blob(const_cast<T*>(data), shape, type).to(device);
+torch::Tensor shared(const T* data, at::IntArrayRef shape, torch::Dtype type) {
+  return torch::from_blob(const_cast<T*>(data), shape, type);
 }
 
-/// A copy of the row vectors, rotated in double precision, in the given type.
-torch::Tensor rotated(const torch::Tensor& rows, const std::optional<Rotation>& rotation,
+/// The row vectors, rotated in double precision, in the given type; on the CPU never the same
+/// memory, which is the host's there.
+torch::Tensor rotated(const torch::Tensor& rows, const torch::Tensor& rotation,
                       torch::Dtype dtype) {
-  if (!rotation) return rows.to(dtype, /*non_blocking=*/false, /*copy=*/true);
-  const auto matrix = on_device(rotation->data(), {3, 3}, torch::kFloat64, rows.device());
-  return rows.matmul(matrix.t()).to(dtype);
+  if (rotation.defined()) return rows.matmul(rotation.t()).to(dtype);
+  return rows.to(dtype, /*non_blocking=*/false, /*copy=*/rows.is_cpu());
 }
 
-/// Whatever the type, shape and device: the numbers times `factor`, row by row.
-std::vector<double> to_host(const torch::Tensor& tensor, double factor = 1.0) {
-  const auto host = tensor.to(torch::kCPU, torch::kFloat64).contiguous();
-  const double* data = host.data_ptr<double>();
-  std::vector<double> values(data, data + host.numel());
-  if (factor != 1.0) {
-    for (double& value : values) value *= factor;
-  }
-  return values;
+/// Where numbers of a Download go: into this vector, times `factor`.
+Download::Use into(std::vector<double>& out, double factor = 1.0) {
+  return [&out, factor](std::span<const double> values) {
+    out.assign(values.begin(), values.end());
+    if (factor == 1.0) return;
+    for (double& value : out) value *= factor;
+  };
 }
 
-/// The symmetric part of a 3x3 matrix, times `factor`.
-std::array<double, 9> to_symmetric(const torch::Tensor& tensor, double factor) {
-  const auto values = to_host(tensor, factor);
-  std::array<double, 9> matrix{};
-  std::copy(values.begin(), values.end(), matrix.begin());
-  return matrix3::symmetrized(matrix);
+/// The same of a 3x3 matrix, of which the symmetric part is taken.
+Download::Use into(std::array<double, 9>& out, double factor) {
+  return [&out, factor](std::span<const double> values) {
+    std::transform(values.begin(), values.end(), out.begin(),
+                   [&](double value) { return value * factor; });
+    out = matrix3::symmetrized(out);
+  };
 }
 
 /// The virials of the atoms, [N, 3, 3], from the gradients of each pair list; `halved`: half of a
 /// pair with each of its atoms, symmetric; else all of it with the second one.
-std::vector<double> atomic_virials(const SystemTensors& system,
-                                   const std::vector<torch::Tensor>& gradients, bool halved) {
+torch::Tensor atomic_virials(const SystemTensors& system,
+                             const std::vector<torch::Tensor>& gradients, bool halved) {
   auto sum =
       torch::zeros({system.types.size(0), 3, 3}, system.positions.options().dtype(torch::kFloat64));
   for (std::size_t n = 0; n < gradients.size(); ++n) {
@@ -63,32 +62,30 @@ std::vector<double> atomic_virials(const SystemTensors& system,
     }
     sum.index_add_(0, labels.select(1, 1), shares);
   }
-  return to_host(sum);
+  return sum;
 }
 
 }  // namespace
 
 SystemTensors to_tensors(const Structure& structure, const std::vector<double>& positions,
-                         const std::vector<SelectedPairs>& selected, const Backend& backend) {
-  const auto device = backend.device();
+                         const std::vector<SelectedPairs>& selected) {
   const std::int64_t count = structure.size();
   SystemTensors out;
   // Integers reach the model as they are, and it may keep them (a cache, say) when the host's
   // arrays are long gone: hence the clones. pack() copies all floating-point tensors.
-  out.types = on_device(structure.types.data(), {count}, torch::kInt32, device).clone();
-  out.periodic = on_device(structure.periodic.data(), {3}, torch::kBool, device).clone();
+  out.types = shared(structure.types.data(), {count}, torch::kInt32).clone();
+  out.periodic = shared(structure.periodic.data(), {3}, torch::kBool).clone();
   out.owned = structure.owned_size();
-  out.positions = on_device(positions.data(), {count, 3}, torch::kFloat64, device);
-  out.cell = on_device(structure.cell.data(), {3, 3}, torch::kFloat64, device);
+  out.positions = shared(positions.data(), {count, 3}, torch::kFloat64);
+  out.cell = shared(structure.cell.data(), {3, 3}, torch::kFloat64);
   for (const auto& pairs : selected) {
-    out.pairs.push_back(
-        {on_device(pairs.labels.data(), {pairs.size(), 5}, torch::kInt32, device).clone(),
-         on_device(pairs.vectors.data(), {pairs.size(), 3}, torch::kFloat64, device)});
+    out.pairs.push_back({shared(pairs.labels.data(), {pairs.size(), 5}, torch::kInt32).clone(),
+                         shared(pairs.vectors.data(), {pairs.size(), 3}, torch::kFloat64)});
   }
   return out;
 }
 
-SystemTensors pack(const SystemTensors& original, const std::optional<Rotation>& rotation,
+SystemTensors pack(const SystemTensors& original, const torch::Tensor& rotation,
                    torch::Dtype dtype) {
   SystemTensors out = original;
   out.positions = rotated(original.positions, rotation, dtype);
@@ -101,6 +98,7 @@ std::vector<Evaluation> unpack(const std::vector<SystemTensors>& systems,
                                const std::vector<double>& volumes, const BackendRequest& request,
                                const BackendResult& result, const Wanted& wanted) {
   std::vector<Evaluation> evaluations(systems.size());
+  Download download;
   std::int64_t start = 0;
   for (std::size_t s = 0; s < systems.size(); ++s) {
     Evaluation& out = evaluations[s];
@@ -108,38 +106,45 @@ std::vector<Evaluation> unpack(const std::vector<SystemTensors>& systems,
     const std::int64_t end = start + systems[s].types.size(0);
     const auto row = static_cast<std::int64_t>(s);
     if (request.energy_per_atom) {
-      auto energies = to_host(result.energy.slice(0, start, end));
-      for (const double energy : energies) out.energy += energy;
-      if (wanted.atomic_energies) out.atomic_energies = std::move(energies);
+      download.bring(result.energy.slice(0, start, end), [&](std::span<const double> energies) {
+        for (const double energy : energies) out.energy += energy;
+        if (wanted.atomic_energies) out.atomic_energies.assign(energies.begin(), energies.end());
+      });
     } else if (result.energy.defined()) {
-      out.energy = result.energy.select(0, row).to(torch::kFloat64).item<double>();
+      download.bring(result.energy.select(0, row),
+                     [&](std::span<const double> energy) { out.energy = energy.front(); });
     }
     if (wanted.conservative_forces) {
-      out.conservative_forces = to_host(result.position_gradients[s], -1.0);
+      download.bring(result.position_gradients[s], into(out.conservative_forces, -1.0));
     }
     if (wanted.conservative_virial) {
-      out.conservative_virial = to_symmetric(result.strain_gradients[s], -1.0);
+      download.bring(result.strain_gradients[s], into(out.conservative_virial, -1.0));
     }
     if (wanted.direct_forces) {
-      out.direct_forces = to_host(result.direct_forces.slice(0, start, end));
+      download.bring(result.direct_forces.slice(0, start, end), into(out.direct_forces));
     }
     if (wanted.direct_virial) {
-      out.direct_virial = to_symmetric(result.direct_stress.select(0, row), -volumes[s]);
+      download.bring(result.direct_stress.select(0, row), into(out.direct_virial, -volumes[s]));
     }
     if (wanted.committee) {
       const auto rows = request.committee_per_atom ? result.committee.slice(0, start, end)
                                                    : result.committee.slice(0, row, row + 1);
-      out.committee = to_host(rows.to(torch::kFloat64).sum(0));
+      download.bring(rows.to(torch::kFloat64).sum(0), into(out.committee));
     }
-    if (wanted.uncertainty) out.uncertainty = to_host(result.uncertainty.slice(0, start, end));
+    if (wanted.uncertainty) {
+      download.bring(result.uncertainty.slice(0, start, end), into(out.uncertainty));
+    }
     if (wanted.atomic_virials) {
-      out.atomic_virials = atomic_virials(systems[s], result.pair_gradients[s], false);
+      download.bring(atomic_virials(systems[s], result.pair_gradients[s], false),
+                     into(out.atomic_virials));
     }
     if (wanted.halved_atomic_virials) {
-      out.halved_atomic_virials = atomic_virials(systems[s], result.pair_gradients[s], true);
+      download.bring(atomic_virials(systems[s], result.pair_gradients[s], true),
+                     into(out.halved_atomic_virials));
     }
     start = end;
   }
+  download.fetch();
   return evaluations;
 }
 

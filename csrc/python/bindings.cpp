@@ -2,6 +2,7 @@
 
 #include "mdbridge/error.hpp"
 #include "mdbridge/threads.hpp"
+#include "mdbridge/waiting_threads.hpp"
 
 namespace py = pybind11;
 using namespace mdbridge;  // NOLINT: this file is nothing but a list of the engine's names
@@ -30,6 +31,12 @@ void bind_threads(py::module_& module) {
   module.def("set_threads", &set_threads, py::arg("threads"),
              "Let torch use this many threads in this process.");
   module.def("get_threads", &get_threads, "How many threads torch uses now.");
+  module.def("waiting_threads_sleep", &waiting_threads_sleep,
+             "Whether threads that wait for others sleep at once, because other processes want the "
+             "cores; else they spin.");
+  module.def("note_waiting", &note_waiting, py::arg("waited"), py::arg("worked"),
+             "Decide again whether they sleep: in ``worked`` seconds of evaluations all threads "
+             "together had no core for ``waited`` seconds. The engine does so by itself.");
 }
 
 }  // namespace

@@ -138,6 +138,11 @@ void bind_fused_forces(py::module_& module) {
            ":param outer_follows: a request for the outer ones at the same positions is certain; "
            "otherwise the learned stride decides whether to compute both\n"
            ":raises EngineError: as Engine.evaluate")
+      .def(
+          "want_virial", &FusedForces::want_virial, py::arg("wanted"),
+          "Whether the outer evaluations from now on give the virial, as they do at first.\n\n"
+          ":param wanted: if not, its gradient is left out. An evaluation without it is made again "
+          "where it is asked for")
       .def("outer", &FusedForces::outer, py::arg("structures"),
            py::call_guard<py::gil_scoped_release>(),
            "Energy, conservative forces and virial of the outer model at these structures; free if "

@@ -119,6 +119,7 @@ void PairMDBridge::compute_outer(int eflag, int vflag) {
   in_step([&] {
     update_structure();
     require_atomic_virials();
+    outer_level().want_virial(vflag_global != 0);
     evaluation = &outer_level().outer(follower_.structures()).front();
     lower_forces = outer_level().inner(follower_.structures()).front().forces(kind);
   });

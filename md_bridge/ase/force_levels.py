@@ -84,7 +84,7 @@ class _OneEngine:
         self._inner_engine = outer.engine if inner is None else inner.engine
         self._kind = "direct" if inner is None else inner.parameters["forces"]
         if inner is not None:
-            require_teacher_variant(inner.parameters["model"], outer.parameters["variant"])
+            require_teacher_variant(inner.engine, outer.parameters["variant"])
         self._fused = FusedForces(
             self._engine,
             outer.parameters["skin"],

@@ -8,17 +8,22 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from md_bridge.bench.budget import Budget
+from md_bridge.bench.costs import Costs
 from md_bridge.bench.errors import BenchError
 from md_bridge.bench.groups import GROUPS, Plan
+from md_bridge.bench.groups.ipi import remove_dead_sockets
 from md_bridge.bench.machine import machine_facts
 from md_bridge.bench.models.files import BUNDLED, XS, prepare_model
 from md_bridge.bench.panels import Panel
 from md_bridge.bench.results import FILE_NAME, Results
-from md_bridge.bench.runner import Effort, measure
+from md_bridge.bench.runner import Effort, Limits, measure
+from md_bridge.processes import alone_in
 
 __all__ = ["BenchSettings", "quick", "run_benchmark"]
 
-Progress = Callable[[str, float], None]
+Progress = Callable[[str, float, str], None]
+"""Takes what is being measured, the share of the whole that is done, and whose turn it is."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +43,8 @@ class BenchSettings:
     """Those of the group ``scaling``."""
     multiplicities: tuple[int, ...] = (2, 4, 8, 16)
     """M, inner steps in an outer one."""
+    minutes: float = 20.0
+    """For all measurements; models that are made first, and kept, come on top."""
     rounds: int = 5
     """Turns of each subject."""
     turn_s: float = 1.0
@@ -53,6 +60,8 @@ class BenchSettings:
     """Small model for the inner steps, in place of the bundled one."""
     timestep_fs: float = 0.5
     """The inner step."""
+    compile_models: bool = True
+    """Compile what was not compiled before, some minutes each."""
 
     def __post_init__(self) -> None:
         unknown = [name for name in self.groups if name not in GROUPS]
@@ -63,7 +72,7 @@ class BenchSettings:
         for name, least in (("rounds", 1), ("steps", 10), ("threads", 1)):
             if getattr(self, name) < least:
                 raise BenchError(f"{name} must be at least {least}, found {getattr(self, name)}")
-        for name in ("turn_s", "timestep_fs"):
+        for name in ("turn_s", "timestep_fs", "minutes"):
             if not 0 < getattr(self, name) < float("inf"):
                 raise BenchError(f"{name} must be positive and finite, found {getattr(self, name)}")
         for name, least in (("sizes", 2), ("scaling_sizes", 2), ("multiplicities", 2)):
@@ -82,11 +91,13 @@ class BenchSettings:
 
 
 def quick() -> dict[str, Any]:
-    """Settings that end in about two minutes on two cores: every kind of row, on one small box."""
+    """Settings that end in two minutes: every group has some of its rows, on one small box."""
     return {
+        "minutes": 2.0,
+        "compile_models": False,
         "sizes": (81,),
         "scaling_sizes": (81, 648),
-        "multiplicities": (4, 8),
+        "multiplicities": (4,),
         "rounds": 2,
         "turn_s": 0.2,
         "steps": 20,
@@ -94,7 +105,9 @@ def quick() -> dict[str, Any]:
     }
 
 
-def run_benchmark(settings: BenchSettings, folder: Path, progress: Progress) -> Results:
+def run_benchmark(
+    settings: BenchSettings, folder: Path, progress: Progress, resume: bool = False
+) -> Results:
     """Measure; ``bench.json`` in the folder is written after each panel.
 
     A file that an earlier call left unfinished, with the same settings, is finished: what is in it
@@ -102,39 +115,44 @@ def run_benchmark(settings: BenchSettings, folder: Path, progress: Progress) -> 
 
     :param settings: what to measure
     :param folder: for results, models and what runs
-    :param progress: called with what is being done and the share of the whole that is done
+    :param progress: called with what is being measured, the share of the whole that is done, and
+        whose turn it is
+    :param resume: keep what is in the file, whatever the settings were; panels of which something
+        did not fit in the time are measured again, and replaced if that gives more
     :returns: all panels
-    :raises BenchError: a model cannot be had, or the file there is none of ours
+    :raises BenchError: a model cannot be had, the file there is none of ours, or of another machine
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise BenchError(f"cannot write into {folder}: {error.strerror}") from error
+    with alone_in(folder, "md-bridge bench", BenchError):
+        return _run(settings, folder, progress, resume)
+
+
+def _run(settings: BenchSettings, folder: Path, progress: Progress, resume: bool) -> Results:
+    """The same, with the folder to itself."""
     path = folder / FILE_NAME
-    results = _begun(path, settings)
+    results = _begun(path, settings, resume)
     work = folder / "work"
     shutil.rmtree(work, ignore_errors=True)
-    panels = _panels(settings, folder, work, progress)
-    turns = [_turns(panel, settings.rounds) for panel in panels]
-    total, done = sum(turns), 0
+    remove_dead_sockets()
     known = results.done()
-    results.panels = []
-    for panel, count in zip(panels, turns, strict=True):
-        result = known.get(panel.key)
-        if result is None:
-            title = f"{panel.title}, {panel.model}"
+    panels = [
+        panel
+        for panel in _panels(settings, folder, work, progress)
+        if panel.key not in known or known[panel.key].cuts
+    ]
+    budget = Budget(panels, settings.minutes)
+    costs = Costs()
+    for panel in panels:
+        limits = Limits(budget.begin(), minutes=settings.minutes, costs=costs)
 
-            def tick(name: str, title: str = title) -> None:
-                nonlocal done
-                progress(f"{title}: {name}", done / total)
-                done += 1
+        def tick(name: str, panel: Panel = panel) -> None:
+            size = f", {panel.atoms} atoms" if panel.atoms else ""
+            progress(f"{panel.title}: {panel.model}{size}", budget.share, name)
 
-            expected = done + count
-            result = measure(panel, Effort(settings.rounds, settings.turn_s), tick)
-            done = expected
-        else:
-            done += count
-        results.panels.append(result)
+        results.add(measure(panel, Effort(settings.rounds, settings.turn_s), tick, limits))
         results.write(path)
     results.complete = True
     results.write(path)
@@ -142,13 +160,16 @@ def run_benchmark(settings: BenchSettings, folder: Path, progress: Progress) -> 
     return results
 
 
-def _begun(path: Path, settings: BenchSettings) -> Results:
+def _begun(path: Path, settings: BenchSettings, resume: bool) -> Results:
     """What an earlier call left, if it is to be finished; else nothing yet."""
-    if path.exists():
-        found = Results.read(path)
-        if not found.complete and found.settings == settings.as_dict():
-            return found
-    return Results(settings.as_dict(), machine_facts())
+    begun = Results(settings.as_dict(), machine_facts())
+    if not path.exists():
+        return begun
+    found = Results.read(path)
+    if resume or (not found.complete and found.settings == settings.as_dict()):
+        found.merge(begun)
+        return found
+    return begun
 
 
 def _panels(
@@ -157,7 +178,13 @@ def _panels(
     """Everything that is asked for, in order; models and boxes are made."""
     inner = Path(settings.inner) if settings.inner else None
     models = [
-        prepare_model(name, folder / "models", inner, lambda words: progress(words, 0.0))
+        prepare_model(
+            name,
+            folder / "models",
+            inner,
+            lambda words: progress(words, 0.0, ""),
+            settings.compile_models,
+        )
         for name in settings.models
     ]
     plan = Plan(
@@ -173,8 +200,3 @@ def _panels(
         timestep_fs=settings.timestep_fs,
     )
     return [panel for name in GROUPS if name in settings.groups for panel in GROUPS[name](plan)]
-
-
-def _turns(panel: Panel, rounds: int) -> int:
-    """Units of the progress: each subject is started once and has its turns."""
-    return len(panel.subjects) * (1 + (panel.rounds or rounds))

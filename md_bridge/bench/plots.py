@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["plot_results"]
 
 _HOSTS = ("ase", "lammps", "ipi")
+_COLUMNS = 3
 _DOTS_PER_INCH = 120
 
 
@@ -39,11 +40,16 @@ def plot_results(results: Results, folder: Path) -> dict[str, Path]:
     return found
 
 
-def _figure(columns: int, width: float = 4.4, height: float = 3.6) -> tuple[Any, list[Axes]]:
+def _figure(pictures: int, width: float = 4.4, height: float = 3.6) -> tuple[Any, list[Axes]]:
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(width * columns, height), layout="constrained")
-    return figure, list(figure.subplots(1, columns, squeeze=False)[0])
+    columns = min(pictures, _COLUMNS)
+    rows = -(-pictures // columns)
+    figure = Figure(figsize=(width * columns, height * rows), layout="constrained")
+    axes = list(figure.subplots(rows, columns, squeeze=False).flat)
+    for axis in axes[pictures:]:
+        axis.remove()
+    return figure, axes[:pictures]
 
 
 def _milliseconds(row: Row) -> float:
@@ -106,6 +112,8 @@ def _mts(panels: list[PanelResult]) -> Any:
                           color=color, capsize=3, label=kind)  # fmt: skip
             axis.plot(m, [point[2] for point in points], "--", color=color)
         axis.set(xlabel="M", ylabel="speed over conservative dynamics", ylim=(0, None))
+        axis.set_xscale("log", base=2)
+        axis.xaxis.set_major_formatter("{x:g}")
         title = f"{panel.title}, {panel.model}, {panel.atoms} atoms (dashed: S(M))"
         axis.set_title(title, fontsize="small")
         axis.legend(fontsize="small")

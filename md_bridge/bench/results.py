@@ -14,7 +14,7 @@ from md_bridge.text import replace_atomically
 
 __all__ = ["FILE_NAME", "SCHEMA", "Results"]
 
-SCHEMA = 1
+SCHEMA = 2
 FILE_NAME = "bench.json"
 
 
@@ -33,6 +33,38 @@ class Results:
     def done(self) -> dict[tuple[str, str, str, int, int], PanelResult]:
         """Panels by their keys."""
         return {panel.key: panel for panel in self.panels}
+
+    def add(self, panel: PanelResult) -> None:
+        """Take a panel in, in the place of an earlier one of the same name unless that has more.
+
+        :param panel: with its numbers
+        """
+        for place, known in enumerate(self.panels):
+            if known.key == panel.key:
+                if panel.measured >= known.measured:
+                    self.panels[place] = panel
+                return
+        self.panels.append(panel)
+
+    def merge(self, other: Results) -> None:
+        """Take all panels of another benchmark of the same machine in.
+
+        :param other: measured later
+        :raises BenchError: it is of another machine, or of other versions
+        """
+        for name in ("processor", "cores_for_us", "versions"):
+            ours, theirs = self.machine.get(name), other.machine.get(name)
+            if ours != theirs:
+                raise BenchError(
+                    f"results of one machine and the same versions can be merged only: {name} is "
+                    f"{ours} in one and {theirs} in the other; measure again into another folder"
+                )
+        loads = zip(self.machine["load"], other.machine["load"], strict=True)
+        self.machine = {**other.machine, "load": [max(pair) for pair in loads]}
+        self.settings = other.settings
+        self.complete = self.complete and other.complete
+        for panel in other.panels:
+            self.add(panel)
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""

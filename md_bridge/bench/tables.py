@@ -18,6 +18,8 @@ class TextTable:
     title: str
     headers: list[str]
     rows: list[list[str]]
+    notes: list[str]
+    """Sentences: what did not fit in the time."""
 
 
 def table_of(panel: PanelResult) -> TextTable:
@@ -28,8 +30,8 @@ def table_of(panel: PanelResult) -> TextTable:
 
     :param panel: with its numbers
     """
-    labels = list(dict.fromkeys(label for row in panel.rows for label in row.against))
     measured = [row for row in panel.rows if row.seconds]
+    labels = list(dict.fromkeys(label for row in measured for label in panel.ratios(row)))
     columns: list[tuple[str, list[str]]] = [(panel.unit, [row.name for row in measured])]
     columns.append(("ms", [_number([1e3 * s for s in row.per_inner_step]) for row in measured]))
     columns.append(
@@ -52,6 +54,7 @@ def table_of(panel: PanelResult) -> TextTable:
         columns.append(("overhead, %", [_number(values) for values in overheads]))
     if panel.group in ("memory", "scaling"):
         columns += _memory(measured)
+    columns += _spreads(measured)
     headers = [title for title, _ in columns]
     size = f", {panel.atoms} atoms" if panel.atoms else ""
     threads = f"{panel.threads} thread" + ("s" if panel.threads > 1 else "")
@@ -59,18 +62,20 @@ def table_of(panel: PanelResult) -> TextTable:
         f"{panel.title}: {panel.model}{size}, {threads}",
         headers,
         [list(cells) for cells in zip(*(cells for _, cells in columns), strict=True)],
+        panel.cuts,
     )
 
 
 def reasons(panels: Sequence[PanelResult]) -> list[str]:
-    """What was not measured and why, a sentence a reason.
+    """What was not measured and why, a sentence a reason; what did not fit in the time is a note of
+    its table.
 
     :param panels: all of a benchmark
     """
     rows: dict[str, list[str]] = {}
     for panel in panels:
         for row in panel.rows:
-            if row.unavailable:
+            if row.unavailable and not row.late:
                 size = f"{panel.atoms} atoms, " if panel.atoms else ""
                 where = f"{row.name} ({size}{panel.title}, {panel.model})"
                 rows.setdefault(row.unavailable, []).append(where)
@@ -101,6 +106,24 @@ def _with_range(values: Sequence[float]) -> str:
     if found is None:
         return ""
     return f"{found.median:.2f} ({found.least:.2f}–{found.most:.2f})"
+
+
+_SPREADS = {
+    "energy_spread": "σ energy, meV/atom",
+    "conservative_forces_spread": "σ conservative, meV/Å",
+    "direct_forces_spread": "σ direct, meV/Å",
+    "direct_difference": "direct − conservative, meV/Å",
+}
+"""Details of the program :mod:`md_bridge.bench.programs.rotations`, and their titles."""
+
+
+def _spreads(rows: Sequence[Row]) -> list[tuple[str, list[str]]]:
+    """How much results change with the orientation, as far as it was seen by the last round."""
+    return [
+        (title, [_digits(values[-1]) if values else "" for values in found])
+        for name, title in _SPREADS.items()
+        if any(found := [row.details.get(name, []) for row in rows])
+    ]
 
 
 def _memory(rows: Sequence[Row]) -> list[tuple[str, list[str]]]:

@@ -19,9 +19,11 @@ from md_bridge.cli.tables import tell_files
 
 if TYPE_CHECKING:
     from md_bridge.bench import Results
+    from md_bridge.bench.tables import TextTable
 
 __all__ = ["bench"]
 
+_FILE_WIDTH = 160
 _SETTINGS = "md_bridge.bench.api:BenchSettings"
 
 
@@ -57,6 +59,7 @@ class Words(click.ParamType):
         """
         md-bridge bench --quick
         md-bridge bench --groups ase,lammps --models bundled --sizes 81,648
+        md-bridge bench --groups memory --steps 20000 --minutes 60 --resume
         md-bridge bench --models my.pt --start my.xyz --inner my-student.pt
         """,
         {INTERRUPTED: "interrupted; the same command goes on from there"},
@@ -72,12 +75,17 @@ class Words(click.ParamType):
         help="Those of the group scaling, up to 20000 say; else up to 5184.")  # fmt: skip
 @option("--m", "multiplicities", type=Words(int, "numbers"), metavar="M,M", show_default=False,
         help="Inner steps in an outer one; else 2,4,8,16.")  # fmt: skip
+@option("--minutes", type=click.FloatRange(min=0, min_open=True), show_default=False,
+        help="Time for all; what does not fit is said. Else 20.")  # fmt: skip
+@option("--resume", is_flag=True, help="Keep what the folder has, and measure what it lacks.")
+@option("--compile/--no-compile", "compile_models", default=None, show_default=False,
+        help="Compile models that were not before: minutes more; else yes.")  # fmt: skip
 @option("--rounds", type=click.IntRange(min=1), show_default=False, help="Turns of each; else 5.")
 @option("--turn", "turn_s", type=click.FloatRange(min=0, min_open=True), show_default=False,
         help="Seconds of a turn; else 1.")  # fmt: skip
 @option("--steps", type=click.IntRange(min=10), show_default=False,
         help="Steps of the group memory, 20000 say; else 1000.")  # fmt: skip
-@option("--quick", is_flag=True, help="Two minutes: the bundled model, 81 atoms, two rounds.")
+@option("--quick", is_flag=True, help="Two minutes: the bundled model, 81 atoms, --no-compile.")
 @option("--start", type=EXISTING_FILE, help="Periodic structure to copy, in place of water.")
 @option("--inner", type=EXISTING_FILE, help="Small model for the inner steps.")
 @option("--timestep", "timestep_fs", of=_SETTINGS, type=float, metavar="FS",
@@ -87,12 +95,13 @@ class Words(click.ParamType):
 @option("--out", type=click.Path(file_okay=False, path_type=Path), default=Path("md-bridge-bench"),
         help="Folder for results, pictures and models.")  # fmt: skip
 @json_option("the results")
-def bench(quick: bool, out: Path, as_json: bool, **asked: Any) -> None:
+def bench(quick: bool, resume: bool, out: Path, as_json: bool, **asked: Any) -> None:
     """Measure speed beside the alternatives, with the same weights, on this machine.
 
     ASE: our calculator, metatomic's and pet-kokkos's. i-PI: our driver and its own. LAMMPS:
     the network alone, single forces, multiple time stepping against its bound. All that is
-    compared takes turns; times are medians, ratios are formed within a round.
+    compared takes turns; times are medians, ratios are formed within a round. Every group
+    has its share of the time; with less time there are fewer rounds, rows and sizes.
     """
     from md_bridge import bench as library
     from md_bridge.bench.machine import busy_warning
@@ -106,7 +115,7 @@ def bench(quick: bool, out: Path, as_json: bool, **asked: Any) -> None:
     assert set(values) <= {field.name for field in fields(settings)}
     screen = Console(stderr=True)
     with signals_as_exceptions(), ProgressBar(screen) as bar:
-        results = library.run_benchmark(settings, out, bar.update)
+        results = library.run_benchmark(settings, out, bar.update, resume)
     warning = busy_warning(results.machine)
     if warning:
         screen.print(f"Warning: {warning}", markup=False, highlight=False)
@@ -123,16 +132,10 @@ def _report(results: Results, out: Path, as_json: bool) -> None:
         click.echo(json.dumps(results.as_dict(), allow_nan=False))
         return
     console = Console()
+    if not console.is_terminal:  # nothing needs to be cut for a file
+        console.width = _FILE_WIDTH
     for panel in results.panels:
-        text = table_of(panel)
-        if not text.rows:
-            continue
-        table = Table(title=text.title, title_justify="left")
-        for number, header in enumerate(text.headers):
-            table.add_column(header, justify="left" if number == 0 else "right")
-        for cells in text.rows:
-            table.add_row(*cells)
-        console.print(table)
+        _print(table_of(panel), console)
     for sentence in reasons(results.panels):
         console.print(f"Not measured: {sentence}", markup=False, highlight=False)
     tell_files(
@@ -140,3 +143,18 @@ def _report(results: Results, out: Path, as_json: bool) -> None:
         ("Numbers", out / FILE_NAME),
         *((f"Picture ({name})", path) for name, path in pictures.items()),
     )
+
+
+def _print(text: TextTable, console: Console) -> None:
+    """A table with its notes; the title and notes alone where nothing was measured."""
+    if text.rows:
+        table = Table(title=text.title, title_justify="left")
+        for number, header in enumerate(text.headers):
+            table.add_column(header, justify="left" if number == 0 else "right", overflow="fold")
+        for cells in text.rows:
+            table.add_row(*cells)
+        console.print(table)
+    elif text.notes:
+        console.print(text.title, markup=False, highlight=False)
+    for note in text.notes:
+        console.print(note, markup=False, highlight=False)

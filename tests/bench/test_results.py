@@ -49,9 +49,9 @@ def test_the_file_has_every_number_and_a_summary():
     ("text", "message"),
     [
         ("{", "cannot read"),
-        ("[]", 'expected "schema": 1, found None'),
+        ("[]", 'expected "schema": 2, found None'),
         ('{"schema": 7}', "found 7"),
-        ('{"schema": 1, "panels": [{"rows": [{}]}]}', "is damaged"),
+        ('{"schema": 2, "panels": [{"rows": [{}]}]}', "is damaged"),
     ],
 )
 def test_another_file_is_refused(tmp_path, text, message):
@@ -76,10 +76,14 @@ def test_settings_without_sense_are_refused(setting, message):
         BenchSettings(**setting)
 
 
+def no_progress(words, share, name):
+    pass
+
+
 class Second:
     first = None
 
-    def run(self, count):
+    def run(self, count, limit_s):
         return Burst(1.0)
 
     def close(self):
@@ -96,7 +100,15 @@ def two_panels(monkeypatch, opened):
         return Second()
 
     panels = [
-        Panel("ase", name, "m", 1, 1, "e", (Subject(name, lambda name=name: open_named(name)),))
+        Panel(
+            "ase",
+            name,
+            "m",
+            1,
+            1,
+            "e",
+            (Subject(name, lambda limit_s, name=name: open_named(name)),),
+        )
         for name in ("one", "two")
     ]
     monkeypatch.setattr(api, "_panels", lambda *_: panels)
@@ -107,26 +119,68 @@ def test_what_was_measured_before_an_interruption_is_not_measured_again(monkeypa
     two_panels(monkeypatch, opened)
     settings = BenchSettings(rounds=2)
     with pytest.raises(KeyboardInterrupt):
-        run_benchmark(settings, tmp_path, lambda words, share: None)
+        run_benchmark(settings, tmp_path, no_progress)
     left = Results.read(tmp_path / FILE_NAME)
     assert [panel.title for panel in left.panels] == ["one"]
     assert not left.complete
-    shares = []
-    found = run_benchmark(settings, tmp_path, lambda words, share: shares.append(share))
+    found = run_benchmark(settings, tmp_path, no_progress)
     assert opened == ["one", "two", "two"]
     assert [panel.title for panel in found.panels] == ["one", "two"]
     assert found.complete
     assert Results.read(tmp_path / FILE_NAME).complete
-    assert shares == [0.5, pytest.approx(4 / 6), pytest.approx(5 / 6)]
 
 
 def test_other_settings_begin_anew(monkeypatch, tmp_path):
     opened = []
     two_panels(monkeypatch, opened)
     with pytest.raises(KeyboardInterrupt):
-        run_benchmark(BenchSettings(rounds=2), tmp_path, lambda words, share: None)
-    run_benchmark(BenchSettings(rounds=3), tmp_path, lambda words, share: None)
+        run_benchmark(BenchSettings(rounds=2), tmp_path, no_progress)
+    run_benchmark(BenchSettings(rounds=3), tmp_path, no_progress)
     assert opened == ["one", "two", "one", "two"]
+
+
+def test_resumed_with_other_settings(monkeypatch, tmp_path):
+    opened = []
+    two_panels(monkeypatch, opened)
+    with pytest.raises(KeyboardInterrupt):
+        run_benchmark(BenchSettings(rounds=2), tmp_path, no_progress)
+    found = run_benchmark(BenchSettings(rounds=3), tmp_path, no_progress, resume=True)
+    assert opened == ["one", "two", "two"]
+    assert [len(panel.rows[0].seconds) for panel in found.panels] == [2, 3]
+    run_benchmark(BenchSettings(rounds=4), tmp_path, no_progress, resume=True)
+    assert opened == ["one", "two", "two"]
+
+
+def test_what_did_not_fit_is_measured_again_if_that_gives_more(monkeypatch, tmp_path):
+    opened = []
+    two_panels(monkeypatch, opened)
+    late = PanelResult("ase", "one", "m", 1, 1, "e", [
+        Row("one", 1, 1, unavailable="did not fit in its part of 1 minutes", late=True)
+    ], 2, 2)  # fmt: skip
+    Results(BenchSettings().as_dict(), machine_facts(), [late], True).write(tmp_path / FILE_NAME)
+    with pytest.raises(KeyboardInterrupt):
+        run_benchmark(BenchSettings(rounds=2), tmp_path, no_progress, resume=True)
+    assert Results.read(tmp_path / FILE_NAME).panels[0].rows[0].seconds == [1.0, 1.0]
+    known = Results.read(tmp_path / FILE_NAME)
+    known.add(late)
+    assert known.panels[0].rows[0].seconds == [1.0, 1.0]
+
+
+def test_files_of_other_machines_are_not_merged():
+    ours, theirs = results(), results()
+    theirs.machine = {**theirs.machine, "processor": "abacus"}
+    with pytest.raises(BenchError, match=r"processor is .* abacus in the other"):
+        ours.merge(theirs)
+
+
+def test_merged_results_have_the_panels_of_both_and_the_higher_load():
+    ours, theirs = results(), results()
+    ours.panels, theirs.panels = ours.panels[:1], theirs.panels[1:]
+    ours.machine = {**ours.machine, "load": [2.0, 0.0, 0.0]}
+    theirs.machine = {**theirs.machine, "load": [1.0, 1.0, 0.0]}
+    ours.merge(theirs)
+    assert [panel.group for panel in ours.panels] == ["ase", "lammps"]
+    assert ours.machine["load"] == [2.0, 1.0, 0.0]
 
 
 def test_a_busy_machine_is_said():
@@ -135,10 +189,22 @@ def test_a_busy_machine_is_said():
     assert busy_warning({**facts, "load": [0.2, 9, 9]}) is None
 
 
-def test_pictures_and_page(tmp_path):
+def make_performance():
     spec = importlib.util.spec_from_file_location("mp", ROOT / "docs" / "make_performance.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
+    return module
+
+
+def test_the_page_is_that_of_its_numbers():
+    module = make_performance()
+    page = ROOT / "docs" / "performance.md"
+    text = module.page(Results.read(module.JSON), module.pictures_of())
+    assert page.read_text(encoding="utf-8") == text
+
+
+def test_pictures_and_page(tmp_path):
+    module = make_performance()
     measured = results()
     pictures = plot_results(measured, tmp_path)
     assert {name: path.stat().st_size > 10_000 for name, path in pictures.items()} == {

@@ -1,11 +1,14 @@
 """LAMMPS, i-PI's driver and ASE take compiled files wherever they take TorchScript."""
 
+import ipi_tools
 import lammps_tools as tools
 import numpy as np
 import pytest
 from compiled_files import box
 
 from md_bridge.ase import MDBridgeCalculator
+from md_bridge.drift import measure
+from md_bridge.model_options import ModelOptions
 
 RUN = """
 {box}
@@ -72,3 +75,67 @@ def test_ase(files):
         values.append((atoms.get_potential_energy(), atoms.get_forces(), atoms.get_stress()))
     for ours, theirs in zip(*values, strict=True):
         np.testing.assert_allclose(ours, theirs, atol=1e-10)
+
+
+def as_start(made):
+    """A box with velocities, as i-PI and drift begin from."""
+    atoms = tools_box(made)
+    atoms.set_velocities(np.random.default_rng(2).normal(0, 0.002, (len(atoms), 3)))
+    return atoms
+
+
+@pytest.mark.parametrize("client", [False, True], ids=["driver", "client"])
+def test_ipi(tmp_path, files, socket_name, client):
+    """Multiple time stepping: direct, conservative and both."""
+    made = files("module")
+    ends = []
+    for name, model in (("compiled", made.compiled), ("exported", made.exported)):
+        addresses = [f"{socket_name}{name}-{forces}" for forces in ("cons", "direct")]
+        if client:
+            forcefields = [
+                ipi_tools.ffsocket(forces, address)
+                for forces, address in zip(("cons", "direct"), addresses, strict=True)
+            ]
+        else:
+            forcefields = [
+                ipi_tools.ffdirect("cons", model, "conservative", max_correction=10),
+                ipi_tools.ffdirect("direct", model, "direct", max_correction=10),
+            ]
+        simulation = ipi_tools.Simulation(
+            as_start(made),
+            forcefields,
+            ipi_tools.mts_forces(),
+            steps=4,
+            timestep=1.0,
+            inner_steps=2,
+        )
+        serves = [f"--serve=unix:{addresses[0]}", f"--serve=unix:{addresses[1]}=direct"]
+        arguments = [str(model), "--template", "start.xyz", "--max-correction", "10", *serves]
+        run = simulation.run(tmp_path / name, *([arguments] if client else []))
+        assert run.ok, run.log + str(run.client_messages)
+        ends.append((run.positions(), run.momenta()))
+    for ours, theirs in zip(*ends, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-8, atol=1e-8)
+
+
+@pytest.mark.parametrize("host", ["lammps", "i-pi"])
+def test_drift(tmp_path, files, host):
+    made = files("module")
+    series = [
+        measure(
+            model,
+            as_start(made),
+            host=host,
+            forces="mts:2",
+            timestep_fs=0.5,
+            length_ps=0.02,
+            keep_velocities=True,
+            model_options=ModelOptions(max_correction=10.0),
+        )
+        .results[0]
+        .runs[0]
+        .record.conserved_energy
+        for model in (made.compiled, made.exported)
+    ]
+    assert len(series[0]) > 10
+    np.testing.assert_allclose(*series, atol=1e-6)

@@ -2,8 +2,10 @@
 
 import re
 
+import models
 import numpy as np
 import pytest
+import torch
 from ase import Atoms
 from ase.build import bulk
 
@@ -19,6 +21,7 @@ from md_bridge.engine import (
     structure_from_ase,
 )
 from md_bridge.errors import MDBridgeError
+from md_bridge.export import pair_vectors
 
 
 @pytest.fixture
@@ -224,6 +227,58 @@ def test_nan_names_the_atom(tmp_path):
     engine = Engine(models.nan_when_close(3.0).export(tmp_path / "nan-energy.pt"))
     with pytest.raises(NonFiniteError, match=r"^the model returned an energy that is not finite"):
         engine.evaluate(structure_from_ase(atoms))
+
+
+class Cramped(torch.nn.Module):
+    """Half an eV for each pair; fails on more than 70 atoms, with these words."""
+
+    def __init__(self, words: str):
+        super().__init__()
+        self.words = words
+
+    def forward(self, types, positions, cell, pairs, shifts, structure):
+        if positions.size(0) > 70:
+            raise RuntimeError(self.words)
+        vectors = pair_vectors(positions, cell, pairs, shifts, structure)
+        energies = (vectors**2).sum(1) / 36
+        return {"energy": torch.zeros_like(positions[:, 0]).index_add(0, pairs[:, 0], energies)}
+
+
+class TestLargeBatches:
+    """Structures go through the model in parts that fit."""
+
+    @pytest.fixture
+    def batch(self, argon):
+        structures = []
+        for _ in range(7):
+            argon.rattle(0.1, seed=len(structures))
+            structures.append(structure_from_ase(argon))
+        return structures
+
+    @staticmethod
+    def engine(folder, words, **options):
+        path = models.AnalyticModel(Cramped(words), ["Ar"], 6.0).export(folder / "cramped.pt")
+        return Engine(path, **options)
+
+    def test_no_more_atoms_together_than_asked_for(self, tmp_path, batch):
+        few = self.engine(tmp_path, "too many", atoms_per_forward=70)
+        found = few.evaluate(batch, conservative_forces=True)
+        for structure, result in zip(batch, found, strict=True):
+            alone = few.evaluate(structure, conservative_forces=True)
+            np.testing.assert_array_equal(result.conservative_forces, alone.conservative_forces)
+        many = self.engine(tmp_path, "too many", atoms_per_forward=96)
+        with pytest.raises(EngineError, match="too many"):
+            many.evaluate(batch)
+
+    @pytest.mark.parametrize("words", ["CUDA out of memory. Tried", "can't allocate memory: you"])
+    def test_fewer_where_the_memory_is_full(self, tmp_path, batch, argon, words):
+        engine = self.engine(tmp_path, words, atoms_per_forward=10000)
+        found = engine.evaluate(batch, conservative_forces=True)
+        for structure, result in zip(batch, found, strict=True):
+            alone = engine.evaluate(structure, conservative_forces=True)
+            np.testing.assert_array_equal(result.conservative_forces, alone.conservative_forces)
+        with pytest.raises(EngineError, match="out of memory on cpu"):
+            engine.evaluate(structure_from_ase(argon * (3, 1, 1)))
 
 
 def test_errors_name_the_structure_of_a_batch(tmp_path):

@@ -112,3 +112,33 @@ def test_batch_of_beads_shares_forward_passes(setup):
         for bead, result in zip(beads, results, strict=True):
             check(engine, bead, [result])
     assert fused.counts.reused == 2
+
+
+class TestVirial:
+    """Its gradient is left out where the host says so."""
+
+    def test_it_comes_when_it_is_asked_for_later(self, setup):
+        engine, fused, walk = setup
+        structure = walk.step()
+        fused.inner([structure], outer_follows=True)
+        assert fused.outer([structure])[0].conservative_virial is not None
+        fused.want_virial(False)
+        structure = walk.step()
+        fused.inner([structure], outer_follows=True)
+        assert fused.outer([structure])[0].conservative_virial is None
+        assert fused.counts.reused == 2
+        fused.want_virial(True)
+        results = fused.outer([structure])
+        check(engine, structure, results)
+        expected = engine.evaluate(structure, conservative_virial=True).conservative_virial
+        np.testing.assert_allclose(results[0].conservative_virial, expected, atol=1e-12)
+        # evaluated again, but for the inner forces
+        assert (fused.counts.both, fused.counts.outer_only, fused.counts.reused) == (2, 1, 2)
+
+    def test_one_that_is_there_serves_who_needs_none(self, setup):
+        _, fused, walk = setup
+        structure = walk.step()
+        fused.outer([structure])
+        fused.want_virial(False)
+        fused.outer([structure])
+        assert fused.counts.reused == 1

@@ -121,6 +121,7 @@ def wells(
     full: tuple[bool, ...] = (),
     inputs: tuple[str, ...] = (),
     per_atom: bool = True,
+    devices: tuple[str, ...] = ("cpu",),
 ) -> Path:
     """Write a :class:`Wells` in double precision at ``path`` and return the path."""
     capabilities = ModelCapabilities(
@@ -132,7 +133,7 @@ def wells(
         atomic_types=[18],
         interaction_range=max(cutoffs, default=0.0),
         length_unit="angstrom",
-        supported_devices=["cpu"],
+        supported_devices=list(devices),
         dtype="float64",
     )
     module = Wells(list(cutoffs), list(full), list(inputs), per_atom)

@@ -37,13 +37,26 @@ std::array<double, 3> centre_of(const std::vector<double>& positions) {
 }  // namespace
 
 void Centring::update(const Structure& structure) {
+  take_off_centre(structure);
+  taken_.clear();
+  if (structure.is_periodic()) take_off_lattice_vectors(structure);
+}
+
+void Centring::follow(const Structure& structure) {
+  take_off_centre(structure);
+  for (std::size_t i = 0; i < taken_.size(); ++i) {
+    for (int a = 0; a < 3; ++a) {
+      for (int k = 0; k < 3; ++k) positions_[3 * i + k] -= taken_[i][a] * structure.cell[3 * a + k];
+    }
+  }
+}
+
+void Centring::take_off_centre(const Structure& structure) {
   const auto centre = centre_of(structure.positions);
   positions_.resize(structure.positions.size());
-  taken_.clear();
   for (std::size_t i = 0; i < positions_.size(); i += 3) {
     for (int k = 0; k < 3; ++k) positions_[i + k] = structure.positions[i + k] - centre[k];
   }
-  if (structure.is_periodic()) take_off_lattice_vectors(structure);
 }
 
 void Centring::take_off_lattice_vectors(const Structure& structure) {

@@ -19,6 +19,9 @@ class Centring {
  public:
   /// Where the atoms of this structure, which has some, go.
   void update(const Structure& structure);
+  /// The same for that structure a little later, with the same lattice vectors taken off: labels
+  /// that were corrected stay right.
+  void follow(const Structure& structure);
 
   /// [3N], Å.
   const std::vector<double>& positions() const { return positions_; }
@@ -27,6 +30,7 @@ class Centring {
   void correct(std::span<std::int32_t> labels) const;
 
  private:
+  void take_off_centre(const Structure& structure);
   void take_off_lattice_vectors(const Structure& structure);
 
   std::vector<double> positions_;

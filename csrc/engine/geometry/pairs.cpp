@@ -74,9 +74,9 @@ void Pairs::provide(std::vector<std::int32_t> labels) {
     }
     last = std::max({last, labels[p], labels[p + 1]});
   }
-  atoms_ = last + 1;
   provided_ = true;
-  labels_ = grouped_by_first_atom(std::move(labels), atoms_);
+  candidates_ = std::make_shared<PairCandidates>(
+      PairCandidates{grouped_by_first_atom(std::move(labels), last + 1), last + 1});
   ++builds_;
 }
 
@@ -153,24 +153,28 @@ void Pairs::build(const Structure& structure, double cutoff) {
     const std::string reason = message != nullptr ? message : "unknown reason";
     throw Error("cannot build the pair list: " + reason);
   }
-  labels_.resize(5 * list.length);
+  auto candidates = std::make_shared<PairCandidates>();
+  candidates->atoms = structure.size();
+  auto& labels = candidates->labels;
+  labels.resize(5 * list.length);
   for (std::size_t p = 0; p < list.length; ++p) {
-    labels_[5 * p] = static_cast<std::int32_t>(list.pairs[p][0]);
-    labels_[5 * p + 1] = static_cast<std::int32_t>(list.pairs[p][1]);
-    for (int k = 0; k < 3; ++k) labels_[5 * p + 2 + k] = list.shifts[p][k];
+    labels[5 * p] = static_cast<std::int32_t>(list.pairs[p][0]);
+    labels[5 * p + 1] = static_cast<std::int32_t>(list.pairs[p][1]);
+    for (int k = 0; k < 3; ++k) labels[5 * p + 2 + k] = list.shifts[p][k];
   }
 
-  atoms_ = structure.size();
+  candidates_ = std::move(candidates);
   built_cutoff_ = cutoff;
   built_ = structure;
 }
 
 void Pairs::select(const Structure& structure, double cutoff, bool full, SelectedPairs& out) const {
-  if (atoms_ > structure.size()) {
-    throw Error("the pair list is one of a structure with at least " + std::to_string(atoms_) +
+  const auto& [labels, atoms] = *candidates_;
+  if (atoms > structure.size()) {
+    throw Error("the pair list is one of a structure with at least " + std::to_string(atoms) +
                 " atoms, found one with " + std::to_string(structure.size()));
   }
-  const std::size_t count = labels_.size() / 5;
+  const std::size_t count = labels.size() / 5;
   out.labels.resize(5 * count);
   out.vectors.resize(3 * count);
   const double cutoff_squared = cutoff * cutoff;
@@ -179,7 +183,7 @@ void Pairs::select(const Structure& structure, double cutoff, bool full, Selecte
   std::int32_t* out_label = out.labels.data();
   double* out_vector = out.vectors.data();
   for (std::size_t p = 0; p < count; ++p) {
-    const std::int32_t* label = &labels_[5 * p];
+    const std::int32_t* label = &labels[5 * p];
     const double* from = positions + 3 * label[0];
     const double* to = positions + 3 * label[1];
     double vector[3];

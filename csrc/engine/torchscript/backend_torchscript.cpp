@@ -1,5 +1,6 @@
 #include "torchscript/backend_torchscript.hpp"
 
+#include <c10/core/DeviceGuard.h>
 #include <caffe2/serialize/inline_container.h>
 #include <torch/csrc/jit/runtime/graph_executor.h>
 #include <torch/torch.h>
@@ -10,6 +11,8 @@
 #include <sstream>
 #include <utility>
 
+#include "devices/choice.hpp"
+#include "devices/transfer.hpp"
 #include "mdbridge/error.hpp"
 #include "mdbridge/stopwatch.hpp"
 #include "text.hpp"
@@ -22,6 +25,8 @@ namespace mta = metatomic_torch;
 namespace mtt = metatensor_torch;
 
 namespace {
+
+constexpr std::size_t most_batches = 8;
 
 mtt::Module load_module(const std::string& path, const std::string& extensions) {
   try {
@@ -114,17 +119,15 @@ mtt::TensorBlock only_block(const c10::impl::GenericDict& outputs, const std::st
 
 /// Spread per-atom rows, which come in the order of the block's samples, over all atoms of all
 /// structures; atoms without a row get zero.
-torch::Tensor per_atom(const mtt::TensorBlock& block, const std::vector<std::int64_t>& offsets,
+torch::Tensor per_atom(const mtt::TensorBlock& block, const BatchOnDevice& batch,
                        std::int64_t width) {
   const auto values = block->values().reshape({-1, width});
   const auto samples = block->samples()->values().to(torch::kInt64);
-  const std::int64_t total = offsets.back();
   auto rows = samples.select(1, 1);
-  if (offsets.size() > 2) {
-    const auto starts = torch::tensor(offsets, torch::kInt64).to(values.device());
-    rows = rows + starts.index_select(0, samples.select(1, 0));
+  if (batch.sizes.size() > 1) {
+    rows = rows + batch.first_atoms.index_select(0, samples.select(1, 0));
   }
-  return torch::zeros({total, width}, values.options()).index_copy(0, rows, values);
+  return torch::zeros({batch.atoms, width}, values.options()).index_copy(0, rows, values);
 }
 
 /// Order the per-structure values by structure.
@@ -160,12 +163,13 @@ TorchScriptBackend::TorchScriptBackend(const std::string& path, const ModelOptio
   for (const auto& entry : module_.run_method("requested_neighbor_lists").toList()) {
     auto list = entry.get().toCustomClass<mta::NeighborListOptionsHolder>();
     neighbor_options_.push_back(list);
-    pair_requests_.push_back({list->engine_cutoff("angstrom"), list->full_list()});
+    pair_requests_.push_back({list->engine_cutoff("angstrom"), list->full_list(), list->strict()});
   }
   const auto facts = metatrain::inspect(module_);
   info_ = read_info(path, facts.range);
   device_ = choose_device(options, info_);
   info_.device = device_.str();
+  const c10::DeviceGuard guard(device_);
   module_.to(device_);
   find_network();
   vector_component_ = mtt::LabelsHolder::create({"xyz"}, {{0}, {1}, {2}})->to(device_);
@@ -270,8 +274,8 @@ mta::System TorchScriptBackend::make_system(const SystemTensors& tensors,
   return system;
 }
 
-mta::ModelEvaluationOptions TorchScriptBackend::make_options(
-    const std::vector<SystemTensors>& systems, const BackendRequest& request) const {
+mta::ModelEvaluationOptions TorchScriptBackend::make_options(const BatchOnDevice& batch,
+                                                             const BackendRequest& request) const {
   auto options = torch::make_intrusive<mta::ModelEvaluationOptionsHolder>();
   options->set_length_unit("angstrom");
   const auto want = [&](const std::string& name, const char* sample_kind) {
@@ -282,22 +286,43 @@ mta::ModelEvaluationOptions TorchScriptBackend::make_options(
   want(request.direct_stress, "system");
   want(request.uncertainty, "atom");
   want(request.committee, request.committee_per_atom ? "atom" : "system");
+  if (batch.owned) options->set_selected_atoms(*batch.owned);
+  return options;
+}
 
+/// What the sizes of these structures mean on the device: that of one of the last calls, if they
+/// are the same. (The parts that a large batch goes through the model in differ in size.)
+const BatchOnDevice& TorchScriptBackend::batch_of(const std::vector<SystemTensors>& systems) {
+  std::vector<std::array<std::int64_t, 2>> sizes;
+  for (const SystemTensors& system : systems) {
+    sizes.push_back({system.types.size(0), system.owned});
+  }
+  for (const BatchOnDevice& batch : batches_) {
+    if (batch.sizes == sizes) return batch;
+  }
+  BatchOnDevice batch;
   bool all_owned = true;
-  std::vector<std::int32_t> selected;
-  for (std::size_t s = 0; s < systems.size(); ++s) {
-    all_owned = all_owned && systems[s].owned == systems[s].types.size(0);
-    for (std::int64_t i = 0; i < systems[s].owned; ++i) {
-      selected.push_back(static_cast<std::int32_t>(s));
-      selected.push_back(static_cast<std::int32_t>(i));
+  std::vector<std::int64_t> first_atoms;
+  std::vector<std::int32_t> owned;
+  for (std::size_t s = 0; s < sizes.size(); ++s) {
+    first_atoms.push_back(batch.atoms);
+    batch.atoms += sizes[s][0];
+    all_owned = all_owned && sizes[s][0] == sizes[s][1];
+    for (std::int64_t i = 0; i < sizes[s][1]; ++i) {
+      owned.push_back(static_cast<std::int32_t>(s));
+      owned.push_back(static_cast<std::int32_t>(i));
     }
   }
+  batch.first_atoms = torch::tensor(first_atoms, torch::kInt64).to(device_);
   if (!all_owned) {
-    const auto values = torch::tensor(selected, torch::kInt32).reshape({-1, 2}).to(device_);
-    options->set_selected_atoms(torch::make_intrusive<mtt::LabelsHolder>(
-        std::vector<std::string>{"system", "atom"}, values, metatensor::assume_unique{}));
+    const auto values = torch::tensor(owned, torch::kInt32).reshape({-1, 2}).to(device_);
+    batch.owned = torch::make_intrusive<mtt::LabelsHolder>(
+        std::vector<std::string>{"system", "atom"}, values, metatensor::assume_unique{});
   }
-  return options;
+  batch.sizes = std::move(sizes);
+  if (batches_.size() == most_batches) batches_.erase(batches_.begin());
+  batches_.push_back(std::move(batch));
+  return batches_.back();
 }
 
 /// By trying: two atoms and their pair.
@@ -364,9 +389,10 @@ BackendResult TorchScriptBackend::evaluate(std::vector<SystemTensors> systems,
   const bool gradient =
       request.position_gradient || request.strain_gradient || request.pair_gradients;
   const torch::AutoGradMode grad_mode(gradient);
+  const c10::DeviceGuard guard(device_);  // the engine's own, but in gives_pair_gradients()
   const Leaves leaves = grow_leaves(systems, request);
   const auto wait = [&] {
-    if (request.timed && device_.is_cuda()) torch::cuda::synchronize(device_.index());
+    if (request.timed) wait_for(device_);
   };
   BackendResult result = run_module(systems, request);
   wait();
@@ -408,37 +434,35 @@ BackendResult TorchScriptBackend::run_module(const std::vector<SystemTensors>& s
   // first steps for seconds and is slower afterwards too.
   const torch::jit::GraphOptimizerEnabledGuard no_profiling(false);
   std::vector<mta::System> inputs;
-  std::vector<std::int64_t> offsets = {0};
   for (const auto& system : systems) {
     inputs.push_back(make_system(system, request.pair_gradients));
-    offsets.push_back(offsets.back() + system.types.size(0));
   }
-  const auto options = make_options(systems, request);
+  const BatchOnDevice& batch = batch_of(systems);
+  const auto options = make_options(batch, request);
   const auto outputs = call(inputs, options, request);
 
   const auto count = static_cast<std::int64_t>(systems.size());
   BackendResult result;
   if (!request.energy.empty()) {
     const auto block = only_block(outputs, request.energy);
-    result.energy = request.energy_per_atom ? per_atom(block, offsets, 1).reshape({-1})
+    result.energy = request.energy_per_atom ? per_atom(block, batch, 1).reshape({-1})
                                             : per_structure(block, count).reshape({-1});
   }
   if (!request.direct_forces.empty()) {
-    result.direct_forces = per_atom(only_block(outputs, request.direct_forces), offsets, 3);
+    result.direct_forces = per_atom(only_block(outputs, request.direct_forces), batch, 3);
   }
   if (!request.direct_stress.empty()) {
     result.direct_stress =
         per_structure(only_block(outputs, request.direct_stress), count).reshape({-1, 3, 3});
   }
   if (!request.uncertainty.empty()) {
-    result.uncertainty =
-        per_atom(only_block(outputs, request.uncertainty), offsets, 1).reshape({-1});
+    result.uncertainty = per_atom(only_block(outputs, request.uncertainty), batch, 1).reshape({-1});
   }
   if (!request.committee.empty()) {
     const auto block = only_block(outputs, request.committee);
     const auto members = block->values().size(-1);
     result.committee = request.committee_per_atom
-                           ? per_atom(block, offsets, members)
+                           ? per_atom(block, batch, members)
                            : per_structure(block, count).reshape({count, members});
   }
   return result;

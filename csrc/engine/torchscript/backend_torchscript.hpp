@@ -1,5 +1,7 @@
 #pragma once
 
+#include <array>
+#include <cstdint>
 #include <map>
 #include <metatomic/torch.hpp>
 #include <optional>
@@ -10,6 +12,14 @@
 #include "backend.hpp"
 
 namespace mdbridge {
+
+/// What the sizes of the structures of a call are on the device: the same from step to step.
+struct BatchOnDevice {
+  std::vector<std::array<std::int64_t, 2>> sizes;  // atoms, and how many of them are owned
+  std::int64_t atoms = 0;                          // in all
+  torch::Tensor first_atoms;                       // [structures] int64, counted through all
+  std::optional<metatensor_torch::Labels> owned;   // none: all of them
+};
 
 /// Runs an exported TorchScript model in the metatomic format. Gradients by autograd.
 class TorchScriptBackend final : public Backend {
@@ -37,8 +47,9 @@ class TorchScriptBackend final : public Backend {
   bool needs_wrapper(const BackendRequest& request) const;
   BackendResult evaluate(std::vector<SystemTensors> systems, const BackendRequest& request);
   metatomic_torch::System make_system(const SystemTensors& tensors, bool pairs_are_leaves) const;
-  metatomic_torch::ModelEvaluationOptions make_options(const std::vector<SystemTensors>& systems,
+  metatomic_torch::ModelEvaluationOptions make_options(const BatchOnDevice& batch,
                                                        const BackendRequest& request) const;
+  const BatchOnDevice& batch_of(const std::vector<SystemTensors>& systems);
   c10::impl::GenericDict call(const std::vector<metatomic_torch::System>& systems,
                               const metatomic_torch::ModelEvaluationOptions& options,
                               const BackendRequest& request);
@@ -58,6 +69,7 @@ class TorchScriptBackend final : public Backend {
   torch::Dtype dtype_ = torch::kFloat64;
   // put before the structures of each call, where the network's padding needs it
   std::optional<SystemTensors> dimer_;
+  std::vector<BatchOnDevice> batches_;
   /// By which files of our own exporter know that gradients are those of pair vectors.
   metatensor_torch::TensorMap gradients_asked_for_;
   std::map<std::string, bool> pair_gradients_;   // by energy; see gives_pair_gradients()

@@ -36,14 +36,11 @@ def calculators(plan: Plan, model: ModelFiles, where: Box, kind: str) -> list[Su
     :param where: the box
     :param kind: conservative or direct
     """
-    others = [Subject(METATOMIC, _open(plan, "metatomic", Source(model.path), where, kind),
-                      agrees_with=OURS)]  # fmt: skip
-    if kind == "conservative":  # pet-kokkos has no others
-        others.append(
-            Subject(
-                PET_KOKKOS, _open(plan, "pet-kokkos", model.kokkos, where, kind), agrees_with=OURS
-            )
-        )
+    open_metatomic = _open(plan, "metatomic", Source(model.path), where, kind)
+    others = [Subject(METATOMIC, open_metatomic, agrees_with=OURS)]
+    if kind == "conservative":  # pet-kokkos has no others, and starts fast
+        open_kokkos = _open(plan, "pet-kokkos", model.kokkos, where, kind)
+        others.insert(0, Subject(PET_KOKKOS, open_kokkos, agrees_with=OURS))
     names = {subject.name: subject.name for subject in others}
     ours = [
         Subject(
@@ -59,7 +56,12 @@ def calculators(plan: Plan, model: ModelFiles, where: Box, kind: str) -> list[Su
 
 def _open(
     plan: Plan, calculator: str, source: Source, where: Box, kind: str
-) -> Callable[[], Session]:
+) -> Callable[[float], Session]:
     return plan.worker(
-        source, kind="calculators", calculator=calculator, start=str(where.path), forces=kind
+        source,
+        ours=calculator == "ours",
+        kind="calculators",
+        calculator=calculator,
+        start=str(where.path),
+        forces=kind,
     )

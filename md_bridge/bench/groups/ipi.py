@@ -10,18 +10,21 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from md_bridge.bench.groups.plan import Box, Plan
+from md_bridge.bench.machine import alternatives_environment
 from md_bridge.bench.models.files import ModelFiles, Source
 from md_bridge.bench.panels import Bound, Panel, Subject
 from md_bridge.bench.sessions import Session
-from md_bridge.bench.sessions.process import worker
+from md_bridge.bench.sessions.process import Work, worker
 from md_bridge.ipi import driver_path
 from md_bridge.processes import find_program
 
-__all__ = ["BEADS", "ipi_panels"]
+__all__ = ["BEADS", "ipi_panels", "remove_dead_sockets"]
 
 BEADS = 16
-_MULTIPLICITIES = (4, 8, 16)
 OURS, THEIRS = "MD Bridge", "metatomic"
+_SOCKETS = "/tmp/ipi_"
+"""Where i-PI has its unix sockets."""
+_ADDRESS = "mdbridge-bench-"
 
 
 @dataclass(frozen=True)
@@ -41,7 +44,18 @@ class _Driver:
 
     name: str
     ours: bool
+    model: Source
     sockets: bool = False
+    inner: Source | None = None
+    """Serves the direct forcefield."""
+
+
+def remove_dead_sockets() -> None:
+    """Remove the sockets of benchmarks that were killed."""
+    for path in Path(_SOCKETS).parent.glob(f"{Path(_SOCKETS).name}{_ADDRESS}*"):
+        pid = path.name.removeprefix(f"{Path(_SOCKETS).name}{_ADDRESS}").partition("-")[0]
+        if not Path(f"/proc/{pid}").exists():
+            path.unlink(missing_ok=True)
 
 
 def ipi_panels(plan: Plan) -> Iterator[Panel]:
@@ -50,12 +64,19 @@ def ipi_panels(plan: Plan) -> Iterator[Panel]:
     :param plan: models, boxes, threads
     """
     for model, where in plan.cases():
-        for sockets in (False, True) if plan.sockets else (False,):
+        for sockets in (False, True) if plan.over_sockets(where) else (False,):
+            drivers = [
+                _Driver(OURS + suffix, True, source, sockets) for suffix, source in model.programs()
+            ]
+            drivers.append(_Driver(THEIRS, False, Source(model.path), sockets))
             subjects = [
                 subject
                 for case in _cases(plan, model)
-                for subject in _subjects(plan, model, where, case, sockets)
+                for driver in drivers
+                for subject in _subjects(plan, where, case, driver)
             ]
+            if model.inner_forces and not sockets:
+                subjects += _two_models(plan, model, where)
             title = "i-PI over sockets" if sockets else "i-PI"
             yield Panel("ipi", title, model.name, where.atoms, plan.threads, plan.steps(),
                         tuple(subjects))  # fmt: skip
@@ -67,51 +88,66 @@ def _cases(plan: Plan, model: ModelFiles) -> list[_Case]:
         found.append(_Case("direct", ("direct",)))
         found += [
             _Case(f"MTS M = {m}", ("conservative", "direct"), multiplicity=m)
-            for m in _MULTIPLICITIES
-            if m <= max(plan.multiplicities)
+            for m in plan.multiplicities
         ]
     return [*found, _Case(f"{BEADS} beads", ("conservative",), beads=BEADS)]
 
 
-def _subjects(
-    plan: Plan, model: ModelFiles, where: Box, case: _Case, sockets: bool
-) -> Iterator[Subject]:
-    """A case by all drivers."""
-    programs = [(OURS + suffix, True, source) for suffix, source in model.programs()]
-    for name, ours, source in [*programs, (THEIRS, False, Source(model.path))]:
-        bound = Bound(f"conservative, {name}", f"direct, {name}")
-        yield Subject(
-            f"{case.name}, {name}",
-            _open(plan, source, where, case, _Driver(name, ours, sockets)),
-            against={THEIRS: f"{case.name}, {THEIRS}"} if ours else {},
-            multiplicity=case.multiplicity,
-            bound=bound if case.multiplicity > 1 else None,
-        )
+def _subjects(plan: Plan, where: Box, case: _Case, driver: _Driver) -> Iterator[Subject]:
+    """A case by a driver."""
+    bound = Bound(f"conservative, {driver.name}", f"direct, {driver.name}")
+    yield Subject(
+        f"{case.name}, {driver.name}",
+        _open(plan, where, case, driver),
+        against={THEIRS: f"{case.name}, {THEIRS}"} if driver.ours else {},
+        multiplicity=case.multiplicity,
+        bound=bound if case.multiplicity > 1 else None,
+    )
 
 
-def _open(
-    plan: Plan, source: Source, where: Box, case: _Case, driver: _Driver
-) -> Callable[[], Session]:
-    def open_session() -> Session:
-        model = source.need()
-        address = f"mdbridge-bench-{os.getpid()}-{uuid.uuid4().hex[:6]}-"
-        text = _input_text(model, where.path, case, driver, plan.timestep_fs, address)
+def _two_models(plan: Plan, model: ModelFiles, where: Box) -> Iterator[Subject]:
+    """Inner steps by a small model, which i-PI's own driver has no part in."""
+    for (suffix, source), inner in zip(
+        model.programs(), (model.inner, model.inner_compiled), strict=True
+    ):
+        name = OURS + suffix
+        alone = f"inner model alone, {name}"
+        case = _Case("inner model alone", (model.inner_forces,))
+        yield Subject(alone, _open(plan, where, case, _Driver(name, True, inner)))
+        bound = Bound(f"conservative, {name}", alone, two_models=True)
+        driver = _Driver(name, True, source, inner=inner)
+        for m in plan.multiplicities:
+            case = _Case(f"two models, M = {m}", ("conservative", "direct"), multiplicity=m)
+            yield Subject(
+                f"{case.name}, {name}",
+                _open(plan, where, case, driver),
+                multiplicity=m,
+                bound=bound,
+            )
+
+
+def _open(plan: Plan, where: Box, case: _Case, driver: _Driver) -> Callable[[float], Session]:
+    def open_session(limit_s: float) -> Session:
+        driver.model.need()
+        address = f"{_ADDRESS}{os.getpid()}-{uuid.uuid4().hex[:6]}-"
         task = {
             "kind": "ipi_simulation",
-            "input": text,
-            "clients": _clients(model, where.path, case, driver, address),
+            "input": _input_text(where.path, case, driver, plan.timestep_fs, address),
+            "clients": _clients(where.path, case, driver, address),
         }
-        return worker(task, plan.threads, plan.new_folder())
+        leftovers = [Path(f"{_SOCKETS}{address}{kind}") for kind in case.kinds]
+        environment = None if driver.ours else alternatives_environment()
+        work = Work(task, plan.threads, plan.new_folder(), environment, leftovers)
+        return worker(work, limit_s)
 
     return open_session
 
 
-def _clients(
-    model: Path, start: Path, case: _Case, driver: _Driver, address: str
-) -> list[list[str]]:
+def _clients(start: Path, case: _Case, driver: _Driver, address: str) -> list[list[str]]:
     """Command lines: ``md-bridge ipi-client`` for all forcefields, or i-PI's driver for each."""
     if not driver.sockets:
         return []
+    model = driver.model.need()
     if driver.ours:
         services = [f"--serve=unix:{address}{kind}={kind}" for kind in case.kinds]
         program = [sys.executable, "-m", "md_bridge", "ipi-client"]
@@ -124,16 +160,12 @@ def _clients(
     return found
 
 
-def _input_text(
-    model: Path, start: Path, case: _Case, driver: _Driver, timestep_fs: float, address: str
-) -> str:
+def _input_text(start: Path, case: _Case, driver: _Driver, timestep_fs: float, address: str) -> str:
     """The input of i-PI: NVE from the velocities of the start's temperature.
 
     :param address: prefix of the unix sockets
     """
-    forcefields = "\n".join(
-        _forcefield(model, start, case, kind, driver, address) for kind in case.kinds
-    )
+    forcefields = "\n".join(_forcefield(start, case, kind, driver, address) for kind in case.kinds)
     if case.multiplicity > 1:
         forces = (
             '<force forcefield="conservative"> <mts_weights> [ 1, 0 ] </mts_weights> </force>\n'
@@ -168,18 +200,18 @@ def _input_text(
 """
 
 
-def _forcefield(
-    model: Path, start: Path, case: _Case, kind: str, driver: _Driver, address: str
-) -> str:
+def _forcefield(start: Path, case: _Case, kind: str, driver: _Driver, address: str) -> str:
+    model = driver.model.need()
     batch = f"<batch_size> {case.beads} </batch_size>"
     if driver.sockets:
         return f"""  <ffsocket name="{kind}" mode="unix"> <address> {address}{kind} </address>
     <latency> 1e-3 </latency> {batch} </ffsocket>"""
     threaded = f'threaded="{case.beads > 1}"'
     if driver.ours:
+        inner = f", inner: {driver.inner.need()}" if driver.inner else ""
         return f"""  <ffdirect name="{kind}" {threaded}> <pes> custom </pes>
     <pes_path> {driver_path()} </pes_path> {batch}
-    <parameters> {{ model: {model}, template: {start}, forces: {kind} }} </parameters>
+    <parameters> {{ model: {model}, template: {start}, forces: {kind}{inner} }} </parameters>
   </ffdirect>"""
     return f"""  <ffdirect name="{kind}" {threaded}> <pes> metatomic </pes> {batch}
     <parameters> {{ model: {model}, template: {start}, non_conservative: {kind == "direct"} }}

@@ -12,7 +12,6 @@ __all__ = ["RAW", "lammps_panels", "rank_panels"]
 
 RAW = "network alone"
 """Prefix of the rows without a host."""
-_TWO_MODELS_M = (4, 6, 8)
 
 
 def lammps_panels(plan: Plan) -> Iterator[Panel]:
@@ -36,7 +35,7 @@ def _raw(plan: Plan, model: ModelFiles, where: Box) -> Iterator[Subject]:
     """The network called from Python."""
     for kind in _kinds(model):
         open_calls = plan.worker(
-            Source(model.path), kind="raw_call", start=str(where.path), forces=kind
+            Source(model.path), ours=False, kind="raw_call", start=str(where.path), forces=kind
         )
         yield Subject(f"{RAW}, {kind}", open_calls)
 
@@ -52,27 +51,25 @@ def _single(
         yield from plan.one_model_steps(
             lambda m: plan.lammps(source, where, multiplicity=m), suffix
         )
-    if model.inner.path is None:
-        return
-    inner = f"inner model alone{suffix}"
-    if not suffix:
-        yield Subject(inner, plan.lammps(model.inner, where, _inner_kind(model.inner.path)))
-    bound = Bound(f"conservative{suffix}", "inner model alone", two_models=True)
-    for m in _TWO_MODELS_M:
-        if m <= max(plan.multiplicities):
-            yield Subject(
-                f"two models, M = {m}{suffix}",
-                plan.lammps(source, where, inner=model.inner, multiplicity=m),
-                multiplicity=m,
-                bound=bound,
-            )
+    inner = model.inner_compiled if suffix else model.inner
+    if model.inner_forces:
+        yield from _two_models(plan, model, where, source, inner, suffix)
 
 
-def _inner_kind(path: object) -> str:
-    """The cheapest forces of a small model."""
-    from md_bridge.engine import Engine, cheapest_forces
-
-    return cheapest_forces(Engine(str(path)))
+def _two_models(
+    plan: Plan, model: ModelFiles, where: Box, source: Source, inner: Source, suffix: str
+) -> Iterator[Subject]:
+    """Inner steps by a small model."""
+    alone = f"inner model alone{suffix}"
+    yield Subject(alone, plan.lammps(inner, where, model.inner_forces))
+    bound = Bound(f"conservative{suffix}", alone, two_models=True)
+    for m in plan.multiplicities:
+        yield Subject(
+            f"two models, M = {m}{suffix}",
+            plan.lammps(source, where, inner=inner, multiplicity=m),
+            multiplicity=m,
+            bound=bound,
+        )
 
 
 def rank_panels(plan: Plan) -> Iterator[Panel]:
@@ -81,19 +78,27 @@ def rank_panels(plan: Plan) -> Iterator[Panel]:
     :param plan: models, boxes, threads
     """
     for model, where in plan.cases():
-        subjects: list[Subject] = []
-        for name, m in (("conservative", 1), *((("MTS M = 4", 4),) if model.has_direct else ())):
-            forces = name if m == 1 else ""
-            source = Source(model.path)
-            for label, ranks, threads in (
-                ("1 rank", 1, 1),
-                ("2 ranks", 2, 1),
-                ("1 rank of 2 threads", 1, 2),
-            ):
-                open_steps = plan.lammps(
-                    source, where, forces, ranks=ranks, threads=threads, multiplicity=m
-                )
-                against = {"1 rank": f"{name}, 1 rank"} if label != "1 rank" else {}
-                subjects.append(Subject(f"{name}, {label}", open_steps, against, m))
+        subjects = [
+            subject
+            for suffix, source in model.programs()
+            for m in ((1, 4) if model.has_direct else (1,))
+            for subject in _on_ranks(plan, where, source, suffix, m)
+        ]
         yield Panel("ranks", "LAMMPS on ranks", model.name, where.atoms, 1, plan.steps(),
                     tuple(subjects))  # fmt: skip
+
+
+def _on_ranks(plan: Plan, where: Box, source: Source, suffix: str, m: int) -> Iterator[Subject]:
+    """One kind of dynamics, M inner steps in a step."""
+    name = f"conservative{suffix}" if m == 1 else f"MTS M = {m}{suffix}"
+    for label, ranks, threads in (
+        ("1 rank", 1, 1),
+        ("2 ranks", 2, 1),
+        ("1 rank of 2 threads", 1, 2),
+    ):
+        open_steps = plan.lammps(
+            source, where, "conservative" if m == 1 else "", ranks=ranks, threads=threads,
+            multiplicity=m,
+        )  # fmt: skip
+        against = {"1 rank": f"{name}, 1 rank"} if label != "1 rank" else {}
+        yield Subject(f"{name}, {label}", open_steps, against, m)

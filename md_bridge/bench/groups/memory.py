@@ -1,11 +1,10 @@
-"""Memory of LAMMPS: by size, and over a run in which the number of pairs never rests."""
+"""Memory of LAMMPS over a run in which the number of pairs never rests."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from md_bridge.bench.groups.plan import Plan
-from md_bridge.bench.models.files import Source
 from md_bridge.bench.panels import Panel, Subject
 
 __all__ = ["memory_panels"]
@@ -22,18 +21,16 @@ def memory_panels(plan: Plan) -> Iterator[Panel]:
 
     :param plan: models, boxes, threads
     """
-    for model in plan.models:
-        for size in plan.sizes:
-            where = plan.box(size)
-            source = Source(model.path)
-            subjects = [
-                Subject("conservative", plan.lammps(source, where, "conservative", extra=_BREATHE))
-            ]
+    for model, where in plan.cases():
+        subjects = []
+        for suffix, source in model.programs():
+            kinds = ("conservative", "direct") if model.has_direct else ("conservative",)
+            for kind in kinds:
+                open_steps = plan.lammps(source, where, kind, extra=_BREATHE)
+                subjects.append(Subject(f"{kind}{suffix}", open_steps))
             if model.has_direct:
-                open_direct = plan.lammps(source, where, "direct", extra=_BREATHE)
-                subjects.append(Subject("direct", open_direct))
                 open_mts = plan.lammps(source, where, multiplicity=4, extra=_BREATHE)
-                subjects.append(Subject("MTS M = 4", open_mts, multiplicity=4))
-            yield Panel("memory", "memory of LAMMPS", model.name, where.atoms, plan.threads,
-                        plan.steps(), tuple(subjects),
-                        count=max(1, plan.memory_steps // _TURNS), rounds=_TURNS)  # fmt: skip
+                subjects.append(Subject(f"MTS M = 4{suffix}", open_mts, multiplicity=4))
+        yield Panel("memory", "memory of LAMMPS", model.name, where.atoms, plan.threads,
+                    plan.steps(), tuple(subjects),
+                    count=max(1, plan.memory_steps // _TURNS), rounds=_TURNS)  # fmt: skip

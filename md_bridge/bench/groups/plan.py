@@ -9,13 +9,17 @@ from pathlib import Path
 from typing import Any
 
 from md_bridge.bench.boxes import box, write_box
+from md_bridge.bench.machine import alternatives_environment
 from md_bridge.bench.models.files import ModelFiles, Source
 from md_bridge.bench.panels import Bound, Subject
 from md_bridge.bench.sessions import Session
 from md_bridge.bench.sessions.lammps import Deck, lammps
-from md_bridge.bench.sessions.process import worker
+from md_bridge.bench.sessions.process import Work, worker
 
 __all__ = ["Box", "Plan"]
+
+_SOCKET_ATOMS = 200
+"""i-PI is measured over sockets in boxes up to this size: what they add does not grow."""
 
 
 @dataclass(frozen=True)
@@ -44,8 +48,6 @@ class Plan:
     """Structure to copy; None: water."""
     timestep_fs: float = 0.5
     """The inner step."""
-    sockets: bool = True
-    """Whether i-PI is measured over sockets, too."""
     _boxes: dict[int, Box] = field(default_factory=dict)
     _sessions: int = 0
 
@@ -60,6 +62,13 @@ class Plan:
             self._boxes[size] = Box(path, len(atoms))
         return self._boxes[size]
 
+    def over_sockets(self, where: Box) -> bool:
+        """Whether i-PI is measured over sockets, too, in a box.
+
+        :param where: the box
+        """
+        return where.atoms <= _SOCKET_ATOMS
+
     def cases(self) -> Iterator[tuple[ModelFiles, Box]]:
         """Each model with each box."""
         for model in self.models:
@@ -73,20 +82,23 @@ class Plan:
         shutil.rmtree(folder, ignore_errors=True)
         return folder
 
-    def worker(self, source: Source, threads: int = 0, **task: Any) -> Callable[[], Session]:
+    def worker(self, source: Source, ours: bool = True, **task: Any) -> Callable[[float], Session]:
         """Opens a session of a worker on a model file.
 
         :param source: the model, for the task's ``model``
-        :param threads: 0: those of the plan
+        :param ours: whether MD Bridge evaluates in it; others have the user's own environment
         :param task: the rest of it
         """
 
-        def open_session() -> Session:
-            count = threads or self.threads
+        def open_session(limit_s: float) -> Session:
             whole: Mapping[str, Any] = {
-                **task, "model": str(source.need()), "threads": count, "device": self.device,
-            }  # fmt: skip
-            return worker(whole, count, self.new_folder())
+                **task,
+                "model": str(source.need()),
+                "threads": self.threads,
+                "device": self.device,
+            }
+            environment = None if ours else alternatives_environment()
+            return worker(Work(whole, self.threads, self.new_folder(), environment), limit_s)
 
         return open_session
 
@@ -99,7 +111,7 @@ class Plan:
         ranks: int = 1,
         threads: int = 0,
         **deck: Any,
-    ) -> Callable[[], Session]:
+    ) -> Callable[[float], Session]:
         """Opens a session of LAMMPS.
 
         :param source: the model
@@ -111,7 +123,7 @@ class Plan:
         :param deck: further fields of :class:`~md_bridge.bench.sessions.lammps.Deck`
         """
 
-        def open_session() -> Session:
+        def open_session(limit_s: float) -> Session:
             keywords = []
             if forces:
                 keywords.append(f"forces {forces}")
@@ -125,7 +137,7 @@ class Plan:
                 where.path, source.need(), self.timestep_fs, " ".join(filter(None, keywords)),
                 **deck,
             )  # fmt: skip
-            return lammps(ready, ranks, threads or self.threads, self.new_folder())
+            return lammps(ready, ranks, threads or self.threads, self.new_folder(), limit_s)
 
         return open_session
 
@@ -134,16 +146,15 @@ class Plan:
         return f"step of {self.timestep_fs:g} fs"
 
     def one_model_steps(
-        self, open_step: Callable[[int], Callable[[], Session]], suffix: str = "", label: str = ""
+        self, open_step: Callable[[int], Callable[[float], Session]], suffix: str = ""
     ) -> list[Subject]:
         """Multiple time stepping of one model, for each M, against its bound.
 
         :param open_step: from M to what opens it
         :param suffix: of the names of all rows of this program
-        :param label: before "M = 4"; empty: "MTS"
         """
         bound = Bound(f"conservative{suffix}", f"direct{suffix}")
         return [
-            Subject(f"{label or 'MTS'} M = {m}{suffix}", open_step(m), multiplicity=m, bound=bound)
+            Subject(f"MTS M = {m}{suffix}", open_step(m), multiplicity=m, bound=bound)
             for m in self.multiplicities
         ]

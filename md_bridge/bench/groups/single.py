@@ -10,20 +10,20 @@ from md_bridge.bench.groups.plan import Plan
 from md_bridge.bench.models.files import Source
 from md_bridge.bench.panels import Panel, Subject
 from md_bridge.bench.sessions.busy import beside_neighbour
+from md_bridge.engine import SYMMETRIZATIONS
 
 __all__ = ["busy_panels", "scaling_panels", "symmetry_panels"]
 
-_SETS = ("none", "random", "octahedral", "octahedral/inversion", "icosahedral")
-
 
 def symmetry_panels(plan: Plan) -> Iterator[Panel]:
-    """Averages over rotated copies, of the smallest box: as many evaluations as copies.
+    """Averages over rotated copies, of the smallest box: as many evaluations as copies; and how
+    much the results change when the box is turned.
 
     :param plan: models, boxes, threads
     """
     where = plan.box(min(plan.sizes))
     for model in plan.models:
-        for kind in ("conservative", "direct") if model.has_direct else ("conservative",):
+        for kind in ("both", "direct") if model.has_direct else ("conservative",):
             subjects = [
                 Subject(
                     name,
@@ -36,9 +36,10 @@ def symmetry_panels(plan: Plan) -> Iterator[Panel]:
                     ),
                     against={} if name == "none" else {"none": "none"},
                 )
-                for name in _SETS
+                for name in SYMMETRIZATIONS
             ]
-            yield Panel("symmetry", f"symmetrize, {kind} forces", model.name, where.atoms,
+            what = "both kinds of forces" if kind == "both" else f"{kind} forces"
+            yield Panel("symmetry", f"symmetrize, {what}", model.name, where.atoms,
                         plan.threads, "evaluation", tuple(subjects))  # fmt: skip
 
 
@@ -49,8 +50,10 @@ def busy_panels(plan: Plan) -> Iterator[Panel]:
     """
     where = plan.box(min(plan.sizes))
     for model in plan.models:
-        open_lammps = plan.lammps(Source(model.path), where, "conservative")
-        subjects = [Subject("LAMMPS, MD Bridge", open_lammps)]
+        subjects = [
+            Subject(f"LAMMPS, MD Bridge{suffix}", plan.lammps(source, where, "conservative"))
+            for suffix, source in model.programs()
+        ]
         subjects += [
             Subject(f"ASE, {one.name}", one.open)
             for one in calculators(plan, model, where, "conservative")
@@ -78,15 +81,16 @@ def scaling_panels(plan: Plan) -> Iterator[Panel]:
     """
     for model in plan.models:
         for kind in ("conservative", "direct") if model.has_direct else ("conservative",):
-            subjects = []
-            for size in plan.scaling_sizes:
-                where = plan.box(size)
-                subjects.append(
-                    Subject(
-                        f"{where.atoms} atoms",
-                        plan.lammps(Source(model.path), where, kind),
-                        atoms=where.atoms,
+            for suffix, source in model.programs():
+                subjects = []
+                for size in plan.scaling_sizes:
+                    where = plan.box(size)
+                    subjects.append(
+                        Subject(
+                            f"{where.atoms} atoms",
+                            plan.lammps(source, where, kind),
+                            atoms=where.atoms,
+                        )
                     )
-                )
-            yield Panel("scaling", f"LAMMPS by size, {kind} forces", model.name, 0, plan.threads,
-                        plan.steps(), tuple(subjects))  # fmt: skip
+                yield Panel("scaling", f"LAMMPS by size, {kind} forces{suffix}", model.name, 0,
+                            plan.threads, plan.steps(), tuple(subjects))  # fmt: skip

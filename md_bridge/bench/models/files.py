@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
+import importlib.metadata
+import importlib.util
 import subprocess
 import sys
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from md_bridge._paths import DATA
 from md_bridge.bench.errors import BenchError, UnavailableError
 from md_bridge.bench.models.pet_kokkos import convert
+from md_bridge.processes import kill_with_parent
 
 __all__ = ["BUNDLED", "XS", "ModelFiles", "Source", "prepare_model"]
 
@@ -65,8 +69,11 @@ class ModelFiles:
     """``model.pt2``."""
     kokkos: Source
     """Prefix of the files of pet-kokkos."""
-    inner: Source
+    inner: Source = Source(reason="no small model for its inner steps was given (--inner)")
     """A cheap model for the inner steps."""
+    inner_compiled: Source = Source(reason="no small model for its inner steps was given")
+    inner_forces: str = ""
+    """The cheapest forces of that model; empty where there is none."""
 
     def programs(self) -> list[tuple[str, Source]]:
         """What our engine runs: the suffix of a row's name, and the file."""
@@ -74,7 +81,11 @@ class ModelFiles:
 
 
 def prepare_model(
-    name: str, folder: Path, inner: Path | None, tell: Callable[[str], None]
+    name: str,
+    folder: Path,
+    inner: Path | None,
+    tell: Callable[[str], None],
+    compile_missing: bool = True,
 ) -> ModelFiles:
     """Make or find the files of a model.
 
@@ -83,20 +94,30 @@ def prepare_model(
     :param inner: a cheap model for the inner steps; None: the bundled student, for the bundled
         model
     :param tell: what is being made, in a few words
+    :param compile_missing: compile what was not compiled before
     :raises BenchError: there is no such model, or XS cannot be made
     """
     folder.mkdir(parents=True, exist_ok=True)
     path, stem = _model(name, folder, tell)
-    student = inner or (DATA / "water-inner.pt" if name == BUNDLED else None)
-    return ModelFiles(
+
+    def compiled(source: Path, target: str) -> Source:
+        return _source(lambda: _compiled(source, folder / target, tell, compile_missing))
+
+    files = ModelFiles(
         name=stem,
         path=path.resolve(),
-        has_direct=_has_direct(path),
-        compiled=_source(lambda: _compiled(path, folder / f"{stem}.pt2", tell)),
+        has_direct=_cheapest(path) == "direct",
+        compiled=compiled(path, f"{stem}.pt2"),
         kokkos=_source(lambda: _kokkos(path, folder / f"kokkos-{stem}")),
-        inner=Source(student.resolve())
-        if student
-        else Source(reason="no small model for its inner steps was given (--inner)"),
+    )
+    student = inner or (DATA / "water-inner.pt" if name == BUNDLED else None)
+    if student is None:
+        return files
+    return replace(
+        files,
+        inner=Source(student.resolve()),
+        inner_compiled=compiled(student, f"inner-{student.stem}.pt2"),
+        inner_forces=_cheapest(student),
     )
 
 
@@ -171,10 +192,11 @@ def _make_xs(path: Path, tell: Callable[[str], None]) -> None:
     checkpoint.unlink()
 
 
-def _has_direct(path: Path) -> bool:
+def _cheapest(path: Path) -> str:
+    """Kind of the cheapest forces."""
     from md_bridge.engine import Engine, cheapest_forces
 
-    return cheapest_forces(Engine(path)) == "direct"
+    return cheapest_forces(Engine(path))
 
 
 def _source(make: Callable[[], Path]) -> Source:
@@ -184,28 +206,42 @@ def _source(make: Callable[[], Path]) -> Source:
         return Source(reason=str(error))
 
 
-def _compiled(path: Path, target: Path, tell: Callable[[str], None]) -> Path:
-    """The model by ``md-bridge compile``, if this version has the command."""
-    program = [sys.executable, "-m", "md_bridge", "compile"]
-    if subprocess.run([*program, "--help"], capture_output=True).returncode != 0:
-        raise UnavailableError("this version of MD Bridge has no command compile")
-
-    def make(found: Path) -> None:
-        tell(f"compiling {path.name}")
-        done = subprocess.run(
-            [*program, str(path), "-o", str(found)], capture_output=True, text=True
+def _compiled(path: Path, target: Path, tell: Callable[[str], None], missing: bool) -> Path:
+    """The model by ``md-bridge compile``, kept with a stamp of the model and the versions."""
+    stamp = target.with_name(f"{target.name}.stamp")
+    expected = _stamp(path)
+    known = stamp.read_text(encoding="utf-8") if stamp.is_file() else ""
+    if target.is_file() and known == expected:
+        return target.resolve()
+    if not missing:
+        raise UnavailableError(
+            "it was not compiled before, which takes minutes: md-bridge bench --compile"
         )
-        if done.returncode != 0:
-            lines = done.stderr.strip().splitlines() or ["it wrote nothing"]
-            raise UnavailableError(f"md-bridge compile failed: {lines[-1]}")
+    tell(f"compiling {path.name}")
+    done = subprocess.run(
+        [sys.executable, "-m", "md_bridge", "compile", str(path), "-o", str(target)],
+        capture_output=True,
+        text=True,
+        preexec_fn=kill_with_parent,
+    )
+    if done.returncode != 0:
+        lines = done.stderr.strip().splitlines() or ["it wrote nothing"]
+        raise UnavailableError(f"md-bridge compile failed: {lines[-1]}")
+    stamp.write_text(expected, encoding="utf-8")
+    return target.resolve()
 
-    return _made(target, make)
+
+def _stamp(path: Path) -> str:
+    """Changes with the model, torch, and what compiles it."""
+    sources = sorted((DATA.parent / "compiled").rglob("*.py"))
+    content = hashlib.sha256()
+    for part in (path, *sources):
+        content.update(part.read_bytes())
+    return f"{content.hexdigest()} torch {importlib.metadata.version('torch')}"
 
 
 def _kokkos(path: Path, prefix: Path) -> Path:
     """The weights for pet-kokkos, if it is installed."""
-    import importlib.util
-
     if importlib.util.find_spec("pet_kokkos") is None:
         raise UnavailableError("pet-kokkos is not installed: pip install 'md-bridge[bench]'")
     return convert(path, prefix).resolve()

@@ -11,7 +11,7 @@ from ase.calculators.calculator import Calculator
 
 __all__ = ["CALCULATORS", "Evaluations", "open_work"]
 
-_WARM_UP = 10
+_WARM_UP = 5
 """Evaluations that are not timed: TorchScript's executor profiles and compiles."""
 _PERIOD = 40
 """Evaluations in which an atom swings once."""
@@ -45,6 +45,7 @@ class Evaluations:
         generator = np.random.default_rng(0)
         self._phase = generator.uniform(0, 2 * np.pi, self._start.shape)
         self._count = 0
+        self.details: dict[str, float] = {}
         forces = atoms.get_forces()
         self.first = {"energy": float(atoms.get_potential_energy()), "forces": forces.tolist()}
         self.run(_WARM_UP)

@@ -48,6 +48,7 @@ class Calls:
         per_atom = model.capabilities().outputs[name].sample_kind == "atom"
         self._name = name
         self._outputs = {name: ModelOutput(sample_kind="atom" if per_atom else "system")}
+        self.details: dict[str, float] = {}
         self.first = self._call()
         self.run(_WARM_UP)
 

@@ -1,8 +1,9 @@
 """Answers the benchmark over its standard input and output, a line of JSON each.
 
 The first line says what to open: ``kind`` is a module beside this file, whose ``open_work`` takes
-the whole line and returns an object with ``first`` (energy and forces, where it has them) and
-``run(count)``, the seconds of so many evaluations. Every further line is ``{"run": count}``.
+the whole line and returns an object with ``first`` (energy and forces, where it has them),
+``run(count)``, the seconds of so many evaluations, and ``details``, what else was seen so far.
+Every further line is ``{"run": count}``.
 
 Run by path: modules beside this file are found, and MD Bridge is not imported.
 """
@@ -27,7 +28,8 @@ def main() -> None:
         work = importlib.import_module(task["kind"]).open_work(task)
         _answer(answers, {"first": work.first})
         for line in sys.stdin:
-            _answer(answers, {"seconds": work.run(json.loads(line)["run"])})
+            seconds = work.run(json.loads(line)["run"])
+            _answer(answers, {"seconds": seconds, "details": work.details})
     except Exception as error:  # becomes the reason that the report prints
         traceback.print_exc()
         lines = str(error).strip().splitlines() or [""]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import subprocess
+import os
 import sys
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
+from md_bridge.bench.sessions.child import Child
 from md_bridge.bench.sessions.session import Burst, Session
 
 __all__ = ["BesideNeighbour", "beside_neighbour"]
@@ -24,26 +26,29 @@ class BesideNeighbour:
         self._session = session
         self.first: Mapping[str, Any] | None = session.first
 
-    def run(self, count: int) -> Burst:
+    def run(self, count: int, limit_s: float) -> Burst:
         """Do so many evaluations or steps; the neighbour is there in these only.
 
         :param count: how many
+        :param limit_s: how long they may take
         """
-        neighbour = subprocess.Popen([sys.executable, "-c", _NEIGHBOUR])
+        neighbour = Child(
+            [sys.executable, "-c", _NEIGHBOUR], Path.cwd(), Path(os.devnull), os.environ
+        )
         try:
-            return self._session.run(count)
+            return self._session.run(count, limit_s)
         finally:
-            neighbour.kill()
-            neighbour.wait()
+            neighbour.close()
 
     def close(self) -> None:
         """End the session."""
         self._session.close()
 
 
-def beside_neighbour(open_session: Callable[[], Session]) -> BesideNeighbour:
+def beside_neighbour(open_session: Callable[[float], Session], limit_s: float) -> BesideNeighbour:
     """Open a session and put the neighbour beside it, for ``functools.partial``.
 
     :param open_session: opens what is measured
+    :param limit_s: how long that may take
     """
-    return BesideNeighbour(open_session())
+    return BesideNeighbour(open_session(limit_s))

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
-import subprocess
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,6 +13,7 @@ import ase.io
 from ase import Atoms
 
 from md_bridge.bench.errors import UnavailableError
+from md_bridge.bench.sessions.child import Child
 from md_bridge.bench.sessions.process import memory_of
 from md_bridge.bench.sessions.session import Burst
 from md_bridge.lammps.runner import environment, lmp_command
@@ -68,46 +67,47 @@ run {_WARM_UP}
 
 
 class LammpsSession:
-    """One process that waits for commands between its turns; several ranks would spin while they
-    wait, so they are started anew for each turn.
+    """One process that waits for commands between its turns; of several ranks the processes belong
+    to ``mpiexec``, which is not stopped but started anew for each turn.
 
     :param deck: the simulation
     :param ranks: of MPI
     :param threads: of each
     :param folder: it runs in
+    :param limit_s: how long it may take to start and make its first steps
     :raises UnavailableError: LAMMPS stops
     """
 
     first: Mapping[str, Any] | None = None
 
-    def __init__(self, deck: Deck, ranks: int, threads: int, folder: Path) -> None:
+    def __init__(self, deck: Deck, ranks: int, threads: int, folder: Path, limit_s: float) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self._commands = deck.commands(folder)
         self._ranks, self._threads, self._folder = ranks, threads, folder
         self._turn = 0
-        self._process: subprocess.Popen[str] | None = None
+        self._child: Child | None = None
         try:
-            self.run(1)
+            self.run(1, limit_s)
         except BaseException:
             self.close()
             raise
 
-    def run(self, count: int) -> Burst:
+    def run(self, count: int, limit_s: float) -> Burst:
         """Do so many (outer) steps.
 
         :param count: how many
+        :param limit_s: how long they may take; with several ranks the start is part of it
         """
-        process = self._process or self._start()
+        child = self._child or self._start()
         self._turn += 1
         log = self._folder / f"{self._turn}.log"
         done = self._folder / f"{self._turn}.done"
-        # a log is complete when the next one begins, the file after it says that it has begun
-        self._send(process, f"log {log.name}\nrun {count}\nlog none\nprint done file {done.name}\n")
-        while not done.exists():
-            if process.poll() is not None:
-                raise UnavailableError(self._last_words())
-            time.sleep(_POLL_S)
-        details = memory_of(process.pid) if self._ranks == 1 else {}
+        with child.awake():
+            # a log is complete when the next one begins, the file after it says that it has begun
+            commands = f"log {log.name}\nrun {count}\nlog none\nprint done file {done.name}\n"
+            child.send(commands)
+            self._wait(child, done, limit_s)
+        details = memory_of(child.pid) if self._ranks == 1 else {}
         if self._ranks > 1:
             self.close()
         text = log.read_text(encoding="utf-8")
@@ -115,27 +115,28 @@ class LammpsSession:
         done.unlink()
         return Burst(_loop_seconds(text) / count, {**details, **_overhead(text)})
 
-    def _start(self) -> subprocess.Popen[str]:
+    def _start(self) -> Child:
         """A process that has done the warm-up, or is doing it."""
-        with open(self._folder / "screen.log", "w", encoding="utf-8") as screen:
-            process = subprocess.Popen(
-                lmp_command(["-log", "none"], self._ranks),
-                stdin=subprocess.PIPE,
-                stdout=screen,
-                stderr=subprocess.STDOUT,
-                cwd=self._folder,
-                env=environment(self._threads),
-                text=True,
-            )
-        self._process = process
-        self._send(process, self._commands)
-        return process
+        self._child = Child(
+            lmp_command(["-log", "none"], self._ranks),
+            self._folder,
+            self._folder / "screen.log",
+            environment(self._threads),
+        )
+        self._child.send(self._commands)
+        return self._child
 
-    def _send(self, process: subprocess.Popen[str], commands: str) -> None:
-        assert process.stdin is not None
-        with contextlib.suppress(BrokenPipeError):  # then it has ended, which is seen later
-            process.stdin.write(commands)
-            process.stdin.flush()
+    def _wait(self, child: Child, done: Path, limit_s: float) -> None:
+        """Until a file is there."""
+        deadline = time.monotonic() + limit_s
+        while not done.exists():
+            if child.status is not None:
+                raise UnavailableError(self._last_words())
+            if time.monotonic() > deadline:
+                raise UnavailableError(
+                    f"LAMMPS did not answer within {limit_s:.0f} s, and was ended"
+                )
+            time.sleep(_POLL_S)
 
     def _last_words(self) -> str:
         """Why LAMMPS stopped."""
@@ -145,29 +146,22 @@ class LammpsSession:
         return f"LAMMPS stopped: {(errors or tail)[-1]}"
 
     def close(self) -> None:
-        """End the process, which ends at the end of its input."""
-        process, self._process = self._process, None
-        if process is None:
-            return
-        assert process.stdin is not None
-        with contextlib.suppress(BrokenPipeError):
-            process.stdin.close()
-        try:
-            process.wait(_PATIENCE_S)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        """End the process; ranks end at the end of their input, and free what they share."""
+        child, self._child = self._child, None
+        if child is not None:
+            child.close(_PATIENCE_S if self._ranks > 1 else 0.0)
 
 
-def lammps(deck: Deck, ranks: int, threads: int, folder: Path) -> LammpsSession:
+def lammps(deck: Deck, ranks: int, threads: int, folder: Path, limit_s: float) -> LammpsSession:
     """A session of :class:`LammpsSession`, for ``functools.partial``.
 
     :param deck: as the class has it
     :param ranks: as the class has it
     :param threads: as the class has it
     :param folder: as the class has it
+    :param limit_s: as the class has it
     """
-    return LammpsSession(deck, ranks, threads, folder)
+    return LammpsSession(deck, ranks, threads, folder, limit_s)
 
 
 def _loop_seconds(log: str) -> float:

@@ -5,97 +5,94 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from md_bridge.bench.errors import UnavailableError
+from md_bridge.bench.sessions.child import Child
 from md_bridge.bench.sessions.session import Burst
 
-__all__ = ["WorkerSession", "memory_of", "worker"]
+__all__ = ["Work", "WorkerSession", "memory_of", "worker"]
 
 _WORKER = Path(__file__).parents[1] / "programs" / "worker.py"
-_PATIENCE_S = 10.0
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a worker is asked to do."""
+
+    task: Mapping[str, Any]
+    """What it opens, see :mod:`md_bridge.bench.programs.worker`."""
+    threads: int
+    """OMP_NUM_THREADS of the process."""
+    folder: Path
+    """It runs in, for its log."""
+    environment: Mapping[str, str] | None = None
+    """Of the process; None: that of this one."""
+    leftovers: Sequence[Path] = ()
+    """Files that it may leave outside its folder, such as sockets."""
 
 
 class WorkerSession:
     """Evaluations in a Python process; nothing of MD Bridge is loaded in it unless it is measured.
 
-    :param task: what the worker opens, see there
-    :param threads: OMP_NUM_THREADS of the process
-    :param folder: it runs in, for its log
+    :param work: what it does
+    :param limit_s: how long it may take to open
     :raises UnavailableError: it cannot be opened
     """
 
-    def __init__(self, task: Mapping[str, Any], threads: int, folder: Path) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        self._log = folder / "worker.log"
-        with open(self._log, "w", encoding="utf-8") as log:
-            self._process = subprocess.Popen(
-                [sys.executable, str(_WORKER)],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=log,
-                cwd=folder,
-                env={**os.environ, "OMP_NUM_THREADS": str(threads)},
-                text=True,
-            )
+    def __init__(self, work: Work, limit_s: float) -> None:
+        work.folder.mkdir(parents=True, exist_ok=True)
+        self._leftovers = work.leftovers
+        base = os.environ if work.environment is None else work.environment
+        self._child = Child(
+            [sys.executable, str(_WORKER)],
+            work.folder,
+            work.folder / "worker.log",
+            {**base, "OMP_NUM_THREADS": str(work.threads)},
+            answers=True,
+        )
         try:
-            self.first = self._ask(dict(task))["first"]
+            self.first = self._ask(dict(work.task), limit_s)["first"]
         except BaseException:
             self.close()
             raise
 
-    def run(self, count: int) -> Burst:
+    def run(self, count: int, limit_s: float) -> Burst:
         """Do so many evaluations or steps.
 
         :param count: how many
+        :param limit_s: how long they may take
         """
-        seconds = self._ask({"run": count})["seconds"]
-        return Burst(seconds / count, memory_of(self._process.pid))
+        answer = self._ask({"run": count}, limit_s)
+        return Burst(answer["seconds"] / count, {**memory_of(self._child.pid), **answer["details"]})
 
-    def _ask(self, question: dict[str, Any]) -> dict[str, Any]:
+    def _ask(self, question: dict[str, Any], limit_s: float) -> dict[str, Any]:
         """Send a line and wait for the answer."""
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        line = ""
-        with contextlib.suppress(BrokenPipeError):
-            print(json.dumps(question), file=self._process.stdin, flush=True)
-            line = self._process.stdout.readline()
-        if not line:
-            status = self._process.wait()
-            tail = self._log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-            last = tail[-1] if tail else "it wrote nothing"
-            raise UnavailableError(f"its process ended (status {status}): {last}")
-        answer: dict[str, Any] = json.loads(line)
+        with self._child.awake():
+            self._child.send(json.dumps(question) + "\n")
+            answer: dict[str, Any] = json.loads(self._child.answer(limit_s))
         if "error" in answer:
             raise UnavailableError(answer["error"])
         return answer
 
     def close(self) -> None:
-        """End the process, which ends at the end of its input."""
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        with contextlib.suppress(BrokenPipeError):
-            self._process.stdin.close()
-        try:
-            self._process.wait(_PATIENCE_S)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-        self._process.stdout.close()
+        """End the process, and remove what it leaves."""
+        self._child.close()
+        for path in self._leftovers:
+            path.unlink(missing_ok=True)
 
 
-def worker(task: Mapping[str, Any], threads: int, folder: Path) -> WorkerSession:
+def worker(work: Work, limit_s: float) -> WorkerSession:
     """A session of :class:`WorkerSession`, for ``functools.partial``.
 
-    :param task: as the class has it
-    :param threads: as the class has it
-    :param folder: as the class has it
+    :param work: as the class has it
+    :param limit_s: as the class has it
     """
-    return WorkerSession(task, threads, folder)
+    return WorkerSession(work, limit_s)
 
 
 def memory_of(pid: int) -> dict[str, float]:

@@ -35,11 +35,13 @@ struct EngineOptions {
   std::string symmetrize = "none";
   /// Of "random", and refused with anything else; none given: 0.
   std::optional<std::uint64_t> seed;
-  /// Rotated copies go through the model together up to so many atoms, which bounds the memory; a
-  /// structure is never divided. 0: as many as pay on the device, 256 on a CPU and 2048 on a GPU.
+  /// Structures of a batch, and rotated copies, go through the model together up to so many atoms,
+  /// which bounds the memory; a structure is never divided. 0: as many as pay on the device, 256 on
+  /// a CPU and 2048 on a GPU. (Where that is too much for the memory, the engine goes on with
+  /// less.)
   std::int64_t atoms_per_forward = 0;
-  /// Wait for a GPU at the end of each part of an evaluation, so that Timings says where the time
-  /// went. Costs some.
+  /// Wait for the device at the end of each part of an evaluation, so that Timings says where the
+  /// time went. Costs some.
   bool true_timings = false;
 
   bool operator==(const EngineOptions&) const = default;
@@ -74,8 +76,9 @@ class MDBRIDGE_API Engine {
   /// Evaluate one structure. Throws ModelError if the model cannot give what is wanted or lacks an
   /// element, NonFiniteError if a result is not finite, Error for everything else (out of memory).
   Evaluation evaluate(const Structure& structure, Pairs& pairs, const Wanted& wanted);
-  /// Evaluate several structures in one forward pass; same results as one by one. The errors of a
-  /// batch of several say which structure they are about.
+  /// Evaluate several structures in as few forward passes as EngineOptions::atoms_per_forward
+  /// allows; same results as one by one. The errors of a batch of several say which structure they
+  /// are about.
   std::vector<Evaluation> evaluate(const std::vector<StructureAndPairs>& batch,
                                    const Wanted& wanted);
 

@@ -108,11 +108,15 @@ class MDBRIDGE_API FusedForces {
   /// decides.
   const std::vector<Evaluation>& inner(const std::vector<Structure>& structures,
                                        bool outer_follows = false);
-  /// Conservative energy, forces and virial of the outer model at these structures; free if the
-  /// last evaluation gave them at exactly these positions. The inner forces of an evaluation at
+  /// Conservative energy, forces and virial (unless want_virial() says that it is not wanted) of
+  /// the outer model at these structures; free if the last evaluation gave them at exactly these
+  /// positions. The inner forces of an evaluation at
   /// these positions are kept, and evaluated (unless FusedOptions say otherwise) where there was
   /// none.
   const std::vector<Evaluation>& outer(const std::vector<Structure>& structures);
+  /// Whether the outer evaluations from now on give the virial, as they do at first: a gradient
+  /// less where nobody asks. One that was made without it is made again if it is asked for there.
+  void want_virial(bool wanted) { virial_wanted_ = wanted; }
   /// The host knows how many inner evaluations lie between two outer ones.
   void expect_stride(std::int64_t stride) { learner_.expect(stride); }
 
@@ -143,6 +147,7 @@ class MDBRIDGE_API FusedForces {
 
  private:
   bool at_last_positions(const std::vector<Structure>& structures) const;
+  bool lacks_virial() const;
   void want_inner(Wanted& wanted) const;
   void want_outer(Wanted& wanted) const;
   void evaluate(const std::vector<Structure>& structures, bool inner, bool outer);
@@ -170,6 +175,7 @@ class MDBRIDGE_API FusedForces {
   std::vector<Evaluation> last_outer_;
   bool has_inner_ = false;
   bool has_outer_ = false;
+  bool virial_wanted_ = true;
 };
 
 }  // namespace mdbridge

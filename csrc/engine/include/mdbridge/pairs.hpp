@@ -2,6 +2,7 @@
 
 #include <array>
 #include <cstdint>
+#include <memory>
 #include <vector>
 
 #include "mdbridge/structure.hpp"
@@ -17,6 +18,15 @@ struct SelectedPairs {
   std::vector<double> vectors;
 
   std::int64_t size() const { return static_cast<std::int64_t>(labels.size()) / 5; }
+};
+
+/// The pairs that a list chooses from. They never change (a list that is built anew has others), so
+/// that what was made of them is good as long as they are there.
+struct PairCandidates {
+  /// As SelectedPairs::labels, both i->j and j->i.
+  std::vector<std::int32_t> labels;
+  /// That a structure must have for these labels.
+  std::int64_t atoms = 0;
 };
 
 /// How far a list that held all pairs up to `range` (Å) when it was made for `built` reaches now:
@@ -58,7 +68,11 @@ class MDBRIDGE_API Pairs {
   void select(const Structure& structure, double cutoff, bool full, SelectedPairs& out) const;
 
   double skin() const { return skin_; }
-  std::int64_t candidates() const { return static_cast<std::int64_t>(labels_.size()) / 5; }
+  std::int64_t candidates() const {
+    return static_cast<std::int64_t>(candidates_->labels.size()) / 5;
+  }
+  /// The candidates themselves; of a copy of this object the same ones.
+  const std::shared_ptr<const PairCandidates>& shared_candidates() const { return candidates_; }
   /// How often the list was built, and how often it was found to be still valid.
   std::int64_t builds() const { return builds_; }
   std::int64_t reuses() const { return reuses_; }
@@ -70,8 +84,7 @@ class MDBRIDGE_API Pairs {
   double skin_;
   double least_cutoff_ = 0.0;
   bool provided_ = false;
-  std::vector<std::int32_t> labels_;
-  std::int64_t atoms_ = 0;  // that a structure must have for these labels
+  std::shared_ptr<const PairCandidates> candidates_ = std::make_shared<PairCandidates>();
   std::int64_t builds_ = 0;
   std::int64_t reuses_ = 0;
 

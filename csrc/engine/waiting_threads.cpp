@@ -1,0 +1,167 @@
+#include "mdbridge/waiting_threads.hpp"
+
+#include <ATen/Parallel.h>
+#include <dlfcn.h>
+
+#include <algorithm>
+#include <condition_variable>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <thread>
+
+#include "mdbridge/threads.hpp"
+
+namespace mdbridge {
+
+namespace {
+
+/// Seconds of evaluations after which it is decided again. Linux gives a process that shares a core
+/// some milliseconds at a time; this is long against them.
+constexpr double window = 0.1;
+/// The threads of an evaluation that shares a core with one other process wait 0.45 to 1 second for
+/// it in each second, on idle cores 0.01 to 0.06 (two threads, spinning or not).
+constexpr double busy = 0.3;
+constexpr double idle = 0.15;
+/// What a thread waits without any neighbour, for each second.
+constexpr double usual = 0.01;
+/// More threads than this are not kept for their number alone.
+constexpr int most_extra_threads = 64;
+
+using Parallel = void (*)(void (*)(void*), void*, unsigned, unsigned);
+
+/// GNU's way into a parallel region, of the OpenMP library that torch uses; null: it uses another.
+Parallel find_gnu_parallel() {
+  Dl_info torch_library;
+  if (dladdr(reinterpret_cast<void*>(&at::get_num_threads), &torch_library) == 0) return nullptr;
+  // its dependencies are searched too; closing it would be wrong, as it is loaded for good
+  void* handle = dlopen(torch_library.dli_fname, RTLD_LAZY | RTLD_NOLOAD);
+  void* symbol = handle ? dlsym(handle, "GOMP_parallel") : nullptr;
+  Dl_info home;
+  if (symbol == nullptr || dladdr(symbol, &home) == 0) return nullptr;
+  // other OpenMP libraries have a function of this name as well
+  const std::string name = std::filesystem::path(home.dli_fname).filename().string();
+  return name.find("gomp") == std::string::npos ? nullptr : reinterpret_cast<Parallel>(symbol);
+}
+
+/// Makes waiting threads sleep, or spin again, at run time. libgomp spins 100 times only instead of
+/// 300,000 as soon as the process has more OpenMP threads than it may use cores (its manual, under
+/// GOMP_SPINCOUNT), and counts those of all its teams: so a second team, which does nothing, is all
+/// that it takes.
+class ExtraTeam {
+ public:
+  /// Whether this can be done here.
+  bool possible() const { return parallel_ != nullptr; }
+
+  /// Have the team; `team` threads already count.
+  void hold(int team) {
+    const int extra = std::max(1, available_cores() + 1 - team);
+    if (held_ || extra > most_extra_threads) return;
+    held_ = true;
+    // detached: at the end of the process it may be in the middle of its wait
+    std::thread([this, extra] {
+      parallel_([](void*) {}, nullptr, static_cast<unsigned>(extra + 1), 0);
+      std::unique_lock<std::mutex> lock(mutex_);
+      released_.wait(lock, [this] { return !held_; });
+      done_ = true;
+      released_.notify_all();
+    }).detach();
+  }
+
+  /// Let it go: its threads end with the one that leads them.
+  void release() {
+    std::unique_lock<std::mutex> lock(mutex_);
+    if (!held_) return;
+    held_ = false;
+    done_ = false;
+    released_.notify_all();
+    released_.wait(lock, [this] { return done_; });
+  }
+
+  bool held() const { return held_; }
+
+ private:
+  Parallel parallel_ = find_gnu_parallel();
+  std::mutex mutex_;
+  std::condition_variable released_;
+  bool held_ = false;
+  bool done_ = false;
+};
+
+/// What is known of this process; one for all engines, as there is one team.
+struct Watch {
+  std::mutex mutex;
+  ExtraTeam extra;
+  bool user_decided = std::getenv("OMP_WAIT_POLICY") || std::getenv("GOMP_SPINCOUNT");
+  double worked = 0.0;  // seconds of evaluations since `waited` was read
+  double waited = 0.0;
+};
+
+/// Never destroyed: a thread of it may outlive all that is.
+Watch& watch() {
+  static Watch* const only = new Watch;
+  return *only;
+}
+
+/// Seconds that the threads of this process were ready to run and had no core, all together since
+/// they began; 0 where Linux does not count them.
+double seconds_without_core() {
+  double sum = 0.0;
+  std::error_code ignored;
+  for (const auto& task : std::filesystem::directory_iterator("/proc/self/task", ignored)) {
+    double ran = 0.0, waited = 0.0;
+    std::ifstream(task.path() / "schedstat") >> ran >> waited;
+    sum += 1e-9 * waited;
+  }
+  return sum;
+}
+
+void decide(Watch& all, double waited, double worked, int team) {
+  const double share = waited / worked - usual * team;
+  if (share > busy) {
+    all.extra.hold(team);
+  } else if (share < idle) {
+    all.extra.release();
+  }
+}
+
+}  // namespace
+
+WatchedEvaluation::WatchedEvaluation() : start_(std::chrono::steady_clock::now()) {}
+
+WatchedEvaluation::~WatchedEvaluation() {
+  const int team = at::get_num_threads();
+  if (team < 2) return;
+  Watch& all = watch();
+  if (all.user_decided || !all.extra.possible()) return;
+  // of several evaluations at once the others are left out
+  const std::unique_lock<std::mutex> lock(all.mutex, std::try_to_lock);
+  if (!lock) return;
+  all.worked += std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
+  if (all.worked < window) return;
+  const double waited = seconds_without_core();
+  // threads that have ended are not counted any more
+  if (waited >= all.waited && all.waited > 0.0) {
+    decide(all, waited - all.waited, all.worked, team);
+  }
+  all.waited = waited;
+  all.worked = 0.0;
+}
+
+void note_waiting(double waited, double worked) {
+  Watch& all = watch();
+  const std::lock_guard<std::mutex> lock(all.mutex);
+  if (all.user_decided || !all.extra.possible()) return;
+  decide(all, waited, worked, at::get_num_threads());
+}
+
+bool waiting_threads_sleep() {
+  Watch& all = watch();
+  const std::lock_guard<std::mutex> lock(all.mutex);
+  return all.extra.held();
+}
+
+}  // namespace mdbridge

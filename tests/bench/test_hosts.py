@@ -1,0 +1,125 @@
+"""Each host is measured once, really, with an analytic model and as little as possible."""
+
+import os
+import time
+from pathlib import Path
+
+import ase.io
+import models
+import pytest
+from click.testing import CliRunner
+from ipi_tools import argon
+
+from md_bridge.bench.errors import UnavailableError
+from md_bridge.bench.groups import GROUPS, Plan
+from md_bridge.bench.models.files import ModelFiles, Source
+from md_bridge.bench.panels import Panel
+from md_bridge.bench.results import FILE_NAME, Results
+from md_bridge.bench.runner import Effort, measure
+from md_bridge.cli import main
+
+NOT_THERE = Source(reason="not part of the test")
+
+
+@pytest.fixture(scope="module")
+def plan(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("bench")
+    model = models.curl().export(folder / "curl.pt")
+    # an inner model that differs little
+    inner = models.curl(size=5e-4).export(folder / "inner.pt")
+    start = folder / "start.xyz"
+    ase.io.write(start, argon(cells=3))
+    files = ModelFiles(
+        "curl", model, True, NOT_THERE, NOT_THERE, Source(inner), NOT_THERE, "direct"
+    )
+    return Plan([files], [108], 1, "cpu", folder / "work", [2], [108], 10, start)
+
+
+def measured(plan, group, *names, panel=0, count=0):
+    """Rows of a panel of a group, by these names, after one round."""
+    found = list(GROUPS[group](plan))[panel]
+    subjects = tuple(subject for subject in found.subjects if subject.name in names)
+    assert [subject.name for subject in subjects] == list(names)
+    few = Panel(*[getattr(found, name) for name in
+                  ("group", "title", "model", "atoms", "threads", "unit")],
+                subjects, count or found.count, found.rounds)  # fmt: skip
+    result = measure(few, Effort(1, 0.01), lambda name: None)
+    reasons = {row.name: row.unavailable for row in result.rows if row.unavailable}
+    assert reasons == {}
+    assert all(row.seconds and min(row.seconds) > 0 for row in result.rows)
+    return result
+
+
+def test_lammps(plan):
+    result = measured(
+        plan, "lammps", "network alone, conservative", "conservative", "direct", "MTS M = 2",
+        "inner model alone", "two models, M = 2",
+    )  # fmt: skip
+    rows = {row.name: row for row in result.rows}
+    assert rows["conservative"].details["overhead"][0] < 1
+    for name in ("MTS M = 2", "two models, M = 2"):
+        assert set(result.speedups(rows[name])) == {"gain", "bound", "fraction"}
+
+
+def test_ranks(plan):
+    result = measured(plan, "ranks", "conservative, 2 ranks")
+    assert result.rows[0].count >= 1
+
+
+def test_ipi_with_two_models(plan):
+    measured(plan, "ipi", "two models, M = 2, MD Bridge")
+
+
+def test_ipi_over_sockets(plan):
+    result = measured(plan, "ipi", "MTS M = 2, MD Bridge", "MTS M = 2, metatomic", panel=1)
+    assert result.title == "i-PI over sockets"
+    assert not list(Path("/tmp").glob(f"ipi_mdbridge-bench-{os.getpid()}-*"))
+
+
+def test_lammps_that_takes_too_long(plan):
+    source = Source(plan.models[0].path)
+    with pytest.raises(UnavailableError, match="LAMMPS did not answer within 0 s"):
+        plan.lammps(source, plan.box(108), "direct")(0.0)
+
+
+def test_memory_is_read_ten_times(plan):
+    result = measured(plan, "memory", "direct", count=1)
+    assert len(result.rows[0].details["rss_MB"]) == 10
+
+
+def test_ase(plan):
+    result = measured(plan, "ase", "MD Bridge", "metatomic")
+    assert result.rows[1].force_difference < 1e-6
+    assert result.ratios(result.rows[0])["metatomic"][0] > 0
+
+
+def test_the_command(plan, tmp_path):
+    """From the options to the table and the file."""
+    words = ["--groups", "memory", "--models", str(plan.models[0].path), "--sizes", "108",
+             "--start", str(plan.start), "--steps", "10", "--minutes", "0.5", "--no-compile",
+             "--threads", "1", "--out", str(tmp_path)]  # fmt: skip
+    done = CliRunner().invoke(main, ["bench", *words])
+    assert done.exit_code == 0, done.output
+    assert "memory of LAMMPS: curl, 108 atoms, 1 thread" in done.stdout
+    assert "Not measured: conservative, compiled" in done.stdout
+    rows = Results.read(tmp_path / FILE_NAME).panels[0].rows
+    assert [row.name for row in rows if row.seconds] == ["conservative", "direct", "MTS M = 4"]
+
+
+def test_rotations_tell_how_much_results_depend_on_them(plan):
+    row = measured(plan, "symmetry", "random").rows[0]
+    assert row.count >= 1
+
+
+def test_ipi_without_its_client(plan, monkeypatch):
+    """i-PI would wait for ever."""
+    from md_bridge.bench.groups import ipi
+
+    monkeypatch.setattr(
+        ipi, "_clients", lambda start, case, driver, address: [["sh", "-c", "exit 3"]]
+    )
+    panels = list(GROUPS["ipi"](plan))
+    begin = time.monotonic()
+    with pytest.raises(UnavailableError, match=r"the client sh -c exit 3 ended \(status 3\)"):
+        panels[1].subjects[0].open(100.0)
+    assert time.monotonic() - begin < 60

@@ -1,0 +1,101 @@
+"""What goes to the device and comes back in a step that builds no list."""
+
+import emulated_device
+import numpy as np
+import pytest
+import torch
+from ase.neighborlist import neighbor_list
+from metatensor.torch import Labels, TensorBlock
+from metatomic.torch import ModelOutput, System
+
+from md_bridge.engine import Engine, Pairs, structure_from_ase
+
+ALL = dict.fromkeys(
+    (
+        "energy",
+        "atomic_energies",
+        "conservative_forces",
+        "conservative_virial",
+        "direct_forces",
+        "direct_virial",
+        "atomic_virials",
+        "halved_atomic_virials",
+    ),
+    True,
+)
+
+
+def traffic_of_model(path, device, atoms, count, emulated):
+    """What the model asks for by itself, given all of its structures on the device: metatomic's
+    checks of a structure, sizes of the network's own.
+    """
+    model = torch.jit.load(path).to(device)
+    options = model.requested_neighbor_lists()[0]
+    i, j, shifts, vectors = neighbor_list("ijSD", atoms, options.cutoff)
+    names = ["first_atom", "second_atom", "cell_shift_a", "cell_shift_b", "cell_shift_c"]
+    labels = torch.tensor(np.column_stack([i, j, shifts]), dtype=torch.int32).to(device)
+    tensors = [
+        torch.tensor(atoms.numbers, dtype=torch.int32),
+        torch.tensor(atoms.positions),
+        torch.tensor(atoms.cell.array),
+        torch.tensor(atoms.pbc),
+    ]
+    tensors = [tensor.to(device) for tensor in tensors]
+    vectors = torch.tensor(vectors).reshape(-1, 3, 1).to(device).requires_grad_()
+    constants = [Labels.range("xyz", 3).to(device), Labels.range("distance", 1).to(device)]
+    wanted = {
+        "energy": ModelOutput(unit="eV", sample_kind="atom"),
+        "non_conservative_force": ModelOutput(unit="eV/A", sample_kind="atom"),
+        "non_conservative_stress": ModelOutput(unit="eV/A^3", sample_kind="system"),
+    }
+    before = emulated.counts()
+    systems = []
+    for _ in range(count):
+        samples = Labels(names, labels, assume_unique=True)
+        systems.append(System(*tensors))
+        block = TensorBlock(vectors, samples, [constants[0]], constants[1])
+        systems[-1].add_neighbor_list(options, block)
+    energy = model.module(systems, wanted, None)["energy"].block(0).values.sum()
+    torch.autograd.grad(energy, vectors)
+    return emulated.counts() - before
+
+
+@pytest.mark.parametrize("count", [1, 4])
+def test_positions_go_and_one_block_comes_back(emulated, export, argon, count):
+    """However many structures and quantities. A strict list has a size to wait for."""
+    path = export("curl")
+    engine = Engine(path, "xpu")
+    lists = [Pairs(1.0) for _ in range(count)]
+
+    def step():
+        argon.rattle(0.01, seed=7)
+        before = emulated.counts()
+        engine.evaluate([structure_from_ase(argon)] * count, lists, **ALL)
+        return emulated.counts() - before
+
+    step()
+    ours = step() - traffic_of_model(path, "xpu", argon, count, emulated)
+    assert ours == emulated_device.Counts(uploads=1, downloads=1, waits=count)
+    assert all(pairs.builds == 1 for pairs in lists)
+
+
+def test_a_new_list_goes_once(emulated, export, argon):
+    """And so does that of another structure that takes turns with this one."""
+    engine = Engine(export("curl"), "xpu")
+    structures = [structure_from_ase(atoms) for atoms in (argon, argon[:20])]
+    lists = [Pairs(1.0), Pairs(1.0)]
+    uploads = []
+    for _ in range(3):
+        for structure, pairs in zip(structures, lists, strict=True):
+            before = emulated.counts()
+            engine.evaluate(structure, pairs, conservative_forces=True)
+            uploads.append((emulated.counts() - before).uploads)
+    first, later = uploads[:2], uploads[2:]
+    assert min(first) > max(later) == min(later)
+
+
+def test_nothing_runs_beside_the_device(emulated, export, argon):
+    """Of several, the one of the model is the current one for whatever a network calls."""
+    before = emulated.used_from_elsewhere()
+    Engine(export("curl"), "xpu:1").evaluate(structure_from_ase(argon), **ALL)
+    assert emulated.used_from_elsewhere() == before
