@@ -3,8 +3,8 @@
 // counted. What they compute is computed by the CPU.
 //
 // They are of the type XPU, which a torch without it has the name of, but nothing else. The type
-// that is meant for extensions, PrivateUse1, does not do: metatensor's arrays must say on which kind
-// of DLPack's devices they are, and there is none for it ("unsupported torch device in
+// that is meant for extensions, PrivateUse1, does not do: metatensor's arrays must say on which
+// kind of DLPack's devices they are, and there is none for it ("unsupported torch device in
 // torch_device_to_dlpack: PRIVATEUSEONE").
 #include <ATen/EmptyTensor.h>
 #include <ATen/detail/XPUHooksInterface.h>
@@ -126,8 +126,7 @@ Tensor empty_memory_format(at::IntArrayRef size, std::optional<at::ScalarType> d
                            std::optional<at::Layout>, std::optional<Device> device,
                            std::optional<bool>, std::optional<at::MemoryFormat> format) {
   const c10::OptionalDeviceGuard guard(device);
-  return at::detail::empty_generic(size, &memory,
-                                   c10::DispatchKeySet(c10::DispatchKey::XPU),
+  return at::detail::empty_generic(size, &memory, c10::DispatchKeySet(c10::DispatchKey::XPU),
                                    c10::dtype_or_default(dtype), format);
 }
 
@@ -210,9 +209,7 @@ Tensor attention(const Tensor& query, const Tensor& key, const Tensor& value,
                                                             is_causal, {}, scale, grouped));
 }
 
-TORCH_LIBRARY_IMPL(_, XPU, m) {
-  m.fallback(torch::CppFunction::makeFromBoxedFunction<&compute>());
-}
+TORCH_LIBRARY_IMPL(_, XPU, m) { m.fallback(torch::CppFunction::makeFromBoxedFunction<&compute>()); }
 
 TORCH_LIBRARY_IMPL(aten, XPU, m) {
   m.impl("empty.memory_format", &empty_memory_format);
@@ -229,9 +226,7 @@ TORCH_LIBRARY_IMPL(aten, XPU, m) {
   m.impl("scaled_dot_product_attention", &attention);
 }
 
-TORCH_LIBRARY_IMPL(aten, AutogradXPU, m) {
-  m.impl("scaled_dot_product_attention", &attention);
-}
+TORCH_LIBRARY_IMPL(aten, AutogradXPU, m) { m.impl("scaled_dot_product_attention", &attention); }
 
 }  // namespace
 

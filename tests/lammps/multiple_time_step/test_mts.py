@@ -240,3 +240,21 @@ def test_atoms_that_outrun_the_list_stop_the_run(curl, tmp_path):
     assert run.returncode != 0
     assert "have moved so far since the neighbour list was built" in run.stdout
     assert "larger skin" in run.stdout
+
+
+def test_pressures_do_not_depend_on_how_often_they_are_asked_for(curl, tmp_path):
+    """Steps that nobody asks about have none: the others have theirs."""
+    found = []
+    for every in (1, 100):
+        file = tmp_path / f"pressures-{every}.txt"
+        average = f"fix pressures all ave/time 4 1 4 c_thermo_press file {file}\n"
+        with tools.lammps(
+            tools.box(start(), ["Ar"]), pair(curl), thermalise(4.0), f"thermo {every}\n", average
+        ) as lmp:
+            of_one_level = lmp.get_thermo("press")
+            lmp.commands_string(respa(3) + "run 13")
+        found.append(np.loadtxt(file))
+    assert found[0].shape == (4, 2)
+    assert len(set(found[0][:, 1])) == 4
+    np.testing.assert_array_equal(*found)
+    assert found[0][0, 1] == pytest.approx(of_one_level, rel=1e-5)
