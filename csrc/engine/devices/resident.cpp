@@ -75,7 +75,7 @@ std::shared_ptr<Resident> Residents::of(const Structure& structure, const Pairs&
   for (const auto& resident : all_) {
     if (resident->is_of(structure, pairs)) return resident;
   }
-  all_.remove_if([](const auto& resident) { return resident->expired(); });
+  all_.remove_if([&](const auto& resident) { return resident->gives_way_to(pairs); });
   all_.push_back(std::make_shared<Resident>(structure, pairs, backend));
   return all_.back();
 }

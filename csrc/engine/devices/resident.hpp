@@ -24,8 +24,11 @@ class Resident {
 
   /// Whether this is of such a structure with this list, wherever its atoms are now.
   bool is_of(const Structure& structure, const Pairs& pairs) const;
-  /// Whether the list is gone.
-  bool expired() const { return candidates_.expired(); }
+  /// Whether one for this list takes its place: of the same list with other elements (an exchange
+  /// of atoms, say), or of one that is gone.
+  bool gives_way_to(const Pairs& pairs) const {
+    return candidates_.expired() || candidates_.lock() == pairs.shared_candidates();
+  }
 
   /// Where a step is in an upload.
   struct Place {
