@@ -15,7 +15,6 @@
 #include "mdbridge/net_force.hpp"
 #include "mdbridge/stopwatch.hpp"
 #include "mdbridge/threads.hpp"
-#include "mdbridge/waiting_threads.hpp"
 #include "packing.hpp"
 #include "quantities.hpp"
 #include "text.hpp"

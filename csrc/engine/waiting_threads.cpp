@@ -1,5 +1,3 @@
-#include "mdbridge/waiting_threads.hpp"
-
 #include <ATen/Parallel.h>
 #include <dlfcn.h>
 
@@ -10,7 +8,6 @@
 #include <fstream>
 #include <mutex>
 #include <string>
-#include <string_view>
 #include <thread>
 
 #include "mdbridge/threads.hpp"

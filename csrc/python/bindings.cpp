@@ -2,7 +2,6 @@
 
 #include "mdbridge/error.hpp"
 #include "mdbridge/threads.hpp"
-#include "mdbridge/waiting_threads.hpp"
 
 namespace py = pybind11;
 using namespace mdbridge;  // NOLINT: this file is nothing but a list of the engine's names

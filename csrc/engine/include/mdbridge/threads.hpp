@@ -1,5 +1,7 @@
 #pragma once
 
+#include <chrono>
+
 #include "mdbridge/visibility.hpp"
 
 namespace mdbridge {
@@ -21,5 +23,32 @@ MDBRIDGE_API int get_threads();
 
 /// To be called before torch works: a process that is forked afterwards goes on with one thread.
 MDBRIDGE_API void survive_forks();
+
+// GNU's OpenMP, which torch uses, lets the threads that wait for others spin for some milliseconds:
+// the fastest way on cores that nobody else wants, and ruinous on others, where the thread that all
+// wait for gets no core because its own team spins on it. So the engine looks how long its threads
+// had to wait for a core, and while that is long they sleep at once instead.
+//
+// A user's own OMP_WAIT_POLICY or GOMP_SPINCOUNT wins: nothing is done then, nor with another
+// OpenMP.
+
+/// Around an evaluation: what it took is watched, and what follows from it is done at its end.
+class MDBRIDGE_API WatchedEvaluation {
+ public:
+  WatchedEvaluation();
+  ~WatchedEvaluation();
+  WatchedEvaluation(const WatchedEvaluation&) = delete;
+  WatchedEvaluation& operator=(const WatchedEvaluation&) = delete;
+
+ private:
+  std::chrono::steady_clock::time_point start_;
+};
+
+/// Decide again: in `worked` seconds of evaluations the threads of this process had to wait for a
+/// core `waited` seconds, all of them together. WatchedEvaluation calls it; a test may.
+MDBRIDGE_API void note_waiting(double waited, double worked);
+
+/// Whether threads that wait for others sleep at once now.
+MDBRIDGE_API bool waiting_threads_sleep();
 
 }  // namespace mdbridge

@@ -1,4 +1,4 @@
-"""Waiting threads spin on idle cores, and sleep where others want them (waiting_threads.hpp)."""
+"""Waiting threads spin on idle cores, and sleep where others want them."""
 
 import os
 import subprocess
