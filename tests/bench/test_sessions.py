@@ -11,7 +11,6 @@ import pytest
 
 from md_bridge.bench.errors import UnavailableError
 from md_bridge.bench.groups import ipi
-from md_bridge.bench.machine import alternatives_environment
 from md_bridge.bench.sessions.child import Child
 from md_bridge.bench.sessions.process import Work, WorkerSession
 
@@ -159,27 +158,6 @@ def test_what_it_left_is_removed(programs, tmp_path):
 def test_a_program_that_is_not_there(tmp_path):
     with pytest.raises(UnavailableError, match="cannot start no-such-program"):
         Child(["no-such-program"], tmp_path, tmp_path / "log", os.environ)
-
-
-@pytest.mark.parametrize("users", [None, "7"])
-def test_alternatives_have_the_environment_of_the_user(users):
-    """The one that this process was started with, whatever MD Bridge has set since."""
-    code = """
-import os
-os.environ["GOMP_SPINCOUNT"] = "1000"
-os.environ["OTHER"] = "1"
-from md_bridge.bench.machine import alternatives_environment
-found = alternatives_environment()
-print(found.get("GOMP_SPINCOUNT"), found["OTHER"])
-"""
-    given = {name: value for name, value in os.environ.items() if name != "GOMP_SPINCOUNT"}
-    if users:
-        given["GOMP_SPINCOUNT"] = users
-    done = subprocess.run(
-        [sys.executable, "-c", code], env=given, capture_output=True, text=True, check=True
-    )
-    assert done.stdout.split() == [str(users), "1"]
-    assert alternatives_environment()["PATH"] == os.environ["PATH"]
 
 
 def test_sockets_of_killed_benchmarks_are_removed(tmp_path, monkeypatch):

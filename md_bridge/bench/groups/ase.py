@@ -59,7 +59,6 @@ def _open(
 ) -> Callable[[float], Session]:
     return plan.worker(
         source,
-        ours=calculator == "ours",
         kind="calculators",
         calculator=calculator,
         start=str(where.path),

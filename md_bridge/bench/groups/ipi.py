@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from md_bridge.bench.groups.plan import Box, Plan
-from md_bridge.bench.machine import alternatives_environment
 from md_bridge.bench.models.files import ModelFiles, Source
 from md_bridge.bench.panels import Bound, Panel, Subject
 from md_bridge.bench.sessions import Session
@@ -136,8 +135,7 @@ def _open(plan: Plan, where: Box, case: _Case, driver: _Driver) -> Callable[[flo
             "clients": _clients(where.path, case, driver, address),
         }
         leftovers = [Path(f"{_SOCKETS}{address}{kind}") for kind in case.kinds]
-        environment = None if driver.ours else alternatives_environment()
-        work = Work(task, plan.threads, plan.new_folder(), environment, leftovers)
+        work = Work(task, plan.threads, plan.new_folder(), leftovers)
         return worker(work, limit_s)
 
     return open_session

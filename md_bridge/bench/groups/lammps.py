@@ -35,7 +35,7 @@ def _raw(plan: Plan, model: ModelFiles, where: Box) -> Iterator[Subject]:
     """The network called from Python."""
     for kind in _kinds(model):
         open_calls = plan.worker(
-            Source(model.path), ours=False, kind="raw_call", start=str(where.path), forces=kind
+            Source(model.path), kind="raw_call", start=str(where.path), forces=kind
         )
         yield Subject(f"{RAW}, {kind}", open_calls)
 

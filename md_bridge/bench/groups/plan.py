@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from md_bridge.bench.boxes import box, write_box
-from md_bridge.bench.machine import alternatives_environment
 from md_bridge.bench.models.files import ModelFiles, Source
 from md_bridge.bench.panels import Bound, Subject
 from md_bridge.bench.sessions import Session
@@ -82,11 +81,10 @@ class Plan:
         shutil.rmtree(folder, ignore_errors=True)
         return folder
 
-    def worker(self, source: Source, ours: bool = True, **task: Any) -> Callable[[float], Session]:
+    def worker(self, source: Source, **task: Any) -> Callable[[float], Session]:
         """Opens a session of a worker on a model file.
 
         :param source: the model, for the task's ``model``
-        :param ours: whether MD Bridge evaluates in it; others have the user's own environment
         :param task: the rest of it
         """
 
@@ -97,8 +95,7 @@ class Plan:
                 "threads": self.threads,
                 "device": self.device,
             }
-            environment = None if ours else alternatives_environment()
-            return worker(Work(whole, self.threads, self.new_folder(), environment), limit_s)
+            return worker(Work(whole, self.threads, self.new_folder()), limit_s)
 
         return open_session
 

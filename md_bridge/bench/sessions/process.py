@@ -30,8 +30,6 @@ class Work:
     """OMP_NUM_THREADS of the process."""
     folder: Path
     """It runs in, for its log."""
-    environment: Mapping[str, str] | None = None
-    """Of the process; None: that of this one."""
     leftovers: Sequence[Path] = ()
     """Files that it may leave outside its folder, such as sockets."""
 
@@ -47,12 +45,11 @@ class WorkerSession:
     def __init__(self, work: Work, limit_s: float) -> None:
         work.folder.mkdir(parents=True, exist_ok=True)
         self._leftovers = work.leftovers
-        base = os.environ if work.environment is None else work.environment
         self._child = Child(
             [sys.executable, str(_WORKER)],
             work.folder,
             work.folder / "worker.log",
-            {**base, "OMP_NUM_THREADS": str(work.threads)},
+            {**os.environ, "OMP_NUM_THREADS": str(work.threads)},
             answers=True,
         )
         try:
