@@ -20,7 +20,7 @@ from typing import Any
 import click
 
 from md_bridge.bench import Results
-from md_bridge.bench.machine import alternatives_environment, busy_warning
+from md_bridge.bench.machine import busy_warning
 from md_bridge.bench.plots import plot_results
 from md_bridge.bench.results import FILE_NAME
 from md_bridge.bench.tables import TextTable, reasons, table_of
@@ -200,7 +200,6 @@ def main(measure: bool, quick: bool, sources: tuple[Path, ...]) -> None:
             [*command, *(["--quick"] if quick else [])],
             check=True,
             stdout=subprocess.DEVNULL,
-            env=alternatives_environment(),
         )
         read_all([folder / FILE_NAME]).write(JSON)
     elif sources:
