@@ -91,7 +91,7 @@ struct BackendResult {
 /// this interface knows. For a new one, derive from this class and let load_backend() know by what
 /// its files are recognised.
 ///
-/// Not thread-safe: engines that share a model take turns.
+/// Not thread-safe: engines that share a model take turns (Model::take_turn()).
 class Backend {
  public:
   virtual ~Backend() = default;

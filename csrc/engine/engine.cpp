@@ -111,6 +111,7 @@ std::string resolve_variant(const std::string& own, const std::string& common) {
 BackendRequest make_request(Model& model, const EngineOptions& options, const Wanted& wanted) {
   const std::string direct = resolve_variant(options.direct_variant, options.variant);
   const std::string uncertain = resolve_variant(options.uncertainty_variant, options.variant);
+  const auto turn = model.take_turn();  // it may look how the model differentiates
   BackendRequest request;
   if (wanted.energy || wanted.gradient() || wanted.atomic_energies) {
     request.energy = model.require_output("energy", options.variant);
@@ -236,6 +237,7 @@ bool Engine::gives_atomic_virials() const {
 bool Engine::shares_direct_virial() const {
   const std::string variant = resolve_variant(options_.direct_variant, options_.variant);
   const std::string name = model_->find_output("non_conservative_stress", variant);
+  const auto turn = model_->take_turn();
   return !name.empty() && model_->backend().shares_direct_stress(name);
 }
 
@@ -290,6 +292,7 @@ std::vector<Evaluation> Engine::evaluate(const std::vector<StructureAndPairs>& b
   std::vector<Evaluation> evaluations(batch.size());
   for (Evaluation& evaluation : evaluations) evaluation.has = wanted;
   if (occupied.empty()) return evaluations;
+  const auto turn = model_->take_turn();
   const WatchedEvaluation watched;
   auto found = run_in_words(info(), [&] { return Run(*this, occupied, wanted).evaluate(); });
   const Stopwatch watch(timings_.unpacking);

@@ -249,6 +249,8 @@ void FusedForces::evaluate_together(const std::vector<Structure>& structures, bo
     wanted.committee = options_.committee;
   }
   if (outer) want_outer(wanted);
+  // conservative inner forces are those of the outer evaluation, which takes their place
+  if (keep_inner && options_.inner_forces == ForceKind::conservative) want_inner(wanted);
   const std::vector<Evaluation> before = std::move(last_outer_);
   last_outer_ = run_outer(structures, wanted);
   ++(inner && outer ? counts_.both : inner ? counts_.inner_only : counts_.outer_only);

@@ -17,18 +17,22 @@ namespace mdbridge {
 
 namespace {
 
-/// Seconds of evaluations after which it is decided again. Linux gives a process that shares a core
-/// some milliseconds at a time; this is long against them.
+/// Seconds of evaluations of which is looked how long their threads waited. Linux gives a process
+/// that shares a core some milliseconds at a time; this is long against them.
 constexpr double window = 0.1;
+/// Seconds from one look to the next.
+constexpr double pause = 0.5;
 /// The threads of an evaluation that shares a core with one other process wait 0.45 to 1 second for
 /// it in each second, on idle cores 0.01 to 0.06 (two threads, spinning or not).
 constexpr double busy = 0.3;
 constexpr double idle = 0.15;
 /// What a thread waits without any neighbour, for each second.
 constexpr double usual = 0.01;
-/// More threads than this are not kept for their number alone.
+/// More threads than this are not kept for their number alone: threads of a process that may use
+/// many more cores than it has threads spin as they did.
 constexpr int most_extra_threads = 64;
 
+using Clock = std::chrono::steady_clock;
 using Parallel = void (*)(void (*)(void*), void*, unsigned, unsigned);
 
 /// GNU's way into a parallel region, of the OpenMP library that torch uses; null: it uses another.
@@ -103,22 +107,41 @@ double seconds_without_core() {
   return sum;
 }
 
+/// How threads wait, or that they have cores of their own.
+bool user_decided() {
+  for (const char* name :
+       {"OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "OMP_PROC_BIND", "GOMP_CPU_AFFINITY"}) {
+    if (std::getenv(name) != nullptr) return true;
+  }
+  return false;
+}
+
 /// What is known of this process; one for all engines, as there is one team.
 class Watch {
  public:
-  /// An evaluation has taken so long.
-  void note(std::chrono::duration<double> worked) {
-    if (at::get_num_threads() < 2 || !may_decide_) return;
-    // of several evaluations at once the others are left out
+  /// An evaluation begins. Returns what seconds_without_core() says, or a negative number if this
+  /// one is not looked at: of several at once the others are left out.
+  double begin() {
+    if (at::get_num_threads() < 2 || !may_decide_) return -1.0;
     const std::unique_lock<std::mutex> lock(mutex_, std::try_to_lock);
-    if (!lock) return;
-    worked_ += worked.count();
-    if (worked_ < window) return;
-    const double waited = seconds_without_core();
+    if (!lock || looking_ || Clock::now() < next_) return -1.0;
+    const double now = seconds_without_core();
+    looking_ = true;
+    return now;
+  }
+
+  /// It ends, after so many seconds.
+  void end(double at_begin, double seconds) {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    looking_ = false;
     // threads that have ended are not counted any more
-    if (waited >= waited_ && waited_ > 0.0) decide(waited - waited_, worked_);
-    waited_ = waited;
-    worked_ = 0.0;
+    waited_ += std::max(0.0, seconds_without_core() - at_begin);
+    worked_ += seconds;
+    if (worked_ < window) return;
+    decide(waited_, worked_);
+    waited_ = worked_ = 0.0;
+    next_ = Clock::now() +
+            std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(pause));
   }
 
   void note(double waited, double worked) {
@@ -144,10 +167,11 @@ class Watch {
 
   std::mutex mutex_;
   ExtraTeam extra_;
-  const bool may_decide_ = extra_.possible() && std::getenv("OMP_WAIT_POLICY") == nullptr &&
-                           std::getenv("GOMP_SPINCOUNT") == nullptr;
-  double worked_ = 0.0;  // seconds of evaluations since `waited_` was read
-  double waited_ = 0.0;
+  const bool may_decide_ = extra_.possible() && !user_decided();
+  bool looking_ = false;
+  Clock::time_point next_{};
+  double waited_ = 0.0;  // seconds, in the evaluations of this look so far
+  double worked_ = 0.0;
 };
 
 /// Never destroyed: a thread of it may outlive all that is.
@@ -158,13 +182,18 @@ Watch& watch() {
 
 }  // namespace
 
-WatchedEvaluation::WatchedEvaluation() : start_(std::chrono::steady_clock::now()) {}
+WatchedEvaluation::WatchedEvaluation() : start_(Clock::now()) {
+  try {
+    waited_ = watch().begin();
+  } catch (const std::exception&) {  // no memory: threads wait as they did
+  }
+}
 
 WatchedEvaluation::~WatchedEvaluation() {
+  if (waited_ < 0.0) return;
   try {
-    watch().note(std::chrono::steady_clock::now() - start_);
-  } catch (const std::exception&) {
-    // no further thread, or no memory: threads wait as they did
+    watch().end(waited_, std::chrono::duration<double>(Clock::now() - start_).count());
+  } catch (const std::exception&) {  // no further thread
   }
 }
 

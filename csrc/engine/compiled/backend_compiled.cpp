@@ -61,10 +61,10 @@ ModelOptions on_cpu(const std::string& path, ModelOptions options) {
 CompiledBackend::CompiledBackend(const std::string& path, const ModelOptions& options)
     : package_(path) {
   const TemporaryFile file(package_.torchscript());
-  torchscript_ = std::make_unique<TorchScriptBackend>(file.path(), on_cpu(path, options));
+  torchscript_ = std::make_unique<TorchScriptBackend>(file.path(), on_cpu(path, options), path);
+  package_.require_precision(torchscript_->dtype());
   network_ = compiled_network(package_);
   info_ = torchscript_->info();
-  info_.path = path;
   info_.supported_devices = {"cpu"};
   info_.notes.push_back("compiled for " + package_.value("cpu"));
 }

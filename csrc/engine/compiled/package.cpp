@@ -114,6 +114,13 @@ void CompiledPackage::require_cpu() const {
                    "), and this one cannot do " + join(missing) + remedy());
 }
 
+void CompiledPackage::require_precision(torch::Dtype dtype) const {
+  const std::string found = dtype == torch::kFloat32 ? "float32" : "float64";
+  if (value("dtype") == found) return;
+  throw ModelError("the compiled model '" + path_ + "' was made in the precision " +
+                   value("dtype") + ", and the TorchScript file in it has " + found + remedy());
+}
+
 std::string CompiledPackage::value(const std::string& key) const {
   const auto found = description_.find(key);
   return found == description_.end() ? "" : found->second;

@@ -29,6 +29,9 @@ class CompiledPackage {
   /// Run one of the functions. They are loaded at their first call.
   std::vector<torch::Tensor> run(const std::string& name, std::vector<torch::Tensor> arguments);
 
+  /// Throws ModelError unless the functions take and give numbers of this type.
+  void require_precision(torch::Dtype dtype) const;
+
   /// The TorchScript file, byte by byte.
   std::string torchscript() const;
 

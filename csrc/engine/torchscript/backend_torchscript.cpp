@@ -28,7 +28,9 @@ namespace {
 
 constexpr std::size_t most_batches = 8;
 
-mtt::Module load_module(const std::string& path, const std::string& extensions) {
+/// `name`: of the file, for messages.
+mtt::Module load_module(const std::string& path, const std::string& name,
+                        const std::string& extensions) {
   try {
     return mta::load_atomistic_model(
         path, extensions.empty() ? c10::nullopt : c10::optional<std::string>(extensions));
@@ -37,7 +39,7 @@ mtt::Module load_module(const std::string& path, const std::string& extensions) 
     std::string reason = torch_error ? torch_error->what_without_backtrace() : error.what();
     if (reason.size() > 600) reason = reason.substr(0, 600) + " ...";
     throw ModelError(
-        "could not load '" + path +
+        "could not load '" + name +
         "': expected a model exported by `md-bridge export` or `mtt export`, but: " + reason);
   }
 }
@@ -153,8 +155,9 @@ bool TorchScriptBackend::reads(const std::string& path) {
   }
 }
 
-TorchScriptBackend::TorchScriptBackend(const std::string& path, const ModelOptions& options)
-    : module_(load_module(path, options.extensions)) {
+TorchScriptBackend::TorchScriptBackend(const std::string& path, const ModelOptions& options,
+                                       const std::string& name)
+    : module_(load_module(path, name, options.extensions)) {
   module_.eval();
   // the weights are constants here: leave them out of every gradient graph
   for (auto parameter : module_.parameters()) parameter.set_requires_grad(false);
@@ -166,7 +169,7 @@ TorchScriptBackend::TorchScriptBackend(const std::string& path, const ModelOptio
     pair_requests_.push_back({list->engine_cutoff("angstrom"), list->full_list(), list->strict()});
   }
   const auto facts = metatrain::inspect(module_);
-  info_ = read_info(path, facts.range);
+  info_ = read_info(name, facts.range);
   device_ = choose_device(options, info_);
   info_.device = device_.str();
   const c10::DeviceGuard guard(device_);

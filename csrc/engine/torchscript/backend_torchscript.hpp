@@ -29,7 +29,10 @@ class TorchScriptBackend final : public Backend {
 
   /// Load the file onto the device that `options` choose. Throws ModelError if it is not an
   /// exported model, or the device is not there or not supported.
-  TorchScriptBackend(const std::string& path, const ModelOptions& options);
+  TorchScriptBackend(const std::string& path, const ModelOptions& options)
+      : TorchScriptBackend(path, options, path) {}
+  /// `name`: by which users know the file.
+  TorchScriptBackend(const std::string& path, const ModelOptions& options, const std::string& name);
 
   BackendResult forward(const std::vector<SystemTensors>& systems,
                         const BackendRequest& request) override;

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 from md_bridge.bench.groups.plan import Box, Plan
 from md_bridge.bench.models.files import ModelFiles, Source
 from md_bridge.bench.panels import Panel, Subject
 from md_bridge.bench.sessions import Session
 
-__all__ = ["METATOMIC", "OURS", "PET_KOKKOS", "ase_panels", "calculators"]
+__all__ = ["METATOMIC", "OURS", "PET_KOKKOS", "ase_panels", "calculator", "calculators"]
 
 OURS, METATOMIC, PET_KOKKOS = "MD Bridge", "metatomic", "pet-kokkos"
 
@@ -36,16 +36,16 @@ def calculators(plan: Plan, model: ModelFiles, where: Box, kind: str) -> list[Su
     :param where: the box
     :param kind: conservative or direct
     """
-    open_metatomic = _open(plan, "metatomic", Source(model.path), where, kind)
+    open_metatomic = calculator(plan, "metatomic", Source(model.path), where, kind)
     others = [Subject(METATOMIC, open_metatomic, agrees_with=OURS)]
     if kind == "conservative":  # pet-kokkos has no others, and starts fast
-        open_kokkos = _open(plan, "pet-kokkos", model.kokkos, where, kind)
+        open_kokkos = calculator(plan, "pet-kokkos", model.kokkos, where, kind)
         others.insert(0, Subject(PET_KOKKOS, open_kokkos, agrees_with=OURS))
     names = {subject.name: subject.name for subject in others}
     ours = [
         Subject(
             f"{OURS}{suffix}",
-            _open(plan, "ours", source, where, kind),
+            calculator(plan, "ours", source, where, kind),
             against={**names, **({OURS: OURS} if suffix else {})},
             agrees_with=OURS if suffix else "",
         )
@@ -54,13 +54,28 @@ def calculators(plan: Plan, model: ModelFiles, where: Box, kind: str) -> list[Su
     return [*ours, *others]
 
 
-def _open(
-    plan: Plan, calculator: str, source: Source, where: Box, kind: str
+def calculator(
+    plan: Plan,
+    name: str,
+    source: Source,
+    where: Box,
+    kind: str,
+    variables: Mapping[str, str] | None = None,
 ) -> Callable[[float], Session]:
+    """Opens a session of one calculator.
+
+    :param plan: threads, folders
+    :param name: ours, metatomic or pet-kokkos
+    :param source: the model
+    :param where: the box
+    :param kind: conservative or direct
+    :param variables: of its environment
+    """
     return plan.worker(
         source,
+        variables,
         kind="calculators",
-        calculator=calculator,
+        calculator=name,
         start=str(where.path),
         forces=kind,
     )

@@ -17,7 +17,7 @@ from md_bridge.bench.sessions.process import Work, worker
 from md_bridge.ipi import driver_path
 from md_bridge.processes import find_program
 
-__all__ = ["BEADS", "ipi_panels", "remove_dead_sockets"]
+__all__ = ["BEADS", "conservative_by_ipi", "ipi_panels", "remove_dead_sockets"]
 
 BEADS = 16
 OURS, THEIRS = "MD Bridge", "metatomic"
@@ -131,17 +131,32 @@ def _open(plan: Plan, where: Box, case: _Case, driver: _Driver) -> Callable[[flo
         address = f"{_ADDRESS}{os.getpid()}-{uuid.uuid4().hex[:6]}-"
         task = {
             "kind": "ipi_simulation",
-            "input": _input_text(where.path, case, driver, plan.timestep_fs, address),
-            "clients": _clients(where.path, case, driver, address),
+            "input": _input_text(plan, where.path, case, driver, address),
+            "clients": _clients(plan, where.path, case, driver, address),
         }
         leftovers = [Path(f"{_SOCKETS}{address}{kind}") for kind in case.kinds]
-        work = Work(task, plan.threads, plan.new_folder(), leftovers)
+        work = Work(task, plan.threads, plan.new_folder(), leftovers=leftovers)
         return worker(work, limit_s)
 
     return open_session
 
 
-def _clients(start: Path, case: _Case, driver: _Driver, address: str) -> list[list[str]]:
+def conservative_by_ipi(plan: Plan, where: Box, model: ModelFiles) -> list[Subject]:
+    """Dynamics with conservative forces in i-PI, by each driver.
+
+    :param plan: threads, folders
+    :param where: the box
+    :param model: its files
+    """
+    case = _Case("conservative", ("conservative",))
+    drivers = [_Driver(OURS + suffix, True, source) for suffix, source in model.programs()]
+    drivers.append(_Driver(THEIRS, False, Source(model.path)))
+    return [Subject(one.name, _open(plan, where, case, one)) for one in drivers]
+
+
+def _clients(
+    plan: Plan, start: Path, case: _Case, driver: _Driver, address: str
+) -> list[list[str]]:
     """Command lines: ``md-bridge ipi-client`` for all forcefields, or i-PI's driver for each."""
     if not driver.sockets:
         return []
@@ -149,21 +164,28 @@ def _clients(start: Path, case: _Case, driver: _Driver, address: str) -> list[li
     if driver.ours:
         services = [f"--serve=unix:{address}{kind}={kind}" for kind in case.kinds]
         program = [sys.executable, "-m", "md_bridge", "ipi-client"]
-        return [[*program, str(model), "--template", str(start), *services]]
+        device = ["--device", plan.device]
+        return [[*program, str(model), "--template", str(start), *device, *services]]
     found = []
     for kind in case.kinds:
-        parameters = f"model={model},template={start},non_conservative={kind == 'direct'}"
+        parameters = (
+            f"model={model},template={start},device={plan.device},"
+            f"non_conservative={kind == 'direct'}"
+        )
         program = [str(find_program("i-pi-driver-py", "ipi"))]
         found.append([*program, "-u", "-a", address + kind, "-m", "metatomic", "-o", parameters])
     return found
 
 
-def _input_text(start: Path, case: _Case, driver: _Driver, timestep_fs: float, address: str) -> str:
+def _input_text(plan: Plan, start: Path, case: _Case, driver: _Driver, address: str) -> str:
     """The input of i-PI: NVE from the velocities of the start's temperature.
 
+    :param plan: inner step
     :param address: prefix of the unix sockets
     """
-    forcefields = "\n".join(_forcefield(start, case, kind, driver, address) for kind in case.kinds)
+    forcefields = "\n".join(
+        _forcefield(plan, start, case, kind, driver, address) for kind in case.kinds
+    )
     if case.multiplicity > 1:
         forces = (
             '<force forcefield="conservative"> <mts_weights> [ 1, 0 ] </mts_weights> </force>\n'
@@ -172,6 +194,7 @@ def _input_text(start: Path, case: _Case, driver: _Driver, timestep_fs: float, a
         levels = f"<nmts> [ 1, {case.multiplicity} ] </nmts>"
     else:
         forces, levels = f'<force forcefield="{case.kinds[0]}"/>', ""
+    timestep_fs = plan.timestep_fs * case.multiplicity
     return f"""<simulation verbosity="quiet" safe_stride="1000000000">
   <output prefix="run">
     <properties stride="1000000" filename="out"> [ step, conserved{{electronvolt}} ] </properties>
@@ -189,7 +212,7 @@ def _input_text(start: Path, case: _Case, driver: _Driver, timestep_fs: float, a
     </forces>
     <motion mode="dynamics">
       <dynamics mode="nve">
-        <timestep units="femtosecond"> {timestep_fs * case.multiplicity:.10g} </timestep> {levels}
+        <timestep units="femtosecond"> {timestep_fs:.10g} </timestep> {levels}
       </dynamics>
     </motion>
     <ensemble> <temperature units="kelvin"> 300 </temperature> </ensemble>
@@ -198,7 +221,9 @@ def _input_text(start: Path, case: _Case, driver: _Driver, timestep_fs: float, a
 """
 
 
-def _forcefield(start: Path, case: _Case, kind: str, driver: _Driver, address: str) -> str:
+def _forcefield(
+    plan: Plan, start: Path, case: _Case, kind: str, driver: _Driver, address: str
+) -> str:
     model = driver.model.need()
     batch = f"<batch_size> {case.beads} </batch_size>"
     if driver.sockets:
@@ -209,9 +234,11 @@ def _forcefield(start: Path, case: _Case, kind: str, driver: _Driver, address: s
         inner = f", inner: {driver.inner.need()}" if driver.inner else ""
         return f"""  <ffdirect name="{kind}" {threaded}> <pes> custom </pes>
     <pes_path> {driver_path()} </pes_path> {batch}
-    <parameters> {{ model: {model}, template: {start}, forces: {kind}{inner} }} </parameters>
+    <parameters> {{ model: {model}, template: {start}, device: {plan.device},
+      forces: {kind}{inner} }} </parameters>
   </ffdirect>"""
     return f"""  <ffdirect name="{kind}" {threaded}> <pes> metatomic </pes> {batch}
-    <parameters> {{ model: {model}, template: {start}, non_conservative: {kind == "direct"} }}
+    <parameters> {{ model: {model}, template: {start}, device: {plan.device},
+      non_conservative: {kind == "direct"} }}
     </parameters>
   </ffdirect>"""

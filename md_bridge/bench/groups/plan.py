@@ -81,10 +81,13 @@ class Plan:
         shutil.rmtree(folder, ignore_errors=True)
         return folder
 
-    def worker(self, source: Source, **task: Any) -> Callable[[float], Session]:
+    def worker(
+        self, source: Source, variables: Mapping[str, str] | None = None, **task: Any
+    ) -> Callable[[float], Session]:
         """Opens a session of a worker on a model file.
 
         :param source: the model, for the task's ``model``
+        :param variables: of its environment
         :param task: the rest of it
         """
 
@@ -95,7 +98,7 @@ class Plan:
                 "threads": self.threads,
                 "device": self.device,
             }
-            return worker(Work(whole, self.threads, self.new_folder()), limit_s)
+            return worker(Work(whole, self.threads, self.new_folder(), variables or {}), limit_s)
 
         return open_session
 
@@ -128,8 +131,7 @@ class Plan:
                 keywords.append("virial conservative" if forces == "conservative" else "")
             if inner is not None:
                 keywords.append(f"inner {inner.need()}")
-            if self.device != "cpu":
-                keywords.append(f"device {self.device}")
+            keywords.append(f"device {self.device}")
             ready = Deck(
                 where.path, source.need(), self.timestep_fs, " ".join(filter(None, keywords)),
                 **deck,

@@ -5,12 +5,16 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterator
 
-from md_bridge.bench.groups.ase import calculators
+from md_bridge.bench.groups.ase import calculator, calculators
+from md_bridge.bench.groups.ipi import conservative_by_ipi
 from md_bridge.bench.groups.plan import Plan
 from md_bridge.bench.models.files import Source
 from md_bridge.bench.panels import Panel, Subject
 from md_bridge.bench.sessions.busy import beside_neighbour
 from md_bridge.engine import SYMMETRIZATIONS
+
+_SPINS = "300000"
+"""What libgomp does by itself: a user who sets it switches off what MD Bridge does about it."""
 
 __all__ = ["busy_panels", "scaling_panels", "symmetry_panels"]
 
@@ -58,6 +62,14 @@ def busy_panels(plan: Plan) -> Iterator[Panel]:
             Subject(f"ASE, {one.name}", one.open)
             for one in calculators(plan, model, where, "conservative")
         ]
+        subjects += [
+            Subject(f"i-PI, {one.name}", one.open)
+            for one in conservative_by_ipi(plan, where, model)
+        ]
+        spinning = calculator(
+            plan, "ours", Source(model.path), where, "conservative", {"GOMP_SPINCOUNT": _SPINS}
+        )
+        subjects.append(Subject("ASE, MD Bridge, threads always spin", spinning))
         both = [
             pair
             for one in subjects

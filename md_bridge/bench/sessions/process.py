@@ -7,7 +7,7 @@ import json
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,8 @@ class Work:
     """OMP_NUM_THREADS of the process."""
     folder: Path
     """It runs in, for its log."""
+    variables: Mapping[str, str] = field(default_factory=dict)
+    """Of its environment, besides those of this process."""
     leftovers: Sequence[Path] = ()
     """Files that it may leave outside its folder, such as sockets."""
 
@@ -49,7 +51,7 @@ class WorkerSession:
             [sys.executable, str(_WORKER)],
             work.folder,
             work.folder / "worker.log",
-            {**os.environ, "OMP_NUM_THREADS": str(work.threads)},
+            {**os.environ, "OMP_NUM_THREADS": str(work.threads), **work.variables},
             answers=True,
         )
         try:

@@ -66,7 +66,8 @@ struct StructureAndPairs {
   Pairs* pairs;
 };
 
-/// Evaluates a model. Not thread-safe: one engine per thread; engines may share a model.
+/// Evaluates a model. Not thread-safe: one engine per thread; engines that share a model
+/// take turns by themselves.
 class MDBRIDGE_API Engine {
  public:
   /// Throws Error if the options contradict each other.

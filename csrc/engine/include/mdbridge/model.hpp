@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <mutex>
 #include <string>
 #include <vector>
 
@@ -29,6 +30,11 @@ class MDBRIDGE_API Model {
   const ModelInfo& info() const { return info_; }
   /// What runs the network: the engine's own affair.
   Backend& backend() { return *backend_; }
+  /// Engines in several threads that share the model take turns: each call of the backend that runs
+  /// the network happens under this lock.
+  std::unique_lock<std::recursive_mutex> take_turn() {
+    return std::unique_lock<std::recursive_mutex>(turn_);
+  }
 
   /// The model's name for an output, given its standard name ("energy", "non_conservative_force",
   /// "non_conservative_stress", "energy_uncertainty") and a variant (empty: the default one). Knows
@@ -41,6 +47,7 @@ class MDBRIDGE_API Model {
 
  private:
   std::unique_ptr<Backend> backend_;
+  std::recursive_mutex turn_;
   ModelInfo info_;
 };
 

@@ -29,8 +29,8 @@ MDBRIDGE_API void survive_forks();
 // wait for gets no core because its own team spins on it. So the engine looks how long its threads
 // had to wait for a core, and while that is long they sleep at once instead.
 //
-// A user's own OMP_WAIT_POLICY or GOMP_SPINCOUNT wins: nothing is done then, nor with another
-// OpenMP.
+// A user's own OMP_WAIT_POLICY or GOMP_SPINCOUNT wins: nothing is done then, nor where threads are
+// bound to cores (OMP_PROC_BIND), nor with another OpenMP.
 
 /// Around an evaluation: what it took is watched, and what follows from it is done at its end.
 class MDBRIDGE_API WatchedEvaluation {
@@ -42,6 +42,7 @@ class MDBRIDGE_API WatchedEvaluation {
 
  private:
   std::chrono::steady_clock::time_point start_;
+  double waited_ = -1.0;  // seconds, before it; negative: it is not looked at
 };
 
 /// Decide again: in `worked` seconds of evaluations the threads of this process had to wait for a
