@@ -115,9 +115,7 @@ def test_ipi_without_its_client(plan, monkeypatch):
     """i-PI would wait for ever."""
     from md_bridge.bench.groups import ipi
 
-    monkeypatch.setattr(
-        ipi, "_clients", lambda start, case, driver, address: [["sh", "-c", "exit 3"]]
-    )
+    monkeypatch.setattr(ipi, "_clients", lambda *_: [["sh", "-c", "exit 3"]])
     panels = list(GROUPS["ipi"](plan))
     begin = time.monotonic()
     with pytest.raises(UnavailableError, match=r"the client sh -c exit 3 ended \(status 3\)"):
