@@ -63,25 +63,23 @@ class ExtraTeam {
     const int extra = std::max(1, available_cores() + 1 - team);
     if (held_ || extra > most_extra_threads) return;
     const std::lock_guard<std::mutex> lock(mutex_);
-    // detached: at the end of the process it may be in the middle of its wait
-    std::thread([this, extra] {
+    leader_ = std::thread([this, extra] {
       parallel_([](void*) {}, nullptr, static_cast<unsigned>(extra + 1), 0);
-      std::unique_lock<std::mutex> lock(mutex_);
-      released_.wait(lock, [this] { return !held_; });
-      done_ = true;
-      released_.notify_all();
-    }).detach();
+      std::unique_lock<std::mutex> released(mutex_);
+      release_.wait(released, [this] { return !held_; });
+    });
     held_ = true;
   }
 
   /// Let it go: its threads end with the one that leads them.
   void release() {
-    std::unique_lock<std::mutex> lock(mutex_);
     if (!held_) return;
-    held_ = false;
-    done_ = false;
-    released_.notify_all();
-    released_.wait(lock, [this] { return done_; });
+    {
+      const std::lock_guard<std::mutex> lock(mutex_);
+      held_ = false;
+    }
+    release_.notify_all();
+    leader_.join();
   }
 
   bool held() const { return held_; }
@@ -89,9 +87,9 @@ class ExtraTeam {
  private:
   Parallel parallel_ = find_gnu_parallel();
   std::mutex mutex_;
-  std::condition_variable released_;
+  std::condition_variable release_;
+  std::thread leader_;
   bool held_ = false;
-  bool done_ = false;
 };
 
 /// Seconds that the threads of this process were ready to run and had no core, all together since
@@ -174,7 +172,7 @@ class Watch {
   double worked_ = 0.0;
 };
 
-/// Never destroyed: a thread of it may outlive all that is.
+/// Never destroyed: the team may be there at the end of the process.
 Watch& watch() {
   static Watch* const only = new Watch;
   return *only;

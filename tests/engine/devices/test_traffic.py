@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 from ase.neighborlist import neighbor_list
-from metatensor.torch import Labels, TensorBlock
+from metatensor.torch import Labels, TensorBlock, TensorMap
 from metatomic.torch import ModelOutput, System
 
 from md_bridge.engine import Engine, Pairs, structure_from_ase
@@ -43,6 +43,10 @@ def traffic_of_model(path, device, atoms, count, emulated):
     tensors = [tensor.to(device) for tensor in tensors]
     vectors = torch.tensor(vectors).reshape(-1, 3, 1).to(device).requires_grad_()
     constants = [Labels.range("xyz", 3).to(device), Labels.range("distance", 1).to(device)]
+    # by which our own files know that gradients of pair vectors are wanted
+    one = Labels.single().to(device)
+    nothing = TensorBlock(torch.zeros(1, 1, dtype=vectors.dtype).to(device), one, [], one)
+    asked_for = TensorMap(one, [nothing])
     wanted = {
         "energy": ModelOutput(unit="eV", sample_kind="atom"),
         "non_conservative_force": ModelOutput(unit="eV/A", sample_kind="atom"),
@@ -55,6 +59,7 @@ def traffic_of_model(path, device, atoms, count, emulated):
         systems.append(System(*tensors))
         block = TensorBlock(vectors, samples, [constants[0]], constants[1])
         systems[-1].add_neighbor_list(options, block)
+        systems[-1].add_data("mdbridge::pair_gradients", asked_for)
     energy = model.module(systems, wanted, None)["energy"].block(0).values.sum()
     torch.autograd.grad(energy, vectors)
     return emulated.counts() - before
