@@ -64,13 +64,14 @@ class Convergence:
         if max(self.on_grid, self.at_random.value) <= self.floor:
             return []
         found = []
-        if abs(self.captured - 1) > _TOLERANCE:
+        seen = self.on_grid > self.floor
+        if seen and abs(self.captured - 1) > _TOLERANCE:
             found.append(
                 f"the sectors up to λ = {self.lmax} hold {100 * self.captured:.3g} % of what "
                 f"changes with the orientation, expected 100 ± {100 * _TOLERANCE:.0f} %: "
                 "increase lmax"
             )
-        if self.lmax and self.highest > _TOLERANCE:
+        if seen and self.lmax and self.highest > _TOLERANCE:
             found.append(
                 f"λ = lmax = {self.lmax} itself holds {100 * self.highest:.3g} %, expected less "
                 f"than {100 * _TOLERANCE:.0f} %: increase lmax"
