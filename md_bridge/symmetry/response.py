@@ -86,8 +86,7 @@ class Response:
     def after(self, copies: str | np.ndarray) -> float:
         """A of the average over a set of rotated copies, as far as it is in λ ≤ lmax.
 
-        No copy of the set is evaluated. Rounding, which averages too, is not told apart: what is
-        below :attr:`floor` over the root of the number of copies is none.
+        No copy of the set is evaluated. What is below :attr:`floor` is rounding.
 
         :param copies: "octahedral", "octahedral/inversion", "icosahedral", "icosahedral/inversion"
             as for ``symmetrize``, or matrices [K, 3, 3] of any set
@@ -130,8 +129,7 @@ class Response:
                 lines.append(f"{frame} ({degree},{sign}) {np.sqrt(value):.4g}")
         if self.law is not None:
             for name in self._sets():
-                floor = self.floor / np.sqrt(len(matrices_of(name)))
-                lines.append(f"{name} leaves {_shown(self.after(name), floor)}")
+                lines.append(f"{name} leaves {_shown(self.after(name), self.floor)}")
         return "\n".join(lines + self.convergence.problems)
 
     def _sets(self) -> list[str]:

@@ -74,7 +74,8 @@ def sector_floors(
     """What rounding leaves in each sector, with some safety.
 
     Independent noise of variance s² in each copy gives B_{λσ} = (2λ+1)² s² Σ w², with the weights
-    of the whole grid.
+    of the whole grid. Rounding is not that independent (what is swamped is lost in every copy), so
+    no floor is below s² itself.
 
     :param noise: s², summed over components
     :param norm: ⟨‖·‖²⟩ of the output
@@ -84,7 +85,8 @@ def sector_floors(
     :returns: [lmax + 1, sigmas], in the unit of ``noise``
     """
     sizes = (2 * np.arange(lmax + 1) + 1.0) ** 2
-    column = sizes * (_SAFETY * noise * squared_weights + _QUADRATURE**2 * norm)
+    column = noise * np.maximum(1.0, _SAFETY * sizes * squared_weights)
+    column += sizes * _QUADRATURE**2 * norm
     return np.repeat(column[:, None], sigmas, axis=1)
 
 
