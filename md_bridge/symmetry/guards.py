@@ -67,7 +67,7 @@ class Convergence:
         seen = self.on_grid > self.floor
         if seen and abs(self.captured - 1) > _TOLERANCE:
             found.append(
-                f"the sectors up to λ = {self.lmax} hold {100 * self.captured:.3g} % of what "
+                f"the sectors up to λ = {self.lmax} hold {100 * self.captured:.4g} % of what "
                 f"changes with the orientation, expected 100 ± {100 * _TOLERANCE:.0f} %: "
                 "increase lmax"
             )
