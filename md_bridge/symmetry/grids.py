@@ -15,7 +15,7 @@ from md_bridge.symmetry.wigner import LEBEDEV_DEGREES, lebedev_degree
 __all__ = ["O3Grid", "o3_grid", "random_elements"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class O3Grid:
     """Rotations and weights, and, where ``inversion``, each rotation times −1 as well.
 

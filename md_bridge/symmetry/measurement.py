@@ -133,7 +133,7 @@ def measure(
     first = {name: first[name] for name in laws}
     calls.require_determinism(first)
     elements = random_elements(_RANDOM_ELEMENTS, grid.inversion)
-    at_random, noise = calls.turned(elements), noise_variances(calls)
+    at_random, noise = calls.turned(elements), noise_variances(calls, grid.inversion)
     parts = {
         name: Structure.start(
             name, law, first[name], noise[name], at_random[name], elements, calls.point_count

@@ -19,7 +19,7 @@ _FRAMES = 3
 _ORDER = 4
 
 
-def noise_variances(calls: Calls) -> Outputs:
+def noise_variances(calls: Calls, inversion: bool = True) -> Outputs:
     """Variance of the rounding of each component of each output, from difference tables.
 
     Each frame of a few is displaced by equal tiny steps along a random direction. The fourth
@@ -29,11 +29,12 @@ def noise_variances(calls: Calls) -> Outputs:
     results is taken where it is larger.
 
     :param calls: the function and its points
+    :param inversion: one of the frames is mirrored
     :returns: for each name an array of the shape of the output, in its unit squared
     """
     generator = np.random.default_rng(0)
     total: Outputs = {}
-    for matrix in random_elements(_FRAMES):
+    for matrix in random_elements(_FRAMES, inversion):
         steps = _STEP * np.arange(_POINTS)
         copies = []
         for array in calls.arrays:

@@ -16,7 +16,7 @@ from md_bridge.symmetry.spectrum import Spectrum
 __all__ = ["Response"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Response:
     """How an output responds to rotations and mirrors.
 

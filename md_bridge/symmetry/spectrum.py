@@ -14,7 +14,7 @@ _QUADRATURE = 1e-14
 """Nodes, weights and matrices are rounded too: relative to the size of the output."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Spectrum:
     """B_{λσ}, mean over samples: squared norms, in the unit of the output squared.
 
