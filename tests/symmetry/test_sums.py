@@ -68,6 +68,8 @@ def test_matrices_are_a_representation():
         assert a @ b == pytest.approx(ab, abs=1e-13)
         assert a @ a.T == pytest.approx(np.eye(size), abs=1e-13)
         assert np.trace(a) == pytest.approx(characters(first, degree), abs=1e-12)
+        if degree == 1:  # the orders −1, 0, 1 are y, z, x
+            assert a == pytest.approx(first[np.ix_([1, 2, 0], [1, 2, 0])], abs=1e-14)
         # m = 0 is the middle one: D_00 = P_l(cosβ)
         assert a[degree, degree] == pytest.approx(Legendre.basis(degree)(first[2, 2]), abs=1e-13)
 
