@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, TypeGuard, overload
+from typing import Any, overload
 
 import numpy as np
 
@@ -101,10 +101,9 @@ def analyse(
         if isinstance(law, Mapping)
         else as_law(law)
     )
-    structures = points if _is_list_of_structures(points) else [points]
     found: dict[str, list[Structure]] = {}
     evaluations = 0
-    for each in structures:
+    for each in _structures(points):
         calls = Calls(f, each, copies_per_call)
         for name, part in measure(calls, laws, grid, int(lmax), memory, progress).items():
             found.setdefault(name, []).append(part)
@@ -113,12 +112,12 @@ def analyse(
     return responses if isinstance(law, Mapping) else next(iter(responses.values()))
 
 
-def _is_list_of_structures(points: Any) -> TypeGuard[list[Any]]:
-    return (
-        isinstance(points, list)
-        and len(points) > 0
-        and (isinstance(points[0], tuple) or np.ndim(points[0]) == 2)
-    )
+def _structures(points: Any) -> list[Any]:
+    """The points of each structure; one structure may be a list of lists of numbers too."""
+    several = isinstance(points, list) and len(points) > 0
+    if several and (isinstance(points[0], tuple) or np.ndim(points[0]) == 2):
+        return points
+    return [points]
 
 
 def _merge(parts: list[Structure], grid: O3Grid, lmax: int, evaluations: int) -> Response:
