@@ -25,7 +25,7 @@ NOT_READ = {
 
 SHARED = ["errors", "text", "forces", "structures", "processes", "model_options"]
 HOSTS = ["ase", "lammps", "ipi"]
-JOBS = ["export", "drift", "distil", "compiled", "bench", "demo", "cli"]
+JOBS = ["export", "drift", "symmetry", "distil", "compiled", "bench", "demo", "cli"]
 DRIFT = ["judging", "records", "runs", "tuning", "protocols", "report"]
 
 
@@ -42,8 +42,10 @@ FORBIDDEN = {
     "ase": ["lammps", "ipi", *JOBS],
     "lammps": ["ase", "ipi", "engine", "_core", *JOBS],
     "ipi": ["ase", "lammps", *JOBS],
-    "export": ["lammps", "ipi", "drift", "distil", "compiled", "bench", "demo", "cli"],
-    "drift": ["distil", "compiled", "bench", "demo", "cli"],
+    "export": ["lammps", "ipi", "drift", "symmetry", "distil", "compiled", "bench", "demo", "cli"],
+    "drift": ["symmetry", "distil", "compiled", "bench", "demo", "cli"],
+    # of any function: the engine is for the matrices of its sets alone
+    "symmetry": [*HOSTS, *(job for job in JOBS if job != "symmetry")],
     "distil": ["lammps", "ipi", "compiled", "bench", "demo", "cli"],
     "compiled": [*HOSTS, "drift", "bench", "demo", "cli"],
     "compiled.pet": ["compiled.api", "compiled.module", "compiled.student", "distil"],
@@ -129,6 +131,7 @@ def test_dependencies_point_one_way():
         ("export/files.py", "from md_bridge.drift import judge"),
         ("text.py", "from md_bridge.engine import Engine"),
         ("drift/api.py", "from md_bridge.distil import distil"),
+        ("symmetry/api.py", "from md_bridge.export import load_exported"),
         ("distil/api.py", "from md_bridge.lammps import runner"),
         ("distil/labelling/teacher.py", "from md_bridge.distil.training import loss"),
         ("demo.py", "from md_bridge.cli import main"),

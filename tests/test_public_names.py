@@ -43,6 +43,8 @@ def undocumented(module: ast.Module) -> list[str]:
         if not isinstance(node, ast.FunctionDef | ast.ClassDef) or node.name.startswith("_"):
             continue
         if isinstance(node, ast.FunctionDef):
+            if is_private(node):
+                continue
             found += undocumented_of(node, ast.get_docstring(node) or "", node.name)
         else:
             of_class = ast.get_docstring(node) or ""
@@ -55,7 +57,7 @@ def undocumented(module: ast.Module) -> list[str]:
 
 
 def is_private(method: ast.FunctionDef) -> bool:
-    """Other methods of Python's own, and those that :mod:`typing` only describes."""
+    """Methods of Python's own, and functions and methods that :mod:`typing` only describes."""
     overloads = {"overload"} & {getattr(d, "id", "") for d in method.decorator_list}
     return bool(overloads) or (method.name.startswith("_") and method.name != "__init__")
 
@@ -94,6 +96,7 @@ def test_public_names(name):
         ("class A:\n ':param a: 1'\n def __init__(self, a, b): pass", ["A.__init__(b)"]),
         ("class A:\n def f(self):\n  'F.'", ["A"]),
         ("class A:\n 'A.'\n @overload\n def f(self, a): ...", []),
+        ("@overload\ndef f(a): ...", []),
     ],
 )
 def test_a_missing_docstring_is_seen(source, found):
