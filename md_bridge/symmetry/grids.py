@@ -31,6 +31,11 @@ class O3Grid:
     degree: int
     inversion: bool = True
 
+    @property
+    def cosets(self) -> int:
+        """How many copies there are of each rotation: 2 with inversion, else 1."""
+        return 2 if self.inversion else 1
+
     @cached_property
     def rotations(self) -> np.ndarray:
         """All matrices, [G, 3, 3]: the rotations, then each of them times −1 in the same order."""
@@ -43,7 +48,7 @@ class O3Grid:
         return both if self.inversion else self.proper_weights
 
     def __len__(self) -> int:
-        return len(self.proper) * (2 if self.inversion else 1)
+        return len(self.proper) * self.cosets
 
 
 def o3_grid(degree: int, inversion: bool = True) -> O3Grid:

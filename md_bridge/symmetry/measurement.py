@@ -159,7 +159,7 @@ _Ranges = list[tuple[str, str, range]]
 
 def _plan(parts: dict[str, Structure], grid: O3Grid, lmax: int, memory: int) -> list[_Ranges]:
     """Which components are projected in which pass, so that the sums of a pass fit the memory."""
-    most = max(1, memory // (8 * _cosets(grid) * coefficient_slices(lmax)[-1].stop))
+    most = max(1, memory // (8 * grid.cosets * coefficient_slices(lmax)[-1].stop))
     passes: list[_Ranges] = [[]]
     free = most
     for name, part in parts.items():
@@ -176,10 +176,6 @@ def _plan(parts: dict[str, Structure], grid: O3Grid, lmax: int, memory: int) -> 
     return passes
 
 
-def _cosets(grid: O3Grid) -> int:
-    return 2 if grid.inversion else 1
-
-
 def _batch_size(calls: Calls, parts: dict[str, Structure], memory: int) -> int:
     """How many copies are held at once, with a few arrays of their outputs."""
     numbers = sum(part.moments.reference.size for part in parts.values())
@@ -189,12 +185,11 @@ def _batch_size(calls: Calls, parts: dict[str, Structure], memory: int) -> int:
 
 def _batches(grid: O3Grid, copies: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Matrices of some rotations, then of their mirror images, and the weights of the former."""
-    cosets = _cosets(grid)
-    step = copies // cosets
+    step = copies // grid.cosets
     for begin in range(0, len(grid.proper), step):
         rotations = grid.proper[begin : begin + step]
         yield (
-            np.concatenate([rotations, -rotations][:cosets]),
+            np.concatenate([rotations, -rotations][: grid.cosets]),
             grid.proper_weights[begin : begin + step],
         )
 
@@ -211,7 +206,7 @@ class _Pass:
         with_moments: bool,
     ) -> None:
         self.parts, self.lmax, self.with_moments = parts, lmax, with_moments
-        self.cosets = _cosets(grid)
+        self.cosets = grid.cosets
         self.projections = [
             (name, frame, Projection(parts[name].moments.reference, each, lmax, self.cosets))
             for name, frame, each in ranges

@@ -20,9 +20,7 @@ def ase_panels(plan: Plan) -> Iterator[Panel]:
     :param plan: models, boxes, threads
     """
     for model, where in plan.cases():
-        for kind in ("conservative", "direct"):
-            if kind == "direct" and not model.has_direct:
-                continue
+        for kind in model.kinds:
             subjects = calculators(plan, model, where, kind)
             yield Panel("ase", f"ASE, {kind} forces", model.name, where.atoms, plan.threads,
                         "evaluation", tuple(subjects))  # fmt: skip

@@ -13,7 +13,7 @@ from md_bridge.bench.groups.plan import Box, Plan
 from md_bridge.bench.models.files import ModelFiles, Source
 from md_bridge.bench.panels import Bound, Panel, Subject
 from md_bridge.bench.sessions import Session
-from md_bridge.bench.sessions.process import Work, worker
+from md_bridge.bench.sessions.process import Work, WorkerSession
 from md_bridge.ipi import driver_path
 from md_bridge.processes import find_program
 
@@ -136,7 +136,7 @@ def _open(plan: Plan, where: Box, case: _Case, driver: _Driver) -> Callable[[flo
         }
         leftovers = [Path(f"{_SOCKETS}{address}{kind}") for kind in case.kinds]
         work = Work(task, plan.threads, plan.new_folder(), leftovers=leftovers)
-        return worker(work, limit_s)
+        return WorkerSession(work, limit_s)
 
     return open_session
 

@@ -27,13 +27,9 @@ def lammps_panels(plan: Plan) -> Iterator[Panel]:
                     tuple(subjects))  # fmt: skip
 
 
-def _kinds(model: ModelFiles) -> tuple[str, ...]:
-    return ("conservative", "direct") if model.has_direct else ("conservative",)
-
-
 def _raw(plan: Plan, model: ModelFiles, where: Box) -> Iterator[Subject]:
     """The network called from Python."""
-    for kind in _kinds(model):
+    for kind in model.kinds:
         open_calls = plan.worker(
             Source(model.path), kind="raw_call", start=str(where.path), forces=kind
         )
@@ -44,7 +40,7 @@ def _single(
     plan: Plan, model: ModelFiles, where: Box, source: Source, suffix: str
 ) -> Iterator[Subject]:
     """All dynamics by one program."""
-    for kind in _kinds(model):
+    for kind in model.kinds:
         against = {"network": f"{RAW}, {kind}", **({"TorchScript": kind} if suffix else {})}
         yield Subject(f"{kind}{suffix}", plan.lammps(source, where, kind), against=against)
     if model.has_direct:

@@ -24,8 +24,7 @@ def memory_panels(plan: Plan) -> Iterator[Panel]:
     for model, where in plan.cases():
         subjects = []
         for suffix, source in model.programs():
-            kinds = ("conservative", "direct") if model.has_direct else ("conservative",)
-            for kind in kinds:
+            for kind in model.kinds:
                 open_steps = plan.lammps(source, where, kind, extra=_BREATHE)
                 subjects.append(Subject(f"{kind}{suffix}", open_steps))
             if model.has_direct:

@@ -12,8 +12,8 @@ from md_bridge.bench.boxes import box, write_box
 from md_bridge.bench.models.files import ModelFiles, Source
 from md_bridge.bench.panels import Bound, Subject
 from md_bridge.bench.sessions import Session
-from md_bridge.bench.sessions.lammps import Deck, lammps
-from md_bridge.bench.sessions.process import Work, worker
+from md_bridge.bench.sessions.lammps import Deck, LammpsSession
+from md_bridge.bench.sessions.process import Work, WorkerSession
 
 __all__ = ["Box", "Plan"]
 
@@ -98,7 +98,8 @@ class Plan:
                 "threads": self.threads,
                 "device": self.device,
             }
-            return worker(Work(whole, self.threads, self.new_folder(), variables or {}), limit_s)
+            work = Work(whole, self.threads, self.new_folder(), variables or {})
+            return WorkerSession(work, limit_s)
 
         return open_session
 
@@ -136,7 +137,7 @@ class Plan:
                 where.path, source.need(), self.timestep_fs, " ".join(filter(None, keywords)),
                 **deck,
             )  # fmt: skip
-            return lammps(ready, ranks, threads or self.threads, self.new_folder(), limit_s)
+            return LammpsSession(ready, ranks, threads or self.threads, self.new_folder(), limit_s)
 
         return open_session
 

@@ -13,10 +13,10 @@ from md_bridge.bench.panels import Panel, Subject
 from md_bridge.bench.sessions.busy import beside_neighbour
 from md_bridge.engine import SYMMETRIZATIONS
 
+__all__ = ["busy_panels", "scaling_panels", "symmetry_panels"]
+
 _SPINS = "300000"
 """What libgomp does by itself: a user who sets it switches off what MD Bridge does about it."""
-
-__all__ = ["busy_panels", "scaling_panels", "symmetry_panels"]
 
 
 def symmetry_panels(plan: Plan) -> Iterator[Panel]:
@@ -92,7 +92,7 @@ def scaling_panels(plan: Plan) -> Iterator[Panel]:
     :param plan: models, boxes, threads
     """
     for model in plan.models:
-        for kind in ("conservative", "direct") if model.has_direct else ("conservative",):
+        for kind in model.kinds:
             for suffix, source in model.programs():
                 subjects = []
                 for size in plan.scaling_sizes:

@@ -75,6 +75,11 @@ class ModelFiles:
     inner_forces: str = ""
     """The cheapest forces of that model; empty where there is none."""
 
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """The kinds of forces that it has."""
+        return ("conservative", "direct") if self.has_direct else ("conservative",)
+
     def programs(self) -> list[tuple[str, Source]]:
         """What our engine runs: the suffix of a row's name, and the file."""
         return [("", Source(self.path)), (", compiled", self.compiled)]

@@ -18,7 +18,7 @@ from md_bridge.bench.sessions.process import memory_of
 from md_bridge.bench.sessions.session import Burst
 from md_bridge.lammps.runner import environment, lmp_command
 
-__all__ = ["Deck", "LammpsSession", "lammps"]
+__all__ = ["Deck", "LammpsSession"]
 
 _WARM_UP = 3
 """Steps that are not timed."""
@@ -131,37 +131,24 @@ class LammpsSession:
         deadline = time.monotonic() + limit_s
         while not done.exists():
             if child.status is not None:
-                raise UnavailableError(self._last_words())
+                raise UnavailableError(self._last_words(child))
             if time.monotonic() > deadline:
                 raise UnavailableError(
                     f"LAMMPS did not answer within {limit_s:.0f} s, and was ended"
                 )
             time.sleep(_POLL_S)
 
-    def _last_words(self) -> str:
+    def _last_words(self, child: Child) -> str:
         """Why LAMMPS stopped."""
         screen = (self._folder / "screen.log").read_text(encoding="utf-8", errors="replace")
         errors = re.findall(r"^ERROR.*", screen, re.MULTILINE)
-        tail = screen.strip().splitlines() or ["it wrote nothing"]
-        return f"LAMMPS stopped: {(errors or tail)[-1]}"
+        return f"LAMMPS stopped: {errors[-1] if errors else child.last_words()}"
 
     def close(self) -> None:
         """End the process; ranks end at the end of their input, and free what they share."""
         child, self._child = self._child, None
         if child is not None:
             child.close(_PATIENCE_S if self._ranks > 1 else 0.0)
-
-
-def lammps(deck: Deck, ranks: int, threads: int, folder: Path, limit_s: float) -> LammpsSession:
-    """A session of :class:`LammpsSession`, for ``functools.partial``.
-
-    :param deck: as the class has it
-    :param ranks: as the class has it
-    :param threads: as the class has it
-    :param folder: as the class has it
-    :param limit_s: as the class has it
-    """
-    return LammpsSession(deck, ranks, threads, folder, limit_s)
 
 
 def _loop_seconds(log: str) -> float:

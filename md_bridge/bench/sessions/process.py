@@ -15,7 +15,7 @@ from md_bridge.bench.errors import UnavailableError
 from md_bridge.bench.sessions.child import Child
 from md_bridge.bench.sessions.session import Burst
 
-__all__ = ["Work", "WorkerSession", "memory_of", "worker"]
+__all__ = ["Work", "WorkerSession", "memory_of"]
 
 _WORKER = Path(__file__).parents[1] / "programs" / "worker.py"
 
@@ -83,15 +83,6 @@ class WorkerSession:
         self._child.close()
         for path in self._leftovers:
             path.unlink(missing_ok=True)
-
-
-def worker(work: Work, limit_s: float) -> WorkerSession:
-    """A session of :class:`WorkerSession`, for ``functools.partial``.
-
-    :param work: as the class has it
-    :param limit_s: as the class has it
-    """
-    return WorkerSession(work, limit_s)
 
 
 def memory_of(pid: int) -> dict[str, float]:

@@ -48,17 +48,18 @@ def lenient_option(function: Any) -> Any:
 
 def module_options(function: Any) -> Any:
     """What a torch module does not say of itself, but for ``--layers``."""
-    section = PYTHON_SECTION
     for decorator in (
-        option("--energy-unit", section=section, show_default="eV", help="Unit of energies."),
+        option(
+            "--energy-unit", section=PYTHON_SECTION, show_default="eV", help="Unit of energies."
+        ),
         option(
             "--length-unit",
             section=PYTHON_SECTION,
             show_default="angstrom",
             help="Unit of lengths.",
         ),
-        option("--cutoff", type=float, section=section, help="Cutoff of the pair list."),
-        option("--elements", section=section, metavar="O,H", help="Elements that it knows."),
+        option("--cutoff", type=float, section=PYTHON_SECTION, help="Cutoff of the pair list."),
+        option("--elements", section=PYTHON_SECTION, metavar="O,H", help="Elements that it knows."),
     ):
         function = decorator(function)
     return function
