@@ -169,11 +169,10 @@ struct Engine::Inputs {
 /// One evaluation of a batch of structures, each with at least one atom.
 class Engine::Run {
  public:
-  Run(Engine& engine, const std::vector<StructureAndPairs>& batch, const Wanted& wanted)
-      : engine_(engine),
-        batch_(batch),
-        wanted_(wanted),
-        request_(make_request(*engine.model_, engine.options_, wanted)) {}
+  /// `request`: what `wanted` means for the model.
+  Run(Engine& engine, const std::vector<StructureAndPairs>& batch, const Wanted& wanted,
+      const BackendRequest& request)
+      : engine_(engine), batch_(batch), wanted_(wanted), request_(request) {}
 
   /// What the model says: not checked, net forces in.
   std::vector<Evaluation> evaluate();
@@ -198,7 +197,7 @@ class Engine::Run {
   Engine& engine_;
   const std::vector<StructureAndPairs>& batch_;
   const Wanted& wanted_;
-  BackendRequest request_;
+  const BackendRequest& request_;
 };
 
 Engine::Engine(std::shared_ptr<Model> model, EngineOptions options)
@@ -272,7 +271,8 @@ std::vector<Evaluation> Engine::evaluate(const std::vector<StructureAndPairs>& b
   survive_forks();
   // torch's own operators look where their tensors are, those of a network's extension need not
   const c10::DeviceGuard guard(model_->backend().device());
-  require(wanted);
+  const auto turn = model_->take_turn();
+  const BackendRequest request = make_request(*model_, options_, wanted);
   // a batch may hold structures without atoms (a process that owns none): nothing to ask the model
   std::vector<StructureAndPairs> occupied;
   std::vector<std::size_t> places;
@@ -292,9 +292,9 @@ std::vector<Evaluation> Engine::evaluate(const std::vector<StructureAndPairs>& b
   std::vector<Evaluation> evaluations(batch.size());
   for (Evaluation& evaluation : evaluations) evaluation.has = wanted;
   if (occupied.empty()) return evaluations;
-  const auto turn = model_->take_turn();
   const WatchedEvaluation watched;
-  auto found = run_in_words(info(), [&] { return Run(*this, occupied, wanted).evaluate(); });
+  auto found =
+      run_in_words(info(), [&] { return Run(*this, occupied, wanted, request).evaluate(); });
   const Stopwatch watch(timings_.unpacking);
   for (std::size_t i = 0; i < found.size(); ++i) {
     const std::size_t s = places[i];

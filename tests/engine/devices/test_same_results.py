@@ -4,24 +4,11 @@ import numpy as np
 import odd_models
 import pytest
 from ase.io import read
+from emulated_device import ALL_QUANTITIES
 from metatomic.torch import AtomisticModel, ModelCapabilities, load_atomistic_model
 
 from md_bridge._paths import DATA
 from md_bridge.engine import Engine, FusedForces, ModelError, Pairs, structure_from_ase
-
-ALL = dict.fromkeys(
-    (
-        "energy",
-        "atomic_energies",
-        "conservative_forces",
-        "conservative_virial",
-        "direct_forces",
-        "direct_virial",
-        "atomic_virials",
-        "halved_atomic_virials",
-    ),
-    True,
-)
 
 
 def check(found, expected, wanted, tolerance=1e-11):
@@ -43,8 +30,8 @@ def test_all_quantities_along_a_walk(device, export, argon, dtype, tolerance):
         argon.positions += rng.normal(0, 0.08, argon.positions.shape)
         argon.set_cell(argon.cell.array * (1 + 1e-3 * (-1) ** step), scale_atoms=True)
         structure = structure_from_ase(argon)
-        found = engine.evaluate(structure, pairs, **ALL)
-        check(found, reference.evaluate(structure, **ALL), ALL, tolerance)
+        found = engine.evaluate(structure, pairs, **ALL_QUANTITIES)
+        check(found, reference.evaluate(structure, **ALL_QUANTITIES), ALL_QUANTITIES, tolerance)
     assert 1 < pairs.builds < 12
 
 
@@ -98,7 +85,7 @@ def test_both_levels_of_forces(device, export, argon):
     for step in range(9):
         argon.positions += rng.normal(0, 0.02, argon.positions.shape)
         structure = structure_from_ase(argon)
-        expected = reference.evaluate(structure, **ALL)
+        expected = reference.evaluate(structure, **ALL_QUANTITIES)
         check(fused.inner([structure])[0], expected, ["direct_forces"])
         if step % 3 == 2:
             wanted = ["energy", "conservative_forces", "conservative_virial", "direct_forces"]

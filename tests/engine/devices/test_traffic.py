@@ -5,24 +5,11 @@ import numpy as np
 import pytest
 import torch
 from ase.neighborlist import neighbor_list
+from emulated_device import ALL_QUANTITIES
 from metatensor.torch import Labels, TensorBlock, TensorMap
 from metatomic.torch import ModelOutput, System
 
 from md_bridge.engine import Engine, Pairs, structure_from_ase
-
-ALL = dict.fromkeys(
-    (
-        "energy",
-        "atomic_energies",
-        "conservative_forces",
-        "conservative_virial",
-        "direct_forces",
-        "direct_virial",
-        "atomic_virials",
-        "halved_atomic_virials",
-    ),
-    True,
-)
 
 
 def traffic_of_model(path, device, atoms, count, emulated):
@@ -75,7 +62,7 @@ def test_positions_go_and_one_block_comes_back(emulated, export, argon, count):
     def step():
         argon.rattle(0.01, seed=7)
         before = emulated.counts()
-        engine.evaluate([structure_from_ase(argon)] * count, lists, **ALL)
+        engine.evaluate([structure_from_ase(argon)] * count, lists, **ALL_QUANTITIES)
         return emulated.counts() - before
 
     step()
@@ -102,5 +89,5 @@ def test_a_new_list_goes_once(emulated, export, argon):
 def test_nothing_runs_beside_the_device(emulated, export, argon):
     """Of several, the one of the model is the current one for whatever a network calls."""
     before = emulated.used_from_elsewhere()
-    Engine(export("curl"), "xpu:1").evaluate(structure_from_ase(argon), **ALL)
+    Engine(export("curl"), "xpu:1").evaluate(structure_from_ase(argon), **ALL_QUANTITIES)
     assert emulated.used_from_elsewhere() == before

@@ -12,6 +12,21 @@ from pathlib import Path
 
 import torch
 
+ALL_QUANTITIES = dict.fromkeys(
+    (
+        "energy",
+        "atomic_energies",
+        "conservative_forces",
+        "conservative_virial",
+        "direct_forces",
+        "direct_virial",
+        "atomic_virials",
+        "halved_atomic_virials",
+    ),
+    True,
+)
+"""To ask an engine for."""
+
 IN_USE = "MDBRIDGE_TEST_EMULATED_DEVICE"
 """Environment variable of the process that has it."""
 
