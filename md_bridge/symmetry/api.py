@@ -8,14 +8,14 @@ from typing import Any, overload
 import numpy as np
 
 from md_bridge.errors import ArgumentError
-from md_bridge.symmetry.calls import Calls, Points
+from md_bridge.symmetry.measuring.calls import Calls, Points
 from md_bridge.symmetry.errors import SymmetryError
-from md_bridge.symmetry.grids import O3Grid, o3_grid
-from md_bridge.symmetry.guards import Convergence, RandomDeviation
-from md_bridge.symmetry.laws import Law, as_law
-from md_bridge.symmetry.measurement import Structure, measure
-from md_bridge.symmetry.response import Response
-from md_bridge.symmetry.spectrum import Spectrum, deviation_floor, sector_floors
+from md_bridge.symmetry.group.grids import O3Grid, o3_grid
+from md_bridge.symmetry.results.guards import Convergence, RandomDeviation
+from md_bridge.symmetry.measuring.laws import Law, as_law
+from md_bridge.symmetry.measuring.measurement import Structure, measure
+from md_bridge.symmetry.results.response import Response
+from md_bridge.symmetry.results.spectrum import Spectrum, deviation_floor, sector_floors
 
 __all__ = ["analyse"]
 
@@ -73,7 +73,7 @@ def analyse(
     :param points: [N, 3]; or a tuple of arrays [..., 3] that all turn with it, each an argument of
         ``f`` (positions, cell, pair vectors); or a list of such, for several structures
     :param law: how the output should transform: a name of
-        :data:`~md_bridge.symmetry.laws.LAWS` or a :class:`~md_bridge.symmetry.Law`; None for hidden
+        :data:`~md_bridge.symmetry.measuring.laws.LAWS` or a :class:`~md_bridge.symmetry.Law`; None for hidden
         features, which have no law; for several outputs a mapping from their names
     :param grid: copies; None: ``o3_grid(2 * lmax)``, the least that resolves lmax
     :param lmax: the largest angular momentum that is told apart

@@ -10,7 +10,7 @@ from scipy.spatial.transform import Rotation
 from md_bridge.engine import Engine, Structure, rotation_group, structure_from_ase
 from md_bridge.errors import ArgumentError
 from md_bridge.symmetry import O3Grid, analyse, o3_grid
-from md_bridge.symmetry.averaging import SETS
+from md_bridge.symmetry.group.averaging import SETS
 
 AXES = {"001": (0, 0, 1), "011": (0, 1, 1), "111": (1, 1, 1)}
 

@@ -7,8 +7,8 @@ from numpy.polynomial import Legendre
 
 from md_bridge.errors import ArgumentError
 from md_bridge.symmetry import Law, O3Grid, SymmetryError, analyse, o3_grid
-from md_bridge.symmetry.calls import Calls
-from md_bridge.symmetry.noise import noise_variances
+from md_bridge.symmetry.measuring.calls import Calls
+from md_bridge.symmetry.measuring.noise import noise_variances
 
 Z = np.array([[0.0, 0.0, 1.0]])
 POINTS = np.random.default_rng(5).standard_normal((4, 3))

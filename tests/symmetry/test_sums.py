@@ -7,7 +7,7 @@ from scipy.spatial.transform import Rotation
 from scipy.special import eval_chebyu
 
 from md_bridge.symmetry import analyse, o3_grid
-from md_bridge.symmetry.wigner import coefficient_slices, wigner_matrices
+from md_bridge.symmetry.group.wigner import coefficient_slices, wigner_matrices
 
 POINTS = np.random.default_rng(7).standard_normal((3, 3))
 

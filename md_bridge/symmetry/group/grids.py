@@ -10,7 +10,7 @@ from scipy.integrate import lebedev_rule
 from scipy.spatial.transform import Rotation
 
 from md_bridge.errors import ArgumentError
-from md_bridge.symmetry.wigner import LEBEDEV_DEGREES, lebedev_degree
+from md_bridge.symmetry.group.wigner import LEBEDEV_DEGREES, lebedev_degree
 
 __all__ = ["O3Grid", "o3_grid", "random_elements"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from md_bridge.errors import ArgumentError
-from md_bridge.symmetry.wigner import coefficient_slices, wigner_matrices
+from md_bridge.symmetry.group.wigner import coefficient_slices, wigner_matrices
 
 __all__ = ["SETS", "matrices_of", "remaining"]
 

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from md_bridge.errors import ArgumentError
-from md_bridge.symmetry.averaging import SETS, matrices_of, remaining
+from md_bridge.symmetry.group.averaging import SETS, matrices_of, remaining
 from md_bridge.symmetry.errors import SymmetryError
-from md_bridge.symmetry.guards import Convergence
-from md_bridge.symmetry.laws import Law
-from md_bridge.symmetry.spectrum import Spectrum
+from md_bridge.symmetry.results.guards import Convergence
+from md_bridge.symmetry.measuring.laws import Law
+from md_bridge.symmetry.results.spectrum import Spectrum
 
 __all__ = ["Response"]
 
@@ -45,7 +45,7 @@ class Response:
     evaluations: int
     left: list[np.ndarray]
     """Products of the left index of the coefficients of z, see
-    :func:`md_bridge.symmetry.averaging.remaining`."""
+    :func:`md_bridge.symmetry.group.averaging.remaining`."""
 
     @property
     def converged(self) -> bool:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from md_bridge.symmetry.wigner import coefficient_slices
+from md_bridge.symmetry.group.wigner import coefficient_slices
 
 __all__ = ["Moments", "Projected", "Projection"]
 

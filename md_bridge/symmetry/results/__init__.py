@@ -1,0 +1,1 @@
+"""What a measurement found: spectra, guards, the response of an output."""
