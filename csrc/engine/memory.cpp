@@ -1,7 +1,9 @@
 #include "memory.hpp"
 
+#include <atomic>
 #include <cstdlib>
 #include <initializer_list>
+#include <limits>
 
 #ifdef __GLIBC__
 #include <malloc.h>
@@ -9,25 +11,42 @@
 
 namespace mdbridge {
 
-void keep_freed_memory() {
+namespace {
+
 #ifdef __GLIBC__
-  // blocks up to this size come from the heap, and as much of it stays when it is free: more than
-  // any tensor of an evaluation, and the largest number that mallopt takes is not far
-  constexpr int large = 1 << 30;
+bool keep() {
+  // the settings of a user are for the whole process
+  for (const char* name :
+       {"MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_", "MALLOC_TOP_PAD_", "GLIBC_TUNABLES"}) {
+    if (std::getenv(name) != nullptr) return false;
+  }
+  // blocks up to this size come from the heap: more than any tensor of an evaluation
+  constexpr int large = std::numeric_limits<int>::max();
   // what glibc before 2.35 takes for blocks
   constexpr int largest_of_old = 32 << 20;
-  // once per process, whatever is loaded: the settings are the process's
-  static const bool done = [] {
-    for (const char* name : {"MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_", "MALLOC_TOP_PAD_",
-                             "GLIBC_TUNABLES"}) {
-      if (std::getenv(name) != nullptr) return false;
-    }
-    const bool stays = mallopt(M_TRIM_THRESHOLD, large) != 0;
-    const bool on_heap =
-        mallopt(M_MMAP_THRESHOLD, large) != 0 || mallopt(M_MMAP_THRESHOLD, largest_of_old) != 0;
-    return stays && on_heap;
-  }();
-  static_cast<void>(done);
+  // all of a heap stays when it is free: a limit would be passed by large structures
+  constexpr int never = -1;
+  const bool stays = mallopt(M_TRIM_THRESHOLD, never) != 0;
+  const bool on_heap =
+      mallopt(M_MMAP_THRESHOLD, large) != 0 || mallopt(M_MMAP_THRESHOLD, largest_of_old) != 0;
+  return stays && on_heap;
+}
+
+std::atomic<bool> kept{false};
+#endif
+
+}  // namespace
+
+void keep_freed_memory() {
+#ifdef __GLIBC__
+  static const bool done = keep();
+  kept = done;
+#endif
+}
+
+void give_back_freed_memory() {
+#ifdef __GLIBC__
+  if (kept) malloc_trim(0);
 #endif
 }
 

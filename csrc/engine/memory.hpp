@@ -8,4 +8,8 @@ namespace mdbridge {
 /// variables MALLOC_..._ or GLIBC_TUNABLES), or with another C library.
 void keep_freed_memory();
 
+/// What is kept for the next evaluation goes back to the system, as when a model is not used any
+/// more. Does nothing where keep_freed_memory() did nothing.
+void give_back_freed_memory();
+
 }  // namespace mdbridge

@@ -63,7 +63,10 @@ std::shared_ptr<Model> Model::load(const std::string& path, const ModelOptions& 
 Model::Model(std::unique_ptr<Backend> backend)
     : backend_(std::move(backend)), info_(backend_->info()) {}
 
-Model::~Model() = default;
+Model::~Model() {
+  backend_.reset();
+  give_back_freed_memory();
+}
 
 std::string Model::find_output(const std::string& standard_name, const std::string& variant) const {
   const std::string suffix = variant.empty() ? "" : "/" + variant;
