@@ -22,26 +22,36 @@ compute ke all ke/atom
 compute pe all pe/atom
 compute stress all {form} NULL virial
 compute flux all heat/flux ke pe stress
-compute sums all reduce sum c_stress[1] c_stress[2] c_stress[3] c_stress[4] c_stress[5] c_stress[6]
+compute sums all reduce sum {columns}
 """
 VIRIAL = " ".join(f"$(c_virial[{k}]:%.17g)" for k in range(1, 7))
-OF_ATOMS = " ".join(
-    [f"$(c_flux[{k}]:%.17g)" for k in range(1, 7)]
-    + [f"$(-c_sums[{k}]/vol:%.17g)" for k in range(1, 7)]
-)
+# xx yy zz xy xz yz, of the centroid form yx zx zy too: a network that is not invariant under
+# rotations turns atoms, and the sum is not symmetric
+COLUMNS = {"stress/atom": 6, "centroid/stress/atom": 9}
+
+
+def of_atoms(form: str) -> str:
+    """What is printed of the heat flux and of the sum of the atoms' stress, made symmetric."""
+    flux = [f"$(c_flux[{k}]:%.17g)" for k in range(1, 7)]
+    off = 3 if COLUMNS[form] == 9 else 0
+    sums = [f"$(-c_sums[{k}]/vol:%.17g)" for k in (1, 2, 3)]
+    sums += [f"$(-0.5*(c_sums[{k}]+c_sums[{k + off}])/vol:%.17g)" for k in (4, 5, 6)]
+    return " ".join(flux + sums)
 
 
 def printed(folder, made, model, form="", ranks=1):
     """By step: the virial pressure, and with a form of the atoms' stress (``compute``) the heat
     flux and the sum of that stress too."""
     atoms = moving_box(made)
+    names = [f"c_stress[{k + 1}]" for k in range(COLUMNS.get(form, 0))]
+    computes = COMPUTES.format(form=form, columns=" ".join(names)) if form else ""
     velocities = atoms.get_velocities() * 1000 * units.fs  # Å/ps
     text = RUN.format(
         box=tools.box_from_file(atoms, made.elements, folder / "box.data", velocities=velocities),
         model=model,
         elements=" ".join(made.elements),
-        computes=COMPUTES.format(form=form) if form else "",
-        columns=f"{VIRIAL} {OF_ATOMS}" if form else VIRIAL,
+        computes=computes,
+        columns=f"{VIRIAL} {of_atoms(form)}" if form else VIRIAL,
         steps=STEPS,
     )
     done = tools.run_input(text, folder, ranks=ranks)
