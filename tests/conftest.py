@@ -5,10 +5,12 @@ import os
 import signal
 import socket
 import uuid
+from collections.abc import Iterator
 from pathlib import Path
 
 import models
 import pytest
+import torch
 from ase import Atoms
 
 from md_bridge._paths import DATA
@@ -24,6 +26,15 @@ def pytest_configure() -> None:
         if signal.getsignal(number) == signal.SIG_IGN:
             with contextlib.suppress(ValueError):  # not in the main thread
                 signal.signal(number, handler)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _torchscript_as_it_is() -> Iterator[None]:
+    """TorchScript that tests call by themselves is not optimised, which takes seconds for each
+    network and each kind of call: metatomic's calculators are asked once or twice for a reference.
+    The engine sees to its own calls."""
+    with torch.jit.optimized_execution(False):
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -16,12 +16,14 @@ class Function:
 
     :param name: by which the engine calls it
     :param run: tensors to tensors; may differentiate inside
-    :param arguments: an example that no size of is special
+    :param arguments: an example; what is counted by different names has different sizes in it
+    :param sizes: of each argument what its axes count, by name, or how long they always are
     """
 
     name: str
     run: Callable[..., tuple[torch.Tensor, ...]]
     arguments: tuple[torch.Tensor, ...]
+    sizes: tuple[tuple[str | int, ...], ...]
 
 
 @dataclass(frozen=True)

@@ -32,13 +32,14 @@ _OPTIONS = {
 def compile_function(function: Function, folder: Path) -> list[str]:
     """The files that a compiled package holds of ``function``, written into ``folder``.
 
-    All sizes are free, but of axes of two or three components.
+    All sizes are free that its ``sizes`` name.
 
     :param function: what to compile
     :param folder: that exists, and is empty
     :returns: paths of the files
     :raises ExportError: an operation stands in the way, or there is no compiler
     """
+    _require_distinct_sizes(function)
     with _quietly():
         try:
             graph = make_fx(function.run, tracing_mode="symbolic", _allow_non_fake_inputs=True)(
@@ -48,7 +49,7 @@ def compile_function(function: Function, folder: Path) -> list[str]:
                 program = torch.export.export(
                     graph,
                     tuple(function.arguments),
-                    dynamic_shapes=tuple(_free_sizes(tensor) for tensor in function.arguments),
+                    dynamic_shapes=tuple(_free_sizes(axes) for axes in function.sizes),
                     strict=False,
                 )
                 for traced in (graph, program.graph_module):
@@ -64,12 +65,25 @@ def compile_function(function: Function, folder: Path) -> list[str]:
     return [str(file) for file in files]
 
 
-def _free_sizes(tensor: torch.Tensor) -> dict[int, object]:
+def _free_sizes(axes: tuple[str | int, ...]) -> dict[int, object]:
     free, fixed = torch.export.Dim.AUTO, torch.export.Dim.STATIC
-    return {
-        axis: fixed if axis > 0 and tensor.shape[axis] in (2, 3) else free
-        for axis in range(tensor.dim())
-    }
+    return {axis: free if isinstance(size, str) else fixed for axis, size in enumerate(axes)}
+
+
+def _require_distinct_sizes(function: Function) -> None:
+    """Refuse an example in which two different things are equally many.
+
+    torch takes sizes that are equal in the example for one and the same, here and ever after.
+    """
+    counted: dict[int, str] = {}
+    for tensor, axes in zip(function.arguments, function.sizes, strict=True):
+        for number, name in zip(tensor.shape, axes, strict=True):
+            if isinstance(name, str) and counted.setdefault(number, name) != name:
+                raise ExportError(
+                    f"the example to compile the function '{function.name}' with has as many "
+                    f"{name} as {counted[number]} ({number}), and torch would take one for the "
+                    "other. Please report this, with the model's elements and cutoff"
+                )
 
 
 def _require_free_sizes(traced: torch.fx.GraphModule, function: Function) -> None:
@@ -79,15 +93,15 @@ def _require_free_sizes(traced: torch.fx.GraphModule, function: Function) -> Non
     """
     arguments = [node for node in traced.graph.nodes if node.op == "placeholder"]
     arguments = arguments[len(arguments) - len(function.arguments) :]  # behind the weights
-    for place, (node, example) in enumerate(zip(arguments, function.arguments, strict=True)):
-        for axis, wanted in _free_sizes(example).items():
+    for place, (node, axes) in enumerate(zip(arguments, function.sizes, strict=True)):
+        for axis, name in enumerate(axes):
             size = node.meta["val"].shape[axis]
             number = getattr(getattr(size, "node", None), "expr", size)
-            if wanted is torch.export.Dim.AUTO and str(number).isdigit():
+            if isinstance(name, str) and str(number).isdigit():
                 raise ExportError(
-                    f"the function '{function.name}' of this model works for one size only: axis "
-                    f"{axis} of argument {place} is always {number}. Take sizes from tensor.shape, "
-                    "not from len(tensor) or .item()"
+                    f"the function '{function.name}' of this model works for one number of {name} "
+                    f"only: axis {axis} of argument {place} is always {number}. Take sizes from "
+                    "tensor.shape, not from len(tensor) or .item()"
                 )
 
 

@@ -10,6 +10,17 @@ from md_bridge.export.torch_module.metatomic_model import PlainModuleModel
 
 __all__ = ["functions_of_module"]
 
+# types, positions, cells, pairs, shifts, the structure of each atom, whether its energy counts
+_SIZES = (
+    ("atoms",),
+    ("atoms", 3),
+    ("structures", 3, 3),
+    ("pairs", 2),
+    ("pairs", 3),
+    ("atoms",),
+    ("atoms",),
+)
+
 
 def functions_of_module(
     model: PlainModuleModel,
@@ -69,8 +80,8 @@ def functions_of_module(
     cutoff = float(model.pair_list.cutoff)
     batch = make_batch(probe_structures(elements, cutoff), cutoff, dtype)
     example = (*batch.arguments(), torch.ones(len(batch.types), dtype=dtype))
-    functions = [Function("conservative", lambda *a: with_gradients(False, *a), example)]
+    functions = [Function("conservative", lambda *a: with_gradients(False, *a), example, _SIZES)]
     if outputs["forces"]:
-        functions.append(Function("direct", direct, example))
-        functions.append(Function("both", lambda *a: with_gradients(True, *a), example))
+        functions.append(Function("direct", direct, example, _SIZES))
+        functions.append(Function("both", lambda *a: with_gradients(True, *a), example, _SIZES))
     return CompilableNetwork(functions, {"kind": "module"})

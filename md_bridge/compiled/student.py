@@ -12,6 +12,7 @@ import torch
 from md_bridge.compiled.functions import CompilableNetwork, Function
 from md_bridge.compiled.pet.functions import neighborhoods_of
 from md_bridge.compiled.pet.neighborhoods import (
+    SIZES,
     Neighborhoods,
     pairs_of_rows,
     reversed_pairs,
@@ -79,9 +80,10 @@ def functions_of_student(student: Student, elements: Sequence[int]) -> Compilabl
 
     cutoff, dtype = float(student.cutoff), student.free_atom.dtype
     example = neighborhoods_of(probe_structures(elements, cutoff), cutoff, dtype)
+    sizes = tuple(SIZES.values())
     functions = [
-        Function("conservative", conservative, example),
-        Function("direct", direct, example),
-        Function("both", both, example),
+        Function("conservative", conservative, example, sizes),
+        Function("direct", direct, example, sizes),
+        Function("both", both, example, sizes),
     ]
     return CompilableNetwork(functions, {"kind": "pairs", "cutoff": repr(cutoff)})

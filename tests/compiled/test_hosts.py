@@ -4,7 +4,7 @@ import ipi_tools
 import lammps_tools as tools
 import numpy as np
 import pytest
-from compiled_files import box
+from compiled_files import box, moving_box
 
 from md_bridge.ase import MDBridgeCalculator
 from md_bridge.drift import measure
@@ -12,7 +12,6 @@ from md_bridge.model_options import ModelOptions
 
 RUN = """
 {box}
-mass * 20.0
 pair_style mdbridge {model} {keywords}
 pair_coeff * * {elements}
 velocity all create 100.0 12345
@@ -24,8 +23,8 @@ run 10
 """
 
 
-def trajectory(folder, made, model, ranks=1, keywords="", method="fix 1 all nve"):
-    atoms = tools_box(made)
+def trajectory(folder, made, model, ranks=1, keywords="", method=""):
+    atoms = moving_box(made)
     text = RUN.format(
         box=tools.box_from_file(atoms, made.elements, folder / "box.data"),
         model=model,
@@ -37,12 +36,6 @@ def trajectory(folder, made, model, ranks=1, keywords="", method="fix 1 all nve"
     assert done.returncode == 0, done.stdout + done.stderr
     rows = [line.split() for line in done.stdout.splitlines()]
     return np.array([[float(x) for x in row] for row in rows if len(row) == 5 and row[0].isdigit()])
-
-
-def tools_box(made):
-    from md_bridge.structures import standard_orientation
-
-    return standard_orientation(box(made, 4, tilt=0.03))
 
 
 @pytest.mark.parametrize("ranks", [1, 2])
@@ -58,7 +51,7 @@ def test_lammps(tmp_path, files, kind, ranks):
 
 def test_multiple_time_stepping(tmp_path, files):
     made = files("module")
-    method = "fix 1 all nve\nrun_style respa 2 4 inner 1 3.0 4.0 outer 2"
+    method = "run_style respa 2 4 inner 1 3.0 4.0 outer 2"
     found, expected = (
         trajectory(tmp_path, made, model, keywords="max_correction 10", method=method)
         for model in (made.compiled, made.exported)
@@ -75,13 +68,6 @@ def test_ase(files):
         values.append((atoms.get_potential_energy(), atoms.get_forces(), atoms.get_stress()))
     for ours, theirs in zip(*values, strict=True):
         np.testing.assert_allclose(ours, theirs, atol=1e-10)
-
-
-def as_start(made):
-    """A box with velocities, as i-PI and drift begin from."""
-    atoms = tools_box(made)
-    atoms.set_velocities(np.random.default_rng(2).normal(0, 0.002, (len(atoms), 3)))
-    return atoms
 
 
 @pytest.mark.parametrize("client", [False, True], ids=["driver", "client"])
@@ -102,7 +88,7 @@ def test_ipi(tmp_path, files, socket_name, client):
                 ipi_tools.ffdirect("direct", model, "direct", max_correction=10),
             ]
         simulation = ipi_tools.Simulation(
-            as_start(made),
+            moving_box(made),
             forcefields,
             ipi_tools.mts_forces(),
             steps=4,
@@ -124,7 +110,7 @@ def test_drift(tmp_path, files, host):
     series = [
         measure(
             model,
-            as_start(made),
+            moving_box(made),
             host=host,
             forces="mts:2",
             timestep_fs=0.5,

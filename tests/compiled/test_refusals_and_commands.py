@@ -1,7 +1,6 @@
 """Files for other machines, the way back, and what commands say of compiled files."""
 
 import json
-import shutil
 import zipfile
 
 import pytest
@@ -113,31 +112,55 @@ def test_the_command(tmp_path):
 
 
 def test_a_comparison_that_fails_leaves_nothing(tmp_path, files, monkeypatch):
-    """The functions of a network with one weight changed are not those of its file."""
-    from md_bridge.distil import files as student_files
+    """The functions of a network are not those of its file with one weight changed."""
+    from md_bridge.compiled import api
+    from md_bridge.distil.files import copy_learned, read_student, write_student
+    from md_bridge.distil.student import Student
 
-    copy_learned = student_files.copy_learned
+    made = files("student")
 
-    def spoiled(state, student):
-        copy_learned(state, student)
-        with torch.no_grad():
-            student.bias_1 += 0.3
+    def compiled_before(function, folder):
+        """What was compiled of the file as it was."""
+        with zipfile.ZipFile(made.compiled) as archive:
+            inside = f"/aotinductor/{function.name}/"
+            archive.extractall(folder, [name for name in archive.namelist() if inside in name])
+        return [str(path) for path in folder.rglob("*") if path.is_file()]
 
-    shutil.copy(files("student").exported, tmp_path / "student.pt")
-    monkeypatch.setattr(student_files, "copy_learned", spoiled)
+    earlier = read_student(made.exported)
+    student = Student(earlier.architecture)
+    copy_learned(earlier.state, student)
+    with torch.no_grad():
+        student.bias_1 += 0.3
+    write_student(student, earlier.architecture, tmp_path / "student.pt", "student", "small", {})
+    monkeypatch.setattr(api, "compile_function", compiled_before)
     with pytest.raises(ExportError, match="compiled, the model computes something else"):
         compile_model(str(tmp_path / "student.pt"), tmp_path / "student.pt2")
     assert [path.name for path in tmp_path.iterdir()] == ["student.pt"]
+    # without the change these are its functions
+    compile_model(str(made.exported), tmp_path / "student.pt2")
 
 
 def test_a_size_that_became_a_constant(tmp_path):
     """It would compute with the first so many atoms only."""
-    function = Function("sum", lambda x: (x[: len(x)].sum() * len(x),), (torch.ones(7, 3),))
+    function = Function(
+        "sum", lambda x: (x[: len(x)].sum() * len(x),), (torch.ones(7, 3),), (("atoms", 3),)
+    )
     with pytest.raises(ExportError, match="axis 0 of argument 0 is always 7"):
         compile_function(function, tmp_path)
 
 
+def test_sizes_that_an_example_does_not_tell_apart(tmp_path):
+    """It would compute with as many pairs as there are atoms."""
+    example = (torch.ones(7), torch.ones(7))
+    sizes = (("atoms",), ("pairs",))
+    function = Function("sum", lambda x, y: (torch.zeros(len(x)).sum() + y,), example, sizes)
+    with pytest.raises(ExportError, match=r"as many pairs as atoms \(7\)"):
+        compile_function(function, tmp_path)
+
+
 def test_an_operation_that_stands_in_the_way(tmp_path):
-    function = Function("odd", lambda x: (x if x.sum() > 3.0 else -x,), (torch.ones(7, 3),))
+    function = Function(
+        "odd", lambda x: (x if x.sum() > 3.0 else -x,), (torch.ones(7, 3),), (("atoms", 3),)
+    )
     with pytest.raises(ExportError, match="its TorchScript file runs as before"):
         compile_function(function, tmp_path)

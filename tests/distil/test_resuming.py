@@ -35,12 +35,6 @@ def stopper(stage, count):
     return progress
 
 
-@pytest.fixture
-def reference(request_of, tmp_path):
-    request = request_of(out=tmp_path / "reference.pt")
-    return quietly(request)
-
-
 def test_the_same_seed_makes_the_same_student(request_of, reference, tmp_path):
     again = quietly(request_of(out=tmp_path / "again.pt"))
     assert same_frames(reference.folder, again.folder)

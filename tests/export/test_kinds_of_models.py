@@ -10,6 +10,7 @@ import json
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 import ase
@@ -192,15 +193,23 @@ class Made:
         if self.kind is KINDS["no pairs"]:  # metatomic's calculator wants a gradient
             return 0.1 * atoms.numbers.sum(), np.zeros((len(atoms), 3))
         atoms = atoms.copy()
-        atoms.calc = MetatomicCalculator(
-            self.path,
-            variants={"energy": self.kind.variant} if self.kind.variant else None,
-            extensions_directory=self.options.get("extensions"),
-            non_conservative="forces" if direct else False,
-            uncertainty_threshold=None,
-            device="cpu",
-        )
+        atoms.calc = self.calculators[direct]
         return atoms.get_potential_energy(), atoms.get_forces()
+
+    @cached_property
+    def calculators(self):
+        """Of metatomic, by whether its forces are the direct ones."""
+        return {
+            direct: MetatomicCalculator(
+                self.path,
+                variants={"energy": self.kind.variant} if self.kind.variant else None,
+                extensions_directory=self.options.get("extensions"),
+                non_conservative="forces" if direct else False,
+                uncertainty_threshold=None,
+                device="cpu",
+            )
+            for direct in ([False, True] if self.kind.direct else [False])
+        }
 
 
 def parameters():

@@ -13,6 +13,7 @@ import ase.io
 import numpy as np
 from ase import Atoms, units
 from ipi.utils.units import unit_to_internal
+from warm_starts import Started
 
 import md_bridge.ipi
 
@@ -165,32 +166,34 @@ class Simulation:
         """Run i-PI and return its own numbers at the end, atomic units, with all digits: ``q`` and
         ``p`` [beads, N, 3], ``cell`` [3, 3] (vectors in columns), ``virial`` [3, 3]."""
         self.write(folder)
-        script = [sys.executable, "-c", EXACT_RUN, str(self.steps)]
-        with open(folder / "log.i-pi", "w") as log:
-            done = subprocess.run(
-                script, cwd=folder, stdout=log, stderr=log, env=environment(), timeout=240
-            )
-        assert done.returncode == 0, (folder / "log.i-pi").read_text()
+        (folder / "exact.py").write_text(EXACT_RUN)
+        words = [str(folder / "exact.py"), str(self.steps)]
+        started = Started(words, folder, environment(), folder / "log.i-pi")
+        try:
+            status = started.wait(240)
+        finally:
+            started.kill()
+        assert status == 0, (folder / "log.i-pi").read_text()
         with np.load(folder / "exact.npz") as found:
             return dict(found)
 
     def run(self, folder: Path, *clients: list[str], timeout: float = 240) -> "Run":
         """Run i-PI and these clients (arguments after ``ipi-client MODEL --template``)."""
         self.write(folder)
-        with open(folder / "log.i-pi", "w") as log:
-            ipi = subprocess.Popen(
-                [*I_PI, "input.xml"], cwd=folder, stdout=log, stderr=log, env=environment()
-            )
-        running = [start_client(folder, client) for client in clients]
+        ipi = Started([I_PI[1], "input.xml"], folder, environment(), folder / "log.i-pi")
+        running, texts = [], []
+        for number, client in enumerate(clients):
+            words = ["md_bridge", "ipi-client", *map(str, client)]
+            texts.append([folder / f"client-{number}.{name}" for name in ("out", "messages")])
+            running.append(Started(words, folder, environment(), *texts[-1]))
         try:
-            texts = [client.communicate(timeout=timeout) for client in running]
-            status = ipi.wait(timeout=timeout)
+            statuses = [client.wait(timeout) for client in running]
+            status = ipi.wait(timeout)
         finally:
             for process in (ipi, *running):
                 process.kill()
         log_text = (folder / "log.i-pi").read_text(encoding="utf-8")
-        statuses = [client.returncode for client in running]
-        outputs, messages = ([text[k] for text in texts] for k in (0, 1))
+        outputs, messages = ([text[k].read_text() for text in texts] for k in (0, 1))
         return Run(self, folder, status, log_text, statuses, outputs, messages)
 
 

@@ -8,7 +8,7 @@ import torch
 from md_bridge.compiled.functions import CompilableNetwork, Function
 from md_bridge.compiled.pet.adaptive import atomic_cutoffs
 from md_bridge.compiled.pet.model import PETModel
-from md_bridge.compiled.pet.neighborhoods import Neighborhoods
+from md_bridge.compiled.pet.neighborhoods import SIZES, Neighborhoods
 from md_bridge.export.torch_module.batch import make_batch, probe_structures
 
 __all__ = ["example_neighborhoods", "functions_of_pet", "neighborhoods_of"]
@@ -49,13 +49,15 @@ def functions_of_pet(model: PETModel) -> CompilableNetwork:
         return found.detach(), slopes
 
     example = example_neighborhoods(model)
-    functions = [Function("conservative", lambda *a: with_gradients(False, *a), example)]
+    sizes = tuple(SIZES.values())
+    functions = [Function("conservative", lambda *a: with_gradients(False, *a), example, sizes)]
     if model.outputs.forces:
-        functions.append(Function("direct", direct, example))
-        functions.append(Function("both", lambda *a: with_gradients(True, *a), example))
+        functions.append(Function("direct", direct, example, sizes))
+        functions.append(Function("both", lambda *a: with_gradients(True, *a), example, sizes))
     if model.adaptive:
         arguments = (example.vectors, example.places, example.rows)
-        functions.append(Function("cutoffs", cutoffs, arguments))
+        sizes = (SIZES["vectors"], SIZES["places"], SIZES["rows"])
+        functions.append(Function("cutoffs", cutoffs, arguments, sizes))
     description = {"kind": "pairs", "cutoff": repr(model.backbone.cutoff)}
     return CompilableNetwork(functions, description)
 

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import torch
 
-__all__ = ["Neighborhoods", "pairs_of_rows", "reversed_pairs", "rows_of_pairs"]
+__all__ = ["SIZES", "Neighborhoods", "pairs_of_rows", "reversed_pairs", "rows_of_pairs"]
 
 
 class Neighborhoods(NamedTuple):
@@ -38,6 +38,20 @@ class Neighborhoods(NamedTuple):
     reverse: torch.Tensor
     #: ``[M]`` int64, one direction of each pair
     half: torch.Tensor
+
+
+#: what the axes of each of them count, or how long they always are
+SIZES: dict[str, tuple[str | int, ...]] = {
+    "types": ("atoms",),
+    "owned": ("atoms",),
+    "vectors": ("pairs", 3),
+    "cutoffs": ("pairs",),
+    "pairs": ("pairs", 2),
+    "places": ("pairs",),
+    "rows": ("atoms", "neighbours"),
+    "reverse": ("pairs",),
+    "half": ("bonds",),
+}
 
 
 class _Reverse(torch.autograd.Function):
