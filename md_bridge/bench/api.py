@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from md_bridge.bench.costs import Costs
 from md_bridge.bench.errors import BenchError
 from md_bridge.bench.groups import GROUPS, Plan
 from md_bridge.bench.groups.ipi import remove_dead_sockets
-from md_bridge.bench.machine import machine_facts
+from md_bridge.bench.machine import cuda_name, machine_facts
 from md_bridge.bench.models.files import BUNDLED, XS, prepare_model
 from md_bridge.bench.panels import Panel
 from md_bridge.bench.results import FILE_NAME, Results
@@ -53,7 +53,8 @@ class BenchSettings:
     """Of the group ``memory``."""
     threads: int = 2
     """Of each program."""
-    device: str = "cpu"
+    device: str = "auto"
+    """CUDA where there is any, else the CPU."""
     start: str = ""
     """Structure to copy in place of water."""
     inner: str = ""
@@ -126,6 +127,8 @@ def run_benchmark(
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise BenchError(f"cannot write into {folder}: {error.strerror}") from error
+    if settings.device == "auto":  # what is written says where it was measured
+        settings = replace(settings, device="cuda" if cuda_name() else "cpu")
     with alone_in(folder, "md-bridge bench", BenchError):
         return _run(settings, folder, progress, resume)
 

@@ -16,6 +16,7 @@ from typing import Any
 __all__ = [
     "available_memory",
     "busy_warning",
+    "cuda_name",
     "free_memory_mb",
     "machine_facts",
 ]
@@ -52,7 +53,7 @@ def machine_facts() -> dict[str, Any]:
         "cores_for_us": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None,
         "memory_GB": round(_memory("MemTotal") / 1e9, 1),
         "load": [round(load, 2) for load in os.getloadavg()],
-        "cuda": _cuda(),
+        "cuda": cuda_name(),
         "environment": {
             name: value
             for name, value in sorted(os.environ.items())
@@ -109,8 +110,8 @@ def _processor() -> str:
 
 
 @functools.cache
-def _cuda() -> str | None:
-    """Name of the first GPU; asked in another process, because asking takes GPU memory."""
+def cuda_name() -> str | None:
+    """Name of the first GPU, or None; asked in another process, because asking takes GPU memory."""
     code = "import torch; print(torch.cuda.get_device_name(0) if torch.cuda.is_available() else '')"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     return done.stdout.strip() or None

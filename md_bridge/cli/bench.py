@@ -91,7 +91,7 @@ class Words(click.ParamType):
 @option("--timestep", "timestep_fs", of=_SETTINGS, type=float, metavar="FS",
         help="Inner step, fs.")  # fmt: skip
 @option("--threads", of=_SETTINGS, type=click.IntRange(min=1), help="Threads of each program.")
-@option("--device", of=_SETTINGS, help="Device: cpu, cuda or cuda:N.")
+@option("--device", of=_SETTINGS, help="Device: cpu, cuda, cuda:N; auto is CUDA if any.")
 @option("--out", type=click.Path(file_okay=False, path_type=Path), default=Path("md-bridge-bench"),
         help="Folder for results, pictures and models.")  # fmt: skip
 @json_option("the results")

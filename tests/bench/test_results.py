@@ -139,6 +139,19 @@ def test_other_settings_begin_anew(monkeypatch, tmp_path):
     assert opened == ["one", "two", "one", "two"]
 
 
+@pytest.mark.parametrize(
+    ("asked", "gpu", "used"),
+    [("auto", "a GPU", "cuda"), ("auto", None, "cpu"), ("cpu", "a GPU", "cpu")],
+)
+def test_measured_on_cuda_where_there_is_any(monkeypatch, tmp_path, asked, gpu, used):
+    monkeypatch.setattr(api, "cuda_name", lambda: gpu)
+    given = []
+    monkeypatch.setattr(api, "_panels", lambda settings, *_: given.append(settings.device) or [])
+    found = run_benchmark(BenchSettings(device=asked), tmp_path, no_progress)
+    assert given == [used]
+    assert found.settings["device"] == used
+
+
 def test_resumed_with_other_settings(monkeypatch, tmp_path):
     opened = []
     two_panels(monkeypatch, opened)

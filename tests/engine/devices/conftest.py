@@ -15,12 +15,6 @@ EMULATED = os.environ.get(emulated_device.IN_USE) == "1"
 DEVICES = ["xpu", "xpu:1"] if EMULATED else ["cuda"]
 
 
-@pytest.fixture(scope="session")
-def accelerator():
-    """The emulated one, or None on a true device."""
-    return emulated_device.EmulatedDevice() if EMULATED else None
-
-
 @pytest.fixture
 def emulated(accelerator):
     """What counts the transfers."""
@@ -42,16 +36,12 @@ def export(tmp_path_factory):
     """A function from an analytic model (and dtype) to a file of it for any device."""
     folder = tmp_path_factory.mktemp("devices")
     known = {**models.ALL, "anisotropic": lambda: models.anisotropic({1: 0.3, 4: 0.2})}
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("md_bridge.export.options.DEVICES", ("cpu", "cuda", "xpu"))
 
-        def file(name, dtype="float64") -> Path:
-            path = folder / f"{name}-{dtype}.pt"
-            if path.exists():
-                return path
-            return known[name]().export(path, dtype, devices=["xpu", "cuda", "cpu"])
+    def file(name, dtype="float64") -> Path:
+        path = folder / f"{name}-{dtype}.pt"
+        return path if path.exists() else known[name]().export(path, dtype)
 
-        yield file
+    return file
 
 
 @pytest.fixture
