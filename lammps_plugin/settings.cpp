@@ -207,9 +207,10 @@ void require_consistent_seed(const Settings& settings) {
 void require_consistent_inner(const Settings& settings, const std::set<std::string>& given) {
   for (const auto& keyword : given) {
     if (keyword.rfind("inner_", 0) != 0 || !settings.inner.empty()) continue;
-    const std::string other = keyword == "inner_symmetrize"
-                                  ? " (of the direct forces of the one model: 'symmetrize/direct none')"
-                                  : "";
+    const std::string other =
+        keyword == "inner_symmetrize"
+            ? " (of the direct forces of the one model: 'symmetrize/direct none')"
+            : "";
     throw Error("keyword '" + keyword +
                 "' is about a model of its own for the inner forces, and there is none: add 'inner "
                 "model.pt', or leave it out" +

@@ -157,9 +157,7 @@ class Engine::Run {
 };
 
 Engine::Engine(std::shared_ptr<Model> model, EngineOptions options)
-    : model_(std::move(model)),
-      options_(std::move(options)),
-      inputs_(std::make_unique<Inputs>()) {
+    : model_(std::move(model)), options_(std::move(options)), inputs_(std::make_unique<Inputs>()) {
   if (options_.seed && options_.symmetrize != "random") {
     throw Error("a seed has no effect without symmetrize random, found symmetrize " +
                 options_.symmetrize + ": leave the seed out");
@@ -423,9 +421,8 @@ std::vector<Evaluation> Engine::Run::forward(const std::vector<SystemTensors>& o
   Backend& backend = engine_.model_->backend();
   Timings& timings = engine_.timings_;
   const bool energy = copies.front().weights.energy != 0.0;
-  const bool direct = std::any_of(copies.begin(), copies.end(), [](const Copy& copy) {
-    return copy.weights.direct != 0.0;
-  });
+  const bool direct = std::any_of(copies.begin(), copies.end(),
+                                  [](const Copy& copy) { return copy.weights.direct != 0.0; });
   const BackendRequest request = part_of(request_, energy, direct);
   std::vector<SystemTensors> systems;
   std::vector<double> volumes;

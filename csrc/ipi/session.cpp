@@ -238,8 +238,8 @@ Result Session::result(const Engine& engine, ForceKind kind, const Evaluation& e
 }
 
 /// Whether the direct forcefield has no energy, uncertainty and committee of its own: they would
-/// cost all the copies that its forces do without. Next to the conservative forcefield nobody misses
-/// them.
+/// cost all the copies that its forces do without. Next to the conservative forcefield nobody
+/// misses them.
 bool Session::gives_inner_forces_alone() const {
   return inner_ == engine_ && serves_conservative_ && engine_->averages_direct_apart();
 }

@@ -41,16 +41,12 @@ void bind_options(py::module_& module) {
       .def(py::init([](const std::string& variant, const std::string& direct_variant,
                        const std::string& uncertainty_variant, bool remove_net_force,
                        bool check_consistency, const std::string& symmetrize,
-                       const std::string& direct_symmetrize, std::optional<std::uint64_t> seed, std::int64_t atoms_per_forward) {
-             return EngineOptions{variant,
-                                  direct_variant,
-                                  uncertainty_variant,
-                                  remove_net_force,
-                                  check_consistency,
-                                  symmetrize,
-                                  direct_symmetrize,
-                                  seed,
-                                  atoms_per_forward};
+                       const std::string& direct_symmetrize, std::optional<std::uint64_t> seed,
+                       std::int64_t atoms_per_forward) {
+             return EngineOptions{
+                 variant,           direct_variant, uncertainty_variant, remove_net_force,
+                 check_consistency, symmetrize,     direct_symmetrize,   seed,
+                 atoms_per_forward};
            }),
            py::kw_only(), py::arg("variant") = "", py::arg("direct_variant") = "",
            py::arg("uncertainty_variant") = "", py::arg("remove_net_force") = true,

@@ -50,7 +50,7 @@ class SpaceGroupError(MDBridgeError, ValueError):
 
 @dataclass(frozen=True)
 class SpaceGroup:
-    """Operations of G that take a structure of N atoms to itself. :func:`find_space_group` makes it.
+    """Operations of G that take a structure of N atoms to itself; of :func:`find_space_group`.
 
     Atom i of the structure goes to where atom ``permutations[g, i]`` is, in fractional coordinates
     by x' = ``fractional_rotations[g]`` x + ``translations[g]``.
@@ -75,7 +75,7 @@ class SpaceGroup:
         return len(self.rotations)
 
     def fits(self, atoms: Atoms) -> bool:
-        """Whether a structure has the same atoms in the same order, periodic in the same directions.
+        """Whether a structure has the same atoms in this order, periodic in the same directions.
 
         :param atoms: another structure, or the same one later
         """
@@ -92,9 +92,9 @@ class SpaceGroup:
         return replace(self, rotations=_cartesian(cell, self.fractional_rotations))
 
     def deviation(self, atoms: Atoms) -> float:
-        """How far a structure is from having these operations: the largest distance between where an
-        operation takes an atom and the atom that should be there, or between a cell vector and that
-        of the symmetric cell, Å. A shift of the whole structure does not count.
+        """How far a structure is from having these operations: the largest distance between where
+        an operation takes an atom and the atom that should be there, or between a cell vector and
+        that of the symmetric cell, Å. A shift of the whole structure does not count.
 
         :param atoms: a structure that :meth:`fits`
         """
@@ -113,20 +113,18 @@ class SpaceGroup:
         return worst
 
 
-def find_space_group(
-    atoms: Atoms, symprec: float = 1e-5, *, operations: str = "all"
-) -> SpaceGroup:
+def find_space_group(atoms: Atoms, symprec: float = 1e-5, *, operations: str = "all") -> SpaceGroup:
     """The operations that take a structure to itself.
 
-    A direction without periodicity is closed by vacuum, whatever cell vector it has: of a slab these
-    are the operations of its layer group, and of a molecule those of its point group that a cube
-    has, too.
+    A direction without periodicity is closed by vacuum, whatever cell vector it has: of a slab
+    these are the operations of its layer group, and of a molecule those of its point group that a
+    cube has, too.
 
     :param atoms: N atoms, Å
     :param symprec: how far atoms may be from where an operation takes others, Å
     :param operations: one of :data:`OPERATIONS`
-    :raises SpaceGroupError: there are no atoms; spglib finds nothing; or with this ``symprec`` atoms
-        coincide, or the operations are no group
+    :raises SpaceGroupError: there are no atoms; spglib finds nothing; or with this ``symprec``
+        atoms coincide, or the operations are no group
     :raises md_bridge.extras.MissingExtraError: spglib is not installed
     """
     if operations not in OPERATIONS:
@@ -248,8 +246,8 @@ def fractional(atoms: Atoms, cell: Array) -> Array:
 
 
 def symmetric_cell(cell: Array, rotations: NDArray[np.int64]) -> Array:
-    """The cell nearest to this one, not turned against it, whose metric these operations leave as it
-    is, [3, 3].
+    """The cell nearest to this one, not turned against it, whose metric these operations leave as
+    it is, [3, 3].
 
     :param cell: vectors in rows, Å
     :param rotations: [G, 3, 3], in fractional coordinates; a group
@@ -272,13 +270,14 @@ def _dataset(cell: Array, places: Array, numbers: NDArray[np.int64], symprec: fl
         # how spglib announces that it will raise errors where it returns None now
         warnings.simplefilter("ignore", DeprecationWarning)
         try:
-            dataset = spglib.get_symmetry_dataset((cell, places, numbers), symprec=symprec)
+            crystal: Any = (cell, places, numbers)  # declared as sequences
+            dataset = spglib.get_symmetry_dataset(crystal, symprec=symprec)
         except Exception as error:  # of spglib, which has no one class for them in all its releases
             dataset, problem = None, f" ({error})"
     if dataset is None:
         raise SpaceGroupError(
-            f"spglib finds no space group with symprec {symprec:g} Å{problem}: are two atoms nearer "
-            "to each other than that? Choose a smaller symprec"
+            f"spglib finds no space group with symprec {symprec:g} Å{problem}: are two atoms "
+            "nearer to each other than that? Choose a smaller symprec"
         )
     return dataset
 
@@ -337,13 +336,13 @@ def _wrapped(places: Array) -> Array:
 
 
 def _require_group(group: SpaceGroup, symprec: float) -> None:
-    """A mean over operations is a projection only if they are closed: taken twice it is the same."""
+    """A mean over operations is a projection only if they are closed: taken twice it is one."""
     vectors = np.random.default_rng(0).normal(size=(len(group.numbers), 3))
     once = project_vectors(group, vectors)
     error = float(np.abs(project_vectors(group, once) - once).max())
     if len(group) == 0 or not error < _NOT_A_GROUP:
         raise SpaceGroupError(
-            f"the {len(group)} operations that spglib finds with symprec {symprec:g} Å are no group "
-            f"(a mean over them, taken twice, differs by {error:.2g} of 1): the structure is between "
-            "two symmetries. Choose a smaller symprec"
+            f"the {len(group)} operations that spglib finds with symprec {symprec:g} Å are no "
+            f"group (a mean over them, taken twice, differs by {error:.2g} of 1): the structure is "
+            "between two symmetries. Choose a smaller symprec"
         )

@@ -161,9 +161,7 @@ class SpaceGroupCalculator(Calculator):
 
     def _find(self, atoms: Atoms) -> SpaceGroup:
         parameters = self.parameters
-        return find_space_group(
-            atoms, parameters["symprec"], operations=parameters["operations"]
-        )
+        return find_space_group(atoms, parameters["symprec"], operations=parameters["operations"])
 
     def _group_of(self, atoms: Atoms) -> SpaceGroup:
         """The operations of a structure, in its own cell."""
@@ -173,8 +171,8 @@ class SpaceGroupCalculator(Calculator):
             self.space_group = before.follow(atoms)
         elif before is not None and not self.parameters["refresh"]:
             raise SpaceGroupError(
-                f"{lost}. Results for it cannot be averaged over them: keep the symmetry, allow for "
-                "more by symprec, or let the operations be found again (refresh=True)"
+                f"{lost}. Results for it cannot be averaged over them: keep the symmetry, allow "
+                "for more by symprec, or let the operations be found again (refresh=True)"
             )
         else:
             self.space_group = self._find(atoms)
@@ -192,11 +190,13 @@ class SpaceGroupCalculator(Calculator):
         """Why a structure does not have these operations; empty if it does."""
         had = f"the {len(group)} operations of {group.symbol}"
         if not group.fits(atoms):
-            return f"the structure has other atoms, or other periodic directions, than that of {had}"
+            return (
+                f"the structure has other atoms, or other periodic directions, than that of {had}"
+            )
         deviation, symprec = group.deviation(atoms), self.parameters["symprec"]
         if deviation <= symprec:
             return ""
         return (
-            f"the structure does not have {had} any more: an atom or a cell vector is {deviation:.2g} "
-            f"Å from where they take it, and symprec is {symprec:g} Å"
+            f"the structure does not have {had} any more: an atom or a cell vector is "
+            f"{deviation:.2g} Å from where they take it, and symprec is {symprec:g} Å"
         )

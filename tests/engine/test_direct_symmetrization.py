@@ -47,7 +47,9 @@ def copies_of(engine, work) -> int:
 
 def union(*names) -> int:
     """How many different matrices these sets have."""
-    matrices = [m for name in names for m in (rotation_group(name) if name != "none" else [np.eye(3)])]
+    matrices = [
+        m for name in names for m in (rotation_group(name) if name != "none" else [np.eye(3)])
+    ]
     return len({tuple(m.round(9).ravel() + 0.0) for m in matrices})
 
 

@@ -183,7 +183,10 @@ def test_multiple_time_stepping_with_plain_inner_forces(model, tmp_path, socket_
             {"symmetrize": "random", "seed": "x"},
             "seed must be a whole number, 0 or larger, found x",
         ),
-        ({"direct_symmetrize": "none", "symmetrize": "random"}, "leave this out, or choose a fixed"),
+        (
+            {"direct_symmetrize": "none", "symmetrize": "random"},
+            "leave this out, or choose a fixed",
+        ),
         ({"symetrize": "random"}, "unknown parameter symetrize: did you mean symmetrize?"),
     ],
 )

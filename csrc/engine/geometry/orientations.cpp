@@ -21,13 +21,13 @@ void require_sense(const std::string& symmetrize, const std::string& direct) {
         found + ": leave out the set of the direct forces, or choose a fixed one for symmetrize");
   }
   if (symmetrize == "none") {
-    throw Error(
-        "direct forces are averaged over copies only where the energy is" + found +
-        ": choose a fixed set for symmetrize, too, or leave out that of the direct forces");
+    throw Error("direct forces are averaged over copies only where the energy is" + found +
+                ": choose a fixed set for symmetrize, too, or leave out that of the direct forces");
   }
   if (direct == "random") {
-    throw Error("direct forces that are averaged otherwise than the energy have a fixed set, or none" +
-                found + ": choose none, which costs as little");
+    throw Error(
+        "direct forces that are averaged otherwise than the energy have a fixed set, or none" +
+        found + ": choose none, which costs as little");
   }
 }
 
@@ -54,9 +54,8 @@ std::vector<Orientation> orientations_of(const std::string& symmetrize,
   if (of_direct.empty()) of_direct.push_back(Rotation{1, 0, 0, 0, 1, 0, 0, 0, 1});
   for (const Rotation& rotation : of_direct) {
     const auto found =
-        std::find_if(orientations.begin(), orientations.end(), [&](const Orientation& other) {
-          return same(*other.rotation, rotation);
-        });
+        std::find_if(orientations.begin(), orientations.end(),
+                     [&](const Orientation& other) { return same(*other.rotation, rotation); });
     if (found != orientations.end()) {
       found->weights.direct = 1.0;
     } else {

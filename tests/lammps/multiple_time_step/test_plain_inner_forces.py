@@ -1,4 +1,4 @@
-"""`symmetrize SET symmetrize/direct none`: the outer forces are averages, the inner ones are not."""
+"""`symmetrize SET symmetrize/direct none`: outer forces are averages, inner ones are not."""
 
 import re
 
@@ -52,7 +52,9 @@ def test_three_levels_have_plain_direct_forces_in_the_middle(folder, box, levels
 def test_with_one_inner_step_it_is_velocity_verlet_of_the_averages(folder, box):
     ends = []
     for style in ("run_style verlet\n", "run_style respa 2 1 inner 1 3.0 4.0 outer 2\n"):
-        with tools.lammps(box, pair(folder, "anisotropic", "", OPTION), MOVE, style, "run 6") as lmp:
+        with tools.lammps(
+            box, pair(folder, "anisotropic", "", OPTION), MOVE, style, "run 6"
+        ) as lmp:
             ends.append(tools.results(lmp))
     np.testing.assert_allclose(ends[1].velocities, ends[0].velocities, atol=1e-10)
     assert ends[1].energy == pytest.approx(ends[0].energy, abs=1e-11)
@@ -97,9 +99,9 @@ def test_the_log_says_what_is_averaged_and_evaluated(folder, box, tmp_path):
     assert "averaged over 24 orientations (octahedral), direct forces over none" in text
     assert re.search(rf"direct only {5 * (M - 1)}, both at once 6, conservative only 0\n", text)
     found = float(re.search(r"direct forces differ from .* ones by (\S+),", text)[1])
-    conservative = forces_of(
-        folder / "anisotropic.pt", "conservative", symmetrize="octahedral"
-    )(argon.ATOMS.positions)
+    conservative = forces_of(folder / "anisotropic.pt", "conservative", symmetrize="octahedral")(
+        argon.ATOMS.positions
+    )
     plain = forces_of(folder / "anisotropic.pt", "direct")(argon.ATOMS.positions)
     assert found == pytest.approx(np.sqrt(np.mean((conservative - plain) ** 2)), rel=6e-3)
 
@@ -122,7 +124,10 @@ def test_the_compute_shows_the_plain_direct_forces(folder, box, levels, tmp_path
         ("symmetrize/direct octahedral", "found symmetrize none and octahedral for them"),
         ("symmetrize random seed 3 symmetrize/direct none", "with symmetrize random the direct"),
         ("symmetrize octahedral symmetrize/direct noe", "found 'noe' (did you mean 'none'?)"),
-        ("symmetrize octahedral inner_symmetrize none", "of the one model: 'symmetrize/direct none'"),
+        (
+            "symmetrize octahedral inner_symmetrize none",
+            "one model: 'symmetrize/direct none'",
+        ),
     ],
 )
 def test_bad_input(folder, box, tmp_path, keywords, message):

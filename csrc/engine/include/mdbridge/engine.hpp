@@ -34,9 +34,9 @@ struct EngineOptions {
   /// and virials are rotated back and averaged; so are the uncertainties, atom by atom.
   std::string symmetrize = "none";
   /// Of the direct forces and virial alone, where that is another set than the energy's, and a
-  /// fixed one or "none": the inner forces of multiple time stepping, say, which need not be averaged
-  /// where the outer ones are. Where both are evaluated the direct ones come from those copies that
-  /// both sets have. Empty: as `symmetrize`.
+  /// fixed one or "none": the inner forces of multiple time stepping, say, which need not be
+  /// averaged where the outer ones are. Where both are evaluated the direct ones come from those
+  /// copies that both sets have. Empty: as `symmetrize`.
   std::string direct_symmetrize;
   /// Of "random", and refused with anything else; none given: 0.
   std::optional<std::uint64_t> seed;
