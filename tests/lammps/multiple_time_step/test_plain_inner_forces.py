@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from argon_levels import assert_same, forces_of, pair, run_to_end
 
-M, STEPS = 3, 12
+M, STEPS = 3, 6
 RESPA = f"run_style respa 2 {M} inner 1 3.0 4.0 outer 2\n"
 MOVE = f"neighbor 1.0 bin\ntimestep {M * argon.INNER_STEP}\n"
 OPTION = "symmetrize octahedral symmetrize/direct none"
@@ -73,13 +73,13 @@ def test_restart(folder, box, tmp_path):
 
 
 def energy_fluctuation(folder, box, outer_step: float) -> float:
-    """Standard deviation of etotal over 0.48 ps."""
-    steps = round(0.48 / outer_step)
+    """Standard deviation of etotal over 0.24 ps."""
+    steps = round(0.24 / outer_step)
     energies = []
-    settings = f"neighbor 1.0 bin\ntimestep {outer_step}\nthermo {steps // 12}\n"
+    settings = f"neighbor 1.0 bin\ntimestep {outer_step}\nthermo {steps // 10}\n"
     with tools.lammps(box, pair(folder, "anisotropic", "", OPTION), settings, RESPA) as lmp:
-        for _ in range(12):
-            lmp.command(f"run {steps // 12} post no")
+        for _ in range(10):
+            lmp.command(f"run {steps // 10} post no")
             energies.append(lmp.get_thermo("etotal"))
     return float(np.std(energies))
 
