@@ -3,6 +3,7 @@
 import logging
 import pickle
 import sys
+from dataclasses import replace
 
 import models
 import numpy as np
@@ -28,6 +29,7 @@ from md_bridge.ase import (
     project_tensors,
     project_vectors,
 )
+from md_bridge.ase.space_group import _require_group
 from md_bridge.extras import MissingExtraError
 
 RNG = np.random.default_rng(3)
@@ -313,6 +315,14 @@ class TestBadInput:
                 continue
             vectors = project_vectors(group, RNG.normal(size=(len(atoms), 3)))
             np.testing.assert_allclose(project_vectors(group, vectors), vectors, atol=1e-10)
+
+    def test_operations_that_are_no_group(self):
+        """One of those of rutile is missing."""
+        group = find_space_group(rutile())
+        names = ("fractional_rotations", "translations", "permutations", "rotations")
+        part = replace(group, **{name: getattr(group, name)[:-1] for name in names})
+        with pytest.raises(SpaceGroupError, match="the 15 operations .* are no group"):
+            _require_group(part, 1e-5)
 
     @pytest.mark.parametrize(
         ("change", "message"),
