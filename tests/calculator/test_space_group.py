@@ -321,7 +321,7 @@ class TestBadInput:
         group = find_space_group(rutile())
         names = ("fractional_rotations", "translations", "permutations", "rotations")
         part = replace(group, **{name: getattr(group, name)[:-1] for name in names})
-        with pytest.raises(SpaceGroupError, match="the 15 operations .* are no group"):
+        with pytest.raises(SpaceGroupError, match=r"the 15 operations .* are no group"):
             _require_group(part, 1e-5)
 
     @pytest.mark.parametrize(
