@@ -23,7 +23,12 @@ std::string symmetrization(const mdbridge::Engine& engine) {
   const std::string& symmetrize = engine.options().symmetrize;
   if (symmetrize == "none") return "";
   if (symmetrize == "random") return ", in a random orientation in each step";
-  return fmt::format(", averaged over {} orientations ({})", engine.copies(), symmetrize);
+  const std::string text =
+      fmt::format(", averaged over {} orientations ({})", engine.copies(), symmetrize);
+  if (!engine.averages_direct_apart()) return text;
+  const std::string& direct = engine.options().direct_symmetrize;
+  if (direct == "none") return text + ", direct forces over none";
+  return text + fmt::format(", direct forces over {} ({})", engine.direct_copies(), direct);
 }
 
 }  // namespace

@@ -142,6 +142,7 @@ const std::vector<Keyword>& keywords() {
        },
        [](const Settings& s) { return s.remove_net_force ? "remove" : "keep"; }},
       symmetrize_keyword("symmetrize", &Settings::symmetrize),
+      symmetrize_keyword("symmetrize/direct", &Settings::direct_symmetrize),
       {"seed",
        [](Settings& s, const std::string& value) {
          s.seed = read_number<std::int64_t>("seed", value, "a positive whole number");
@@ -206,9 +207,14 @@ void require_consistent_seed(const Settings& settings) {
 void require_consistent_inner(const Settings& settings, const std::set<std::string>& given) {
   for (const auto& keyword : given) {
     if (keyword.rfind("inner_", 0) != 0 || !settings.inner.empty()) continue;
+    const std::string other =
+        keyword == "inner_symmetrize"
+            ? " (of the direct forces of the one model: 'symmetrize/direct none')"
+            : "";
     throw Error("keyword '" + keyword +
                 "' is about a model of its own for the inner forces, and there is none: add 'inner "
-                "model.pt', or leave it out");
+                "model.pt', or leave it out" +
+                other);
   }
   if (!settings.inner.empty() && settings.forces == Settings::Forces::direct) {
     throw Error(

@@ -35,6 +35,8 @@ struct Settings {
   bool remove_net_force = true;
   /// Average over rotated copies: one of mdbridge::symmetrization_names().
   std::string symmetrize = "none";
+  /// The same of the direct forces alone; empty: as `symmetrize`.
+  std::string direct_symmetrize;
   /// Of `symmetrize random`; 0: none given.
   std::int64_t seed = 0;
   /// With inner and outer levels: the largest root mean square of conservative minus direct forces

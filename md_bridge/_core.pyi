@@ -432,6 +432,7 @@ class EngineOptions:
         remove_net_force: bool = True,
         check_consistency: bool = False,
         symmetrize: str = "none",
+        direct_symmetrize: str = "",
         seed: typing.SupportsInt | typing.SupportsIndex | None = None,
         atoms_per_forward: typing.SupportsInt | typing.SupportsIndex = 0,
     ) -> None:
@@ -449,6 +450,11 @@ class Timings:
     def backward(self) -> float:
         """
         Gradients.
+        """
+    @property
+    def copies(self) -> int:
+        """
+        How many structures, and rotated copies of them, went through the model.
         """
     @property
     def evaluations(self) -> int:
@@ -524,7 +530,12 @@ class Engine:
     @property
     def copies(self) -> int:
         """
-        How many rotated copies an evaluation averages over; 1 without.
+        How many rotated copies the energy is averaged over; 1 without.
+        """
+    @property
+    def direct_copies(self) -> int:
+        """
+        The same of the direct forces.
         """
     @property
     def model(self) -> Model:

@@ -92,12 +92,15 @@ class Engine(_core.Engine):
     :param check_consistency: let metatomic verify each call; slow
     :param symmetrize: average over rotated copies of each structure, one of
         :data:`SYMMETRIZATIONS`; see docs/symmetry.md for what each costs and achieves
+    :param direct_symmetrize: of the direct forces and virial alone, where that is another set than
+        the energy's, and a fixed one or "none"; empty: as ``symmetrize``
     :param seed: of ``symmetrize="random"``; None: 0
     :param atoms_per_forward: structures of a batch, and rotated copies, go through the model
         together up to so many atoms, which bounds the memory; 0: 256 on a CPU, 2048 on a GPU.
         Where that is too much for the memory, the engine goes on with less
     :raises ModelError: if the model cannot be loaded
-    :raises EngineError: if the symmetrisation is unknown, or a seed has nothing to act on
+    :raises EngineError: if a symmetrisation is unknown, that of the direct forces makes no sense
+        beside the other, or a seed has nothing to act on
     :raises TypeError: for an unknown keyword, naming the nearest one
     """
 
@@ -113,6 +116,7 @@ class Engine(_core.Engine):
         remove_net_force: bool = True,
         check_consistency: bool = False,
         symmetrize: str = "none",
+        direct_symmetrize: str = "",
         seed: int | None = None,
         atoms_per_forward: int = 0,
         **unknown: NoReturn,
@@ -129,6 +133,7 @@ class Engine(_core.Engine):
             remove_net_force=remove_net_force,
             check_consistency=check_consistency,
             symmetrize=symmetrize,
+            direct_symmetrize=direct_symmetrize,
             seed=seed,
             atoms_per_forward=atoms_per_forward,
         )

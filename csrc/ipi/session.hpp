@@ -87,6 +87,8 @@ class MDBRIDGE_API Session {
   void follow_periodicity(const Structure& structure);
   Structure structure(const Frame& frame) const;
   Result result(const Engine& engine, ForceKind kind, const Evaluation& evaluation) const;
+  Result inner_result(const Evaluation& evaluation) const;
+  bool gives_inner_forces_alone() const;
   std::string extras(const Engine& engine, const Evaluation& evaluation) const;
   std::string force_extras(const Evaluation& outer, const Evaluation* inner) const;
   void check_zero_virial(const Structure& structure);

@@ -41,24 +41,25 @@ void bind_options(py::module_& module) {
       .def(py::init([](const std::string& variant, const std::string& direct_variant,
                        const std::string& uncertainty_variant, bool remove_net_force,
                        bool check_consistency, const std::string& symmetrize,
-                       std::optional<std::uint64_t> seed, std::int64_t atoms_per_forward) {
-             return EngineOptions{variant,
-                                  direct_variant,
-                                  uncertainty_variant,
-                                  remove_net_force,
-                                  check_consistency,
-                                  symmetrize,
-                                  seed,
-                                  atoms_per_forward};
+                       const std::string& direct_symmetrize, std::optional<std::uint64_t> seed,
+                       std::int64_t atoms_per_forward) {
+             return EngineOptions{
+                 variant,           direct_variant, uncertainty_variant, remove_net_force,
+                 check_consistency, symmetrize,     direct_symmetrize,   seed,
+                 atoms_per_forward};
            }),
            py::kw_only(), py::arg("variant") = "", py::arg("direct_variant") = "",
            py::arg("uncertainty_variant") = "", py::arg("remove_net_force") = true,
            py::arg("check_consistency") = false, py::arg("symmetrize") = "none",
-           py::arg("seed") = py::none(), py::arg("atoms_per_forward") = 0,
+           py::arg("direct_symmetrize") = "", py::arg("seed") = py::none(),
+           py::arg("atoms_per_forward") = 0,
            "The keywords are those of md_bridge.engine.Engine, which documents them.")
       .def("__repr__", [](const EngineOptions& options) {
         std::string text = "EngineOptions(variant='" + options.variant + "', symmetrize='" +
                            options.symmetrize + "'";
+        if (!options.direct_symmetrize.empty()) {
+          text += ", direct_symmetrize='" + options.direct_symmetrize + "'";
+        }
         if (options.seed) text += ", seed=" + std::to_string(*options.seed);
         if (!options.remove_net_force) text += ", net force kept";
         return text + ")";
@@ -75,6 +76,8 @@ void bind_timings(py::module_& module) {
       .def_readonly("backward", &Timings::backward, "Gradients.")
       .def_readonly("unpacking", &Timings::unpacking, "Fetching, averaging and checking results.")
       .def_readonly("evaluations", &Timings::evaluations, "How many there were.")
+      .def_readonly("copies", &Timings::copies,
+                    "How many structures, and rotated copies of them, went through the model.")
       .def_property_readonly("total", &Timings::total, "Sum of the times.")
       .def("__repr__", [](const Timings& timings) {
         std::ostringstream text;
@@ -187,7 +190,9 @@ void bind_engine(py::module_& module) {
            "Which random rotation the evaluations from now on use, with ``symmetrize=\"random\"``: "
            "the number of the step, say. Without one it follows from the positions.")
       .def_property_readonly("copies", &Engine::copies,
-                             "How many rotated copies an evaluation averages over; 1 without.")
+                             "How many rotated copies the energy is averaged over; 1 without.")
+      .def_property_readonly("direct_copies", &Engine::direct_copies,
+                             "The same of the direct forces.")
       .def_property_readonly("model", &Engine::model, "The model, which other engines may share.")
       .def_property_readonly("timings", &Engine::timings, "Where the time went, s.")
       .def("reset_timings", &Engine::reset_timings, "Begin to count the time anew.")
@@ -196,6 +201,9 @@ void bind_engine(py::module_& module) {
         const auto& options = engine.options();
         if (!options.variant.empty()) text += ", variant=" + options.variant;
         if (options.symmetrize != "none") text += ", symmetrize=" + options.symmetrize;
+        if (engine.averages_direct_apart()) {
+          text += ", direct_symmetrize=" + options.direct_symmetrize;
+        }
         return text + ")";
       });
   bind_fused_forces(module);

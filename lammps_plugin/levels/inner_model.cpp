@@ -48,6 +48,7 @@ mdbridge::EngineOptions outer_options(const Settings& settings) {
   options.direct_variant = settings.direct_variant;
   options.uncertainty_variant = settings.uncertainty_variant;
   options.symmetrize = settings.symmetrize;
+  options.direct_symmetrize = settings.direct_symmetrize;
   if (settings.symmetrize == "random") options.seed = settings.seed;
   options.remove_net_force = settings.remove_net_force;
   options.true_timings = settings.timing;
@@ -58,6 +59,7 @@ mdbridge::EngineOptions inner_options(const Settings& settings) {
   mdbridge::EngineOptions options = outer_options(settings);
   options.variant = settings.inner_variant;
   options.direct_variant = "";
+  options.direct_symmetrize = "";
   options.symmetrize = settings.inner_symmetrize;
   options.seed.reset();
   if (settings.inner_symmetrize == "random") options.seed = settings.seed;

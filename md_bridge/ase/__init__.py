@@ -1,4 +1,4 @@
-"""ASE: a calculator on the engine, and dynamics with multiple time steps.
+"""ASE: a calculator on the engine, dynamics with multiple time steps, space groups of crystals.
 
 >>> atoms.calc = MDBridgeCalculator("model.pt")
 >>> dynamics = MultipleTimeStep(atoms, timestep=2.0 * units.fs, inner_steps=4)
@@ -7,10 +7,28 @@
 
 from md_bridge.ase.calculator import MDBridgeCalculator, ParameterError
 from md_bridge.ase.multiple_time_step import MultipleTimeStep, MultipleTimeStepLangevin
+from md_bridge.ase.space_group import (
+    SpaceGroup,
+    SpaceGroupError,
+    find_space_group,
+    project_scalars,
+    project_tensor,
+    project_tensors,
+    project_vectors,
+)
+from md_bridge.ase.space_group_calculator import SpaceGroupCalculator
 
 __all__ = [
     "MDBridgeCalculator",
     "MultipleTimeStep",
     "MultipleTimeStepLangevin",
     "ParameterError",
+    "SpaceGroup",
+    "SpaceGroupCalculator",
+    "SpaceGroupError",
+    "find_space_group",
+    "project_scalars",
+    "project_tensor",
+    "project_tensors",
+    "project_vectors",
 ]

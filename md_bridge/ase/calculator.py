@@ -100,6 +100,8 @@ class MDBridgeCalculator(Calculator):
     :param extensions: folder of compiled TorchScript extensions; empty: none
     :param symmetrize: average over rotated copies, one of
         :data:`md_bridge.engine.SYMMETRIZATIONS`
+    :param direct_symmetrize: of the direct forces and stress, where that is another set: "none" for
+        inner forces of :class:`md_bridge.ase.MultipleTimeStep` that are not averaged
     :param seed: of ``symmetrize="random"``; None: 0
     :param threads: threads of torch, for the whole process; 0: as torch is set
     :param remove_net_force: remove the net force (for molecules also the net torque) from the

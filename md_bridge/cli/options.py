@@ -132,6 +132,12 @@ def model_options(
             metavar="GROUP",
             show_default=False,
         ),
+        "direct_symmetrize": _of_model(
+            "--direct-symmetrize",
+            "Of the direct forces, if another one: none for the inner forces of mts:M.",
+            metavar="GROUP",
+            show_default=False,
+        ),
         "seed": _of_model("--seed", "Seed of --symmetrize random.", type=click.IntRange(min=0)),
         "threads": threads_option(),
         "max_correction": _of_model(
@@ -150,6 +156,7 @@ def model_options(
         "max_correction": correction,
         **dict.fromkeys(_INNER, inner),
         "inner_symmetrize": inner and symmetrize,
+        "direct_symmetrize": inner and symmetrize,
     }
     for name, wanted in left_out.items():
         if not wanted:

@@ -15,6 +15,7 @@ _KEYWORDS = {
     "device": "device",
     "extensions": "extensions",
     "symmetrize": "symmetrize",
+    "direct_symmetrize": "symmetrize/direct",
     "seed": "seed",
     "threads": "threads",
     "inner": "inner",

@@ -100,6 +100,23 @@ def test_two_models(folder, given_as):
     assert (counts.inner_only, counts.outer_only, counts.both) == (1 + M * STEPS, 1 + STEPS, 0)
 
 
+def test_averages_in_the_outer_steps_alone(tmp_path):
+    """Of a model whose forces know a direction: what the plain scheme gives with plain direct
+    forces and averaged conservative ones, and one copy of the atoms in each inner step."""
+    path = models.anisotropic({0: 0.0, 2: 2e-3, 4: 1e-3}, direct=0.02).export(tmp_path / "z.pt")
+    outer = MDBridgeCalculator(path, symmetrize="octahedral", direct_symmetrize="none")
+    atoms = crystal(outer)
+    dynamics = MultipleTimeStep(atoms, OUTER_STEP, M)
+    dynamics.run(STEPS // 5)
+    averaged = MDBridgeCalculator(path, symmetrize="octahedral")
+    plain = MDBridgeCalculator(path, forces="direct")
+    assert_at(atoms, reference(averaged, plain, STEPS // 5))
+    assert atoms.get_potential_energy() == pytest.approx(averaged.get_potential_energy(atoms))
+    assert outer.engine.timings.copies == 24 + STEPS // 5 * (M - 1 + 24)
+    copy = MDBridgeCalculator(**outer.parameters)
+    assert copy.parameters["direct_symmetrize"] == "none"
+
+
 @pytest.mark.parametrize("given_as", ["path", "calculator"])
 def test_the_same_model_inside_is_one_model(folder, given_as):
     """Bit for bit, and at the price of one."""

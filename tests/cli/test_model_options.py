@@ -14,6 +14,9 @@ import md_bridge.export.description
 from md_bridge.cli import main
 from md_bridge.cli.command import Command
 from md_bridge.cli.options import model_options, with_seed
+from md_bridge.errors import ArgumentError
+from md_bridge.ipi.parameters import client_arguments
+from md_bridge.lammps.keywords import pair_style_keywords
 from md_bridge.model_options import ModelOptions
 
 WITH_A_MODEL = [
@@ -91,6 +94,7 @@ def test_they_are_gathered():
         "device": "cpu",
         "extensions": "folder",
         "symmetrize": "random",
+        "direct_symmetrize": "random",
         "seed": 7,
         "threads": 3,
         "inner": "small.pt",
@@ -112,18 +116,48 @@ def test_one_seed_is_that_of_all_random_numbers():
     assert with_seed(ModelOptions(symmetrize="octahedral"), 5).seed is None
 
 
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"symmetrize": "random"}, "found 'none'; direct forces have the random rotation"),
+        ({"symmetrize": "octahedral", "inner": "small.pt"}, "say inner_symmetrize, or leave this"),
+        ({"direct_symmetrize": "octahedral"}, "averaged only where the energy is"),
+        (
+            {"symmetrize": "octahedral", "direct_symmetrize": "random"},
+            "beside symmetrize octahedral it must be none or a fixed set, too",
+        ),
+        (
+            {"direct_symmetrize": "", "inner_symmetrize": "octahedral"},
+            "of the one model there is direct_symmetrize",
+        ),
+    ],
+)
+def test_sets_for_the_direct_forces_that_make_no_sense(options, message):
+    with pytest.raises(ArgumentError, match=message):
+        ModelOptions(**{"direct_symmetrize": "none", **options})
+
+
+def test_the_set_of_the_direct_forces_for_each_host():
+    options = ModelOptions(symmetrize="octahedral", direct_symmetrize="none")
+    assert pair_style_keywords(options) == " symmetrize octahedral symmetrize/direct none"
+    expected = ["--symmetrize", "octahedral", "--direct-symmetrize", "none"]
+    assert client_arguments(options) == expected
+    assert ModelOptions(symmetrize="octahedral", direct_symmetrize="octahedral").inner == ""
+
+
 @pytest.mark.parametrize("host", ["lammps", "i-pi"])
 def test_drift_hands_them_to_the_host(model_file, start, tmp_path, host):
     result = run(
         *("drift", model_file("strong_curl"), start, "--out", tmp_path / "out", "--host", host),
         *("--forces", "conservative", "--replicas", 1, "--timestep", 4, "--ps", 0.2),
-        *("--temperature", 80, "--equilibrate", 0.02),
+        *("--temperature", 80, "--equilibrate", 0.02, "--direct-symmetrize", "none"),
         *("--symmetrize", "octahedral", "--device", "cpu", "--threads", 1, "--json"),
     )
     assert result.exit_code in (0, 3), result.output
     folder = tmp_path / "out" / "runs" / f"{host}-conservative-replica-1"
     text = "\n".join(path.read_text() for path in [*folder.glob("in.*"), *folder.glob("*.xml")])
     assert re.search(r"symmetrize:? octahedral", text)
+    assert re.search(r"(symmetrize/direct|direct_symmetrize:) none", text)
     assert re.search(r"device:? cpu", text)
     assert json.loads(result.stdout)["settings"]["threads"] == 1
     # runs with another symmetry are not mixed with these

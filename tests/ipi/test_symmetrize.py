@@ -3,10 +3,20 @@
 import models
 import numpy as np
 import pytest
-from ipi_tools import ANGSTROM, Simulation, argon, ffdirect, ffsocket, mts_forces
+from ipi_tools import (
+    ANGSTROM,
+    DALTON,
+    FEMTOSECOND,
+    Simulation,
+    argon,
+    ffdirect,
+    ffsocket,
+    mts_forces,
+)
+from mts_reference import forces_of, multiple_time_step
 
 from md_bridge import _core
-from md_bridge.engine import Engine, EngineError, Structure
+from md_bridge.engine import Engine, EngineError, Structure, structure_from_ase
 from md_bridge.ipi.driver import MDBridgeDriver
 
 ENERGY, FORCE = _core.IPI_UNITS["electronvolt"], _core.IPI_UNITS["electronvolt_per_angstrom"]
@@ -75,6 +85,92 @@ def test_in_a_run_over_sockets(model, tmp_path, socket_name):
     np.testing.assert_allclose(found[1], expected[1], rtol=1e-7, atol=1e-7)
 
 
+PLAIN = {"symmetrize": "octahedral", "direct_symmetrize": "none"}
+
+
+def test_direct_forces_that_are_not_averaged(model, start):
+    """They come alone, from one copy, whether the conservative ones are evaluated there or not; the
+    energy is that of the conservative forcefield."""
+    drivers = {
+        kind: MDBridgeDriver(model=model, template=start, forces=kind, uncertainty=True, **PLAIN)
+        for kind in ("conservative", "direct")
+    }
+    averaged, plain = Engine(model, symmetrize="octahedral"), Engine(model)
+    for seed, order in enumerate([("direct", "conservative"), ("conservative", "direct")], 1):
+        atoms = argon(cells=1, seed=seed)
+        cell, x = atoms.cell.array.T * ANGSTROM, atoms.positions * ANGSTROM
+        structure = Structure(atoms.numbers, x / ANGSTROM, cell.T / ANGSTROM, [True] * 3)
+        found = {kind: drivers[kind](cell, x) for kind in order}
+        energy, forces, virial, extras = found["conservative"]
+        expected = averaged.evaluate(structure, conservative_forces=True, conservative_virial=True)
+        assert energy == pytest.approx(ENERGY * expected.energy, abs=1e-13)
+        np.testing.assert_allclose(forces, FORCE * expected.conservative_forces, atol=1e-13)
+        assert "energy_uncertainty" in extras
+        energy, forces, virial, extras = found["direct"]
+        expected = plain.evaluate(structure, direct_forces=True, direct_virial=True)
+        assert energy == 0.0
+        np.testing.assert_allclose(forces, FORCE * expected.direct_forces, atol=1e-13)
+        np.testing.assert_allclose(virial, ENERGY * expected.direct_virial, atol=1e-13)
+        assert "energy_uncertainty" not in extras
+
+
+def test_direct_forces_alone_have_the_energy_of_the_averages(model, start):
+    driver = MDBridgeDriver(model=model, template=start, forces="direct", **PLAIN)
+    atoms = argon(cells=1)
+    energy, forces, *_ = driver(atoms.cell.array.T * ANGSTROM, atoms.positions * ANGSTROM)
+    expected = Engine(model, symmetrize="octahedral").evaluate(structure_from_ase(atoms))
+    assert energy == pytest.approx(ENERGY * expected.energy, abs=1e-12)
+    expected = Engine(model).evaluate(structure_from_ase(atoms), direct_forces=True)
+    np.testing.assert_allclose(forces, FORCE * expected.direct_forces, atol=1e-12)
+
+
+@pytest.mark.parametrize("sockets", [False, True])
+def test_multiple_time_stepping_with_plain_inner_forces(model, tmp_path, socket_name, sockets):
+    atoms, inner, steps = argon(cells=1), 3, 4
+    names = {"cons": "conservative", "direct": "direct"}
+    if sockets:
+        forcefields = [ffsocket(name, socket_name + name) for name in names]
+        client = [model, "--template", "start.xyz", "--symmetrize", "octahedral", "-v"]
+        client += ["--direct-symmetrize", "none"]
+        for name, kind in names.items():
+            client += ["--serve", f"unix:{socket_name}{name}={kind}"]
+        clients = [client]
+    else:
+        forcefields = [ffdirect(name, model, kind, **PLAIN) for name, kind in names.items()]
+        clients = []
+    simulation = Simulation(
+        atoms, forcefields, mts_forces(), steps=steps, timestep=6.0, inner_steps=inner
+    )
+    run = simulation.run(tmp_path, *clients)
+    assert run.ok, run.log + str(run.client_messages)
+    masses = atoms.get_masses()[:, None] * DALTON
+    forces = {
+        "conservative": forces_of(model, atoms, "conservative", symmetrize="octahedral"),
+        "direct": forces_of(model, atoms, "direct"),
+    }
+    last = multiple_time_step(
+        atoms.positions * ANGSTROM,
+        simulation.momenta() / masses,
+        masses,
+        *(lambda x, f=f: FORCE * f(x / ANGSTROM) for f in forces.values()),
+        2.0 * FEMTOSECOND,
+        inner,
+        steps,
+    )[-1]
+    # i-PI's checkpoints have nine digits
+    np.testing.assert_allclose(run.positions()[0], last.positions / ANGSTROM, rtol=1e-8, atol=1e-9)
+    np.testing.assert_allclose(run.momenta()[0], last.velocities * masses, rtol=1e-7, atol=1e-7)
+    counts = run.evaluations()
+    if not sockets:  # which of the two asks first is chance there
+        assert counts["direct_only"] == inner + (steps - 1) * (inner - 1)
+        assert (counts["conservative_only"], counts["both"]) == (1, steps)
+    # what i-PI calls the potential is that of the averages
+    averaged = Engine(model, symmetrize="octahedral")
+    atoms.positions = run.positions()[0]
+    energy = ENERGY * averaged.evaluate(structure_from_ase(atoms)).energy
+    assert run.table()["potential"][-1] == pytest.approx(energy, rel=1e-7)
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -87,6 +183,10 @@ def test_in_a_run_over_sockets(model, tmp_path, socket_name):
         (
             {"symmetrize": "random", "seed": "x"},
             "seed must be a whole number, 0 or larger, found x",
+        ),
+        (
+            {"direct_symmetrize": "none", "symmetrize": "random"},
+            "leave this out, or choose a fixed",
         ),
         ({"symetrize": "random"}, "unknown parameter symetrize: did you mean symmetrize?"),
     ],

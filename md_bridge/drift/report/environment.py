@@ -71,7 +71,10 @@ def describe_model(model: Path, options: ModelOptions | None = None) -> str:
             chosen += f", symmetrized: {symmetrize}"
         return f"{info.name or path.name} (cutoff {info.cutoff:g} Å, {info.dtype}{chosen})"
 
-    text = described(model, options.variant, options.symmetrize)
+    averaged = options.symmetrize
+    if options.direct_symmetrize:
+        averaged += f", direct forces: {options.direct_symmetrize}"
+    text = described(model, options.variant, averaged)
     if options.inner:
         inner = described(Path(options.inner), options.inner_variant, options.inner_symmetrize)
         text += f"; inner forces: {inner}"

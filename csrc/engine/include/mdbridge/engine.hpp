@@ -33,6 +33,11 @@ struct EngineOptions {
   /// Average over rotated copies of each structure: one of symmetrization_names(). Energies, forces
   /// and virials are rotated back and averaged; so are the uncertainties, atom by atom.
   std::string symmetrize = "none";
+  /// Of the direct forces and virial alone, where that is another set than the energy's, and a
+  /// fixed one or "none": the inner forces of multiple time stepping, say, which need not be
+  /// averaged where the outer ones are. Where both are evaluated the direct ones come from those
+  /// copies that both sets have. Empty: as `symmetrize`.
+  std::string direct_symmetrize;
   /// Of "random", and refused with anything else; none given: 0.
   std::optional<std::uint64_t> seed;
   /// Structures of a batch, and rotated copies, go through the model together up to so many atoms,
@@ -56,6 +61,8 @@ struct Timings {
   double backward = 0.0;
   double unpacking = 0.0;
   std::int64_t evaluations = 0;
+  /// Structures, and rotated copies of them, that went through the model in these.
+  std::int64_t copies = 0;
 
   double total() const { return pairs + packing + forward + backward + unpacking; }
 };
@@ -104,8 +111,12 @@ class MDBRIDGE_API Engine {
   /// has one energy.
   void set_rotation_counter(std::uint64_t counter) { rotation_counter_ = counter; }
   const std::optional<std::uint64_t>& rotation_counter() const { return rotation_counter_; }
-  /// How many copies of a structure an evaluation averages over; 1 without symmetrisation.
-  std::size_t copies() const { return group_.empty() ? 1 : group_.size(); }
+  /// How many copies of a structure the energy is averaged over; 1 without symmetrisation.
+  std::size_t copies() const { return copies_; }
+  /// The same of the direct forces.
+  std::size_t direct_copies() const { return direct_copies_; }
+  /// Whether these are other copies, so that an evaluation of direct forces alone is another one.
+  bool averages_direct_apart() const { return !options_.direct_symmetrize.empty(); }
 
   const std::shared_ptr<Model>& model() const { return model_; }
   const ModelInfo& info() const { return model_->info(); }
@@ -119,7 +130,8 @@ class MDBRIDGE_API Engine {
 
   std::shared_ptr<Model> model_;
   EngineOptions options_;
-  std::vector<Rotation> group_;  // empty: no fixed set
+  std::size_t copies_ = 1;
+  std::size_t direct_copies_ = 1;
   std::optional<std::uint64_t> rotation_counter_;
   Timings timings_;
   std::unique_ptr<Inputs> inputs_;

@@ -42,9 +42,12 @@ struct FusedOptions {
   bool fuse = true;
   /// Inner evaluations give the energy (of the inner model) too.
   bool energy_with_inner = false;
+  /// Inner evaluations give forces and virial alone, whatever else is wanted of the model: where
+  /// the energy is averaged over copies that the inner forces do without.
+  bool inner_forces_alone = false;
   /// Inner forces come with the virial of their kind.
   bool inner_virial = false;
-  /// Every evaluation of the outer model gives the uncertainty.
+  /// Every evaluation of the outer model gives the uncertainty (but for inner_forces_alone).
   bool uncertainty = false;
   /// The same of the energies of the committee.
   bool committee = false;

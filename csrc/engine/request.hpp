@@ -1,0 +1,20 @@
+#pragma once
+
+#include <string>
+
+#include "backend.hpp"
+#include "mdbridge/engine.hpp"
+
+/// What the engine asks of a backend.
+namespace mdbridge {
+
+/// Own variant of an output: `own` if given ("-" stands for the default one), else the common one.
+std::string resolve_variant(const std::string& own, const std::string& common);
+
+/// The model's names for what is wanted. Throws ModelError if it lacks any of it.
+BackendRequest make_request(Model& model, const EngineOptions& options, const Wanted& wanted);
+
+/// Of a request what belongs to the energy, what is predicted directly, or both.
+BackendRequest part_of(BackendRequest request, bool energy, bool direct);
+
+}  // namespace mdbridge
