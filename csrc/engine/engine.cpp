@@ -17,6 +17,7 @@
 #include "mdbridge/threads.hpp"
 #include "packing.hpp"
 #include "quantities.hpp"
+#include "request.hpp"
 #include "text.hpp"
 
 namespace mdbridge {
@@ -101,55 +102,6 @@ auto run_in_words(const ModelInfo& info, const auto& work) {
   }
 }
 
-/// Own variant of an output: `own` if given ("-" stands for the default one), else the common one.
-std::string resolve_variant(const std::string& own, const std::string& common) {
-  if (own == "-") return "";
-  return own.empty() ? common : own;
-}
-
-/// The model's names for what is wanted. Throws ModelError if it lacks any of it.
-BackendRequest make_request(Model& model, const EngineOptions& options, const Wanted& wanted) {
-  const std::string direct = resolve_variant(options.direct_variant, options.variant);
-  const std::string uncertain = resolve_variant(options.uncertainty_variant, options.variant);
-  const auto turn = model.take_turn();  // it may look how the model differentiates
-  BackendRequest request;
-  if (wanted.energy || wanted.gradient() || wanted.atomic_energies) {
-    request.energy = model.require_output("energy", options.variant);
-  }
-  if (wanted.direct_forces) {
-    request.direct_forces = model.require_output("non_conservative_force", direct);
-  }
-  if (wanted.direct_virial) {
-    request.direct_stress = model.require_output("non_conservative_stress", direct);
-  }
-  if (wanted.uncertainty) {
-    request.uncertainty = model.require_output("energy_uncertainty", uncertain);
-  }
-  if (wanted.atomic_energies && !model.backend().has_per_atom(request.energy)) {
-    throw ModelError("the model '" + model.info().path + "' gives the output '" + request.energy +
-                     "' for whole structures only, not for each atom: leave out what asks for "
-                     "energies of atoms");
-  }
-  if (wanted.committee) {
-    request.committee = model.require_output("energy_ensemble", uncertain);
-    request.committee_per_atom = model.backend().has_per_atom(request.committee);
-  }
-  // Added up in double precision here: float32 resolves the energy of 81 water molecules to 0.5 meV
-  // only, that of one atom to 0.02 meV, and what conserves energy shows in such digits.
-  request.energy_per_atom = !request.energy.empty() && model.backend().has_per_atom(request.energy);
-  request.position_gradient = wanted.conservative_forces;
-  request.strain_gradient = wanted.conservative_virial;
-  if (wanted.of_pairs() && !model.backend().gives_pair_gradients(request.energy)) {
-    throw ModelError("the per-atom virial is not defined by the model '" + model.info().path +
-                     "', whose energy '" + request.energy +
-                     "' is no function of pair vectors alone: use the virial of the structure");
-  }
-  request.pair_gradients = wanted.of_pairs();
-  request.check_consistency = options.check_consistency;
-  request.timed = options.true_timings;
-  return request;
-}
-
 }  // namespace
 
 /// What the structures of a batch became for the model, kept from call to call.
@@ -174,14 +126,15 @@ class Engine::Run {
       const BackendRequest& request)
       : engine_(engine), batch_(batch), wanted_(wanted), request_(request) {}
 
-  /// What the model says: not checked, net forces in.
-  std::vector<Evaluation> evaluate();
+  /// Hand over what the model says of each copy, turned back: not checked, net forces in.
+  void each_copy(const Visitor& visit);
 
  private:
   /// One structure of the batch, as it is or rotated.
   struct Copy {
     std::size_t original;
     std::optional<Rotation> rotation;
+    double weight = 1.0;
     torch::Tensor matrix{};  // the rotation, where the model is
   };
 
@@ -203,7 +156,7 @@ class Engine::Run {
 Engine::Engine(std::shared_ptr<Model> model, EngineOptions options)
     : model_(std::move(model)),
       options_(std::move(options)),
-      group_(rotation_group(options_.symmetrize)),
+      set_(rotation_set(options_.symmetrize)),
       inputs_(std::make_unique<Inputs>()) {
   if (options_.seed && options_.symmetrize != "random") {
     throw Error("a seed has no effect without symmetrize random, found symmetrize " +
@@ -243,7 +196,7 @@ bool Engine::shares_direct_virial() const {
 bool Engine::can_give(const Wanted& wanted) const {
   try {
     require(wanted);
-  } catch (const ModelError&) {
+  } catch (const Error&) {
     return false;
   }
   return true;
@@ -267,7 +220,40 @@ Evaluation Engine::evaluate(const Structure& structure, Pairs& pairs, const Want
 }
 
 std::vector<Evaluation> Engine::evaluate(const std::vector<StructureAndPairs>& batch,
-                                         const Wanted& wanted) {
+                                         const Wanted& asked) {
+  const Wanted wanted = with_averages(asked);
+  std::vector<Average> averages(batch.size());
+  each_copy(batch, wanted, [&](std::size_t s, Evaluation copy, double weight) {
+    averages[s].add(std::move(copy), weight);
+  });
+  const Stopwatch watch(timings_.unpacking);
+  std::vector<Evaluation> evaluations(batch.size());
+  for (std::size_t s = 0; s < batch.size(); ++s) {
+    Evaluation& evaluation = evaluations[s];
+    const Structure& structure = *batch[s].structure;
+    if (structure.size() > 0) evaluation = std::move(averages[s]).result();
+    evaluation.has = wanted;
+    naming_structure(s, batch.size(), [&] { check_finite(evaluation, structure); });
+    if (wanted.direct_forces && options_.remove_net_force) {
+      remove_net(structure, evaluation.direct_forces);
+    }
+  }
+  return evaluations;
+}
+
+void Engine::visit_copies(const Structure& structure, Pairs& pairs, const Wanted& wanted,
+                          const CopyVisitor& visit) {
+  each_copy({{&structure, &pairs}}, wanted,
+            [&](std::size_t, const Evaluation& copy, double weight) { visit(copy, weight); });
+  if (structure.size() > 0) return;
+  // a process without atoms takes part in sums over processes
+  for (std::size_t c = 0; c < copies(); ++c) {
+    visit({}, set_.weights.empty() ? 1.0 : set_.weights[c]);
+  }
+}
+
+void Engine::each_copy(const std::vector<StructureAndPairs>& batch, const Wanted& wanted,
+                       const Visitor& visit) {
   survive_forks();
   // torch's own operators look where their tensors are, those of a network's extension need not
   const c10::DeviceGuard guard(model_->backend().device());
@@ -289,29 +275,20 @@ std::vector<Evaluation> Engine::evaluate(const std::vector<StructureAndPairs>& b
     occupied.push_back(batch[s]);
     places.push_back(s);
   }
-  std::vector<Evaluation> evaluations(batch.size());
-  for (Evaluation& evaluation : evaluations) evaluation.has = wanted;
-  if (occupied.empty()) return evaluations;
+  if (occupied.empty()) return;
   const WatchedEvaluation watched;
-  auto found =
-      run_in_words(info(), [&] { return Run(*this, occupied, wanted, request).evaluate(); });
-  const Stopwatch watch(timings_.unpacking);
-  for (std::size_t i = 0; i < found.size(); ++i) {
-    const std::size_t s = places[i];
-    naming_structure(s, batch.size(), [&] { check_finite(found[i], *batch[s].structure); });
-    if (wanted.direct_forces && options_.remove_net_force) {
-      remove_net(*batch[s].structure, found[i].direct_forces);
-    }
-    evaluations[s] = std::move(found[i]);
-  }
-  return evaluations;
+  run_in_words(info(), [&] {
+    Run(*this, occupied, wanted, request)
+        .each_copy([&](std::size_t i, Evaluation copy, double weight) {
+          visit(places[i], std::move(copy), weight);
+        });
+  });
 }
 
-std::vector<Evaluation> Engine::Run::evaluate() {
+void Engine::Run::each_copy(const Visitor& visit) {
   auto copies = make_copies();
   const bool on_cpu = engine_.model_->backend().device().is_cpu();
   const auto originals = on_cpu ? share(copies) : upload(copies);
-  std::vector<Evaluation> evaluations(batch_.size());
   for (std::span<const Copy> left = copies; !left.empty();) {
     const auto together = left.first(count_together(left));
     std::vector<Evaluation> found;
@@ -324,20 +301,12 @@ std::vector<Evaluation> Engine::Run::evaluate() {
     left = left.subspan(together.size());
     const Stopwatch watch(engine_.timings_.unpacking);
     for (std::size_t c = 0; c < found.size(); ++c) {
-      Evaluation& sum = evaluations[together[c].original];
-      if (together[c].rotation) {
-        add_rotated_back(found[c], *together[c].rotation, sum);
-      } else {
-        sum = std::move(found[c]);
-      }
+      const Copy& copy = together[c];
+      if (copy.rotation) turn_back(found[c], *copy.rotation);
+      visit(copy.original, std::move(found[c]), copy.weight);
     }
   }
   ++engine_.timings_.evaluations;
-  if (!engine_.group_.empty()) {
-    const Stopwatch watch(engine_.timings_.unpacking);
-    for (Evaluation& evaluation : evaluations) divide(evaluation, engine_.group_.size());
-  }
-  return evaluations;
 }
 
 void Engine::Run::update_pairs(std::size_t s) {
@@ -412,7 +381,10 @@ std::vector<Engine::Run::Copy> Engine::Run::make_copies() const {
                                                      : counter_from_positions(*batch_[s].structure);
       copies.push_back({s, random_rotation(options.seed.value_or(0), counter)});
     } else {
-      for (const Rotation& rotation : engine_.group_) copies.push_back({s, rotation});
+      const auto& [rotations, weights] = engine_.set_;
+      for (std::size_t c = 0; c < rotations.size(); ++c) {
+        copies.push_back({s, rotations[c], weights[c]});
+      }
     }
   }
   return copies;

@@ -103,7 +103,7 @@ Evaluation Part::spread(Evaluation evaluation) const {
   if (atoms_.size() == whole_) return evaluation;
   for_each_quantity([&](const auto& quantity) {
     constexpr Form form = std::remove_cvref_t<decltype(quantity)>::form;
-    if constexpr (form == Form::atom_vectors) {
+    if constexpr (form == Form::atom_vectors || form == Form::atom_vector_deviations) {
       spread_rows(evaluation.*quantity.value, atoms_, whole_, 3);
     } else if constexpr (form == Form::atom_tensors) {
       spread_rows(evaluation.*quantity.value, atoms_, whole_, 9);

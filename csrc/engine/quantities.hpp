@@ -13,10 +13,31 @@ namespace mdbridge {
 /// is not finite.
 void check_finite(const Evaluation& evaluation, const Structure& structure);
 
-/// Add to `sum` what an evaluation of the copy that `rotation` made says of the original.
-void add_rotated_back(const Evaluation& of_copy, const Rotation& rotation, Evaluation& sum);
+/// What is wanted, and what that is made of: the values whose deviations are wanted.
+Wanted with_averages(Wanted wanted);
 
-/// Divide a sum of `count` evaluations by their number.
-void divide(Evaluation& sum, std::size_t count);
+/// Whether deviations over rotated copies are wanted.
+bool wants_deviations(const Wanted& wanted);
+
+/// Turn what was evaluated for the copy that `rotation` made back: into what the copy says of the
+/// original.
+void turn_back(Evaluation& of_copy, const Rotation& rotation);
+
+/// The weighted mean of evaluations, and their standard deviations where these are wanted.
+///
+/// Sums are made about the first evaluation, so that what all of them agree on loses no digits.
+class Average {
+ public:
+  /// `weight`: all of them add up to 1. The first evaluation says what is wanted (Evaluation::has).
+  void add(Evaluation turned_back, double weight);
+  /// Of all that were added, at least one.
+  Evaluation result() &&;
+
+ private:
+  bool started_ = false;
+  Evaluation first_;
+  // sums of weight times difference from the first one, as deviations of weight times its square
+  Evaluation sums_;
+};
 
 }  // namespace mdbridge

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -30,8 +31,9 @@ struct EngineOptions {
   bool remove_net_force = true;
   /// Let metatomic verify the inputs and outputs of every call: slow, for debugging.
   bool check_consistency = false;
-  /// Average over rotated copies of each structure: one of symmetrization_names(). Energies, forces
-  /// and virials are rotated back and averaged; so are the uncertainties, atom by atom.
+  /// Average over rotated copies of each structure: one of symmetrization_names(), or a grid as
+  /// rotation_grid_names() have them. Energies, forces and virials are rotated back and averaged
+  /// with the weights of the set; so are the uncertainties, atom by atom.
   std::string symmetrize = "none";
   /// Of "random", and refused with anything else; none given: 0.
   std::optional<std::uint64_t> seed;
@@ -83,7 +85,15 @@ class MDBRIDGE_API Engine {
   std::vector<Evaluation> evaluate(const std::vector<StructureAndPairs>& batch,
                                    const Wanted& wanted);
 
-  /// Throw ModelError, naming what is missing, if the model cannot give `wanted`.
+  /// What each rotated copy of a structure says of it, turned back, one after the other in the same
+  /// order wherever the set is the same; net forces in. For sums over copies that a host has to
+  /// make over several processes. Without a set there is one copy, of weight 1.
+  using CopyVisitor = std::function<void(const Evaluation& turned_back, double weight)>;
+  void visit_copies(const Structure& structure, Pairs& pairs, const Wanted& wanted,
+                    const CopyVisitor& visit);
+
+  /// Throw ModelError, naming what is missing, if the model cannot give `wanted`; Error if that are
+  /// deviations over copies and there are none.
   void require(const Wanted& wanted) const;
   /// Whether require() passes.
   bool can_give(const Wanted& wanted) const;
@@ -105,7 +115,7 @@ class MDBRIDGE_API Engine {
   void set_rotation_counter(std::uint64_t counter) { rotation_counter_ = counter; }
   const std::optional<std::uint64_t>& rotation_counter() const { return rotation_counter_; }
   /// How many copies of a structure an evaluation averages over; 1 without symmetrisation.
-  std::size_t copies() const { return group_.empty() ? 1 : group_.size(); }
+  std::size_t copies() const { return set_.rotations.empty() ? 1 : set_.rotations.size(); }
 
   const std::shared_ptr<Model>& model() const { return model_; }
   const ModelInfo& info() const { return model_->info(); }
@@ -116,10 +126,14 @@ class MDBRIDGE_API Engine {
  private:
   class Run;
   struct Inputs;
+  using Visitor = std::function<void(std::size_t structure, Evaluation turned_back, double weight)>;
+
+  void each_copy(const std::vector<StructureAndPairs>& batch, const Wanted& wanted,
+                 const Visitor& visit);
 
   std::shared_ptr<Model> model_;
   EngineOptions options_;
-  std::vector<Rotation> group_;  // empty: no fixed set
+  RotationSet set_;  // empty: no fixed set
   std::optional<std::uint64_t> rotation_counter_;
   Timings timings_;
   std::unique_ptr<Inputs> inputs_;

@@ -1,0 +1,71 @@
+#include "request.hpp"
+
+#include "mdbridge/error.hpp"
+#include "quantities.hpp"
+
+namespace mdbridge {
+
+namespace {
+
+/// Throws Error if deviations over rotated copies are wanted and there is no fixed set of them.
+void require_copies(const EngineOptions& options, const Wanted& wanted) {
+  const bool fixed = options.symmetrize != "none" && options.symmetrize != "random";
+  if (fixed || !wants_deviations(wanted)) return;
+  throw Error(
+      "a standard deviation over rotated copies needs several of them in each evaluation, "
+      "and symmetrize " +
+      options.symmetrize + " has one: choose a set such as symmetrize octahedral");
+}
+
+}  // namespace
+
+std::string resolve_variant(const std::string& own, const std::string& common) {
+  if (own == "-") return "";
+  return own.empty() ? common : own;
+}
+
+BackendRequest make_request(Model& model, const EngineOptions& options, const Wanted& asked) {
+  require_copies(options, asked);
+  const Wanted wanted = with_averages(asked);
+  const std::string direct = resolve_variant(options.direct_variant, options.variant);
+  const std::string uncertain = resolve_variant(options.uncertainty_variant, options.variant);
+  const auto turn = model.take_turn();  // it may look how the model differentiates
+  BackendRequest request;
+  if (wanted.energy || wanted.gradient() || wanted.atomic_energies) {
+    request.energy = model.require_output("energy", options.variant);
+  }
+  if (wanted.direct_forces) {
+    request.direct_forces = model.require_output("non_conservative_force", direct);
+  }
+  if (wanted.direct_virial) {
+    request.direct_stress = model.require_output("non_conservative_stress", direct);
+  }
+  if (wanted.uncertainty) {
+    request.uncertainty = model.require_output("energy_uncertainty", uncertain);
+  }
+  if (wanted.atomic_energies && !model.backend().has_per_atom(request.energy)) {
+    throw ModelError("the model '" + model.info().path + "' gives the output '" + request.energy +
+                     "' for whole structures only, not for each atom: leave out what asks for "
+                     "energies of atoms");
+  }
+  if (wanted.committee) {
+    request.committee = model.require_output("energy_ensemble", uncertain);
+    request.committee_per_atom = model.backend().has_per_atom(request.committee);
+  }
+  // Added up in double precision here: float32 resolves the energy of 81 water molecules to 0.5 meV
+  // only, that of one atom to 0.02 meV, and what conserves energy shows in such digits.
+  request.energy_per_atom = !request.energy.empty() && model.backend().has_per_atom(request.energy);
+  request.position_gradient = wanted.conservative_forces;
+  request.strain_gradient = wanted.conservative_virial;
+  if (wanted.of_pairs() && !model.backend().gives_pair_gradients(request.energy)) {
+    throw ModelError("the per-atom virial is not defined by the model '" + model.info().path +
+                     "', whose energy '" + request.energy +
+                     "' is no function of pair vectors alone: use the virial of the structure");
+  }
+  request.pair_gradients = wanted.of_pairs();
+  request.check_consistency = options.check_consistency;
+  request.timed = options.true_timings;
+  return request;
+}
+
+}  // namespace mdbridge
