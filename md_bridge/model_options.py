@@ -41,7 +41,8 @@ class ModelOptions:
     extensions: str = ""
     """Folder of compiled TorchScript extensions; empty: none."""
     symmetrize: str = "none"
-    """Average over rotated copies, one of :data:`md_bridge.engine.SYMMETRIZATIONS`."""
+    """Average over rotated copies, one of :data:`md_bridge.engine.SYMMETRIZATIONS`, or a grid such
+    as ``lebedev:6``."""
     seed: int | None = None
     """Of ``symmetrize="random"``; None: 0."""
     threads: int = 0

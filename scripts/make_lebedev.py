@@ -50,7 +50,9 @@ def orbits(degree: int) -> list[tuple[list[float], float]]:
     for rounded, shares in found.items():
         if np.ptp(shares) > 1e-14:
             raise ValueError(f"the weights around {rounded} differ: {shares}")
-        exact = next(p for p in np.sort(np.abs(points.T), axis=1) if np.allclose(p, rounded, 0, 1e-9))
+        exact = next(
+            p for p in np.sort(np.abs(points.T), axis=1) if np.allclose(p, rounded, 0, 1e-9)
+        )
         result.append((_clean(exact), float(np.mean(shares))))
     return sorted(result)
 

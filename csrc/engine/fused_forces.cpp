@@ -153,6 +153,9 @@ void FusedForces::want_inner(Wanted& wanted) const {
   (direct ? wanted.direct_forces : wanted.conservative_forces) = true;
   if (options_.inner_virial) (direct ? wanted.direct_virial : wanted.conservative_virial) = true;
   if (options_.energy_with_inner) wanted.energy = true;
+  if (!options_.deviations || inner_->copies() == 1) return;
+  (direct ? wanted.direct_forces_rot_std : wanted.conservative_forces_rot_std) = true;
+  if (options_.energy_with_inner) wanted.energy_rot_std = true;
 }
 
 void FusedForces::want_outer(Wanted& wanted) const {
@@ -167,6 +170,8 @@ void FusedForces::want_outer(Wanted& wanted) const {
   wanted.halved_atomic_virials = of_pairs && options_.outer_halved_atomic_virials;
   wanted.uncertainty = options_.uncertainty || options_.outer_uncertainty;
   wanted.committee = options_.committee;
+  wanted.energy_rot_std = wanted.conservative_forces_rot_std =
+      options_.deviations && outer_->copies() > 1;
 }
 
 Pairs& FusedForces::pairs(std::size_t index) {
@@ -258,6 +263,8 @@ void FusedForces::evaluate_together(const std::vector<Structure>& structures, bo
   for (std::size_t s = 0; s < last_outer_.size(); ++s) {
     last_outer_[s].direct_forces = before[s].direct_forces;
     last_outer_[s].direct_virial = before[s].direct_virial;
+    last_outer_[s].direct_forces_rot_std = before[s].direct_forces_rot_std;
+    last_outer_[s].has.direct_forces_rot_std = before[s].has.direct_forces_rot_std;
     last_outer_[s].has.direct_forces = before[s].has.direct_forces;
     last_outer_[s].has.direct_virial = before[s].has.direct_virial;
   }

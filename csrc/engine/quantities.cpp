@@ -148,17 +148,20 @@ void turn_back(Evaluation& of_copy, const Rotation& rotation) {
   });
 }
 
+void Average::start_sums() {
+  for_each_quantity(
+      [&](const auto& quantity) { set_zero(sums_.*quantity.value, first_.*quantity.value); });
+  for_each_deviation([&](const auto& each) {
+    if (first_.has.*each.wanted) set_zero(sums_.*each.deviation, first_.*each.value);
+  });
+}
+
 void Average::add(Evaluation turned_back, double weight) {
-  if (!started_) {
-    started_ = true;
+  if (++count_ == 1) {
     first_ = std::move(turned_back);
-    for_each_quantity(
-        [&](const auto& quantity) { set_zero(sums_.*quantity.value, first_.*quantity.value); });
-    for_each_deviation([&](const auto& each) {
-      if (first_.has.*each.wanted) set_zero(sums_.*each.deviation, first_.*each.value);
-    });
     return;
   }
+  if (count_ == 2) start_sums();
   for_each_deviation([&](const auto& each) {
     if (!(first_.has.*each.wanted)) return;
     const auto first = numbers(first_.*each.value);
@@ -180,6 +183,7 @@ void Average::add(Evaluation turned_back, double weight) {
 }
 
 Evaluation Average::result() && {
+  if (count_ == 1) return std::move(first_);
   for_each_deviation([&](const auto& each) {
     if (!(first_.has.*each.wanted)) return;
     const auto shifts = numbers(sums_.*each.value);

@@ -34,7 +34,9 @@ class Average {
   Evaluation result() &&;
 
  private:
-  bool started_ = false;
+  void start_sums();
+
+  std::size_t count_ = 0;
   Evaluation first_;
   // sums of weight times difference from the first one, as deviations of weight times its square
   Evaluation sums_;
