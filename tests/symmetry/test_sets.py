@@ -131,6 +131,9 @@ class TestGrids:
         np.testing.assert_array_equal(matrices, np.concatenate([proper, -proper]))
         np.testing.assert_allclose(weights, np.concatenate([shares, shares]) / 2, rtol=1e-15)
 
+    def test_the_grid_of_degree_3_is_the_octahedral_group(self):
+        assert same_sets(rotation_set("lebedev:3"), rotation_set("octahedral"))
+
     def test_groups_count_alike(self):
         matrices, weights = rotation_set("icosahedral/inversion")
         np.testing.assert_array_equal(matrices, rotation_group("icosahedral/inversion"))
@@ -318,7 +321,7 @@ class TestPrediction:
         assert result.after("lebedev:6") < 1e-12
 
     def test_refuses_what_is_no_set_of_several(self):
-        result = analyse(lambda x: x[:, 0, 2], np.array([[0.0, 0.6, 0.8]]), law="scalar", lmax=2)
+        result = analyse(lambda x: x[0, 2], np.array([[0.0, 0.6, 0.8]]), law="scalar", lmax=2)
         with pytest.raises(ArgumentError, match=r"lebedev:L takes a whole number"):
             result.after("lebedev:77")
         with pytest.raises(ArgumentError, match="a set of several, such as octahedral"):
