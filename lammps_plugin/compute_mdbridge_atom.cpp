@@ -23,9 +23,7 @@ ComputeMDBridgeAtom::ComputeMDBridgeAtom(LAMMPS_NS::LAMMPS* lmp, int count, char
       [&] { parse(std::vector<std::string>(words + std::min(count, 3), words + count)); });
   peratom_flag = 1;
   int columns = 0;
-  for (const Quantity quantity : quantities_) {
-    columns += quantity == Quantity::uncertainty ? 1 : 3;
-  }
+  for (const Quantity quantity : quantities_) columns += columns_of(quantity);
   size_peratom_cols = columns == 1 ? 0 : columns;
   // conservative forces on ghosts go back to their owners
   comm_reverse = columns;
@@ -39,6 +37,7 @@ void ComputeMDBridgeAtom::parse(const std::vector<std::string>& words) {
       {"direct", Quantity::direct},
       {"inner", Quantity::inner},
       {"correction", Quantity::correction},
+      {"spread", Quantity::spread},
       {"uncertainty", Quantity::uncertainty},
   };
   std::vector<std::string> names;
@@ -54,6 +53,10 @@ void ComputeMDBridgeAtom::parse(const std::vector<std::string>& words) {
     }
     quantities_.push_back(found->second);
   }
+}
+
+int ComputeMDBridgeAtom::columns_of(Quantity quantity) {
+  return quantity == Quantity::uncertainty || quantity == Quantity::spread ? 1 : 3;
 }
 
 bool ComputeMDBridgeAtom::wants(Quantity quantity) const {
@@ -99,13 +102,21 @@ void ComputeMDBridgeAtom::fill() {
   wanted.conservative_forces = wants(Quantity::conservative) || correction;
   wanted.direct_forces = wants(Quantity::direct);
   wanted.uncertainty = wants(Quantity::uncertainty);
-  const auto found = pair_->inspect(wanted, correction || wants(Quantity::inner));
+  const bool inner = correction || wants(Quantity::inner);
+  PairMDBridge::Inspection found;
+  if (wanted.conservative_forces || wanted.direct_forces || wanted.uncertainty || inner) {
+    found = pair_->inspect(wanted, inner);
+  }
   const mdbridge::Evaluation& evaluation = found.outer;
   const Units& units = pair_->units();
   int column = 0;
   for (const Quantity quantity : quantities_) {
     if (quantity == Quantity::uncertainty) {
       write(column++, evaluation.uncertainty, 1, units.energy);
+      continue;
+    }
+    if (quantity == Quantity::spread) {
+      write(column++, pair_->force_spread(), 1, units.force());
       continue;
     }
     if (quantity == Quantity::conservative || quantity == Quantity::correction) {

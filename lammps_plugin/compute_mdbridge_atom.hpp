@@ -11,8 +11,8 @@ namespace mdbridge_lammps {
 
 class PairMDBridge;
 
-/// `compute ID group mdbridge/atom conservative|direct|correction|uncertainty ...`: what the model
-/// of pair style mdbridge says of each atom, whichever forces drive the run.
+/// `compute ID group mdbridge/atom conservative|direct|correction|spread|uncertainty ...`: what the
+/// model of pair style mdbridge says of each atom, whichever forces drive the run.
 class ComputeMDBridgeAtom : public LAMMPS_NS::Compute {
  public:
   ComputeMDBridgeAtom(LAMMPS_NS::LAMMPS* lmp, int count, char** words);
@@ -26,11 +26,12 @@ class ComputeMDBridgeAtom : public LAMMPS_NS::Compute {
   bool wants_uncertainty() const { return wants(Quantity::uncertainty); }
 
  private:
-  enum class Quantity { conservative, direct, inner, correction, uncertainty };
+  enum class Quantity { conservative, direct, inner, correction, spread, uncertainty };
 
   void parse(const std::vector<std::string>& words);
   void find_pair();
   bool wants(Quantity quantity) const;
+  static int columns_of(Quantity quantity);
   void fill();
   void write(int column, const std::vector<double>& values, int width, double scale);
 

@@ -27,6 +27,7 @@ using mdbridge::ForceKind;
 using mdbridge::Stopwatch;
 using mdbridge::Structure;
 using mdbridge::Wanted;
+using mdbridge::Weights;
 namespace utils = LAMMPS_NS::utils;
 
 // ---- a force call
@@ -197,10 +198,7 @@ std::string PairMDBridge::describe(const mdbridge::NonFiniteError& error) const 
          "frames, try a smaller timestep";
 }
 
-PairMDBridge::Inspection PairMDBridge::inspect(Wanted wanted, bool inner_forces) {
-  const Stopwatch watch(time_.total);
-  if (inner_forces && !inner_.own()) wanted.direct_forces = true;
-  Inspection found;
+void PairMDBridge::begin_inspection() {
   in_step([&] {
     if (!follower_.has_list()) {
       throw Error(
@@ -213,6 +211,13 @@ PairMDBridge::Inspection PairMDBridge::inspect(Wanted wanted, bool inner_forces)
   // displace_atoms, and fix deform after a step, move atoms and leave their ghosts behind
   comm->forward_comm();
   measure_motion();
+}
+
+PairMDBridge::Inspection PairMDBridge::inspect(Wanted wanted, bool inner_forces) {
+  const Stopwatch watch(time_.total);
+  if (inner_forces && !inner_.own()) wanted.direct_forces = true;
+  Inspection found;
+  begin_inspection();
   in_step([&] {
     update_structure();
     const auto& structures = follower_.structures();
@@ -231,6 +236,47 @@ PairMDBridge::Inspection PairMDBridge::inspect(Wanted wanted, bool inner_forces)
     if (inner_.kind() == ForceKind::direct) remove_net_over_ranks(found.inner_forces);
   });
   return found;
+}
+
+/// The force of a copy on an atom is a sum over ranks, so it has to be whole before it is squared.
+std::vector<double> PairMDBridge::force_spread() {
+  const Stopwatch watch(time_.total);
+  const bool direct = settings_.forces == Settings::Forces::direct;
+  begin_inspection();
+  in_step([&] {
+    update_structure();
+    engine_->require(
+        {.energy = false, .conservative_forces_rot_std = !direct, .direct_forces_rot_std = direct});
+  });
+  require_valid_list();
+  // sums about the first copy: what all of them agree on loses no digits
+  std::vector<double> first;
+  std::vector<double> shifts(3 * follower_.owned(), 0.0);
+  std::vector<double> squares(3 * follower_.owned(), 0.0);
+  const auto add = [&](const Evaluation& copy, const Weights& weights) {
+    const double weight = direct ? weights.direct : weights.energy;
+    std::vector<double> forces =
+        direct ? copy.direct_forces : sum_over_ghosts(copy.conservative_forces);
+    forces.resize(shifts.size());  // of foreign sites there are no direct ones
+    if (first.empty()) first = forces;
+    for (std::size_t i = 0; i < forces.size(); ++i) {
+      const double difference = forces[i] - first[i];
+      shifts[i] += weight * difference;
+      squares[i] += weight * difference * difference;
+    }
+  };
+  boundary_.or_abort([&] {
+    const ThreadScope scope(threads_);
+    engine_->visit_copies(
+        follower_.structure(), fused_->pairs(),
+        {.energy = false, .conservative_forces = !direct, .direct_forces = direct}, add);
+  });
+  std::vector<double> spread(follower_.owned(), 0.0);
+  for (std::size_t i = 0; i < squares.size(); ++i) {
+    spread[i / 3] += std::max(squares[i] - shifts[i] * shifts[i], 0.0);
+  }
+  for (double& value : spread) value = std::sqrt(value);
+  return spread;
 }
 
 void PairMDBridge::check_once() {

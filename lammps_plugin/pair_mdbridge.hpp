@@ -75,6 +75,10 @@ class PairMDBridge : public LAMMPS_NS::Pair {
   };
   /// Collective.
   Inspection inspect(mdbridge::Wanted wanted, bool inner_forces);
+  /// How far the forces of the (outer) model on each own atom scatter over the rotated copies that
+  /// they are averages of: the norm of the standard deviation, in eV and Å, by site. Of the forces
+  /// that drive the run, direct ones with their net force. Collective.
+  std::vector<double> force_spread();
   const ListFollower& follower() const { return follower_; }
   const Units& units() const { return units_; }
 
@@ -130,6 +134,8 @@ class PairMDBridge : public LAMMPS_NS::Pair {
   }
   /// Which step, and which atom in the user's words.
   std::string describe(const mdbridge::NonFiniteError& error) const;
+  /// Before an evaluation that no force call asks for. Collective.
+  void begin_inspection();
   /// How far atoms have moved since LAMMPS built the list that the next update_structure() takes,
   /// if it takes one. Collective, so before what may fail on one rank alone.
   void measure_motion();

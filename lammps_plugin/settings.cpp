@@ -63,6 +63,20 @@ std::string read_device(const std::string& found) {
   return found;
 }
 
+/// The name of a set of rotated copies, if it is one.
+std::string read_symmetrization(const std::string& keyword, const std::string& found) {
+  try {
+    mdbridge::rotation_set(found);
+  } catch (const Error& error) {
+    // the degree of a grid may be wrong, or its name
+    std::vector<std::string> names = mdbridge::symmetrization_names();
+    for (const auto& grid : mdbridge::rotation_grid_names()) names.push_back(grid);
+    throw Error("keyword '" + keyword + "': " + error.what() + " (did you mean '" +
+                nearest(found, names) + "'?)");
+  }
+  return found;
+}
+
 /// One keyword: how its value is read, and how it is written back (empty: the default).
 struct Keyword {
   std::string name;
@@ -86,11 +100,7 @@ Keyword switch_keyword(const std::string& name, bool Settings::* member) {
 Keyword symmetrize_keyword(const std::string& name, std::string Settings::* member) {
   return {name,
           [name, member](Settings& s, const std::string& value) {
-            std::vector<std::pair<std::string, std::string>> choices;
-            for (const auto& known : mdbridge::symmetrization_names()) {
-              choices.emplace_back(known, known);
-            }
-            s.*member = choose<std::string>(name, value, choices);
+            s.*member = read_symmetrization(name, value);
           },
           [member](const Settings& s) { return s.*member; }};
 }

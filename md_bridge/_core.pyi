@@ -25,6 +25,7 @@ __all__: list[str] = [
     "ModelInfo",
     "NonFiniteError",
     "Pairs",
+    "ROTATION_GRIDS",
     "SYMMETRIZATIONS",
     "Structure",
     "Timings",
@@ -38,6 +39,7 @@ __all__: list[str] = [
     "remove_net_force",
     "remove_net_torque",
     "rotation_group",
+    "rotation_set",
     "set_threads",
     "waiting_threads_sleep",
 ]
@@ -310,6 +312,11 @@ class Wanted:
         committee: bool = False,
         atomic_virials: bool = False,
         halved_atomic_virials: bool = False,
+        energy_rot_std: bool = False,
+        conservative_forces_rot_std: bool = False,
+        conservative_virial_rot_std: bool = False,
+        direct_forces_rot_std: bool = False,
+        direct_virial_rot_std: bool = False,
     ) -> None: ...
     def __repr__(self) -> str: ...
     @property
@@ -333,9 +340,19 @@ class Wanted:
         Minus the gradient of the energy with respect to the positions, [atoms, 3], eV/Å.
         """
     @property
+    def conservative_forces_rot_std(self) -> bool:
+        """
+        Standard deviation of the conservative forces over the rotated copies, [atoms, 3], eV/Å.
+        """
+    @property
     def conservative_virial(self) -> bool:
         """
         W = -dE/d(strain), symmetric, [3, 3], eV; the stress (positive: tension) is -W / volume.
+        """
+    @property
+    def conservative_virial_rot_std(self) -> bool:
+        """
+        Standard deviation of the conservative virial over the rotated copies, [3, 3], eV.
         """
     @property
     def direct_forces(self) -> bool:
@@ -343,14 +360,29 @@ class Wanted:
         Forces that the model predicts directly, [atoms, 3], eV/Å, net force removed.
         """
     @property
+    def direct_forces_rot_std(self) -> bool:
+        """
+        Standard deviation of the direct forces over the rotated copies, net force in, [atoms, 3], eV/Å.
+        """
+    @property
     def direct_virial(self) -> bool:
         """
         Minus the volume times the directly predicted stress, symmetric, [3, 3], eV.
         """
     @property
+    def direct_virial_rot_std(self) -> bool:
+        """
+        Standard deviation of the direct virial over the rotated copies, [3, 3], eV.
+        """
+    @property
     def energy(self) -> bool:
         """
         Potential energy, eV.
+        """
+    @property
+    def energy_rot_std(self) -> bool:
+        """
+        Standard deviation of the energy over the rotated copies, eV.
         """
     @property
     def halved_atomic_virials(self) -> bool:
@@ -389,9 +421,19 @@ class Evaluation:
         Minus the gradient of the energy with respect to the positions, [atoms, 3], eV/Å.
         """
     @property
+    def conservative_forces_rot_std(self) -> numpy.typing.NDArray[numpy.float64] | typing.Any:
+        """
+        Standard deviation of the conservative forces over the rotated copies, [atoms, 3], eV/Å.
+        """
+    @property
     def conservative_virial(self) -> numpy.typing.NDArray[numpy.float64] | typing.Any:
         """
         W = -dE/d(strain), symmetric, [3, 3], eV; the stress (positive: tension) is -W / volume.
+        """
+    @property
+    def conservative_virial_rot_std(self) -> numpy.typing.NDArray[numpy.float64] | typing.Any:
+        """
+        Standard deviation of the conservative virial over the rotated copies, [3, 3], eV.
         """
     @property
     def direct_forces(self) -> numpy.typing.NDArray[numpy.float64] | typing.Any:
@@ -399,14 +441,29 @@ class Evaluation:
         Forces that the model predicts directly, [atoms, 3], eV/Å, net force removed.
         """
     @property
+    def direct_forces_rot_std(self) -> numpy.typing.NDArray[numpy.float64] | typing.Any:
+        """
+        Standard deviation of the direct forces over the rotated copies, net force in, [atoms, 3], eV/Å.
+        """
+    @property
     def direct_virial(self) -> numpy.typing.NDArray[numpy.float64] | typing.Any:
         """
         Minus the volume times the directly predicted stress, symmetric, [3, 3], eV.
         """
     @property
+    def direct_virial_rot_std(self) -> numpy.typing.NDArray[numpy.float64] | typing.Any:
+        """
+        Standard deviation of the direct virial over the rotated copies, [3, 3], eV.
+        """
+    @property
     def energy(self) -> float | typing.Any:
         """
         Potential energy, eV.
+        """
+    @property
+    def energy_rot_std(self) -> float | typing.Any:
+        """
+        Standard deviation of the energy over the rotated copies, eV.
         """
     @property
     def halved_atomic_virials(self) -> numpy.typing.NDArray[numpy.float64] | typing.Any:
@@ -652,6 +709,7 @@ class IpiSession:
         force_extras: bool,
         uncertainty_extras: bool,
         committee_extras: bool,
+        deviation_extras: bool,
         inner: Engine | None = None,
         inner_forces: str = "direct",
         max_correction: typing.SupportsFloat | typing.SupportsIndex = 0.7,
@@ -664,6 +722,7 @@ class IpiSession:
         :param force_extras: hand both kinds of forces to i-PI as extras
         :param uncertainty_extras: the same for the uncertainty
         :param committee_extras: the same for the energies of the committee
+        :param deviation_extras: the same for the standard deviations over rotated copies
         :param inner: serves the direct forcefield, if that is another model
         :param inner_forces: "direct" or "conservative": which forces of ``inner``
         :param max_correction: how far the forces of the two forcefields may be apart at first, in terms of the conservative ones
@@ -810,10 +869,21 @@ def remove_net_torque(
 
 def rotation_group(name: str) -> numpy.typing.NDArray[numpy.float64]:
     """
-    The matrices R (r -> R r) that a fixed set averages over, the identity first.
+    The matrices R (r -> R r) of a group, which an average counts alike, the identity first.
 
     :returns: [rotations, 3, 3]; none for "none" and "random"
     :raises EngineError: if the name is not one of SYMMETRIZATIONS
+    """
+
+def rotation_set(
+    name: str,
+) -> tuple[numpy.typing.NDArray[numpy.float64], numpy.typing.NDArray[numpy.float64]]:
+    """
+    The matrices R (r -> R r) that a fixed set averages over, and the weight of each.
+
+    :param name: as for ``symmetrize``
+    :returns: matrices [copies, 3, 3] and weights [copies] of sum 1; none for "none" and "random"
+    :raises EngineError: if there is no such set
     """
 
 def set_threads(threads: typing.SupportsInt | typing.SupportsIndex) -> None:
@@ -831,11 +901,14 @@ IPI_UNITS: dict = {
     "electronvolt": 0.036749326,
     "electronvolt_per_angstrom": 0.019446904,
 }
+ROTATION_GRIDS: tuple = ("lebedev:L", "lebedev:L/inversion", "hexagonal:L", "hexagonal:L/inversion")
 SYMMETRIZATIONS: tuple = (
     "none",
     "octahedral",
     "octahedral/inversion",
     "icosahedral",
     "icosahedral/inversion",
+    "hexagonal",
+    "hexagonal/inversion",
     "random",
 )

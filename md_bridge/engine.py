@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "DEFAULT_SKIN",
+    "ROTATION_GRIDS",
     "SYMMETRIZATIONS",
     "Engine",
     "EngineError",
@@ -51,6 +52,7 @@ __all__ = [
     "open_inner",
     "require_teacher_variant",
     "rotation_group",
+    "rotation_set",
     "set_threads",
     "structure_from_ase",
 ]
@@ -67,11 +69,16 @@ Wanted = _core.Wanted
 available_cores = _core.available_cores
 choose_threads = _core.choose_threads
 rotation_group = _core.rotation_group
+rotation_set = _core.rotation_set
 get_threads = _core.get_threads
 set_threads = _core.set_threads
 
 SYMMETRIZATIONS: tuple[str, ...] = _core.SYMMETRIZATIONS
-"""What ``symmetrize`` may be: none, octahedral, octahedral/inversion, icosahedral, ..., random."""
+"""What ``symmetrize`` may be: none, octahedral, octahedral/inversion, icosahedral, ..., random; and
+one of :data:`ROTATION_GRIDS`."""
+
+ROTATION_GRIDS: tuple[str, ...] = _core.ROTATION_GRIDS
+"""The names of grids of any degree L: ``lebedev:L``, ``hexagonal:L``, each also with inversion."""
 
 DEFAULT_SKIN = 1.0
 """Skin of the pair lists in Å, where a host does not say otherwise."""
@@ -91,7 +98,8 @@ class Engine(_core.Engine):
         direct forces
     :param check_consistency: let metatomic verify each call; slow
     :param symmetrize: average over rotated copies of each structure, one of
-        :data:`SYMMETRIZATIONS`; see docs/symmetry.md for what each costs and achieves
+        :data:`SYMMETRIZATIONS` or a grid such as ``lebedev:6``; see docs/symmetry.md for what
+        each costs and achieves
     :param direct_symmetrize: of the direct forces and virial alone, where that is another set than
         the energy's, and a fixed one or "none"; empty: as ``symmetrize``
     :param seed: of ``symmetrize="random"``; None: 0
@@ -170,6 +178,11 @@ class Engine(_core.Engine):
         committee: bool = False,
         atomic_virials: bool = False,
         halved_atomic_virials: bool = False,
+        energy_rot_std: bool = False,
+        conservative_forces_rot_std: bool = False,
+        conservative_virial_rot_std: bool = False,
+        direct_forces_rot_std: bool = False,
+        direct_virial_rot_std: bool = False,
     ) -> Evaluation: ...
 
     @overload
@@ -188,6 +201,11 @@ class Engine(_core.Engine):
         committee: bool = False,
         atomic_virials: bool = False,
         halved_atomic_virials: bool = False,
+        energy_rot_std: bool = False,
+        conservative_forces_rot_std: bool = False,
+        conservative_virial_rot_std: bool = False,
+        direct_forces_rot_std: bool = False,
+        direct_virial_rot_std: bool = False,
     ) -> list[Evaluation]: ...
 
     def evaluate(
@@ -205,6 +223,11 @@ class Engine(_core.Engine):
         committee: bool = False,
         atomic_virials: bool = False,
         halved_atomic_virials: bool = False,
+        energy_rot_std: bool = False,
+        conservative_forces_rot_std: bool = False,
+        conservative_virial_rot_std: bool = False,
+        direct_forces_rot_std: bool = False,
+        direct_virial_rot_std: bool = False,
         **unknown: object,
     ) -> Evaluation | list[Evaluation]:
         """Evaluate one structure, or several in one forward pass.
@@ -233,10 +256,21 @@ class Engine(_core.Engine):
             (2015)); only of models that see pair vectors alone
         :param halved_atomic_virials: the same with half of each pair with each of its atoms,
             symmetrised
+        :param energy_rot_std: standard deviation of the energy over the rotated copies of
+            ``symmetrize``, eV: √⟨(z − ⟨z⟩)²⟩ with the weights of the set, each copy turned back. It
+            is that over all orientations if the set is exact up to twice the largest angular
+            momentum of the model's error
+        :param conservative_forces_rot_std: the same of each component of the conservative forces,
+            [atoms, 3], eV/Å
+        :param conservative_virial_rot_std: the same of the conservative virial, [3, 3], eV
+        :param direct_forces_rot_std: the same of the direct forces with their net force in,
+            [atoms, 3], eV/Å
+        :param direct_virial_rot_std: the same of the direct virial, [3, 3], eV
         :returns: an :class:`Evaluation`, or a list of them
         :raises ModelError: if the model cannot give what is wanted, or lacks an element
         :raises NonFiniteError: if a result is NaN or infinite
-        :raises EngineError: for everything else, such as running out of memory
+        :raises EngineError: for everything else, such as running out of memory, or a standard
+            deviation without a set of copies
         :raises TypeError: for an unknown keyword, naming the nearest one
         """
         if unknown:
@@ -257,6 +291,11 @@ class Engine(_core.Engine):
             committee=committee,
             atomic_virials=atomic_virials,
             halved_atomic_virials=halved_atomic_virials,
+            energy_rot_std=energy_rot_std,
+            conservative_forces_rot_std=conservative_forces_rot_std,
+            conservative_virial_rot_std=conservative_virial_rot_std,
+            direct_forces_rot_std=direct_forces_rot_std,
+            direct_virial_rot_std=direct_virial_rot_std,
         )
         results = self.evaluate_batch(batch, lists, wanted)
         return results[0] if isinstance(structures, Structure) else results

@@ -47,7 +47,8 @@ class ModelOptions:
     extensions: str = ""
     """Folder of compiled TorchScript extensions; empty: none."""
     symmetrize: str = "none"
-    """Average over rotated copies, one of :data:`md_bridge.engine.SYMMETRIZATIONS`."""
+    """Average over rotated copies, one of :data:`md_bridge.engine.SYMMETRIZATIONS`, or a grid such
+    as ``lebedev:6``."""
     direct_symmetrize: str = ""
     """Of the direct forces alone, where that is another set: ``none`` saves the inner forces of
     multiple time stepping an average that the outer ones have. A fixed one, beside a fixed

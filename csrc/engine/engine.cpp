@@ -103,6 +103,24 @@ auto run_in_words(const ModelInfo& info, const auto& work) {
   }
 }
 
+/// The copies that have a weight in what is wanted; those that are there for direct forces alone
+/// last, so that no gradient is taken for them.
+std::vector<Orientation> orientations_for(std::vector<Orientation> orientations,
+                                          const Wanted& wanted) {
+  const bool direct = wants_direct(wanted);
+  const bool energy = wants_energy(wanted) || !direct;
+  for (auto& [rotation, weights] : orientations) {
+    if (!energy) weights.energy = 0.0;
+    if (!direct) weights.direct = 0.0;
+  }
+  std::erase_if(orientations, [](const Orientation& each) {
+    return each.weights.energy == 0.0 && each.weights.direct == 0.0;
+  });
+  std::stable_partition(orientations.begin(), orientations.end(),
+                        [](const Orientation& each) { return each.weights.energy != 0.0; });
+  return orientations;
+}
+
 }  // namespace
 
 /// What the structures of a batch became for the model, kept from call to call.
@@ -129,8 +147,8 @@ class Engine::Run {
       const BackendRequest& request)
       : engine_(engine), batch_(batch), wanted_(wanted), request_(request) {}
 
-  /// What the model says: not checked, net forces in.
-  std::vector<Evaluation> evaluate();
+  /// Hand over what the model says of each copy, turned back: not checked, net forces in.
+  void each_copy(const Visitor& visit);
 
  private:
   /// One structure of the batch, as it is or rotated.
@@ -204,7 +222,7 @@ bool Engine::shares_direct_virial() const {
 bool Engine::can_give(const Wanted& wanted) const {
   try {
     require(wanted);
-  } catch (const ModelError&) {
+  } catch (const Error&) {
     return false;
   }
   return true;
@@ -228,7 +246,41 @@ Evaluation Engine::evaluate(const Structure& structure, Pairs& pairs, const Want
 }
 
 std::vector<Evaluation> Engine::evaluate(const std::vector<StructureAndPairs>& batch,
-                                         const Wanted& wanted) {
+                                         const Wanted& asked) {
+  const Wanted wanted = with_averages(asked);
+  std::vector<Average> averages(batch.size(), Average(wanted));
+  each_copy(batch, wanted, [&](std::size_t s, Evaluation copy, const Weights& weights) {
+    averages[s].add(std::move(copy), weights);
+  });
+  const Stopwatch watch(timings_.unpacking);
+  std::vector<Evaluation> evaluations(batch.size());
+  for (std::size_t s = 0; s < batch.size(); ++s) {
+    Evaluation& evaluation = evaluations[s];
+    const Structure& structure = *batch[s].structure;
+    if (structure.size() > 0) evaluation = std::move(averages[s]).result();
+    evaluation.has = wanted;
+    naming_structure(s, batch.size(), [&] { check_finite(evaluation, structure); });
+    if (wanted.direct_forces && options_.remove_net_force) {
+      remove_net(structure, evaluation.direct_forces);
+    }
+  }
+  return evaluations;
+}
+
+void Engine::visit_copies(const Structure& structure, Pairs& pairs, const Wanted& wanted,
+                          const CopyVisitor& visit) {
+  each_copy(
+      {{&structure, &pairs}}, wanted,
+      [&](std::size_t, const Evaluation& copy, const Weights& weights) { visit(copy, weights); });
+  if (structure.size() > 0) return;
+  // a process without atoms takes part in sums over processes
+  for (const Orientation& orientation : orientations_for(inputs_->orientations, wanted)) {
+    visit({}, orientation.weights);
+  }
+}
+
+void Engine::each_copy(const std::vector<StructureAndPairs>& batch, const Wanted& wanted,
+                       const Visitor& visit) {
   survive_forks();
   // torch's own operators look where their tensors are, those of a network's extension need not
   const c10::DeviceGuard guard(model_->backend().device());
@@ -250,29 +302,20 @@ std::vector<Evaluation> Engine::evaluate(const std::vector<StructureAndPairs>& b
     occupied.push_back(batch[s]);
     places.push_back(s);
   }
-  std::vector<Evaluation> evaluations(batch.size());
-  for (Evaluation& evaluation : evaluations) evaluation.has = wanted;
-  if (occupied.empty()) return evaluations;
+  if (occupied.empty()) return;
   const WatchedEvaluation watched;
-  auto found =
-      run_in_words(info(), [&] { return Run(*this, occupied, wanted, request).evaluate(); });
-  const Stopwatch watch(timings_.unpacking);
-  for (std::size_t i = 0; i < found.size(); ++i) {
-    const std::size_t s = places[i];
-    naming_structure(s, batch.size(), [&] { check_finite(found[i], *batch[s].structure); });
-    if (wanted.direct_forces && options_.remove_net_force) {
-      remove_net(*batch[s].structure, found[i].direct_forces);
-    }
-    evaluations[s] = std::move(found[i]);
-  }
-  return evaluations;
+  run_in_words(info(), [&] {
+    Run(*this, occupied, wanted, request)
+        .each_copy([&](std::size_t i, Evaluation copy, const Weights& weights) {
+          visit(places[i], std::move(copy), weights);
+        });
+  });
 }
 
-std::vector<Evaluation> Engine::Run::evaluate() {
+void Engine::Run::each_copy(const Visitor& visit) {
   auto copies = make_copies();
   const bool on_cpu = engine_.model_->backend().device().is_cpu();
   const auto originals = on_cpu ? share(copies) : upload(copies);
-  std::vector<Evaluation> evaluations(batch_.size());
   for (std::span<const Copy> left = copies; !left.empty();) {
     const auto together = left.first(count_together(left));
     std::vector<Evaluation> found;
@@ -285,23 +328,13 @@ std::vector<Evaluation> Engine::Run::evaluate() {
     left = left.subspan(together.size());
     const Stopwatch watch(engine_.timings_.unpacking);
     for (std::size_t c = 0; c < found.size(); ++c) {
-      Evaluation& sum = evaluations[together[c].original];
-      if (together[c].rotation) {
-        add_rotated_back(found[c], *together[c].rotation, together[c].weights, sum);
-      } else {
-        sum = std::move(found[c]);
-      }
+      const Copy& copy = together[c];
+      if (copy.rotation) turn_back(found[c], *copy.rotation);
+      visit(copy.original, std::move(found[c]), copy.weights);
     }
   }
   ++engine_.timings_.evaluations;
   engine_.timings_.copies += static_cast<std::int64_t>(copies.size());
-  const Stopwatch watch(engine_.timings_.unpacking);
-  const Weights weights = total(engine_.inputs_->orientations);
-  for (Evaluation& evaluation : evaluations) {
-    divide(evaluation, weights);
-    evaluation.has = wanted_;
-  }
-  return evaluations;
 }
 
 void Engine::Run::update_pairs(std::size_t s) {
@@ -365,18 +398,11 @@ std::vector<SystemTensors> Engine::Run::upload(std::vector<Copy>& copies) {
   return originals;
 }
 
-/// Those that have a weight in what is wanted; those that are there for direct forces alone last,
-/// so that no gradient is taken for them.
 std::vector<Engine::Run::Copy> Engine::Run::make_copies() const {
   const EngineOptions& options = engine_.options_;
-  const bool direct = wants_direct(wanted_);
-  const bool energy = wants_energy(wanted_) || !direct;
   std::vector<Copy> copies;
-  for (std::size_t s = 0; s < batch_.size(); ++s) {
-    for (auto [rotation, weights] : engine_.inputs_->orientations) {
-      if (!energy) weights.energy = 0.0;
-      if (!direct) weights.direct = 0.0;
-      if (weights.energy == 0.0 && weights.direct == 0.0) continue;
+  for (auto [rotation, weights] : orientations_for(engine_.inputs_->orientations, wanted_)) {
+    for (std::size_t s = 0; s < batch_.size(); ++s) {
       if (options.symmetrize == "random") {
         const auto counter = engine_.rotation_counter_
                                  ? *engine_.rotation_counter_
@@ -386,8 +412,6 @@ std::vector<Engine::Run::Copy> Engine::Run::make_copies() const {
       copies.push_back({s, rotation, weights});
     }
   }
-  std::stable_partition(copies.begin(), copies.end(),
-                        [](const Copy& copy) { return copy.weights.energy != 0.0; });
   return copies;
 }
 

@@ -103,7 +103,7 @@ Evaluation Part::spread(Evaluation evaluation) const {
   if (atoms_.size() == whole_) return evaluation;
   for_each_quantity([&](const auto& quantity) {
     constexpr Form form = std::remove_cvref_t<decltype(quantity)>::form;
-    if constexpr (form == Form::atom_vectors) {
+    if constexpr (form == Form::atom_vectors || form == Form::atom_vector_deviations) {
       spread_rows(evaluation.*quantity.value, atoms_, whole_, 3);
     } else if constexpr (form == Form::atom_tensors) {
       spread_rows(evaluation.*quantity.value, atoms_, whole_, 9);
@@ -152,7 +152,12 @@ void FusedForces::want_inner(Wanted& wanted) const {
   const bool direct = options_.inner_forces == ForceKind::direct;
   (direct ? wanted.direct_forces : wanted.conservative_forces) = true;
   if (options_.inner_virial) (direct ? wanted.direct_virial : wanted.conservative_virial) = true;
-  if (options_.energy_with_inner && !options_.inner_forces_alone) wanted.energy = true;
+  const bool energy = options_.energy_with_inner && !options_.inner_forces_alone;
+  if (energy) wanted.energy = true;
+  if (!options_.deviations) return;
+  if (direct && inner_->direct_copies() > 1) wanted.direct_forces_rot_std = true;
+  if (!direct && inner_->copies() > 1) wanted.conservative_forces_rot_std = true;
+  if (energy && inner_->copies() > 1) wanted.energy_rot_std = true;
 }
 
 void FusedForces::want_outer(Wanted& wanted) const {
@@ -167,6 +172,8 @@ void FusedForces::want_outer(Wanted& wanted) const {
   wanted.halved_atomic_virials = of_pairs && options_.outer_halved_atomic_virials;
   wanted.uncertainty = options_.uncertainty || options_.outer_uncertainty;
   wanted.committee = options_.committee;
+  wanted.energy_rot_std = wanted.conservative_forces_rot_std =
+      options_.deviations && outer_->copies() > 1;
 }
 
 Pairs& FusedForces::pairs(std::size_t index) {
@@ -258,6 +265,8 @@ void FusedForces::evaluate_together(const std::vector<Structure>& structures, bo
   for (std::size_t s = 0; s < last_outer_.size(); ++s) {
     last_outer_[s].direct_forces = before[s].direct_forces;
     last_outer_[s].direct_virial = before[s].direct_virial;
+    last_outer_[s].direct_forces_rot_std = before[s].direct_forces_rot_std;
+    last_outer_[s].has.direct_forces_rot_std = before[s].has.direct_forces_rot_std;
     last_outer_[s].has.direct_forces = before[s].has.direct_forces;
     last_outer_[s].has.direct_virial = before[s].has.direct_virial;
   }

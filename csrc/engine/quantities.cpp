@@ -3,10 +3,13 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <cstddef>
 #include <cstdint>
 #include <span>
 #include <string>
+#include <tuple>
 #include <type_traits>
+#include <utility>
 #include <vector>
 
 #include "mdbridge/elements.hpp"
@@ -37,34 +40,71 @@ auto numbers(Value& value) {
   }
 }
 
-/// Whether a quantity is predicted, and not derived from the energy.
+/// Whether a quantity, or its deviation, is predicted, and not derived from the energy.
 bool is_direct(const auto& quantity) {
-  return quantity.wanted == &Wanted::direct_forces || quantity.wanted == &Wanted::direct_virial;
-}
-
-double weight_of(const Weights& weights, const auto& quantity) {
-  return is_direct(quantity) ? weights.direct : weights.energy;
-}
-
-void add(std::span<const double> values, double weight, std::span<double> sum) {
-  for (std::size_t i = 0; i < values.size(); ++i) sum[i] += weight * values[i];
+  for (const auto wanted : {&Wanted::direct_forces, &Wanted::direct_virial,
+                            &Wanted::direct_forces_rot_std, &Wanted::direct_virial_rot_std}) {
+    if (quantity.wanted == wanted) return true;
+  }
+  return false;
 }
 
 /// For a copy with positions R r, a vector of the copy is that of the original times R from the
 /// left, so as a row v' = v R^T and v = v' R.
-void add_vectors(std::span<const double> vectors, const Rotation& rotation, double weight,
-                 std::span<double> sum) {
+void turn_vectors_back(std::span<double> vectors, const Rotation& rotation) {
   for (std::size_t i = 0; i < vectors.size(); i += 3) {
     const auto original = matrix3::apply(&vectors[i], rotation);
-    for (int k = 0; k < 3; ++k) sum[i + k] += weight * original[k];
+    std::copy(original.begin(), original.end(), vectors.begin() + static_cast<std::ptrdiff_t>(i));
   }
 }
 
 /// A tensor of the copy is R W R^T.
-void add_tensor(const std::array<double, 9>& tensor, const Rotation& rotation, double weight,
-                std::span<double> sum) {
-  add(matrix3::multiply(matrix3::transposed(rotation), matrix3::multiply(tensor, rotation)), weight,
-      sum);
+void turn_tensors_back(std::span<double> tensors, const Rotation& rotation) {
+  const auto inverse = matrix3::transposed(rotation);
+  for (std::size_t i = 0; i < tensors.size(); i += 9) {
+    matrix3::Matrix3 tensor{};
+    std::copy_n(&tensors[i], 9, tensor.begin());
+    tensor = matrix3::multiply(inverse, matrix3::multiply(tensor, rotation));
+    std::copy_n(tensor.begin(), 9, &tensors[i]);
+  }
+}
+
+/// A quantity of the copies, and their standard deviation.
+template <typename Value>
+struct Deviation {
+  bool Wanted::* value_wanted;
+  Value Evaluation::* value;
+  bool Wanted::* wanted;
+  Value Evaluation::* deviation;
+};
+
+constexpr std::tuple deviations = {
+    Deviation<double>{&Wanted::energy, &Evaluation::energy, &Wanted::energy_rot_std,
+                      &Evaluation::energy_rot_std},
+    Deviation<std::vector<double>>{&Wanted::conservative_forces, &Evaluation::conservative_forces,
+                                   &Wanted::conservative_forces_rot_std,
+                                   &Evaluation::conservative_forces_rot_std},
+    Deviation<std::array<double, 9>>{&Wanted::conservative_virial, &Evaluation::conservative_virial,
+                                     &Wanted::conservative_virial_rot_std,
+                                     &Evaluation::conservative_virial_rot_std},
+    Deviation<std::vector<double>>{&Wanted::direct_forces, &Evaluation::direct_forces,
+                                   &Wanted::direct_forces_rot_std,
+                                   &Evaluation::direct_forces_rot_std},
+    Deviation<std::array<double, 9>>{&Wanted::direct_virial, &Evaluation::direct_virial,
+                                     &Wanted::direct_virial_rot_std,
+                                     &Evaluation::direct_virial_rot_std},
+};
+
+template <typename Visitor>
+void for_each_deviation(Visitor&& visit) {
+  std::apply([&](const auto&... each) { (visit(each), ...); }, deviations);
+}
+
+/// As many zeros as there are numbers in `like`.
+void set_zero(double& value, double /*like*/) { value = 0.0; }
+void set_zero(std::array<double, 9>& value, const std::array<double, 9>& /*like*/) { value = {}; }
+void set_zero(std::vector<double>& value, const std::vector<double>& like) {
+  value.assign(like.size(), 0.0);
 }
 
 }  // namespace
@@ -93,6 +133,30 @@ void check_finite(const Evaluation& evaluation, const Structure& structure) {
   });
 }
 
+Wanted with_averages(Wanted wanted) {
+  for_each_deviation([&](const auto& each) {
+    if (wanted.*each.wanted) wanted.*each.value_wanted = true;
+  });
+  return wanted;
+}
+
+bool wants_deviations(const Wanted& wanted) {
+  bool any = false;
+  for_each_deviation([&](const auto& each) { any = any || wanted.*each.wanted; });
+  return any;
+}
+
+void turn_back(Evaluation& of_copy, const Rotation& rotation) {
+  for_each_quantity([&](const auto& quantity) {
+    constexpr Form form = std::decay_t<decltype(quantity)>::form;
+    if constexpr (form == Form::atom_vectors) {
+      turn_vectors_back(of_copy.*quantity.value, rotation);
+    } else if constexpr (form == Form::tensor || form == Form::atom_tensors) {
+      turn_tensors_back(of_copy.*quantity.value, rotation);
+    }
+  });
+}
+
 bool wants_energy(const Wanted& wanted) {
   bool any = false;
   for_each_quantity([&](const auto& quantity) {
@@ -110,35 +174,78 @@ Wanted part_of(Wanted wanted, bool energy, bool direct) {
   return wanted;
 }
 
-void add_rotated_back(const Evaluation& of_copy, const Rotation& rotation, const Weights& weights,
-                      Evaluation& sum) {
+void Average::start_sums(bool direct) {
   for_each_quantity([&](const auto& quantity) {
-    const double weight = weight_of(weights, quantity);
-    if (weight == 0.0) return;
-    const auto& value = of_copy.*quantity.value;
-    auto& total = sum.*quantity.value;
-    if constexpr (requires { total.resize(0); }) total.resize(value.size(), 0.0);
-    constexpr Form form = std::decay_t<decltype(quantity)>::form;
-    if constexpr (form == Form::atom_vectors) {
-      add_vectors(value, rotation, weight, total);
-    } else if constexpr (form == Form::tensor) {
-      add_tensor(value, rotation, weight, total);
-    } else if constexpr (form == Form::atom_tensors) {
-      for (std::size_t i = 0; i < value.size(); i += 9) {
-        std::array<double, 9> tensor{};
-        std::copy_n(&value[i], 9, tensor.begin());
-        add_tensor(tensor, rotation, weight, std::span(total).subspan(i, 9));
-      }
-    } else {
-      add(numbers(value), weight, numbers(total));
+    if (is_direct(quantity) == direct) set_zero(sums_.*quantity.value, first_.*quantity.value);
+  });
+  for_each_deviation([&](const auto& each) {
+    if (is_direct(each) == direct && wanted_.*each.wanted) {
+      set_zero(sums_.*each.deviation, first_.*each.value);
     }
   });
 }
 
-void divide(Evaluation& sum, const Weights& weights) {
+void Average::add(Evaluation turned_back, const Weights& weights) {
+  add_part(false, turned_back, weights.energy);
+  add_part(true, turned_back, weights.direct);
+}
+
+void Average::add_part(bool direct, Evaluation& turned_back, double weight) {
+  if (weight == 0.0) return;
+  const std::size_t count = ++counts_[direct ? 1 : 0];
+  if (count == 1) {
+    for_each_quantity([&](const auto& quantity) {
+      if (is_direct(quantity) != direct) return;
+      first_.*quantity.value = std::move(turned_back.*quantity.value);
+    });
+    return;
+  }
+  if (count == 2) start_sums(direct);
+  for_each_deviation([&](const auto& each) {
+    if (is_direct(each) != direct || !(wanted_.*each.wanted)) return;
+    const auto first = numbers(first_.*each.value);
+    const auto values = numbers(turned_back.*each.value);
+    const auto squares = numbers(sums_.*each.deviation);
+    for (std::size_t i = 0; i < values.size(); ++i) {
+      const double difference = values[i] - first[i];
+      squares[i] += weight * difference * difference;
+    }
+  });
   for_each_quantity([&](const auto& quantity) {
-    const double weight = weight_of(weights, quantity);
-    for (double& value : numbers(sum.*quantity.value)) value /= weight;
+    if constexpr (of_each_copy(std::decay_t<decltype(quantity)>::form)) {
+      if (is_direct(quantity) != direct) return;
+      const auto first = numbers(first_.*quantity.value);
+      const auto values = numbers(turned_back.*quantity.value);
+      const auto sums = numbers(sums_.*quantity.value);
+      for (std::size_t i = 0; i < values.size(); ++i) sums[i] += weight * (values[i] - first[i]);
+    }
+  });
+}
+
+Evaluation Average::result() && {
+  for (const bool direct : {false, true}) finish(direct);
+  first_.has = wanted_;
+  return std::move(first_);
+}
+
+void Average::finish(bool direct) {
+  if (counts_[direct ? 1 : 0] < 2) return;
+  for_each_deviation([&](const auto& each) {
+    if (is_direct(each) != direct || !(wanted_.*each.wanted)) return;
+    const auto shifts = numbers(sums_.*each.value);
+    const auto squares = numbers(sums_.*each.deviation);
+    for (std::size_t i = 0; i < squares.size(); ++i) {
+      squares[i] = std::sqrt(std::max(squares[i] - shifts[i] * shifts[i], 0.0));
+    }
+    first_.*each.deviation = std::move(sums_.*each.deviation);
+  });
+  for_each_quantity([&](const auto& quantity) {
+    if constexpr (of_each_copy(std::decay_t<decltype(quantity)>::form)) {
+      if (is_direct(quantity) != direct) return;
+      const auto values = numbers(first_.*quantity.value);
+      const auto shifts = numbers(sums_.*quantity.value);
+      for (std::size_t i = 0; i < values.size(); ++i) values[i] += shifts[i];
+    }
   });
 }
 

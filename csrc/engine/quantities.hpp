@@ -1,6 +1,8 @@
 #pragma once
 
-#include "geometry/orientations.hpp"
+#include <array>
+#include <cstddef>
+
 #include "mdbridge/evaluation.hpp"
 #include "mdbridge/rotations.hpp"
 #include "mdbridge/structure.hpp"
@@ -12,18 +14,46 @@ namespace mdbridge {
 /// is not finite.
 void check_finite(const Evaluation& evaluation, const Structure& structure);
 
+/// What is wanted, and what that is made of: the values whose deviations are wanted.
+Wanted with_averages(Wanted wanted);
+
+/// Whether deviations over rotated copies are wanted.
+bool wants_deviations(const Wanted& wanted);
+
+/// Turn what was evaluated for the copy that `rotation` made back: into what the copy says of the
+/// original.
+void turn_back(Evaluation& of_copy, const Rotation& rotation);
+
 /// Whether any of the quantities that are not predicted directly is wanted, or any that is.
 bool wants_energy(const Wanted& wanted);
 bool wants_direct(const Wanted& wanted);
 /// These two parts, or one of them.
 Wanted part_of(Wanted wanted, bool energy, bool direct);
 
-/// Add to `sum` what an evaluation of the copy that `rotation` made says of the original, times the
-/// weights of the copy: nothing of what it has no weight in.
-void add_rotated_back(const Evaluation& of_copy, const Rotation& rotation, const Weights& weights,
-                      Evaluation& sum);
+/// The weighted mean of evaluations, and their standard deviations where these are wanted.
+///
+/// Sums are made about the first evaluation of each part (what belongs to the energy, what is
+/// predicted directly), so that what all of them agree on loses no digits.
+class Average {
+ public:
+  explicit Average(const Wanted& wanted) : wanted_(wanted) {}
 
-/// Divide a sum of evaluations by that of their weights.
-void divide(Evaluation& sum, const Weights& weights);
+  /// The weights of each part add up to 1; an evaluation need not have the part in which it has
+  /// none.
+  void add(Evaluation turned_back, const Weights& weights);
+  /// Of all that were added, at least one of each part that is wanted.
+  Evaluation result() &&;
+
+ private:
+  void add_part(bool direct, Evaluation& turned_back, double weight);
+  void start_sums(bool direct);
+  void finish(bool direct);
+
+  Wanted wanted_;
+  std::array<std::size_t, 2> counts_{};  // by part
+  Evaluation first_;
+  // sums of weight times difference from the first one, as deviations of weight times its square
+  Evaluation sums_;
+};
 
 }  // namespace mdbridge

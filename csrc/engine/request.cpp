@@ -1,16 +1,39 @@
 #include "request.hpp"
 
 #include "mdbridge/error.hpp"
+#include "quantities.hpp"
 #include "text.hpp"
 
 namespace mdbridge {
+
+namespace {
+
+/// Throws Error if deviations over rotated copies are wanted and there is no fixed set of them.
+void require_copies(const EngineOptions& options, const Wanted& wanted) {
+  const auto require_set = [](bool deviations, const std::string& keyword,
+                              const std::string& name) {
+    if (!deviations || (name != "none" && name != "random")) return;
+    throw Error(
+        "a standard deviation over rotated copies needs several of them in each evaluation, and " +
+        keyword + " " + name + " has one: choose a set such as " + keyword + " octahedral");
+  };
+  require_set(wants_deviations(part_of(wanted, true, false)), "symmetrize", options.symmetrize);
+  const bool apart = !options.direct_symmetrize.empty();
+  require_set(wants_deviations(part_of(wanted, false, true)),
+              apart ? "direct_symmetrize" : "symmetrize",
+              apart ? options.direct_symmetrize : options.symmetrize);
+}
+
+}  // namespace
 
 std::string resolve_variant(const std::string& own, const std::string& common) {
   if (own == "-") return "";
   return own.empty() ? common : own;
 }
 
-BackendRequest make_request(Model& model, const EngineOptions& options, const Wanted& wanted) {
+BackendRequest make_request(Model& model, const EngineOptions& options, const Wanted& asked) {
+  require_copies(options, asked);
+  const Wanted wanted = with_averages(asked);
   const std::string direct = resolve_variant(options.direct_variant, options.variant);
   const std::string uncertain = resolve_variant(options.uncertainty_variant, options.variant);
   const auto turn = model.take_turn();  // it may look how the model differentiates

@@ -11,7 +11,8 @@ namespace mdbridge {
 /// Own variant of an output: `own` if given ("-" stands for the default one), else the common one.
 std::string resolve_variant(const std::string& own, const std::string& common);
 
-/// The model's names for what is wanted. Throws ModelError if it lacks any of it.
+/// The model's names for what is wanted. Throws ModelError if it lacks any of it, Error if
+/// deviations over rotated copies are wanted and there are none.
 BackendRequest make_request(Model& model, const EngineOptions& options, const Wanted& wanted);
 
 /// Of a request what belongs to the energy, what is predicted directly, or both.

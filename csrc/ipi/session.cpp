@@ -60,6 +60,7 @@ Session::Session(std::shared_ptr<Engine> engine, std::vector<std::int32_t> types
   Wanted wanted;
   wanted.uncertainty = options_.uncertainty_extras;
   wanted.committee = options_.committee_extras;
+  wanted.energy_rot_std = options_.deviation_extras;
   engine_->require(wanted);
   if (inner_ != engine_) require_teacher_variant(*inner_, *engine_);
   if (!(options_.max_correction > 0.0)) {
@@ -173,6 +174,7 @@ FusedOptions Session::fused_options() const {
                          options_.direct_virial == DirectVirial::automatic;
   options.uncertainty = options_.uncertainty_extras;
   options.committee = options_.committee_extras;
+  options.deviations = options_.deviation_extras;
   return options;
 }
 
@@ -233,7 +235,7 @@ Result Session::result(const Engine& engine, ForceKind kind, const Evaluation& e
   const std::array<double, 9>& virial = evaluation.virial(kind);
   std::transform(virial.begin(), virial.end(), result.virial.begin(),
                  [](double w) { return electronvolt * w; });
-  result.extras = extras(engine, evaluation);
+  result.extras = extras(engine, kind, evaluation);
   return result;
 }
 
@@ -250,11 +252,14 @@ Result Session::inner_result(const Evaluation& evaluation) const {
   Evaluation alone;
   alone.direct_forces = evaluation.direct_forces;
   alone.direct_virial = evaluation.direct_virial;
+  alone.direct_forces_rot_std = evaluation.direct_forces_rot_std;
+  alone.has.direct_forces_rot_std = evaluation.has.direct_forces_rot_std;
   return result(*inner_, inner_kind_, alone);
 }
 
 /// All beads must have the same extras (i-PI stops if not), so only what is always there is given.
-std::string Session::extras(const Engine& engine, const Evaluation& evaluation) const {
+std::string Session::extras(const Engine& engine, ForceKind kind,
+                            const Evaluation& evaluation) const {
   std::string json = "{\"model\": " + json_string(engine.info().name);
   if (evaluation.has.uncertainty) {
     json += ", \"energy_uncertainty\": " + json_array(evaluation.uncertainty, electronvolt);
@@ -262,6 +267,16 @@ std::string Session::extras(const Engine& engine, const Evaluation& evaluation) 
   if (evaluation.has.committee) {
     // as i-PI's own driver calls it, and its committees expect it
     json += ", \"committee_pot\": " + json_array(evaluation.committee, electronvolt);
+  }
+  if (!options_.deviation_extras) return json + "}";
+  const bool direct = kind == ForceKind::direct;
+  if (evaluation.has.energy_rot_std) {
+    json += ", \"energy_rot_std\": " + json_array({evaluation.energy_rot_std}, electronvolt);
+  }
+  if (direct ? evaluation.has.direct_forces_rot_std : evaluation.has.conservative_forces_rot_std) {
+    json += ", \"forces_rot_std\": " + json_array(direct ? evaluation.direct_forces_rot_std
+                                                         : evaluation.conservative_forces_rot_std,
+                                                  electronvolt_per_angstrom);
   }
   return json + "}";
 }

@@ -43,6 +43,9 @@ struct SessionOptions {
   bool uncertainty_extras = false;
   /// The same for the energies that the members of the model's committee give.
   bool committee_extras = false;
+  /// The same for the standard deviations of energy and forces over the rotated copies that they
+  /// are averages of.
+  bool deviation_extras = false;
   /// How far the forces of the two forcefields may be apart at first, in terms of the conservative
   /// ones: see ForceAgreement.
   double max_correction = ForceAgreement::largest;
@@ -89,7 +92,7 @@ class MDBRIDGE_API Session {
   Result result(const Engine& engine, ForceKind kind, const Evaluation& evaluation) const;
   Result inner_result(const Evaluation& evaluation) const;
   bool gives_inner_forces_alone() const;
-  std::string extras(const Engine& engine, const Evaluation& evaluation) const;
+  std::string extras(const Engine& engine, ForceKind kind, const Evaluation& evaluation) const;
   std::string force_extras(const Evaluation& outer, const Evaluation* inner) const;
   void check_zero_virial(const Structure& structure);
   void compare_forces(const std::vector<Evaluation>& outer, const std::vector<Evaluation>& inner);

@@ -90,7 +90,7 @@ void bind_ipi(py::module_& module) {
       .def(py::init([](std::shared_ptr<Engine> engine, const std::vector<std::int32_t>& types,
                        const std::array<bool, 3>& periodic, double skin, bool zero_direct_virial,
                        bool force_extras, bool uncertainty_extras, bool committee_extras,
-                       std::optional<std::shared_ptr<Engine>> inner,
+                       bool deviation_extras, std::optional<std::shared_ptr<Engine>> inner,
                        const std::string& inner_forces, double max_correction) {
              SessionOptions options;
              options.skin = skin;
@@ -98,6 +98,7 @@ void bind_ipi(py::module_& module) {
              options.force_extras = force_extras;
              options.uncertainty_extras = uncertainty_extras;
              options.committee_extras = committee_extras;
+             options.deviation_extras = deviation_extras;
              options.inner_forces = parse_force_kind(inner_forces);
              options.max_correction = max_correction;
              return std::make_shared<Session>(std::move(engine), types, periodic, options,
@@ -105,7 +106,7 @@ void bind_ipi(py::module_& module) {
            }),
            py::arg("engine"), py::arg("types"), py::arg("periodic"), py::kw_only(), py::arg("skin"),
            py::arg("zero_direct_virial"), py::arg("force_extras"), py::arg("uncertainty_extras"),
-           py::arg("committee_extras"), py::arg("inner") = py::none(),
+           py::arg("committee_extras"), py::arg("deviation_extras"), py::arg("inner") = py::none(),
            py::arg("inner_forces") = "direct", py::arg("max_correction") = ForceAgreement::largest,
            ":param types: atomic number of each atom, in i-PI's order\n"
            ":param periodic: along which lattice vectors the template is periodic\n"
@@ -114,6 +115,7 @@ void bind_ipi(py::module_& module) {
            ":param force_extras: hand both kinds of forces to i-PI as extras\n"
            ":param uncertainty_extras: the same for the uncertainty\n"
            ":param committee_extras: the same for the energies of the committee\n"
+           ":param deviation_extras: the same for the standard deviations over rotated copies\n"
            ":param inner: serves the direct forcefield, if that is another model\n"
            ":param inner_forces: \"direct\" or \"conservative\": which forces of ``inner``\n"
            ":param max_correction: how far the forces of the two forcefields may be apart at "

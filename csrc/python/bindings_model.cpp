@@ -103,7 +103,7 @@ template <typename Value, Form form>
 py::object value_of(const Evaluation& evaluation, const Quantity<Value, form>& quantity) {
   if (!(evaluation.has.*quantity.wanted)) return py::none();
   const auto& value = evaluation.*quantity.value;
-  if constexpr (form == Form::atom_vectors) {
+  if constexpr (form == Form::atom_vectors || form == Form::atom_vector_deviations) {
     return vectors_to_array(value);
   } else if constexpr (form == Form::atom_tensors) {
     return to_array(value.data(), {static_cast<py::ssize_t>(value.size() / 9), 3, 3});
@@ -118,7 +118,8 @@ void bind_evaluation(py::module_& module) {
   py::class_<Evaluation> evaluation(module, "Evaluation",
                                     "Results for one structure; what was not asked for is None.");
   for_each_quantity([&](const auto& quantity) {
-    constexpr bool is_number = std::decay_t<decltype(quantity)>::form == Form::scalar;
+    constexpr Form form = std::decay_t<decltype(quantity)>::form;
+    constexpr bool is_number = form == Form::scalar || form == Form::scalar_deviation;
     using Maybe = std::conditional_t<is_number, MaybeNumber, MaybeArray>;
     evaluation.def_property_readonly(
         quantity.name,

@@ -117,20 +117,35 @@ void bind_pairs(py::module_& module) {
       .def("__repr__", &describe_pairs);
 }
 
+Array matrices(const std::vector<Rotation>& rotations) {
+  Array array(std::vector<py::ssize_t>{static_cast<py::ssize_t>(rotations.size()), 3, 3});
+  double* out = array.mutable_data();
+  for (const Rotation& rotation : rotations) out = std::copy(rotation.begin(), rotation.end(), out);
+  return array;
+}
+
 void bind_rotations(py::module_& module) {
   module.attr("SYMMETRIZATIONS") = py::tuple(py::cast(symmetrization_names()));
+  module.attr("ROTATION_GRIDS") = py::tuple(py::cast(rotation_grid_names()));
   module.def(
-      "rotation_group",
+      "rotation_set",
       [](const std::string& name) {
-        const auto group = rotation_group(name);
-        Array array(std::vector<py::ssize_t>{static_cast<py::ssize_t>(group.size()), 3, 3});
-        double* out = array.mutable_data();
-        for (const Rotation& rotation : group)
-          out = std::copy(rotation.begin(), rotation.end(), out);
-        return array;
+        const RotationSet set = rotation_set(name);
+        return py::make_tuple(
+            matrices(set.rotations),
+            to_array(set.weights.data(), {static_cast<py::ssize_t>(set.weights.size())}));
       },
       py::arg("name"),
-      "The matrices R (r -> R r) that a fixed set averages over, the identity first.\n\n"
+      "The matrices R (r -> R r) that a fixed set averages over, and the weight of each.\n\n"
+      ":param name: as for ``symmetrize``\n"
+      ":returns: matrices [copies, 3, 3] and weights [copies] of sum 1; none for \"none\" and "
+      "\"random\"\n"
+      ":raises EngineError: if there is no such set");
+  module.def(
+      "rotation_group", [](const std::string& name) { return matrices(rotation_group(name)); },
+      py::arg("name"),
+      "The matrices R (r -> R r) of a group, which an average counts alike, the identity "
+      "first.\n\n"
       ":returns: [rotations, 3, 3]; none for \"none\" and \"random\"\n"
       ":raises EngineError: if the name is not one of SYMMETRIZATIONS");
   module.def(

@@ -20,8 +20,8 @@ from ase.stress import full_3x3_to_voigt_6_stress
 from md_bridge.engine import (
     DEFAULT_SKIN,
     Engine,
+    EngineError,
     Evaluation,
-    ModelError,
     Pairs,
     Wanted,
     set_threads,
@@ -42,6 +42,9 @@ _OTHER_NAMES = {
     "variants": "variant, direct_variant and uncertainty_variant",
     "uncertainty_threshold": "the property 'energy_uncertainty'",
 }
+
+_OF_COPIES = {"energy_rot_std": "energy", "forces_rot_std": "forces", "stress_rot_std": "stress"}
+"""Deviations over rotated copies, and what of."""
 
 _DIRECT_STRESSES = (
     "the direct stress is known of the whole structure only: for the stresses of the atoms, which "
@@ -66,6 +69,9 @@ class MDBridgeCalculator(Calculator):
     ``stress``              [6]       xx, yy, zz, yz, xz, xy; positive under tension
     ``stresses``            [N, 6]    shares of the atoms in ``stress``, which add up to it
     ``energy_uncertainty``  [N]       standard deviation of the energy of each atom
+    ``energy_rot_std``      scalar    standard deviation over the rotated copies of ``symmetrize``
+    ``forces_rot_std``      [N, 3]    the same of each component of the forces
+    ``stress_rot_std``      [6]       the same of each component of the stress
     ======================  ========  ==========================================================
 
     The conservative stress is dE/d(strain) over the volume of the cell, as everywhere in ASE: also
@@ -76,6 +82,9 @@ class MDBridgeCalculator(Calculator):
     ``stresses`` give half of what each pair contributes to either of its atoms, divided by the
     volume of the whole cell, as ASE's own calculators have it. They are those of the conservative
     stress, and there where the energy of the model depends on pair vectors alone.
+
+    Where ``symmetrize`` averages over a set of copies, their standard deviations are among the
+    results whenever the averages are.
 
     What this calculator, its model or the structure cannot give raises ASE's
     ``PropertyNotImplementedError``; :attr:`implemented_properties` of an instance lists what its
@@ -99,7 +108,7 @@ class MDBridgeCalculator(Calculator):
     :param uncertainty_variant: the same for the uncertainty
     :param extensions: folder of compiled TorchScript extensions; empty: none
     :param symmetrize: average over rotated copies, one of
-        :data:`md_bridge.engine.SYMMETRIZATIONS`
+        :data:`md_bridge.engine.SYMMETRIZATIONS`, or a grid such as ``lebedev:6``
     :param direct_symmetrize: of the direct forces and stress, where that is another set: "none" for
         inner forces of :class:`md_bridge.ase.MultipleTimeStep` that are not averaged
     :param seed: of ``symmetrize="random"``; None: 0
@@ -122,6 +131,9 @@ class MDBridgeCalculator(Calculator):
         "stress",
         "stresses",
         "energy_uncertainty",
+        "energy_rot_std",
+        "forces_rot_std",
+        "stress_rot_std",
     ]
     default_parameters = {  # noqa: RUF012 (as ASE declares it)
         "forces": "conservative",
@@ -198,7 +210,11 @@ class MDBridgeCalculator(Calculator):
             "energy_uncertainty": _missing(engine, Wanted(uncertainty=True)),
             "energies": _missing(engine, Wanted(atomic_energies=True)),
         }
+        if engine.copies == 1:
+            of_copies = _missing(engine, Wanted(energy_rot_std=True))
+            missing.update(dict.fromkeys(_OF_COPIES, of_copies))
         if missing["stress"]:
+            missing["stress_rot_std"] = missing["stress"]
             missing["stress"] += ". For the derivative of the energy say stress='conservative'"
         self.engine = engine
         self._pairs = Pairs(parameters["skin"])
@@ -259,6 +275,7 @@ class MDBridgeCalculator(Calculator):
         wanted = set(properties or ["energy"])
         for name in wanted & set(self._missing):
             raise PropertyNotImplementedError(self._missing[name])
+        wanted |= {name for deviation, name in _OF_COPIES.items() if deviation in wanted}
         no_stress = self._missing.get("stress") or self._why_no_stress()
         if wanted & {"stress", "stresses"} and no_stress:
             raise PropertyNotImplementedError(no_stress)
@@ -277,6 +294,7 @@ class MDBridgeCalculator(Calculator):
             if not no_stress and (direct_stress or gradient):
                 wanted.add("stress")
         forces, stress = "forces" in wanted, "stress" in wanted
+        copies = self.engine.copies > 1
         result = self.engine.evaluate(
             structure_from_ase(self.atoms),
             self._pairs,
@@ -287,6 +305,11 @@ class MDBridgeCalculator(Calculator):
             halved_atomic_virials="stresses" in wanted,
             atomic_energies="energies" in wanted,
             uncertainty="energy_uncertainty" in wanted,
+            energy_rot_std=copies,
+            conservative_forces_rot_std=copies and forces and not direct_forces,
+            conservative_virial_rot_std=copies and stress and not direct_stress,
+            direct_forces_rot_std=copies and forces and direct_forces,
+            direct_virial_rot_std=copies and stress and direct_stress,
         )
         if system_changes:
             self.results = {}
@@ -304,6 +327,26 @@ class MDBridgeCalculator(Calculator):
             self.results["stress"] = _stress_of(virial, self.atoms)
         if "stresses" in wanted:
             self.results["stresses"] = _stress_of(result.halved_atomic_virials, self.atoms)
+        if copies:
+            self._take_deviations(result, forces, stress)
+
+    def _take_deviations(self, result: Evaluation, forces: bool, stress: bool) -> None:
+        """Those over the rotated copies, of what was evaluated."""
+        direct_forces, direct_stress = self._direct
+        self.results["energy_rot_std"] = result.energy_rot_std
+        if forces:
+            self.results["forces_rot_std"] = (
+                result.direct_forces_rot_std
+                if direct_forces
+                else result.conservative_forces_rot_std
+            )
+        if stress:
+            virial = (
+                result.direct_virial_rot_std
+                if direct_stress
+                else result.conservative_virial_rot_std
+            )
+            self.results["stress_rot_std"] = np.abs(_stress_of(virial, self.atoms))
 
     def remember(self, atoms: Atoms, evaluation: Evaluation) -> None:
         """Take what was evaluated elsewhere by :attr:`engine` as the results for a structure.
@@ -351,7 +394,7 @@ def _missing(engine: Engine, wanted: Wanted) -> str:
     """Why the model cannot give what is wanted; empty if it can."""
     try:
         engine.require(wanted)
-    except ModelError as error:
+    except EngineError as error:
         return str(error)
     return ""
 

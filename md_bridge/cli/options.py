@@ -128,7 +128,8 @@ def model_options(
         "extensions": extensions_option(),
         "symmetrize": _of_model(
             "--symmetrize",
-            "Rotated copies to average over: octahedral, icosahedral (also /inversion), random.",
+            "Rotated copies to average over: octahedral, icosahedral, hexagonal, lebedev:L, "
+            "hexagonal:L (all also /inversion), random.",
             metavar="GROUP",
             show_default=False,
         ),

@@ -82,6 +82,8 @@ class SessionOptions:
     :param force_extras: give both kinds of forces to i-PI as extras of the conservative forcefield
     :param uncertainty: give the uncertainty of the atomic energies to i-PI as extras
     :param committee: the same for the energies of the members of the model's committee
+    :param spread: the same for the standard deviations of energy and forces over the rotated copies
+        of ``symmetrize``, as far as the model of a forcefield is averaged over some
     """
 
     template: Path
@@ -93,6 +95,7 @@ class SessionOptions:
     force_extras: bool = False
     uncertainty: bool = False
     committee: bool = False
+    spread: bool = False
 
 
 def open_session(options: SessionOptions) -> Session:
@@ -121,6 +124,7 @@ def open_session(options: SessionOptions) -> Session:
         force_extras=options.force_extras,
         uncertainty_extras=options.uncertainty,
         committee_extras=options.committee,
+        deviation_extras=options.spread,
         max_correction=options.model_options.max_correction,
         inner=inner,
         inner_forces=kind,

@@ -13,6 +13,7 @@ from scipy.special import eval_legendre, sph_harm_y
 from md_bridge import _core
 from md_bridge.ase import MDBridgeCalculator
 from md_bridge.engine import (
+    ROTATION_GRIDS,
     SYMMETRIZATIONS,
     Engine,
     EngineError,
@@ -25,7 +26,7 @@ from md_bridge.engine import (
 
 GROUPS = [name for name in SYMMETRIZATIONS if name not in ("none", "random")]
 ORDERS = {"octahedral": 24, "octahedral/inversion": 48, "icosahedral": 60}
-ORDERS["icosahedral/inversion"] = 120
+ORDERS |= {"icosahedral/inversion": 120, "hexagonal": 12, "hexagonal/inversion": 24}
 EXACT_UP_TO = {"octahedral": 3, "icosahedral": 5}
 EVERYTHING = {
     "conservative_forces": True,
@@ -119,8 +120,8 @@ class TestGroups:
         assert len(rotation_group("none")) == len(rotation_group("random")) == 0
 
     def test_unknown(self, export):
-        known = ", ".join(SYMMETRIZATIONS)
-        with pytest.raises(EngineError, match=f"one of {known}, found 'cubic'"):
+        known = ", ".join([*SYMMETRIZATIONS, *ROTATION_GRIDS])
+        with pytest.raises(EngineError, match=f"one of {known} .*, found 'cubic'"):
             Engine(export(CONTENT), symmetrize="cubic")
 
 
@@ -265,7 +266,7 @@ class TestAverage:
         expected = mean_by_hand(export(CONTENT), structure, rotation_group(name))
         assert_equal(result, expected)
         plain = Engine(export(CONTENT)).evaluate(structure, **EVERYTHING)
-        assert np.abs(plain.direct_forces - result.direct_forces).max() > 1e-3
+        assert np.abs(plain.conservative_forces - result.conservative_forces).max() > 1e-3
 
     @pytest.mark.parametrize("periodic", [(True, True, False), (False, True, False), (False,) * 3])
     def test_with_open_directions(self, export, periodic):

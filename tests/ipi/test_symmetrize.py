@@ -1,5 +1,7 @@
 """Options `symmetrize` and `seed` in i-PI: averages over orientations in real runs."""
 
+import json
+
 import models
 import numpy as np
 import pytest
@@ -36,7 +38,12 @@ def start(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "options", [{"symmetrize": "octahedral"}, {"symmetrize": "random", "seed": "5"}]
+    "options",
+    [
+        {"symmetrize": "octahedral"},
+        {"symmetrize": "lebedev:2"},
+        {"symmetrize": "random", "seed": "5"},
+    ],
 )
 def test_is_what_the_engine_says(model, start, options):
     """Both kinds of forces with one rotation; each bead with its own, in a batch or by itself."""
@@ -60,6 +67,66 @@ def test_is_what_the_engine_says(model, start, options):
             for energy, found, _, _ in (batch[n], alone[n]):
                 assert energy == pytest.approx(ENERGY * expected.energy, abs=1e-13)
                 np.testing.assert_allclose(found, FORCE * forces, atol=1e-13)
+
+
+@pytest.mark.parametrize("both", [False, True], ids=["one forcefield", "two"])
+def test_deviations_as_extras(model, start, both):
+    """In atomic units, of the forces of each forcefield; for each bead of a batch."""
+    options = {"symmetrize": "lebedev:2", "spread": True}
+    kinds = ("conservative", "direct") if both else ("direct",)
+    drivers = {
+        kind: MDBridgeDriver(model=model, template=start, forces=kind, **options) for kind in kinds
+    }
+    engine = Engine(model, symmetrize="lebedev:2")
+    beads = [argon(cells=1, seed=seed) for seed in (1, 2)]
+    cells = [bead.cell.array.T * ANGSTROM for bead in beads]
+    for displacement in (0.0, 0.01, 0.01):  # a step, one that moves, a question that is repeated
+        positions = [
+            (bead.positions + displacement * bead.positions**2) * ANGSTROM for bead in beads
+        ]
+        for kind, driver in drivers.items():
+            for n, (_, _, _, extras) in enumerate(driver(cells, positions)):
+                bead = beads[n].copy()
+                bead.positions = positions[n] / ANGSTROM
+                expected = engine.evaluate(
+                    structure_from_ase(bead),
+                    energy_rot_std=True,
+                    conservative_forces_rot_std=True,
+                    direct_forces_rot_std=True,
+                )
+                found = json.loads(extras)
+                assert set(found) == {"model", "energy_rot_std", "forces_rot_std"}
+                np.testing.assert_allclose(
+                    found["energy_rot_std"], [ENERGY * expected.energy_rot_std], rtol=1e-7
+                )
+                forces = getattr(expected, f"{kind}_forces_rot_std")
+                np.testing.assert_allclose(
+                    found["forces_rot_std"], FORCE * forces.ravel(), atol=1e-9
+                )
+                assert max(found["forces_rot_std"]) > 1e-5
+
+
+def test_deviations_in_a_run(model, tmp_path):
+    """i-PI writes them; a run over sockets has them by an option of the client."""
+    driver = ffdirect("cons", model, "conservative", symmetrize="lebedev:2", spread=True)
+    simulation = Simulation(
+        argon(cells=1),
+        [driver],
+        '<force forcefield="cons"/>',
+        steps=2,
+        output='<trajectory filename="std" stride="1" extra_type="forces_rot_std"> '
+        "extras </trajectory>",
+    )
+    result = simulation.run(tmp_path / "run")
+    assert result.ok, result.log
+    (written,) = (tmp_path / "run").glob("*std*")
+    numbers = [line for line in written.read_text().splitlines() if not line.startswith("#")]
+    assert len(" ".join(numbers).split()) == 3 * 12  # three steps (the first too) of 4 atoms
+
+
+def test_deviations_need_a_set(model, start):
+    with pytest.raises(EngineError, match="symmetrize none has one: choose a set"):
+        MDBridgeDriver(model=model, template=start, spread=True)
 
 
 def test_in_a_run_over_sockets(model, tmp_path, socket_name):

@@ -84,17 +84,22 @@ def test_the_pseudoscalar_stays_whole_without_inversion():
 
 
 def test_recommendation():
-    # l = 2: all gone with 24 copies; l = 4: with 60; l = 6: with none
-    coefficients = [0, 0, 1.0, 0, 0.1, 0, 1e-3]
-    result = analyse(
-        legendre_along("111", coefficients), unit("011"), law="scalar", lmax=7, copies_per_call=500
-    )
+    # l = 2: all gone with 24 copies; l = 4: with 60; l = 6: with the 182 of a grid; l = 7: with the
+    # 208 of the next one
+    coefficients = [0, 0, 1.0, 0, 0.1, 0, 1e-3, 1e-6]
+    f = legendre_along("111", coefficients)
+    result = analyse(f, unit("011"), law="scalar", lmax=8, copies_per_call=500)
     left = {name: result.after(name) for name in SETS}
     assert result.A > left["octahedral"] > left["icosahedral"] > 0
     assert result.recommend(1.0) == "none"
     assert result.recommend(1.01 * left["octahedral"]) == "octahedral"
     assert result.recommend(0.99 * left["octahedral"]) == "icosahedral"
-    assert result.recommend(0.99 * left["icosahedral"]) is None
+    assert result.recommend(0.99 * left["icosahedral"]) == "lebedev:6"
+    # an odd part along an axis is gone with mirror images, too
+    assert 0 < result.after("lebedev:6") < 1e-6 < left["icosahedral/inversion"]
+    assert result.recommend(0.5 * result.after("lebedev:6")) == "lebedev:7"
+    lower = analyse(f, unit("011"), law="scalar", lmax=6, copies_per_call=500)
+    assert lower.recommend(0.99 * left["icosahedral"]) is None
     with pytest.raises(ArgumentError, match="tolerance must be positive"):
         result.recommend(0.0)
 

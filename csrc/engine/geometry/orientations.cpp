@@ -42,36 +42,29 @@ bool same(const Rotation& a, const Rotation& b) {
 std::vector<Orientation> orientations_of(const std::string& symmetrize,
                                          const std::string& direct_symmetrize) {
   const bool apart = !direct_symmetrize.empty() && direct_symmetrize != symmetrize;
-  const std::vector<Rotation> set = rotation_group(symmetrize);  // throws for an unknown name
-  std::vector<Rotation> of_direct = rotation_group(apart ? direct_symmetrize : "none");
+  const RotationSet set = rotation_set(symmetrize);  // throws for an unknown name
+  RotationSet of_direct = rotation_set(apart ? direct_symmetrize : "none");
   if (apart) require_sense(symmetrize, direct_symmetrize);
   if (!is_fixed_set(symmetrize)) return {Orientation{}};
   std::vector<Orientation> orientations;
-  for (const Rotation& rotation : set) {
-    orientations.push_back({rotation, {.energy = 1.0, .direct = apart ? 0.0 : 1.0}});
+  for (std::size_t c = 0; c < set.rotations.size(); ++c) {
+    const double weight = set.weights[c];
+    orientations.push_back({set.rotations[c], {.energy = weight, .direct = apart ? 0.0 : weight}});
   }
   if (!apart) return orientations;
-  if (of_direct.empty()) of_direct.push_back(Rotation{1, 0, 0, 0, 1, 0, 0, 0, 1});
-  for (const Rotation& rotation : of_direct) {
+  if (of_direct.rotations.empty()) of_direct = {{Rotation{1, 0, 0, 0, 1, 0, 0, 0, 1}}, {1.0}};
+  for (std::size_t c = 0; c < of_direct.rotations.size(); ++c) {
+    const Rotation& rotation = of_direct.rotations[c];
     const auto found =
         std::find_if(orientations.begin(), orientations.end(),
                      [&](const Orientation& other) { return same(*other.rotation, rotation); });
     if (found != orientations.end()) {
-      found->weights.direct = 1.0;
+      found->weights.direct = of_direct.weights[c];
     } else {
-      orientations.push_back({rotation, {.energy = 0.0, .direct = 1.0}});
+      orientations.push_back({rotation, {.energy = 0.0, .direct = of_direct.weights[c]}});
     }
   }
   return orientations;
-}
-
-Weights total(const std::vector<Orientation>& orientations) {
-  Weights sum{.energy = 0.0, .direct = 0.0};
-  for (const Orientation& orientation : orientations) {
-    sum.energy += orientation.weights.energy;
-    sum.direct += orientation.weights.direct;
-  }
-  return sum;
 }
 
 }  // namespace mdbridge

@@ -3,10 +3,14 @@
 #include <algorithm>
 #include <array>
 #include <bit>
+#include <charconv>
 #include <cmath>
+#include <map>
 #include <numbers>
-#include <numeric>
+#include <optional>
+#include <utility>
 
+#include "geometry/rotation_grids.hpp"
 #include "mdbridge/error.hpp"
 #include "text.hpp"
 
@@ -87,14 +91,68 @@ std::vector<Rotation> icosahedral_group() {
   return group;
 }
 
-std::vector<Rotation> doubled_by_inversion(std::vector<Rotation> group) {
-  const std::size_t count = group.size();
-  for (std::size_t n = 0; n < count; ++n) {
-    Rotation inverted = group[n];
-    for (double& entry : inverted) entry = -entry;
-    group.push_back(inverted);
+/// The 12 rotations of a hexagonal prism along z, with a two-fold axis along x.
+std::vector<Rotation> hexagonal_group() {
+  const double c = 0.5;
+  const double s = std::sqrt(0.75);
+  const std::array<std::array<double, 2>, 6> turns = {
+      {{1.0, 0.0}, {c, s}, {-c, s}, {-1.0, 0.0}, {-c, -s}, {c, -s}}};
+  std::vector<Rotation> group;
+  for (const double side : {1.0, -1.0}) {  // -1: after half a turn about x
+    for (const auto& [cosine, sine] : turns) {
+      group.push_back({cosine, -side * sine, 0.0, sine, side * cosine, 0.0, 0.0, 0.0, side});
+    }
   }
   return group;
+}
+
+/// The group of this name, if there is one.
+std::vector<Rotation> proper_group(const std::string& name) {
+  if (name == "octahedral") return octahedral_group();
+  if (name == "icosahedral") return icosahedral_group();
+  if (name == "hexagonal") return hexagonal_group();
+  return {};
+}
+
+/// By the words before the colon: angles in the plane come in multiples of this number.
+const std::map<std::string, int>& grid_folds() {
+  static const std::map<std::string, int> folds = {{"hexagonal", 6}, {"lebedev", 1}};
+  return folds;
+}
+
+/// The degree of a grid from the word after the colon; none unless it is one that there is.
+std::optional<int> grid_degree(const std::string& word) {
+  int degree = 0;
+  const auto [end, problem] = std::from_chars(word.data(), word.data() + word.size(), degree);
+  const bool whole = problem == std::errc() && end == word.data() + word.size();
+  if (!whole || degree < 1 || degree > largest_grid_degree()) return std::nullopt;
+  return degree;
+}
+
+/// The grid of this name ("lebedev:6"), if there is a colon.
+RotationSet proper_grid(const std::string& name) {
+  const auto colon = name.find(':');
+  if (colon == std::string::npos) return {};
+  const auto family = grid_folds().find(name.substr(0, colon));
+  if (family == grid_folds().end()) return {};
+  const auto degree = grid_degree(name.substr(colon + 1));
+  if (!degree) {
+    throw Error("symmetrize " + family->first + ":L takes a whole number L from 1 to " +
+                std::to_string(largest_grid_degree()) + ", found '" + name + "'");
+  }
+  return rotation_grid(*degree, family->second);
+}
+
+RotationSet doubled_by_inversion(RotationSet set) {
+  const std::size_t count = set.rotations.size();
+  for (std::size_t n = 0; n < count; ++n) {
+    Rotation inverted = set.rotations[n];
+    for (double& entry : inverted) entry = -entry;
+    set.rotations.push_back(inverted);
+    set.weights[n] /= 2.0;
+    set.weights.push_back(set.weights[n]);
+  }
+  return set;
 }
 
 /// Philox4x32-10, a counter-based generator: Salmon et al., SC'11, doi:10.1145/2063384.2063405.
@@ -131,18 +189,40 @@ const std::vector<std::string>& symmetrization_names() {
                                                  "octahedral" + with_inversion,
                                                  "icosahedral",
                                                  "icosahedral" + with_inversion,
+                                                 "hexagonal",
+                                                 "hexagonal" + with_inversion,
                                                  "random"};
   return names;
 }
 
-std::vector<Rotation> rotation_group(const std::string& name) {
+const std::vector<std::string>& rotation_grid_names() {
+  static const std::vector<std::string> names = {"lebedev:L", "lebedev:L" + with_inversion,
+                                                 "hexagonal:L", "hexagonal:L" + with_inversion};
+  return names;
+}
+
+RotationSet rotation_set(const std::string& name) {
   if (name == "none" || name == "random") return {};
-  if (name == "octahedral") return octahedral_group();
-  if (name == "icosahedral") return icosahedral_group();
-  if (name == "octahedral" + with_inversion) return doubled_by_inversion(octahedral_group());
-  if (name == "icosahedral" + with_inversion) return doubled_by_inversion(icosahedral_group());
-  throw Error("symmetrize expects one of " + join(symmetrization_names()) + ", found '" + name +
-              "'");
+  const bool inversion = name.ends_with(with_inversion);
+  const std::string proper = inversion ? name.substr(0, name.size() - with_inversion.size()) : name;
+  RotationSet set{proper_group(proper), {}};
+  set.weights.assign(set.rotations.size(), 1.0 / static_cast<double>(set.rotations.size()));
+  if (set.rotations.empty()) set = proper_grid(proper);
+  if (set.rotations.empty()) {
+    throw Error("symmetrize expects one of " + join(symmetrization_names()) + ", " +
+                join(rotation_grid_names()) + " (with L from 1 to " +
+                std::to_string(largest_grid_degree()) + "), found '" + name + "'");
+  }
+  return inversion ? doubled_by_inversion(std::move(set)) : set;
+}
+
+std::vector<Rotation> rotation_group(const std::string& name) {
+  if (name.find(':') != std::string::npos) {
+    throw Error("'" + name +
+                "' is a grid and no group: its copies have weights of their own, which "
+                "rotation_set gives");
+  }
+  return rotation_set(name).rotations;
 }
 
 // Uniform unit quaternion from three uniform numbers: Shoemake, Graphics Gems III (1992), p. 124.

@@ -67,6 +67,7 @@ _STATUS = {
 @option("--force-extras", is_flag=True, help="Both kinds of forces as extras for i-PI.")
 @option("--uncertainty", is_flag=True, help="Uncertainty of the energy as extras.")
 @option("--committee", is_flag=True, help="Energies of the committee as extras.")
+@option("--spread", is_flag=True, help="Standard deviations over rotated copies as extras.")
 @option("--skin", of=_SESSION, type=float, help="Skin of the pair lists (Å).")
 @option(
     "--timeout",

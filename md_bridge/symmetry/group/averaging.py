@@ -7,40 +7,66 @@ import numpy as np
 from md_bridge.errors import ArgumentError
 from md_bridge.symmetry.group.wigner import coefficient_slices, wigner_matrices
 
-__all__ = ["SETS", "matrices_of", "remaining"]
+__all__ = ["SETS", "candidates", "copies_of", "remaining"]
 
 SETS = ("octahedral", "octahedral/inversion", "icosahedral", "icosahedral/inversion")
-"""The engine's sets, of 24, 48, 60 and 120 copies."""
+"""The engine's sets that serve any structure, of 24, 48, 60 and 120 copies."""
 
 
-def matrices_of(copies: str | np.ndarray) -> np.ndarray:
-    """The matrices of a set of copies.
+_GRIDS = tuple(f"lebedev:{degree}" for degree in range(6, 12))
+"""Grids that do more than the groups, up to 600 copies."""
 
-    :param copies: one of :data:`SETS`, or matrices [K, 3, 3]
+
+def candidates(lmax: int, inversion: bool) -> list[str]:
+    """Sets to choose from, by ascending number of copies.
+
+    :param lmax: up to which λ is known what a set would leave; what a grid of that degree leaves is
+        beyond it, so only smaller ones are here
+    :param inversion: also sets with mirror images
+    """
+    names = [name for name in SETS if inversion or "inversion" not in name]
+    for grid in _GRIDS:
+        if int(grid.partition(":")[2]) < lmax:
+            names += [grid, f"{grid}/inversion"] if inversion else [grid]
+    return sorted(names, key=lambda name: len(copies_of(name)[0]))
+
+
+def copies_of(copies: str | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The matrices of a set of copies, and the weight of each.
+
+    :param copies: a name as for ``symmetrize``, or matrices [K, 3, 3], which count alike
+    :returns: matrices [K, 3, 3] and weights [K] of sum 1
     :raises ArgumentError: there is no such set, or these are no orthogonal matrices
     """
     if isinstance(copies, str):
-        if copies not in SETS:
-            raise ArgumentError("copies", f"expects one of {', '.join(SETS)}, found {copies!r}")
-        from md_bridge.engine import rotation_group
+        from md_bridge.engine import EngineError, rotation_set
 
-        return np.asarray(rotation_group(copies))
+        try:
+            matrices, weights = rotation_set(copies)
+        except EngineError as error:
+            raise ArgumentError("copies", f"must be a set of ``symmetrize``: {error}") from None
+        if len(matrices) == 0:
+            raise ArgumentError(
+                "copies", f"must be a set of several, such as {SETS[0]}; found {copies!r}"
+            )
+        return matrices, weights
     matrices = np.asarray(copies, dtype=float)
     if matrices.ndim != 3 or matrices.shape[1:] != (3, 3) or len(matrices) == 0:
         raise ArgumentError("copies", f"must be [K, 3, 3], found shape {list(matrices.shape)}")
     if np.abs(matrices @ np.swapaxes(matrices, 1, 2) - np.eye(3)).max() > 1e-8:
         raise ArgumentError("copies", "must be orthogonal matrices")
-    return matrices
+    return matrices, np.full(len(matrices), 1 / len(matrices))
 
 
-def remaining(left: list[np.ndarray], matrices: np.ndarray) -> float:
-    """A² of the mean over copies h, z_K(R) = |K|⁻¹ Σ_h z(hR): tr(Pᵀ M P) over all sectors.
+def remaining(left: list[np.ndarray], matrices: np.ndarray, weights: np.ndarray) -> float:
+    """A² of the mean over copies h, z_K(R) = Σ_h w_h z(hR): tr(Pᵀ M P) over all sectors.
 
-    The average acts on the left index of the coefficients alone, a ↦ Pᵀ a with P = |K|⁻¹ Σ_h D(h),
+    The average acts on the left index of the coefficients alone, a ↦ Pᵀ a with P = Σ_h w_h D(h),
     D(−h) = σ(−1)^λ D(h), so the products M of that index with itself are all that is needed.
 
     :param left: M = (2λ+1) Σ_n a_mn a_m'n for each λ, [sigmas, 2λ+1, 2λ+1]
     :param matrices: [K, 3, 3]
+    :param weights: [K], of sum 1
     """
     signs = np.sign(np.linalg.det(matrices))
     representations = wigner_matrices(matrices * signs[:, None, None], len(left) - 1)
@@ -50,7 +76,7 @@ def remaining(left: list[np.ndarray], matrices: np.ndarray) -> float:
             if degree == i == 0:  # the symmetric part
                 continue
             parity = (-1) ** (degree + i)  # σ(−1)^λ, σ = +1 first
-            factors = np.where(signs > 0, 1.0, parity) / len(matrices)
+            factors = np.where(signs > 0, 1.0, parity) * weights
             mean = (factors @ representations[:, part]).reshape(products.shape)
             total += float(np.einsum("mk,mn,nk->", mean, products, mean))
     return max(total, 0.0)

@@ -8,7 +8,7 @@ import numpy as np
 
 from md_bridge.errors import ArgumentError
 from md_bridge.symmetry.errors import SymmetryError
-from md_bridge.symmetry.group.averaging import SETS, matrices_of, remaining
+from md_bridge.symmetry.group.averaging import SETS, candidates, copies_of, remaining
 from md_bridge.symmetry.measuring.laws import Law
 from md_bridge.symmetry.results.guards import Convergence
 from md_bridge.symmetry.results.spectrum import Spectrum
@@ -88,23 +88,24 @@ class Response:
 
         No copy of the set is evaluated. What is below :attr:`floor` is rounding.
 
-        :param copies: "octahedral", "octahedral/inversion", "icosahedral", "icosahedral/inversion"
-            as for ``symmetrize``, or matrices [K, 3, 3] of any set
+        :param copies: a name as for ``symmetrize`` ("octahedral", "lebedev:6", …), or matrices
+            [K, 3, 3] of any set
         :raises ArgumentError: there is no such set, or it has mirror images and the grid has none
         :raises SymmetryError: as :attr:`A`
         """
         self._require_law("an average over turned-back copies")
-        matrices = matrices_of(copies)
+        matrices, weights = copies_of(copies)
         if self.B["z"].sigmas == (0,) and np.linalg.det(matrices).min() < 0:
             raise ArgumentError(
                 "copies",
                 "have mirror images, which a grid without inversion says nothing about: measure "
                 "with o3_grid(degree, inversion=True)",
             )
-        return float(np.sqrt(remaining(self.left, matrices)))
+        return float(np.sqrt(remaining(self.left, matrices, weights)))
 
     def recommend(self, tolerance: float) -> str | None:
-        """The smallest of the engine's sets that leaves no more than a tolerance in a component.
+        """The smallest of the engine's sets that leaves no more than a tolerance in a component:
+        of the groups that serve any structure, and of grids of degrees below lmax.
 
         :param tolerance: largest :attr:`rms` to be left, in the unit of the output
         :returns: its name, "none" if no average is needed, None if no set is enough
@@ -116,7 +117,8 @@ class Response:
         if self.rms <= tolerance:
             return "none"
         root = np.sqrt(self.components)
-        return next((name for name in self._sets() if self.after(name) / root <= tolerance), None)
+        names = candidates(len(self.left) - 1, self.B["z"].sigmas != (0,))
+        return next((name for name in names if self.after(name) / root <= tolerance), None)
 
     def summary(self) -> str:
         """A table of √B of all sectors above the rounding, and what the sets will leave."""

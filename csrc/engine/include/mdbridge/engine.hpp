@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -30,8 +31,9 @@ struct EngineOptions {
   bool remove_net_force = true;
   /// Let metatomic verify the inputs and outputs of every call: slow, for debugging.
   bool check_consistency = false;
-  /// Average over rotated copies of each structure: one of symmetrization_names(). Energies, forces
-  /// and virials are rotated back and averaged; so are the uncertainties, atom by atom.
+  /// Average over rotated copies of each structure: one of symmetrization_names(), or a grid as
+  /// rotation_grid_names() have them. Energies, forces and virials are rotated back and averaged
+  /// with the weights of the set; so are the uncertainties, atom by atom.
   std::string symmetrize = "none";
   /// Of the direct forces and virial alone, where that is another set than the energy's, and a
   /// fixed one or "none": the inner forces of multiple time stepping, say, which need not be
@@ -90,7 +92,15 @@ class MDBRIDGE_API Engine {
   std::vector<Evaluation> evaluate(const std::vector<StructureAndPairs>& batch,
                                    const Wanted& wanted);
 
-  /// Throw ModelError, naming what is missing, if the model cannot give `wanted`.
+  /// What each rotated copy of a structure says of it, turned back, one after the other in the same
+  /// order wherever the set is the same; net forces in. For sums over copies that a host has to
+  /// make over several processes. Without a set there is one copy, of weights 1.
+  using CopyVisitor = std::function<void(const Evaluation& turned_back, const Weights& weights)>;
+  void visit_copies(const Structure& structure, Pairs& pairs, const Wanted& wanted,
+                    const CopyVisitor& visit);
+
+  /// Throw ModelError, naming what is missing, if the model cannot give `wanted`; Error if that are
+  /// deviations over copies and there are none.
   void require(const Wanted& wanted) const;
   /// Whether require() passes.
   bool can_give(const Wanted& wanted) const;
@@ -127,6 +137,11 @@ class MDBRIDGE_API Engine {
  private:
   class Run;
   struct Inputs;
+  using Visitor =
+      std::function<void(std::size_t structure, Evaluation turned_back, const Weights& weights)>;
+
+  void each_copy(const std::vector<StructureAndPairs>& batch, const Wanted& wanted,
+                 const Visitor& visit);
 
   std::shared_ptr<Model> model_;
   EngineOptions options_;

@@ -39,6 +39,14 @@ struct Wanted {
   bool atomic_virials = false;
   bool halved_atomic_virials = false;
 
+  /// Standard deviations over the rotated copies that an average is over, and with them the
+  /// averages themselves.
+  bool energy_rot_std = false;
+  bool conservative_forces_rot_std = false;
+  bool conservative_virial_rot_std = false;
+  bool direct_forces_rot_std = false;
+  bool direct_virial_rot_std = false;
+
   bool of_pairs() const { return atomic_virials || halved_atomic_virials; }
   bool gradient() const { return conservative_forces || conservative_virial || of_pairs(); }
 };
@@ -69,6 +77,14 @@ struct Evaluation {
   std::vector<double> atomic_virials;
   /// 9N, eV, symmetric: half of each pair with each of its atoms.
   std::vector<double> halved_atomic_virials;
+  /// How far the rotated copies scatter about their mean, component by component, each copy turned
+  /// back and counted with its weight: √⟨(z − ⟨z⟩)²⟩, in the units of the averages. Of direct
+  /// forces with their net force in.
+  double energy_rot_std = 0.0;
+  std::vector<double> conservative_forces_rot_std;
+  std::array<double, 9> conservative_virial_rot_std{};
+  std::vector<double> direct_forces_rot_std;
+  std::array<double, 9> direct_virial_rot_std{};
   /// Which of these were asked for, and so are here.
   Wanted has{.energy = false};
 
@@ -95,7 +111,15 @@ enum class Form {
   atom_tensors,
   /// A 3x3 tensor, which turns with the structure on both sides.
   tensor,
+  /// Standard deviations of the copies of a scalar, of a vector for each atom, of a 3x3 tensor:
+  /// there is one of the average, component by component, and none of a copy.
+  scalar_deviation,
+  atom_vector_deviations,
+  tensor_deviation,
 };
+
+/// Whether this is something that the copies have by themselves.
+constexpr bool of_each_copy(Form form) { return form < Form::scalar_deviation; }
 
 /// One of the quantities that an evaluation may give.
 template <typename Value, Form form_>
@@ -112,7 +136,7 @@ struct Quantity {
 };
 
 /// All of them. A new quantity is a row here (with its two members above) and the place where it
-/// comes from: a name in BackendRequest, which make_request() fills in (engine.cpp), an output of
+/// comes from: a name in BackendRequest, which make_request() fills in (request.cpp), an output of
 /// the backends, and a line in unpack() (packing.cpp).
 inline constexpr std::tuple quantities = {
     Quantity<double, Form::scalar>{"energy", "an energy", "Potential energy, eV.", &Wanted::energy,
@@ -152,6 +176,27 @@ inline constexpr std::tuple quantities = {
         "halved_atomic_virials", "a virial of an atom",
         "Share of each atom in the virial, half of a pair with each end, [atoms, 3, 3], eV.",
         &Wanted::halved_atomic_virials, &Evaluation::halved_atomic_virials},
+    Quantity<double, Form::scalar_deviation>{
+        "energy_rot_std", "a standard deviation of the energy",
+        "Standard deviation of the energy over the rotated copies, eV.", &Wanted::energy_rot_std,
+        &Evaluation::energy_rot_std},
+    Quantity<std::vector<double>, Form::atom_vector_deviations>{
+        "conservative_forces_rot_std", "a standard deviation of a conservative force",
+        "Standard deviation of the conservative forces over the rotated copies, [atoms, 3], eV/Å.",
+        &Wanted::conservative_forces_rot_std, &Evaluation::conservative_forces_rot_std},
+    Quantity<std::array<double, 9>, Form::tensor_deviation>{
+        "conservative_virial_rot_std", "a standard deviation of a stress",
+        "Standard deviation of the conservative virial over the rotated copies, [3, 3], eV.",
+        &Wanted::conservative_virial_rot_std, &Evaluation::conservative_virial_rot_std},
+    Quantity<std::vector<double>, Form::atom_vector_deviations>{
+        "direct_forces_rot_std", "a standard deviation of a direct force",
+        "Standard deviation of the direct forces over the rotated copies, net force in, "
+        "[atoms, 3], eV/Å.",
+        &Wanted::direct_forces_rot_std, &Evaluation::direct_forces_rot_std},
+    Quantity<std::array<double, 9>, Form::tensor_deviation>{
+        "direct_virial_rot_std", "a standard deviation of a direct stress",
+        "Standard deviation of the direct virial over the rotated copies, [3, 3], eV.",
+        &Wanted::direct_virial_rot_std, &Evaluation::direct_virial_rot_std},
 };
 
 /// Call `visit` with each Quantity.

@@ -51,6 +51,9 @@ struct FusedOptions {
   bool uncertainty = false;
   /// The same of the energies of the committee.
   bool committee = false;
+  /// Every evaluation of a model that is averaged over copies gives the standard deviations over
+  /// them, of energy and forces.
+  bool deviations = false;
   /// Outer evaluations give the uncertainty, or the energy of each atom (where the model has it:
   /// that somebody may ask is no reason to fail).
   bool outer_uncertainty = false;
