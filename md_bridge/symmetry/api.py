@@ -22,7 +22,7 @@ __all__ = ["analyse"]
 
 @overload
 def analyse(
-    f: Callable[..., Any],
+    f: Callable[..., Any] | list[Callable[..., Any]],
     points: Points | list[Any],
     *,
     law: str | Law | None,
@@ -36,7 +36,7 @@ def analyse(
 
 @overload
 def analyse(
-    f: Callable[..., Any],
+    f: Callable[..., Any] | list[Callable[..., Any]],
     points: Points | list[Any],
     *,
     law: Mapping[str, str | Law | None],
@@ -49,7 +49,7 @@ def analyse(
 
 
 def analyse(
-    f: Callable[..., Any],
+    f: Callable[..., Any] | list[Callable[..., Any]],
     points: Points | list[Any],
     *,
     law: str | Law | Mapping[str, str | Law | None] | None,
@@ -69,7 +69,7 @@ def analyse(
 
     :param f: a plain function or a torch module, of positions [N, 3] and of whatever else is in
         ``points``; returns an array, or a mapping from names to arrays, numpy or torch. Modules get
-        tensors of their own precision
+        tensors of their own precision. Or a list of functions, one for each of the structures
     :param points: [N, 3]; or a tuple of arrays [..., 3] that all turn with it, each an argument of
         ``f`` (positions, cell, pair vectors); or a list of such, for several structures
     :param law: how the output should transform: a name of
@@ -103,8 +103,16 @@ def analyse(
     )
     found: dict[str, list[Structure]] = {}
     evaluations = 0
-    for each in _structures(points):
-        calls = Calls(f, each, copies_per_call)
+    structures = _structures(points)
+    functions = f if isinstance(f, list) else [f] * len(structures)
+    if len(functions) != len(structures):
+        raise ArgumentError(
+            "f",
+            f"must be one function, or one for each of the {len(structures)} structures; found "
+            f"{len(functions)}",
+        )
+    for function, each in zip(functions, structures, strict=True):
+        calls = Calls(function, each, copies_per_call)
         for name, part in measure(calls, laws, grid, int(lmax), memory, progress).items():
             found.setdefault(name, []).append(part)
         evaluations += calls.count
