@@ -8,12 +8,12 @@ from typing import Any, overload
 import numpy as np
 
 from md_bridge.errors import ArgumentError
-from md_bridge.symmetry.measuring.calls import Calls, Points
 from md_bridge.symmetry.errors import SymmetryError
 from md_bridge.symmetry.group.grids import O3Grid, o3_grid
-from md_bridge.symmetry.results.guards import Convergence, RandomDeviation
+from md_bridge.symmetry.measuring.calls import Calls, Points
 from md_bridge.symmetry.measuring.laws import Law, as_law
 from md_bridge.symmetry.measuring.measurement import Structure, measure
+from md_bridge.symmetry.results.guards import Convergence, RandomDeviation
 from md_bridge.symmetry.results.response import Response
 from md_bridge.symmetry.results.spectrum import Spectrum, deviation_floor, sector_floors
 
@@ -72,9 +72,9 @@ def analyse(
         tensors of their own precision. Or a list of functions, one for each of the structures
     :param points: [N, 3]; or a tuple of arrays [..., 3] that all turn with it, each an argument of
         ``f`` (positions, cell, pair vectors); or a list of such, for several structures
-    :param law: how the output should transform: a name of
-        :data:`~md_bridge.symmetry.measuring.laws.LAWS` or a :class:`~md_bridge.symmetry.Law`; None for hidden
-        features, which have no law; for several outputs a mapping from their names
+    :param law: how the output should turn: a name of
+        :data:`~md_bridge.symmetry.LAWS` or a :class:`~md_bridge.symmetry.Law`; None for hidden
+        features, which have none; for several outputs a mapping from their names
     :param grid: copies; None: ``o3_grid(2 * lmax)``, the least that resolves lmax
     :param lmax: the largest angular momentum that is told apart
     :param copies_per_call: ``f`` takes and gives up to so many copies at once, all its arrays with

@@ -11,8 +11,9 @@ from pet_models import pet_checkpoint
 from md_bridge.export import export_file, export_module, pair_vectors, run_checks
 from md_bridge.export.checks.checks import check_agreement, check_corner_cases
 from md_bridge.export.checks.derivatives import check_forces, check_stress
-from md_bridge.export.checks.invariances import check_invariance, check_rotation, check_scripted
+from md_bridge.export.checks.invariances import check_invariance, check_scripted
 from md_bridge.export.checks.locality import check_isolated_atoms, check_locality
+from md_bridge.export.checks.rotation import check_rotation
 from md_bridge.export.checks.runner import Runner
 from md_bridge.export.checks.smoothness import check_smoothness_of_bulk, check_smoothness_of_dimers
 from md_bridge.export.checks.structures import cluster, lattice

@@ -102,10 +102,10 @@ def symmetry(
     and what averages over 24 to 120 copies (symmetrize) will leave of it. Liquids and crystals,
     slabs and molecules are all turned as a whole, with their cells.
     """
+    from md_bridge.structures import read_structures, spread
     from md_bridge.symmetry.models.measure import measure_model
     from md_bridge.symmetry.models.request import SymmetryRequest
     from md_bridge.symmetry.report.result import as_result, settings_of
-    from md_bridge.structures import read_structures, spread
 
     warnings.filterwarnings("ignore", category=DeprecationWarning)
     known = read_structures(structures)
