@@ -58,6 +58,7 @@ FORBIDDEN = {
         ]
         for place, name in enumerate(SYMMETRY[:4])
     },
+    "symmetry.models": ["drift", "symmetry.report"],
     "distil": ["lammps", "ipi", "compiled", "bench", "demo", "cli"],
     "compiled": [*HOSTS, "drift", "bench", "demo", "cli"],
     "compiled.pet": ["compiled.api", "compiled.module", "compiled.student", "distil"],
@@ -145,6 +146,8 @@ def test_dependencies_point_one_way():
         ("drift/api.py", "from md_bridge.distil import distil"),
         ("symmetry/api.py", "from md_bridge.export import load_exported"),
         ("symmetry/group/grids.py", "from md_bridge.symmetry.measuring.laws import Law"),
+        ("symmetry/models/copies.py", "from md_bridge.symmetry.report.tables import sections"),
+        ("export/checks/rotation.py", "from md_bridge.symmetry.models.copies import Copies"),
         ("distil/api.py", "from md_bridge.lammps import runner"),
         ("distil/labelling/teacher.py", "from md_bridge.distil.training import loss"),
         ("demo.py", "from md_bridge.cli import main"),

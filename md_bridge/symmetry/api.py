@@ -73,8 +73,9 @@ def analyse(
     :param points: [N, 3]; or a tuple of arrays [..., 3] that all turn with it, each an argument of
         ``f`` (positions, cell, pair vectors); or a list of such, for several structures
     :param law: how the output should turn: a name of
-        :data:`~md_bridge.symmetry.LAWS` or a :class:`~md_bridge.symmetry.Law`; None for hidden
-        features, which have none; for several outputs a mapping from their names
+        :data:`~md_bridge.symmetry.measuring.laws.LAWS` or a
+        :class:`~md_bridge.symmetry.Law`; None for hidden features, which have none; for several
+        outputs a mapping from their names
     :param grid: copies; None: ``o3_grid(2 * lmax)``, the least that resolves lmax
     :param lmax: the largest angular momentum that is told apart
     :param copies_per_call: ``f`` takes and gives up to so many copies at once, all its arrays with

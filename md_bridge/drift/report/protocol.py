@@ -218,7 +218,7 @@ def _draw_panel(axes: Axes, plot: Plot) -> None:
     axes.set_ylabel(plot.y_label, fontsize=9)
     if plot.logarithmic[0]:
         axes.set_xscale("log")
-    if plot.logarithmic[1]:
+    if plot.logarithmic[1] and any((curve.y > 0).any() for curve in plot.curves):
         axes.set_yscale("log")
     axes.tick_params(labelsize=8)
     axes.spines[["top", "right"]].set_visible(False)
