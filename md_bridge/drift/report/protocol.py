@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -218,8 +219,12 @@ def _draw_panel(axes: Axes, plot: Plot) -> None:
     axes.set_ylabel(plot.y_label, fontsize=9)
     if plot.logarithmic[0]:
         axes.set_xscale("log")
-    if plot.logarithmic[1] and any((curve.y > 0).any() for curve in plot.curves):
+    positive = [value for curve in plot.curves for value in curve.y if value > 0]
+    if plot.logarithmic[1] and positive:
         axes.set_yscale("log")
+        if groups:  # bars begin at a power of ten
+            low, high = math.log10(0.9 * min(positive)), math.log10(1.1 * max(positive))
+            axes.set_ylim(10.0 ** math.floor(low), 10.0 ** math.ceil(high))
     axes.tick_params(labelsize=8)
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(axis="y", color="#dddddd", linewidth=0.6)

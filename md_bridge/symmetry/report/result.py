@@ -28,6 +28,7 @@ def as_result(found: ModelSymmetry) -> ProtocolResult:
 
     :param found: the measurement
     """
+    summary = summary_of(found)
     return ProtocolResult(
         protocol="symmetry",
         title="How much symmetry the model has learned",
@@ -35,8 +36,8 @@ def as_result(found: ModelSymmetry) -> ProtocolResult:
         columns=ERROR_COLUMNS,
         rows=error_rows(found),
         sentences=sentences(found),
-        summary=summary_of(found),
-        plots=spectrum_plots(found),
+        summary=summary,
+        plots=spectrum_plots(summary),
         sections=sections(found),
     )
 
