@@ -30,6 +30,7 @@ def analyse(
     lmax: int = 8,
     copies_per_call: int = 0,
     memory: int = 2**30,
+    quick: bool = False,
     progress: Callable[[int, int], object] | None = None,
 ) -> Response: ...
 
@@ -44,6 +45,7 @@ def analyse(
     lmax: int = 8,
     copies_per_call: int = 0,
     memory: int = 2**30,
+    quick: bool = False,
     progress: Callable[[int, int], object] | None = None,
 ) -> dict[str, Response]: ...
 
@@ -57,6 +59,7 @@ def analyse(
     lmax: int = 8,
     copies_per_call: int = 0,
     memory: int = 2**30,
+    quick: bool = False,
     progress: Callable[[int, int], object] | None = None,
 ) -> Response | dict[str, Response]:
     """How far a function is from equivariance, and in which sectors of O(3).
@@ -82,6 +85,9 @@ def analyse(
         one axis more, the first; 0: one copy without that axis
     :param memory: bytes for the sums; a larger output is done in passes that evaluate all copies
         again
+    :param quick: leave out some sixty evaluations beside those of the grid: the rounding is then
+        taken to be that of the results' precision, and nothing guards against a grid that is too
+        coarse
     :param progress: called with the evaluations done, and all of this structure
     :returns: a :class:`~md_bridge.symmetry.Response`, or a mapping of them where ``law`` is one
     :raises ArgumentError: the grid is too coarse for lmax, the law unknown, the points no points
@@ -114,7 +120,8 @@ def analyse(
         )
     for function, each in zip(functions, structures, strict=True):
         calls = Calls(function, each, copies_per_call)
-        for name, part in measure(calls, laws, grid, int(lmax), memory, progress).items():
+        parts = measure(calls, laws, grid, int(lmax), memory, quick, progress)
+        for name, part in parts.items():
             found.setdefault(name, []).append(part)
         evaluations += calls.count
     responses = {name: _merge(parts, grid, int(lmax), evaluations) for name, parts in found.items()}

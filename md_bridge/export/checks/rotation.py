@@ -19,8 +19,6 @@ from md_bridge.symmetry.results.response import Response
 __all__ = ["check_rotation"]
 
 _DEGREES = (6, 4, 2)
-_OTHER_EVALUATIONS = 60
-"""Besides those of the quadrature: for the rounding, and at random orientations."""
 _SECONDS = 5.0
 _ATOMS_TOGETHER = 256
 _TRIAL = 4
@@ -58,6 +56,7 @@ def check_rotation(
         grid=o3_grid(degree),
         lmax=degree // 2,
         copies_per_call=together,
+        quick=True,
     )
     kind = "direct" if runner.force_output else "conservative"
     forces = found[f"{kind} forces"]
@@ -125,7 +124,7 @@ def _affordable(function: _Function, points: tuple[np.ndarray, ...], seconds: fl
     function(*_first(points, _TRIAL))
     one = (time.perf_counter() - begin) / _TRIAL
     for degree in _DEGREES:
-        if one * (len(o3_grid(degree)) + _OTHER_EVALUATIONS) <= seconds:
+        if one * len(o3_grid(degree)) <= seconds:
             return degree
     return _DEGREES[-1]
 
