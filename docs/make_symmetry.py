@@ -23,7 +23,7 @@ from md_bridge.drift.report.protocol import draw
 from md_bridge.symmetry.group.averaging import SETS
 from md_bridge.symmetry.models.quantities import QUANTITIES
 from md_bridge.symmetry.report.plots import spectrum_plots
-from md_bridge.text import significant
+from md_bridge.text import significant, with_error
 
 HERE = Path(__file__).parent
 DOCUMENT = HERE / "symmetry.md"
@@ -91,8 +91,7 @@ def cost(summary: Mapping[str, Any]) -> list[str]:
 def _shown(value: float, floor: float, error: float | None = None) -> str:
     if value <= floor:
         return "rounding"
-    text = significant(value, 2)
-    return text if error is None else f"{text} ± {significant(error, 1)}"
+    return significant(value, 3) if error is None else with_error(value, error, most_decimals=6)
 
 
 def _markdown(rows: list[list[str]]) -> list[str]:

@@ -18,6 +18,7 @@ NOT_READ = {
     "md_bridge/_core.pyi": "generated from the compiled part: make stubs",
     "md_bridge/drift/templates/uplot": "the work of others, as they publish it",
     "docs/performance.json": "data: numbers of md-bridge bench",
+    "docs/symmetry.json": "data: numbers of md-bridge symmetry",
     "md_bridge/data": "data: the bundled model and its starts",
     "tests/lammps/force_style": "data: numbers of tests/helpers/make_force_style_references.py",
 }

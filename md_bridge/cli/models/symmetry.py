@@ -15,7 +15,7 @@ from md_bridge.cli.energy.options import out_option
 from md_bridge.cli.models.options import CHECKS_FAILED
 from md_bridge.cli.options import json_option, model_options, option
 from md_bridge.cli.progress import ProgressBar
-from md_bridge.cli.tables import tell_files
+from md_bridge.cli.tables import tell_files, widen_for
 from md_bridge.model_options import ModelOptions
 
 if TYPE_CHECKING:
@@ -144,6 +144,7 @@ def _tell(
         click.echo(json.dumps(result_data(result, settings), allow_nan=False))
     else:
         for table in (protocol_table(result), *map(section_table, result.sections)):
+            widen_for(console, table)
             console.print(table)
             console.print()
         for sentence in result.sentences:

@@ -134,7 +134,7 @@ def protocol_table(result: ProtocolResult) -> Table:
 
 
 def section_table(section: Section) -> Table:
-    """The same of a further table, under its title.
+    """The same of a further table, under its title; none of its numbers is ever cut.
 
     :param section: of a result
     """
@@ -149,7 +149,8 @@ def _table(
         table.title, table.title_style, table.title_justify = escape(title), "bold", "left"
     for number, (heading, unit) in enumerate(columns):
         text = escape(heading) + (f"\n[dim]{escape(unit)}[/dim]" if unit else "")
-        table.add_column(text, justify="left" if number == 0 else "right", no_wrap=number == 0)
+        whole = number == 0 or title is not None
+        table.add_column(text, justify="left" if number == 0 else "right", no_wrap=whole)
     judged = [_verdict(row) for row in rows]
     if any(row.verdict for row in rows):
         table.add_column("verdict")
