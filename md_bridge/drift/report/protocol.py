@@ -230,7 +230,8 @@ def _draw_panel(axes: Axes, plot: Plot) -> None:
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(axis="y", color="#dddddd", linewidth=0.6)
     axes.set_axisbelow(True)
-    axes.legend(fontsize=8, frameon=False)
+    # over bars, which leave no free place, on a ground of its own
+    axes.legend(fontsize=8, frameon=groups > 0, framealpha=0.9, edgecolor="none")
 
 
 def _verdict(row: Row) -> str:
