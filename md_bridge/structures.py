@@ -7,6 +7,7 @@ import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import ase.io
 import numpy as np
@@ -24,6 +25,9 @@ __all__ = [
     "spread",
     "standard_orientation",
 ]
+
+
+T = TypeVar("T")
 
 
 class StructureError(MDBridgeError, ValueError):
@@ -201,10 +205,10 @@ def read_structure(path: str | os.PathLike[str]) -> Atoms:
     return read_structures(path)[-1]
 
 
-def spread(structures: Sequence[Atoms], most: int) -> list[Atoms]:
+def spread(structures: Sequence[T], most: int) -> list[T]:
     """At most ``most`` of the structures, evenly spread, the first one among them.
 
-    :param structures: in the order of their file
+    :param structures: in the order of their file, or their numbers
     :param most: largest number, at least one
     """
     picked = np.unique(np.linspace(0, len(structures) - 1, min(most, len(structures))).astype(int))

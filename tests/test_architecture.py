@@ -18,6 +18,7 @@ NOT_READ = {
     "md_bridge/_core.pyi": "generated from the compiled part: make stubs",
     "md_bridge/drift/templates/uplot": "the work of others, as they publish it",
     "docs/performance.json": "data: numbers of md-bridge bench",
+    "docs/symmetry.json": "data: numbers of md-bridge symmetry",
     "md_bridge/data": "data: the bundled model and its starts",
     "tests/lammps/force_style": "data: numbers of tests/helpers/make_force_style_references.py",
 }
@@ -58,6 +59,7 @@ FORBIDDEN = {
         ]
         for place, name in enumerate(SYMMETRY[:4])
     },
+    "symmetry.models": ["drift", "symmetry.report"],
     "distil": ["lammps", "ipi", "compiled", "bench", "demo", "cli"],
     "compiled": [*HOSTS, "drift", "bench", "demo", "cli"],
     "compiled.pet": ["compiled.api", "compiled.module", "compiled.student", "distil"],
@@ -145,6 +147,8 @@ def test_dependencies_point_one_way():
         ("drift/api.py", "from md_bridge.distil import distil"),
         ("symmetry/api.py", "from md_bridge.export import load_exported"),
         ("symmetry/group/grids.py", "from md_bridge.symmetry.measuring.laws import Law"),
+        ("symmetry/models/copies.py", "from md_bridge.symmetry.report.tables import sections"),
+        ("export/checks/rotation.py", "from md_bridge.symmetry.models.copies import Copies"),
         ("distil/api.py", "from md_bridge.lammps import runner"),
         ("distil/labelling/teacher.py", "from md_bridge.distil.training import loss"),
         ("demo.py", "from md_bridge.cli import main"),

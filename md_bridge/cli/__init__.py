@@ -37,6 +37,9 @@ SECTIONS = {
         "check": Subcommand(
             "models.check", "check", "Check forces, symmetries, range, smoothness."
         ),
+        "symmetry": Subcommand(
+            "models.symmetry", "symmetry", "Measure how results change with the orientation."
+        ),
         "evaluate": Subcommand(
             "models.evaluate", "evaluate", "Compare a model with labelled structures."
         ),

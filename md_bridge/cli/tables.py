@@ -23,6 +23,7 @@ __all__ = [
     "print_errors",
     "print_variants",
     "tell_files",
+    "widen_for",
 ]
 
 
@@ -113,10 +114,18 @@ def print_errors(console: Console, rows: Sequence[dict[str, Any]]) -> None:
         )
     for line in lines:
         table.add_row(*map(escape, line))
-    # on a terminal that is too narrow for the numbers, lines run over instead
+    widen_for(console, table)
+    console.print(table, highlight=False)
+
+
+def widen_for(console: Console, table: Table) -> None:
+    """On a terminal that is too narrow for the numbers of a table, let lines run over instead.
+
+    :param console: where it will be printed
+    :param table: whose columns that must not be cut say so
+    """
     needed = Measurement.get(console, console.options.update(max_width=10_000), table).minimum
     console.width = max(console.width, needed)
-    console.print(table, highlight=False)
 
 
 def tell_files(console: Console, *files: tuple[str, Path]) -> None:

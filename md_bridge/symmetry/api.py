@@ -22,7 +22,7 @@ __all__ = ["analyse"]
 
 @overload
 def analyse(
-    f: Callable[..., Any],
+    f: Callable[..., Any] | list[Callable[..., Any]],
     points: Points | list[Any],
     *,
     law: str | Law | None,
@@ -30,13 +30,14 @@ def analyse(
     lmax: int = 8,
     copies_per_call: int = 0,
     memory: int = 2**30,
+    quick: bool = False,
     progress: Callable[[int, int], object] | None = None,
 ) -> Response: ...
 
 
 @overload
 def analyse(
-    f: Callable[..., Any],
+    f: Callable[..., Any] | list[Callable[..., Any]],
     points: Points | list[Any],
     *,
     law: Mapping[str, str | Law | None],
@@ -44,12 +45,13 @@ def analyse(
     lmax: int = 8,
     copies_per_call: int = 0,
     memory: int = 2**30,
+    quick: bool = False,
     progress: Callable[[int, int], object] | None = None,
 ) -> dict[str, Response]: ...
 
 
 def analyse(
-    f: Callable[..., Any],
+    f: Callable[..., Any] | list[Callable[..., Any]],
     points: Points | list[Any],
     *,
     law: str | Law | Mapping[str, str | Law | None] | None,
@@ -57,6 +59,7 @@ def analyse(
     lmax: int = 8,
     copies_per_call: int = 0,
     memory: int = 2**30,
+    quick: bool = False,
     progress: Callable[[int, int], object] | None = None,
 ) -> Response | dict[str, Response]:
     """How far a function is from equivariance, and in which sectors of O(3).
@@ -69,18 +72,22 @@ def analyse(
 
     :param f: a plain function or a torch module, of positions [N, 3] and of whatever else is in
         ``points``; returns an array, or a mapping from names to arrays, numpy or torch. Modules get
-        tensors of their own precision
+        tensors of their own precision. Or a list of functions, one for each of the structures
     :param points: [N, 3]; or a tuple of arrays [..., 3] that all turn with it, each an argument of
         ``f`` (positions, cell, pair vectors); or a list of such, for several structures
-    :param law: how the output should transform: a name of
-        :data:`~md_bridge.symmetry.measuring.laws.LAWS` or a :class:`~md_bridge.symmetry.Law`;
-        None for hidden features, which have no law; for several outputs a mapping from their names
+    :param law: how the output should turn: a name of
+        :data:`~md_bridge.symmetry.measuring.laws.LAWS` or a
+        :class:`~md_bridge.symmetry.Law`; None for hidden features, which have none; for several
+        outputs a mapping from their names
     :param grid: copies; None: ``o3_grid(2 * lmax)``, the least that resolves lmax
     :param lmax: the largest angular momentum that is told apart
     :param copies_per_call: ``f`` takes and gives up to so many copies at once, all its arrays with
         one axis more, the first; 0: one copy without that axis
     :param memory: bytes for the sums; a larger output is done in passes that evaluate all copies
         again
+    :param quick: leave out some sixty evaluations beside those of the grid: the rounding is then
+        taken to be that of the results' precision, and nothing guards against a grid that is too
+        coarse
     :param progress: called with the evaluations done, and all of this structure
     :returns: a :class:`~md_bridge.symmetry.Response`, or a mapping of them where ``law`` is one
     :raises ArgumentError: the grid is too coarse for lmax, the law unknown, the points no points
@@ -103,9 +110,18 @@ def analyse(
     )
     found: dict[str, list[Structure]] = {}
     evaluations = 0
-    for each in _structures(points):
-        calls = Calls(f, each, copies_per_call)
-        for name, part in measure(calls, laws, grid, int(lmax), memory, progress).items():
+    structures = _structures(points)
+    functions = f if isinstance(f, list) else [f] * len(structures)
+    if len(functions) != len(structures):
+        raise ArgumentError(
+            "f",
+            f"must be one function, or one for each of the {len(structures)} structures; found "
+            f"{len(functions)}",
+        )
+    for function, each in zip(functions, structures, strict=True):
+        calls = Calls(function, each, copies_per_call)
+        parts = measure(calls, laws, grid, int(lmax), memory, quick, progress)
+        for name, part in parts.items():
             found.setdefault(name, []).append(part)
         evaluations += calls.count
     responses = {name: _merge(parts, grid, int(lmax), evaluations) for name, parts in found.items()}

@@ -1,5 +1,7 @@
 """The checks of exported models: each passes on a good model and fails on one with its fault."""
 
+import re
+
 import ase
 import ase.build
 import models
@@ -11,8 +13,9 @@ from pet_models import pet_checkpoint
 from md_bridge.export import export_file, export_module, pair_vectors, run_checks
 from md_bridge.export.checks.checks import check_agreement, check_corner_cases
 from md_bridge.export.checks.derivatives import check_forces, check_stress
-from md_bridge.export.checks.invariances import check_invariance, check_rotation, check_scripted
+from md_bridge.export.checks.invariances import check_invariance, check_scripted
 from md_bridge.export.checks.locality import check_isolated_atoms, check_locality
+from md_bridge.export.checks.rotation import check_rotation
 from md_bridge.export.checks.runner import Runner
 from md_bridge.export.checks.smoothness import check_smoothness_of_bulk, check_smoothness_of_dimers
 from md_bridge.export.checks.structures import cluster, lattice
@@ -262,6 +265,52 @@ def test_rotation_is_measured(tmp_path):
 
     constrained = check_rotation(exported(AlongZ(), tmp_path), [cluster(ARGON)])
     assert constrained.value > 0.1
+
+
+@pytest.mark.parametrize(("seconds", "orientations"), [(60.0, 364), (0.0, 36)])
+def test_rotation_in_numbers(tmp_path, seconds, orientations):
+    """Of a pair along a known direction, with energies up to l = 1 and direct forces up to l = 2,
+    which the coarsest quadrature has exactly for the former, and the finest for both."""
+    runner = Runner(models.anisotropic({1: 0.02}).export(tmp_path / "m.pt"))
+    r = np.array([1.1, -2.3, 2.9])
+    pair = ase.Atoms("ArKr", [np.zeros(3), r], cell=[20] * 3, pbc=True)
+    result = check_rotation(runner, [cluster(ARGON), pair], seconds)
+    assert f"Of {orientations} orientations" in result.detail
+    found = {name: float(x) for name, x in re.findall(r"([a-z ]+?) ([\d.]+) meV", result.detail)}
+    found = {name.strip(): value for name, value in found.items()}
+    assert set(found) == {
+        *("energy", "conservative forces", "direct forces"),
+        *("conservative stress", "direct stress"),
+    }
+    w = (1 - r @ r / 36) ** 3
+    assert found["energy"] == pytest.approx(1e3 * 0.02 * w / 2 / 3**0.5, rel=0.06)
+    if orientations == 364:
+        assert found["direct forces"] == pytest.approx(100 * w * (2 / 27) ** 0.5, rel=0.06)
+    # in the unit of the forces themselves: less than all, which is more than the mean
+    assert 0.1 < result.value < 1.0
+
+
+def test_rotation_sees_mirror_images(tmp_path):
+    """An energy that a mirror turns round and no rotation changes: a volume."""
+
+    class Handed(Pairwise):
+        def forward(self, types, positions, cell, pairs, shifts, structure):
+            vectors = self.vectors(positions, cell, pairs, shifts, structure)
+            r2 = vectors.square().sum(1, keepdim=True)
+            rows = [
+                torch.zeros_like(positions).index_add(
+                    0, pairs[:, 0], (1 - r2 / 16) ** 2 * vectors * w
+                )
+                for w in (torch.ones_like(r2), r2.sqrt(), r2)
+            ]
+            return {"energy": 1e-3 * torch.det(torch.stack(rows, dim=1))}
+
+    atoms = ase.Atoms("Ar4", [[0, 0, 0], [2.5, 0.2, 0], [0.3, 2.2, 0.1], [0.2, 0.1, 1.7]])
+    runner = exported(Handed(), tmp_path)
+    result = check_rotation(runner, [atoms])
+    energy = float(re.search(r"energy ([\d.]+) meV/atom", result.detail)[1])
+    assert energy == pytest.approx(1e3 * abs(runner.energy(atoms)) / 4, rel=0.06)
+    assert result.value == pytest.approx(1.0)  # so do the forces: all of them is wrong
 
 
 def test_agreement_of_direct_forces(tmp_path):

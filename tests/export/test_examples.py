@@ -15,8 +15,9 @@ from md_bridge.engine import Engine, structure_from_ase
 from md_bridge.export import Batch, export_module, make_batch
 from md_bridge.export.checks.checks import check_corner_cases
 from md_bridge.export.checks.derivatives import check_forces, check_stress
-from md_bridge.export.checks.invariances import INVARIANCES, check_invariance, check_rotation
+from md_bridge.export.checks.invariances import INVARIANCES, check_invariance
 from md_bridge.export.checks.locality import check_isolated_atoms, check_locality
+from md_bridge.export.checks.rotation import check_rotation
 from md_bridge.export.checks.runner import Runner
 from md_bridge.export.checks.structures import cluster, lattice
 

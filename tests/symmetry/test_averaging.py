@@ -176,3 +176,70 @@ def test_an_average_is_covariant_under_its_own_group(anisotropic):
     for name in LAWS:
         assert averaged[name].A < 1e-12
         assert plain[name].A > 1e-4
+
+
+class TestCrystalAlongTheAxes:
+    """T-S15, of fcc argon, with a model that prefers z."""
+
+    WANTED = ("conservative_forces", "conservative_virial")
+
+    @staticmethod
+    def engines(folder, degree):
+        """Plain, octahedral, icosahedral."""
+        path = models.anisotropic({degree: 0.03}).export(folder / f"l{degree}.pt")
+        return [Engine(path, symmetrize=s) for s in ("none", "octahedral", "icosahedral")]
+
+    @staticmethod
+    def change(engine, atoms, matrix):
+        """Of forces and virial, turned back, between two orientations; relative to their size."""
+        f = of_engine(engine, structure_from_ase(atoms), TestCrystalAlongTheAxes.WANTED)
+        frames = np.array([np.eye(3), matrix])
+        outputs = f(
+            atoms.positions @ np.swapaxes(frames, 1, 2), atoms.cell[:] @ np.swapaxes(frames, 1, 2)
+        )
+        forces = outputs["conservative_forces"] @ frames
+        virial = np.swapaxes(frames, 1, 2) @ outputs["conservative_virial"] @ frames
+        return [np.abs(x[1] - x[0]).max() / np.abs(x[0]).max() for x in (forces, virial)]
+
+    @pytest.mark.parametrize("degree", [4, 6])
+    def test_stress_of_a_perfect_crystal_is_isotropic(self, tmp_path, degree):
+        """Both sets hold enough of the cube's own symmetry, whatever is left of l = 4 and 6."""
+        crystal = structure_from_ase(bulk("Ar", "fcc", a=5.4, cubic=True))
+        plain, *averaged = self.engines(tmp_path, degree)
+        virial = plain.evaluate(crystal, conservative_virial=True).conservative_virial
+        assert abs(virial[2, 2] - virial[0, 0]) > 1e-3 * abs(virial[0, 0])
+        for engine in averaged:
+            virial = engine.evaluate(crystal, conservative_virial=True).conservative_virial
+            assert np.abs(virial - virial[0, 0] * np.eye(3)).max() < 1e-11 * abs(virial[0, 0])
+
+    def test_which_axes_are_kept(self, tmp_path):
+        """24 copies keep the axes of the cube exactly, of any l; 60 the 3-fold ones, and the
+        4-fold ones as long as l < 6."""
+        atoms = bulk("Ar", "fcc", a=5.4, cubic=True)
+        atoms.rattle(0.1, seed=2)
+        three = Rotation.from_rotvec(2 * np.pi / 3 * np.ones(3) / 3**0.5).as_matrix()
+        four = Rotation.from_rotvec([np.pi / 2, 0, 0]).as_matrix()
+        for degree in (4, 6):
+            plain, octahedral, icosahedral = self.engines(tmp_path, degree)
+            assert min(self.change(plain, atoms, four)) > 1e-4
+            for matrix in (three, four):
+                assert max(self.change(octahedral, atoms, matrix)) < 1e-11
+            assert max(self.change(icosahedral, atoms, three)) < 1e-11
+            left = self.change(icosahedral, atoms, four)
+            assert min(left) > 1e-4 if degree == 6 else max(left) < 1e-11
+
+    def test_turned_at_random(self, tmp_path):
+        """T-S7: of l = 4 along z the 24 copies leave 7/12 of the variance of the energy."""
+        atoms = bulk("Ar", "fcc", a=5.4, cubic=True)
+        atoms.rattle(0.1, seed=2)
+        plain, octahedral, _ = self.engines(tmp_path, 4)
+        points = (atoms.positions, atoms.cell[:])
+
+        def squared(engine):
+            f = of_engine(engine, structure_from_ase(atoms), ("energy",))
+            grid = o3_grid(8, inversion=False)
+            laws = {"energy": "scalar"}
+            result = analyse(f, points, law=laws, lmax=4, grid=grid, copies_per_call=50)
+            return result["energy"].A ** 2
+
+        assert squared(octahedral) / squared(plain) == pytest.approx(7 / 12, rel=1e-8)

@@ -24,6 +24,7 @@ __all__ = [
     "ProtocolRequest",
     "ProtocolResult",
     "Row",
+    "Section",
     "with_agreement",
 ]
 
@@ -76,13 +77,24 @@ class Row:
 
 
 @dataclass(frozen=True)
+class Section:
+    """A further table, with a heading of its own."""
+
+    title: str
+    columns: tuple[tuple[str, str], ...]
+    """As those of :class:`ProtocolResult`."""
+    rows: tuple[Row, ...]
+
+
+@dataclass(frozen=True)
 class Curve:
-    """A line (or, with ``markers``, points) of the plot."""
+    """A line of the plot; with ``markers`` points, with ``bars`` a bar for each point."""
 
     label: str
     x: NDArray[np.float64]
     y: NDArray[np.float64]
     markers: bool = False
+    bars: bool = False
 
 
 @dataclass(frozen=True)
@@ -113,11 +125,13 @@ class ProtocolResult:
     summary: Mapping[str, Any]
     """Every number, for JSON: None where a number does not exist."""
     plots: tuple[Plot, ...] = field(default=())
+    sections: tuple[Section, ...] = field(default=())
 
     @property
     def passed(self) -> bool | None:
         """False if any row is bad; else None if nothing can be said of one; else True."""
-        judged = [row.good for row in self.rows if not row.observed]
+        rows = [*self.rows, *(row for section in self.sections for row in section.rows)]
+        judged = [row.good for row in rows if not row.observed]
         if False in judged:
             return False
         return None if None in judged else True

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import base64
 import json
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -15,7 +17,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from md_bridge._templates import templates
-from md_bridge.drift.protocols.base import Plot, ProtocolRequest, ProtocolResult, Row
+from md_bridge.drift.protocols.base import Plot, ProtocolRequest, ProtocolResult, Row, Section
 from md_bridge.drift.report.curves import thinned
 from md_bridge.drift.report.environment import describe_model, describe_system, surroundings
 from md_bridge.drift.report.palette import OKABE_ITO
@@ -27,8 +29,14 @@ __all__ = [
     "draw",
     "protocol_table",
     "render_page",
+    "result_data",
+    "section_table",
     "write_protocol_report",
+    "write_result",
 ]
+
+Settings = list[tuple[str, str]]
+"""What was tested, and where: pairs of a name and a text with its unit."""
 
 _PANEL_INCHES = 3.2
 _COLUMNS = 2
@@ -37,7 +45,7 @@ _BINS = 200  # of the 330 points that a panel is wide
 
 @dataclass(frozen=True)
 class ProtocolFiles:
-    """Where :func:`write_protocol_report` put what."""
+    """Where :func:`write_result` put what."""
 
     page: Path
     summary: Path
@@ -51,11 +59,23 @@ def write_protocol_report(result: ProtocolResult, request: ProtocolRequest) -> P
     :raises OSError: they cannot be written
     :raises ValueError: a number of the summary is no number
     """
-    request.folder.mkdir(parents=True, exist_ok=True)
-    files = ProtocolFiles(request.folder / "report.html", request.folder / "summary.json")
-    content = json.dumps(as_data(result, request), indent=2, allow_nan=False)
+    return write_result(result, _settings_rows(request), request.folder)
+
+
+def write_result(result: ProtocolResult, settings: Settings, folder: Path) -> ProtocolFiles:
+    """Write ``report.html`` and ``summary.json`` into a folder, made if missing.
+
+    :param result: what was found
+    :param settings: what was tested, and where
+    :param folder: for both files
+    :raises OSError: they cannot be written
+    :raises ValueError: a number of the summary is no number
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    files = ProtocolFiles(folder / "report.html", folder / "summary.json")
+    content = json.dumps(result_data(result, settings), indent=2, allow_nan=False)
     files.summary.write_text(content + "\n", encoding="utf-8")
-    files.page.write_text(render_page(result, request), encoding="utf-8")
+    files.page.write_text(render_page(result, settings), encoding="utf-8")
     return files
 
 
@@ -67,17 +87,27 @@ def as_data(result: ProtocolResult, request: ProtocolRequest) -> dict[str, Any]:
     :returns: what JSON can have; names carry their units
     :raises EngineError: the model cannot be loaded
     """
+    return result_data(result, _settings_rows(request))
+
+
+def result_data(result: ProtocolResult, settings: Settings) -> dict[str, Any]:
+    """The same for any settings.
+
+    :param result: what was found
+    :param settings: what was tested, and where
+    :returns: what JSON can have; names carry their units
+    """
     return {
         "protocol": result.protocol,
         "passed": result.passed,
         **result.summary,
         "sentences": list(result.sentences),
-        "settings": dict(_settings_rows(request)),
+        "settings": dict(settings),
     }
 
 
-def _settings_rows(request: ProtocolRequest) -> list[tuple[str, str]]:
-    """What was tested, and where: pairs of a name and a text with its unit.
+def _settings_rows(request: ProtocolRequest) -> Settings:
+    """What was tested, and where.
 
     :param request: what was asked for
     :raises EngineError: the model cannot be loaded
@@ -100,31 +130,49 @@ def protocol_table(result: ProtocolResult) -> Table:
 
     :param result: what the protocol found
     """
+    return _table(result.columns, result.rows)
+
+
+def section_table(section: Section) -> Table:
+    """The same of a further table, under its title; none of its numbers is ever cut.
+
+    :param section: of a result
+    """
+    return _table(section.columns, section.rows, section.title)
+
+
+def _table(
+    columns: tuple[tuple[str, str], ...], rows: tuple[Row, ...], title: str | None = None
+) -> Table:
     table = Table(box=None, padding=(0, 1), pad_edge=False, collapse_padding=True)
-    for number, (heading, unit) in enumerate(result.columns):
+    if title is not None:
+        table.title, table.title_style, table.title_justify = escape(title), "bold", "left"
+    for number, (heading, unit) in enumerate(columns):
         text = escape(heading) + (f"\n[dim]{escape(unit)}[/dim]" if unit else "")
-        table.add_column(text, justify="left" if number == 0 else "right", no_wrap=number == 0)
-    table.add_column("verdict")
-    for row in result.rows:
-        table.add_row(*(escape(cell) for cell in row.cells), _verdict(row))
+        whole = number == 0 or title is not None
+        table.add_column(text, justify="left" if number == 0 else "right", no_wrap=whole)
+    judged = [_verdict(row) for row in rows]
+    if any(row.verdict for row in rows):
+        table.add_column("verdict")
+    else:
+        judged = []
+    for number, row in enumerate(rows):
+        table.add_row(*(escape(cell) for cell in row.cells), *judged[number : number + 1])
     return table
 
 
-def render_page(result: ProtocolResult, request: ProtocolRequest) -> str:
+def render_page(result: ProtocolResult, settings: Settings) -> str:
     """The page as one string of HTML; the picture is embedded as SVG, nothing is fetched.
 
-    :param result: what the protocol found
-    :param request: what was asked for
-    :raises EngineError: the model cannot be loaded
+    :param result: what was found
+    :param settings: what was tested, and where
     """
     picture = None
     if result.plots:
         svg = as_svg(draw(result.plots))
         picture = "data:image/svg+xml;base64," + base64.b64encode(svg).decode("ascii")
     template = templates("md_bridge.drift").get_template("protocol.html.j2")
-    return template.render(
-        title=result.title, result=result, picture=picture, settings=_settings_rows(request)
-    )
+    return template.render(title=result.title, result=result, picture=picture, settings=settings)
 
 
 def draw(plots: tuple[Plot, ...]) -> Figure:
@@ -145,29 +193,45 @@ def draw(plots: tuple[Plot, ...]) -> Figure:
 
 
 def _draw_panel(axes: Axes, plot: Plot) -> None:
+    groups = sum(curve.bars for curve in plot.curves)
+    drawn = 0
     for number, curve in enumerate(plot.curves):
+        colour = OKABE_ITO[number % len(OKABE_ITO)]
+        if curve.bars:
+            width = 0.8 / groups
+            shift = width * (drawn - (groups - 1) / 2)
+            axes.bar(curve.x + shift, curve.y, width, color=colour, label=curve.label)
+            drawn += 1
+            continue
         kept = slice(None) if curve.markers else thinned(curve.y, _BINS)
         axes.plot(
             curve.x[kept],
             curve.y[kept],
-            color=OKABE_ITO[number % len(OKABE_ITO)],
+            color=colour,
             linewidth=1.1,
             marker="o" if curve.markers else None,
             markersize=4,
             label=curve.label,
         )
+    if groups:
+        axes.set_xticks(np.unique(np.concatenate([c.x for c in plot.curves if c.bars])))
     axes.set_title(plot.title, loc="left", fontsize=9, fontweight="bold")
     axes.set_xlabel(plot.x_label, fontsize=9)
     axes.set_ylabel(plot.y_label, fontsize=9)
     if plot.logarithmic[0]:
         axes.set_xscale("log")
-    if plot.logarithmic[1]:
+    positive = [value for curve in plot.curves for value in curve.y if value > 0]
+    if plot.logarithmic[1] and positive:
         axes.set_yscale("log")
+        if groups:  # bars begin at a power of ten
+            low, high = math.log10(0.9 * min(positive)), math.log10(1.1 * max(positive))
+            axes.set_ylim(10.0 ** math.floor(low), 10.0 ** math.ceil(high))
     axes.tick_params(labelsize=8)
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(axis="y", color="#dddddd", linewidth=0.6)
     axes.set_axisbelow(True)
-    axes.legend(fontsize=8, frameon=False)
+    # over bars, which leave no free place, on a ground of its own
+    axes.legend(fontsize=8, frameon=groups > 0, framealpha=0.9, edgecolor="none")
 
 
 def _verdict(row: Row) -> str:

@@ -19,9 +19,10 @@ from md_bridge.export.checks import structures as check_structures
 from md_bridge.export.checks.derivatives import check_forces, check_stress
 from md_bridge.export.checks.differences import rms
 from md_bridge.export.checks.first_guess import check_first_guess
-from md_bridge.export.checks.invariances import check_invariance, check_rotation, check_scripted
+from md_bridge.export.checks.invariances import check_invariance, check_scripted
 from md_bridge.export.checks.locality import check_isolated_atoms, check_locality
 from md_bridge.export.checks.result import Check, judge
+from md_bridge.export.checks.rotation import check_rotation
 from md_bridge.export.checks.runner import Runner
 from md_bridge.export.checks.single_precision import check_single_precision
 from md_bridge.export.checks.smoothness import check_smoothness_of_bulk, check_smoothness_of_dimers

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 import ase
 import numpy as np
-from scipy.spatial.transform import Rotation
 
 from md_bridge.export.checks.differences import relative, rms, worst
 from md_bridge.export.checks.result import Check, judge
@@ -21,7 +20,6 @@ __all__ = [
     "INVARIANCES",
     "Invariance",
     "check_invariance",
-    "check_rotation",
     "check_scripted",
     "largest_difference",
 ]
@@ -190,36 +188,4 @@ def _permuted(prediction: Prediction, order: np.ndarray) -> Prediction:
         stress=prediction.stress,
         direct_forces=take(prediction.direct_forces),
         direct_stress=prediction.direct_stress,
-    )
-
-
-def check_rotation(runner: Runner, structures: Sequence[ase.Atoms], seed: int = 0) -> Check:
-    """How much forces change in a rotated frame: measured, unconstrained models only learn it.
-
-    :param runner: the model
-    :param structures: to rotate, all by the same rotation
-    :param seed: of the rotation
-    """
-    rotation = Rotation.random(random_state=seed).as_matrix()
-    errors, sizes = [], []
-    for atoms, before in zip(structures, runner.evaluate(structures), strict=True):
-        rotated = atoms.copy()
-        rotated.set_cell(atoms.cell[:] @ rotation)
-        rotated.positions = atoms.positions @ rotation
-        (after,) = runner.evaluate([rotated])
-        old = before.direct_forces if before.direct_forces is not None else before.forces
-        new = after.direct_forces if after.direct_forces is not None else after.forces
-        assert old is not None
-        assert new is not None
-        errors.append(new - old @ rotation)
-        sizes.append(old)
-    kind = "direct" if runner.force_output else "conservative"
-    value = rms(np.concatenate(errors)) / max(rms(np.concatenate(sizes)), 1e-8)
-    return Check(
-        "rotation",
-        None,
-        value,
-        "",
-        None,
-        f"rms change of the {kind} forces in a rotated frame, relative to their size",
     )

@@ -44,7 +44,9 @@ def copies_of(copies: str | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         try:
             matrices, weights = rotation_set(copies)
         except EngineError as error:
-            raise ArgumentError("copies", f"must be a set of ``symmetrize``: {error}") from None
+            raise ArgumentError(
+                "copies", f"must be a set for the keyword symmetrize: {error}"
+            ) from None
         if len(matrices) == 0:
             raise ArgumentError(
                 "copies", f"must be a set of several, such as {SETS[0]}; found {copies!r}"

@@ -13,7 +13,7 @@ from md_bridge.symmetry.group.grids import O3Grid, random_elements
 from md_bridge.symmetry.group.wigner import coefficient_slices, wigner_matrices
 from md_bridge.symmetry.measuring.calls import Calls
 from md_bridge.symmetry.measuring.laws import Law, sample_count
-from md_bridge.symmetry.measuring.noise import noise_variances
+from md_bridge.symmetry.measuring.noise import noise_variances, rounding_of_results
 from md_bridge.symmetry.measuring.sums import Moments, Projected, Projection
 
 __all__ = ["Structure", "measure"]
@@ -61,7 +61,9 @@ class Structure:
         if reference.size == 0:
             raise SymmetryError(f"{name} should have at least one number, found none")
         invariant = law is not None and law.rank == 0 and not law.pseudo
-        back = at_random if law is None else law.turn_back(at_random, elements)
+        back = at_random
+        if law is not None and len(elements) > 0:
+            back = law.turn_back(at_random, elements)
         return cls(
             law,
             first.shape[1:],
@@ -108,6 +110,7 @@ def measure(
     grid: O3Grid,
     lmax: int,
     memory: int,
+    quick: bool,
     progress: Callable[[int, int], object] | None,
 ) -> dict[str, Structure]:
     """All sums over the copies of one structure.
@@ -117,6 +120,7 @@ def measure(
     :param grid: of copies
     :param lmax: the largest λ
     :param memory: bytes for the sums of one pass
+    :param quick: no random elements, and the rounding of the results alone
     :param progress: called with the evaluations done, and with all
     :returns: for each output what is known of it
     :raises ArgumentError: the laws do not name the outputs
@@ -132,8 +136,13 @@ def measure(
         raise ArgumentError("law", f"is of {missing}, found the outputs {sorted(first)}")
     first = {name: first[name] for name in laws}
     calls.require_determinism(first)
-    elements = random_elements(_RANDOM_ELEMENTS, grid.inversion)
-    at_random, noise = calls.turned(elements), noise_variances(calls, grid.inversion)
+    if quick:
+        elements = np.zeros((0, 3, 3))
+        at_random = {name: value[:0] for name, value in first.items()}
+        noise = {name: rounding_of_results(calls, name, value[0]) for name, value in first.items()}
+    else:
+        elements = random_elements(_RANDOM_ELEMENTS, grid.inversion)
+        at_random, noise = calls.turned(elements), noise_variances(calls, grid.inversion)
     parts = {
         name: Structure.start(
             name, law, first[name], noise[name], at_random[name], elements, calls.point_count

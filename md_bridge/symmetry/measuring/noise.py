@@ -9,7 +9,7 @@ import numpy as np
 from md_bridge.symmetry.group.grids import random_elements
 from md_bridge.symmetry.measuring.calls import Calls, Outputs
 
-__all__ = ["noise_variances"]
+__all__ = ["noise_variances", "rounding_of_results"]
 
 _STEP = 1e-6
 """Of the displacements, relative to the coordinates: several units of single precision, while the
@@ -45,6 +45,16 @@ def noise_variances(calls: Calls, inversion: bool = True) -> Outputs:
             differences = np.diff(values, _ORDER, axis=0)
             factor = math.factorial(_ORDER) ** 2 / math.factorial(2 * _ORDER)
             found = factor * np.mean(differences**2, axis=0)
-            least = (calls.epsilon[name] * np.abs(values[0])) ** 2
+            least = rounding_of_results(calls, name, values[0])
             total[name] = total.get(name, 0.0) + np.maximum(found, least) / _FRAMES
     return total
+
+
+def rounding_of_results(calls: Calls, name: str, values: np.ndarray) -> np.ndarray:
+    """Variance of the rounding of the results themselves, the least that there is.
+
+    :param calls: that the results are from
+    :param name: of the output
+    :param values: of it
+    """
+    return (calls.epsilon[name] * np.abs(values)) ** 2

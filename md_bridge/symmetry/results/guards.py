@@ -15,7 +15,8 @@ _ROUNDING = 1e-9
 
 @dataclass(frozen=True)
 class RandomDeviation:
-    """A² from random elements of the group, which are not on the grid, about the grid's mean.
+    """A² from random elements of the group, which are not on the grid, about the grid's mean; NaN
+    where there were none.
 
     :ivar value: mean over samples
     :ivar error: its standard error, by the jackknife, which for a mean is the usual one
@@ -32,6 +33,8 @@ class RandomDeviation:
         :param samples: how many samples there are in all
         """
         count = len(deviations[0])
+        if count == 0:
+            return cls(float("nan"), float("nan"))
         squares = sum((each.reshape(count, -1) ** 2).sum(axis=1) for each in deviations) / samples
         return cls(float(np.mean(squares)), float(np.std(squares, ddof=1) / np.sqrt(count)))
 

@@ -10,7 +10,6 @@ from pathlib import Path
 import emulated_device
 import pytest
 
-
 HERE = Path(__file__).parent
 ENGINE = [
     path

@@ -1,0 +1,159 @@
+"""``md-bridge symmetry``: how much of the symmetry of space has a model learned?"""
+
+from __future__ import annotations
+
+import json
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from rich.console import Console
+
+from md_bridge.cli.command import Command, epilog
+from md_bridge.cli.energy.options import out_option
+from md_bridge.cli.models.options import CHECKS_FAILED
+from md_bridge.cli.options import json_option, model_options, option
+from md_bridge.cli.progress import ProgressBar
+from md_bridge.cli.tables import tell_files, widen_for
+from md_bridge.model_options import ModelOptions
+
+if TYPE_CHECKING:
+    from md_bridge.drift.protocols.base import ProtocolResult
+
+__all__ = ["symmetry"]
+
+_REQUEST = "md_bridge.symmetry.models.request:SymmetryRequest"
+_STATUS = {
+    0: "measured",
+    3: "not converged, or averages leave something else than predicted",
+}
+
+
+@click.command(
+    cls=Command,
+    epilog=epilog(
+        """
+        md-bridge symmetry model.pt structures.xyz
+        md-bridge symmetry model.pt start.xyz --quantity conservative_forces --double
+        """,
+        _STATUS,
+    ),
+)
+@click.argument("model", type=click.Path(path_type=Path))
+@click.argument("structures", type=click.Path(path_type=Path))
+@option(
+    "--quantity",
+    metavar="NAME,...",
+    show_default="all there are",
+    help="Only these: energy, atomic_energies, direct_forces, conservative_stress, ….",
+)
+@option("--lmax", of=_REQUEST, type=click.IntRange(min=1), help="Largest angular momentum.")
+@option(
+    "--degree",
+    type=click.IntRange(min=2),
+    show_default="2 lmax",
+    help="Degree of the quadrature over orientations.",
+)
+@option("--proper", is_flag=True, help="Rotations only: half the copies, nothing on mirror images.")
+@option("--double", is_flag=True, help="Convert the model to double precision.")
+@option(
+    "--tolerance",
+    of=_REQUEST,
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="meV/Å",
+    help="What an average may leave of a component of the forces.",
+)
+@option(
+    "--orientations",
+    of=_REQUEST,
+    type=click.IntRange(min=0),
+    help="Random ones at which averages are made; 0: none.",
+)
+@option(
+    "--most",
+    default=2,
+    type=click.IntRange(min=1),
+    help="Number of structures, spread evenly over the file.",
+)
+@option(
+    "--atoms-per-forward",
+    of=_REQUEST,
+    type=click.IntRange(min=0),
+    show_default=False,
+    help="Atoms that go through the model together.",
+)
+@out_option("md-bridge-symmetry")
+@json_option("the summary")
+@model_options(symmetrize=False)
+def symmetry(
+    model: Path,
+    structures: Path,
+    quantity: str | None,
+    most: int,
+    out: Path,
+    as_json: bool,
+    model_options: ModelOptions,
+    **numbers: Any,
+) -> None:
+    """Measure how what MODEL says changes when STRUCTURES (any file that ASE reads) are turned.
+
+    For each quantity: its error by angular momentum and parity, by element and in the worst atom,
+    and what averages over 24 to 120 copies (symmetrize) will leave of it. Liquids and crystals,
+    slabs and molecules are all turned as a whole, with their cells.
+    """
+    from md_bridge.structures import read_structures, spread
+    from md_bridge.symmetry.models.measure import measure_model
+    from md_bridge.symmetry.models.request import SymmetryRequest
+    from md_bridge.symmetry.report.result import as_result, settings_of
+
+    warnings.filterwarnings("ignore", category=DeprecationWarning)
+    known = read_structures(structures)
+    places = spread(range(len(known)), most)
+    names = () if quantity is None else tuple(name.strip() for name in quantity.split(","))
+    request = SymmetryRequest(
+        model=model,
+        structures=tuple(known[place] for place in places),
+        places=tuple(places),
+        quantities=names,
+        model_options=model_options,
+        **numbers,
+    )
+    with ProgressBar(Console(stderr=True)) as bar:
+        bar.update("loading the model")
+        found = measure_model(request, bar.update)
+    result = as_result(found)
+    _tell(result, settings_of(found), out, as_json)
+    if result.passed is not True:
+        raise SystemExit(CHECKS_FAILED)
+
+
+def _tell(
+    result: ProtocolResult, settings: list[tuple[str, str]], out: Path, as_json: bool
+) -> None:
+    """To the screen first: a full disk must not take the result of a long measurement with it."""
+    from md_bridge.drift.report.protocol import (
+        protocol_table,
+        result_data,
+        section_table,
+        write_result,
+    )
+
+    console = Console()
+    if as_json:
+        click.echo(json.dumps(result_data(result, settings), allow_nan=False))
+    else:
+        for table in (protocol_table(result), *map(section_table, result.sections)):
+            widen_for(console, table)
+            console.print(table)
+            console.print()
+        for sentence in result.sentences:
+            console.print(sentence, markup=False, highlight=False)
+    try:
+        files = write_result(result, settings, out)
+    except OSError as error:
+        raise click.ClickException(
+            f"cannot write into {out}: {error.strerror or error}; choose another folder with --out"
+        ) from None
+    if not as_json:
+        tell_files(console, ("Page", files.page), ("Numbers", files.summary))

@@ -1,0 +1,69 @@
+"""A model file in double precision."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+
+from md_bridge.engine import Engine, Structure
+from md_bridge.errors import MDBridgeError
+from md_bridge.export.files import save_atomically
+from md_bridge.export.model_file import load_exported
+from md_bridge.export.outputs import keep_outputs
+from md_bridge.model_options import ModelOptions
+from md_bridge.symmetry.errors import SymmetryError
+
+__all__ = ["in_double_precision"]
+
+_SAME = 1e-3
+"""eV for each atom: by how much energies in the two precisions may differ."""
+
+
+@contextmanager
+def in_double_precision(model: Path, options: ModelOptions, structure: Structure) -> Iterator[Path]:
+    """A temporary file of the model in double precision; the model itself if it is that already.
+
+    It works where all numbers of the model are parameters or buffers. Of a compiled model it is the
+    TorchScript that is in it.
+
+    :param model: path of the exported model
+    :param options: how it is evaluated
+    :param structure: on which both must have the same energy
+    :returns: path of a file that is there until the context ends
+    :raises SymmetryError: the model cannot be converted
+    """
+    keywords = options.engine_keywords()
+    single = Engine(model, **keywords)
+    if single.info.dtype == "float64":
+        yield model
+        return
+    with tempfile.TemporaryDirectory(prefix="md-bridge-") as folder:
+        path = Path(folder) / "double.pt"
+        try:
+            _convert(model, options, path)
+            found = Engine(path, **keywords).evaluate(structure).energy
+        except (MDBridgeError, RuntimeError) as error:
+            raise SymmetryError(
+                f"the model '{model}' cannot be converted to double precision "
+                f"({str(error).strip().splitlines()[-1]}): measure it as it is, without double"
+            ) from error
+        expected = single.evaluate(structure).energy
+        if abs(found - expected) > _SAME * max(len(structure), 1):
+            raise SymmetryError(
+                f"the model '{model}' is another one in double precision: its energy is "
+                f"{found:.6g} eV, where it was {expected:.6g} eV: measure it as it is, without "
+                "double"
+            )
+        yield path
+
+
+def _convert(model: Path, options: ModelOptions, path: Path) -> None:
+    converted = load_exported(model, options.extensions).to(torch.float64)
+    named = keep_outputs(
+        converted, outputs=None, devices=None, metadata=converted.metadata(), dtype="float64"
+    )
+    save_atomically(named, path)

@@ -1,0 +1,1 @@
+"""What was measured of a model, for people: tables, a page, numbers as JSON."""
