@@ -10,7 +10,7 @@ from metatrain.pet.modules.utilities import cutoff_func_bump, cutoff_func_cosine
 from md_bridge.compiled.pet.neighborhoods import Neighborhoods, rows_of_pairs
 from md_bridge.compiled.pet.network import FusedPET
 from md_bridge.compiled.pet.pair_forces import PairForces
-from md_bridge.compiled.pet.rebuild import find_backbone, rebuild_backbone
+from md_bridge.export.pet_backbone import find_backbone, rebuild_backbone
 from md_bridge.export.errors import ExportError
 
 __all__ = ["Outputs", "PETModel", "Prediction"]
