@@ -16,6 +16,7 @@ from md_bridge.symmetry.group.grids import O3Grid, o3_grid
 from md_bridge.symmetry.layers.capture import capture
 from md_bridge.symmetry.layers.layer_map import Layer, LayerMap, Sectors
 from md_bridge.symmetry.layers.pet import PETLayers, load_pet
+from md_bridge.symmetry.layers.sampling import require_one_order
 from md_bridge.symmetry.layers.streaming import LayerSums, add_structure
 from md_bridge.symmetry.measuring.calls import Calls, Points
 from md_bridge.symmetry.results.guards import RandomDeviation
@@ -27,6 +28,8 @@ Progress = Callable[[int, int], object]
 
 _ERRORS = 4.0
 _ROUNDING = 1e-9
+_CANCELLATION = 1e-14
+"""Rounding of inner products, relative to the square of the features."""
 _ATOMS_AT_ONCE = 1024
 
 
@@ -127,6 +130,7 @@ def analyse_layers_of(
     evaluations = 0
     for each in points:
         calls = Calls(recorded, each, copies_per_call)
+        require_one_order(calls)
         add_structure(found, calls, grid, lmax, samples, memory, progress)
         evaluations += calls.count
     name = getattr(f, "__name__", type(f).__name__)
@@ -158,9 +162,8 @@ def _layer(name: str, found: LayerSums, grid: O3Grid, lmax: int) -> Layer:
     noise = found.noise / sums.samples
     values, deviation = sums.mean_spectrum(), sums.deviation / sums.samples
     norm = float(values[0, 0]) + deviation
-    floors = sector_floors(
-        noise, norm, float((grid.weights**2).sum()), lmax, grid.cosets
-    )
+    floors = sector_floors(noise, norm, float((grid.weights**2).sum()), lmax, grid.cosets)
+    floors += _CANCELLATION * norm
     sigmas = (1, -1) if grid.inversion else (0,)
     common, common_norm = sums.common(grid)
     centred = np.where(values - common > floors, values - common, 0.0)

@@ -153,9 +153,7 @@ class LayerMap:
         :param centred: without what all samples have in common, see :class:`Layer`
         """
         what = "without what all samples have in common" if centred else "as they are"
-        table = Table(
-            title=f"features {what}: share of each λ, %", title_justify="left", box=None
-        )
+        table = Table(title=f"features {what}: share of each λ, %", title_justify="left", box=None)
         table.add_column("layer", overflow="fold")
         columns = ["numbers", *(f"{degree}" for degree in range(self.lmax + 1))]
         for header in (*columns, f"> {self.lmax}", "mean λ", "σ = +"):
@@ -175,9 +173,7 @@ class LayerMap:
             table.caption_justify = "left"
         return table
 
-    def plot(
-        self, path: str | os.PathLike[str] | None = None, centred: bool = True
-    ) -> Figure:
+    def plot(self, path: str | os.PathLike[str] | None = None, centred: bool = True) -> Figure:
         """A picture: λ against the layers, the share as colour, a panel for each parity.
 
         :param path: of the file to write; None: none

@@ -11,12 +11,13 @@ from md_bridge.symmetry.measuring.calls import Calls, Outputs
 __all__ = ["as_samples", "require_one_order", "rows_to_measure"]
 
 _DISPLACED = 24
-_STEP = 1e-4
+_STEP = 1e-2
 """Of the displacements, relative to the extent of the points."""
 _STRONG = 0.1
 """A row depends on a point that changes it by this, relative to the one that changes it most."""
-_ROUNDING = 100.0
-"""A row does not depend on a point that changes it by less than this many units of rounding."""
+_ROUNDING, _CLEAR = 8.0, 1000.0
+"""A row does not depend on a point that changes it by less than so many units of rounding; what it
+depends on is so many times above that, or nothing is said."""
 
 
 def as_samples(values: np.ndarray, points: int) -> np.ndarray:
@@ -95,5 +96,6 @@ def _dependences(
         changes = np.abs(samples[1:] - samples[0]).max(axis=2, initial=0.0)
         rounding = _ROUNDING * calls.epsilon[name] * np.abs(samples[0]).max(initial=0.0)
         silent = changes <= rounding
-        found[name] = ((changes > _STRONG * changes.max(axis=0)) & ~silent, silent)
+        strong = changes > np.maximum(_STRONG * changes.max(axis=0), _CLEAR * rounding)
+        found[name] = strong, silent
     return found

@@ -10,7 +10,7 @@ import numpy as np
 from md_bridge.symmetry.errors import SymmetryError
 from md_bridge.symmetry.group.grids import O3Grid, random_elements
 from md_bridge.symmetry.layers.gram import FeatureSums
-from md_bridge.symmetry.layers.sampling import as_samples, require_one_order, rows_to_measure
+from md_bridge.symmetry.layers.sampling import as_samples, rows_to_measure
 from md_bridge.symmetry.measuring.calls import Calls, Outputs
 from md_bridge.symmetry.measuring.noise import noise_variances
 
@@ -69,7 +69,6 @@ def add_structure(
     """
     first = calls.turned(np.eye(3)[None])
     calls.require_determinism(first)
-    require_one_order(calls)
     noise = noise_variances(calls, grid.inversion)
     layers = _choose_rows(calls, first, grid, samples)
     for name, layer in layers.items():
