@@ -24,8 +24,8 @@ PATTERN = [
 
 def main() -> None:
     """Write images/symmetry-layers.png, and print the table."""
-    water = read(DATA / "water-start.xyz")
-    found = analyse_layers(DATA / "water.pt", [water], PATTERN, lmax=8, samples=81)
+    boxes = read(DATA / "water-start.xyz", index=":")
+    found = analyse_layers(DATA / "water.pt", boxes, PATTERN, lmax=8, samples=81)
     found.plot(IMAGES / "symmetry-layers.png")
     console = Console(width=160)
     console.print(found.table())

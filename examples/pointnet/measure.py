@@ -1,4 +1,4 @@
-"""How symmetry is learned: A, errors and layers after each epoch that was kept: python measure.py"""
+"""How symmetry is learned: A, errors and layers, epoch by epoch: python measure.py"""
 
 from __future__ import annotations
 

@@ -182,7 +182,7 @@ def build_module(checkpoint: dict[str, Any], source: str | os.PathLike[str]) -> 
 def _export_checkpoint(
     checkpoint: dict[str, Any], source: str | os.PathLike[str], dtype: str | None
 ) -> AtomisticModel:
-    module = build_module(checkpoint, source)
+    module: Any = build_module(checkpoint, source)
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "`torch.jit", DeprecationWarning)

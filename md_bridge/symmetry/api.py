@@ -8,12 +8,12 @@ from typing import Any, overload
 import numpy as np
 
 from md_bridge.errors import ArgumentError
+from md_bridge.symmetry.measuring.calls import Calls, Points
 from md_bridge.symmetry.errors import SymmetryError
 from md_bridge.symmetry.group.grids import O3Grid, o3_grid
-from md_bridge.symmetry.measuring.calls import Calls, Points
+from md_bridge.symmetry.results.guards import Convergence, RandomDeviation
 from md_bridge.symmetry.measuring.laws import Law, as_law
 from md_bridge.symmetry.measuring.measurement import Structure, measure
-from md_bridge.symmetry.results.guards import Convergence, RandomDeviation
 from md_bridge.symmetry.results.response import Response
 from md_bridge.symmetry.results.spectrum import Spectrum, deviation_floor, sector_floors
 

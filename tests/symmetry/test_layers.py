@@ -78,14 +78,13 @@ class TestClosedForms:
         layer = analyse_layers_of(net, POINTS[:2], "activation", lmax=5, grid=grid)["activation"]
         series = {0: 1 / 4, 1: 1 / 2, 2: 5 / 16, 4: -3 / 32}
         expected = {(n, 1): 6 * c**2 / (2 * n + 1) for n, c in series.items()}
-        expect(layer.whole, expected, rel=1e-3, atol=1e-5)
+        expect(layer.whole, expected, rel=5e-3, atol=1e-5)
         assert layer.whole.remainder == pytest.approx(1 - sum(expected.values()), abs=1e-4)
 
     def test_a_relu_with_a_bias_has_all_angular_momenta(self):
         """The series does not end: what the grid folds back is some 1e-5."""
         found = analyse_layers_of(point_net(nn.ReLU()), POINTS, "activation", lmax=5)
         shares = found["activation"].whole.fractions
-        print(shares)
         assert shares[:, 0].min() > 10 * shares[:, 1].max()
         assert found["activation"].whole.natural_parity_share > 0.9999
 
@@ -251,7 +250,7 @@ class TestCapture:
         scripted = torch.jit.script(point_net(nn.ReLU()))
         with pytest.raises(SymmetryError, match=r"TorchScript does not show its layers: .*\.ckpt"):
             capture(scripted)
-        with pytest.raises(SymmetryError, match="should return a mapping .* found ndarray"):
+        with pytest.raises(SymmetryError, match=r"should return a mapping .* found ndarray"):
             analyse_layers_of(lambda points: points, POINTS)
         with pytest.raises(SymmetryError, match="Switch off dropout"):
             analyse_layers_of(point_net(nn.Dropout()).train(), POINTS)

@@ -146,9 +146,7 @@ def test_neighbours_capped_by_the_frame(checkpoint, some_water, monkeypatch):
 
 
 def test_what_has_no_layers(checkpoint, model_file, some_water):
-    with pytest.raises(
-        SymmetryError, match=r"is TorchScript, which .* the checkpoint \(.c"
-    ):
+    with pytest.raises(SymmetryError, match=r"is TorchScript, which .* the checkpoint \(.c"):
         analyse_layers(model_file("lennard_jones"), [some_water])
     with pytest.raises(ExportError, match="structure 0 of those that are given has Ar"):
         analyse_layers(checkpoint, [Atoms("Ar2", [[0, 0, 0], [0, 0, 3]])])

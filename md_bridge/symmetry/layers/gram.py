@@ -18,8 +18,8 @@ _ROWS = 512
 def spectrum_of(changes: np.ndarray, constant: np.ndarray, grid: O3Grid, lmax: int) -> np.ndarray:
     """B_{λσ} of some features, summed over them.
 
-    B_{λσ} = (2λ+1) Σ_{gg'} w w' χ_{λσ}(g g'⁻¹) u(g)·u(g'), Domina et al., arXiv:2603.24638. The even
-    and odd parts [u(R) ± u(−R)]/2 belong to σ(−1)^λ = ±1, so that rotations alone are paired.
+    B_{λσ} = (2λ+1) Σ_{gg'} w w' χ_{λσ}(g g'⁻¹) u(g)·u(g'), Domina et al., arXiv:2603.24638. The
+    even and odd parts [u(R) ± u(−R)]/2 belong to σ(−1)^λ = ±1, so that rotations alone are paired.
 
     :param changes: [G, F], u − constant, in the order of ``grid.rotations``
     :param constant: [F]: taken off beforehand, so that what is large and constant swamps nothing

@@ -154,8 +154,9 @@ class PETLayers:
         batch = self._prepare(*(each[None] for each in self.points))
         if batch["edge_vectors"].shape[1] < 2:
             raise SymmetryError(
-                "the layers of a PET are told apart where an atom has two neighbours or more within "
-                f"the cutoff of {self.backbone.cutoff:g} Å; found none: take a larger structure"
+                "the layers of a PET are told apart where an atom has two neighbours or more "
+                f"within the cutoff of {self.backbone.cutoff:g} Å; found none: take a larger "
+                "structure"
             )
         at = batch["centers"], batch["nef_to_edges_neighbor"]
         counted = torch.nonzero(batch["cutoff_factors"][at] > _LEAST_FACTOR).flatten().numpy()

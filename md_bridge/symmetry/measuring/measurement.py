@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from md_bridge.errors import ArgumentError
+from md_bridge.symmetry.measuring.calls import Calls
 from md_bridge.symmetry.errors import SymmetryError
 from md_bridge.symmetry.group.grids import O3Grid, random_elements
-from md_bridge.symmetry.group.wigner import coefficient_slices, wigner_matrices
-from md_bridge.symmetry.measuring.calls import Calls
 from md_bridge.symmetry.measuring.laws import Law, sample_count
 from md_bridge.symmetry.measuring.noise import noise_variances
 from md_bridge.symmetry.measuring.sums import Moments, Projected, Projection
+from md_bridge.symmetry.group.wigner import coefficient_slices, wigner_matrices
 
 __all__ = ["Structure", "measure"]
 

@@ -6,8 +6,8 @@ import math
 
 import numpy as np
 
-from md_bridge.symmetry.group.grids import random_elements
 from md_bridge.symmetry.measuring.calls import Calls, Outputs
+from md_bridge.symmetry.group.grids import random_elements
 
 __all__ = ["noise_variances"]
 

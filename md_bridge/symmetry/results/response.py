@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from md_bridge.errors import ArgumentError
-from md_bridge.symmetry.errors import SymmetryError
 from md_bridge.symmetry.group.averaging import SETS, matrices_of, remaining
-from md_bridge.symmetry.measuring.laws import Law
+from md_bridge.symmetry.errors import SymmetryError
 from md_bridge.symmetry.results.guards import Convergence
+from md_bridge.symmetry.measuring.laws import Law
 from md_bridge.symmetry.results.spectrum import Spectrum
 
 __all__ = ["Response"]
