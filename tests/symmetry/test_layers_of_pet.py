@@ -52,7 +52,7 @@ def test_closed_forms(checkpoint, water):
     assert found.problems == []
 
 
-def test_features_are_those_of_metatrain(checkpoint, some_water):
+def test_features_are_those_of_metatrain(checkpoint, water):
     """Its outputs ``mtt::feature::…``, all layers that it gives."""
     from metatomic.torch import ModelOutput, systems_to_torch
     from metatrain.utils.neighbor_lists import get_system_with_neighbor_lists
@@ -64,25 +64,42 @@ def test_features_are_those_of_metatrain(checkpoint, some_water):
         *("edge_backbone.0", "node_heads.energy.0", "edge_heads.energy.0"),
     ]
     model = build_module(load_checkpoint(checkpoint), checkpoint).eval()
-    (system,) = systems_to_torch([some_water], dtype=torch.float32)
+    (system,) = systems_to_torch([water], dtype=torch.float32)
     system = get_system_with_neighbor_lists(system, model.requested_neighbor_lists())
     outputs = {f"mtt::feature::{name}": ModelOutput(sample_kind="atom") for name in names}
     with torch.no_grad():
         theirs = model([system], outputs)
-    layers, ours = features(checkpoint, some_water, names)
+    layers, ours = features(checkpoint, water, names)
     assert set(ours) == set(names)
-    pairs = {tuple(pair): row for row, pair in enumerate(layers.pairs.tolist())}
+    keys = torch.cat([layers.pairs, layers.shifts], dim=1).tolist()
+    assert keys == sorted(keys)
+    pairs = {tuple(key): row for row, key in enumerate(keys)}
     for name in names:
         block = theirs[f"mtt::feature::{name}"].block()
         expected = block.values.numpy()
         if len(block.samples.names) > 2:
-            first, second = (block.samples.column(f"{end}_atom") for end in ("first", "second"))
-            ends = zip(first.tolist(), second.tolist(), strict=True)
-            order = np.argsort([pairs[pair] for pair in ends])
+            found = block.samples.values[:, 1:].tolist()
+            order = np.argsort([pairs[tuple(key)] for key in found])
             factors = theirs["mtt::feature::cutoff_factors"].block().values.numpy()
             counted = factors[order, 0] > 0.01
             expected = expected[order][counted]
         assert ours[name][0].numpy() == pytest.approx(expected, abs=1e-6), name
+
+
+def test_atoms_and_pairs_side_by_side(checkpoint, some_water):
+    """What attention works on: the first of the tokens is the atom, the others its pairs."""
+    backbone, width = load_pet(checkpoint)
+    layers = PETLayers(backbone, width, some_water, "*.0.compress, *.0.norm_attention*")
+    found = layers(*(each[None] for each in layers.points))
+    inside = "gnn_layers.0.trans.layers.0.norm_attention"
+    assert set(found) == {
+        *("gnn_layers.0.compress", "gnn_layers.1.trans.layers.0.norm_attention_node"),
+        *("gnn_layers.1.trans.layers.0.norm_attention_edge", f"{inside}_node", f"{inside}_edge"),
+    }
+    norm = backbone.gnn_layers[0].trans.layers[0].norm_attention
+    edges = norm(found["gnn_layers.0.compress"])
+    assert torch.allclose(found[f"{inside}_edge"], edges, atol=1e-6)
+    assert found[f"{inside}_node"].shape == (1, 12, 16)
 
 
 def test_an_exported_file_has_the_same_layers(checkpoint, tmp_path, some_water):
@@ -124,6 +141,28 @@ def test_adaptive_cutoffs(tmp_path, water, method):
     back = np.einsum("gji,gsj->gsi", turns, found["edge_vectors"].numpy())
     assert back == pytest.approx(np.broadcast_to(back[:1], back.shape), abs=1e-5)
     assert len(layers.pairs) > lengths.shape[1] > 81 * 4
+
+
+def test_pairs_in_an_order_of_the_frame(checkpoint, water, monkeypatch):
+    """A row is one pair, wherever the network keeps it in each copy."""
+    backbone, width = load_pet(checkpoint)
+    layers = PETLayers(backbone, width, water, "edge_vectors, edge_heads.energy.0")
+    copies = [np.einsum("gij,nj->gni", random_elements(3), each) for each in layers.points]
+    expected = layers(*copies)
+    whole = backbone.preprocess
+
+    def sorted_by_height(positions, centers, neighbors, species, cells, shifts, *rest):
+        height = positions[neighbors, 2] - positions[centers, 2]
+        order = torch.argsort(height)
+        order = order[torch.argsort(centers[order], stable=True)]
+        return whole(
+            *(positions, centers[order], neighbors[order], species, cells, shifts[order]), *rest
+        )
+
+    monkeypatch.setattr(backbone, "preprocess", sorted_by_height)
+    found = layers(*copies)
+    for name, values in expected.items():
+        assert torch.allclose(found[name], values, atol=1e-5), name
 
 
 def test_neighbours_capped_by_the_frame(checkpoint, some_water, monkeypatch):
