@@ -70,7 +70,7 @@ def train(
 
 
 @click.command()
-@click.option("--epochs", default=64, show_default=True, help="Passes over the events.")
+@click.option("--epochs", default=32, show_default=True, help="Passes over the events.")
 @click.option("--events", default=20000, show_default=True, help="Events to learn from.")
 @click.option("--out", default="runs", show_default=True, help="Folder for the weights.")
 def main(epochs: int, events: int, out: str) -> None:
