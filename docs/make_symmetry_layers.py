@@ -25,7 +25,7 @@ PATTERN = [
 def main() -> None:
     """Write images/symmetry-layers.png, and print the table."""
     boxes = read(DATA / "water-start.xyz", index=":")
-    found = analyse_layers(DATA / "water.pt", boxes, PATTERN, lmax=6, samples=32, memory=2**31)
+    found = analyse_layers(DATA / "water.pt", boxes, PATTERN, lmax=4, samples=32)
     found.plot(IMAGES / "symmetry-layers.png")
     console = Console(width=160)
     console.print(found.table())

@@ -78,7 +78,7 @@ def measure(path: Path, events: Events, few: int, lmax: int) -> dict[str, Any]:
 
 def draw(results: Mapping[str, list[dict[str, Any]]], path: Path) -> None:
     """A against epochs, and what the layers carry, with and without augmentation."""
-    figure = Figure(figsize=(9.6, 3.6), layout="constrained")
+    figure = Figure(figsize=(9.6, 4.6), layout="constrained")
     FigureCanvasAgg(figure)
     left, middle, right = figure.subplots(1, 3)
     for name, rows in results.items():
@@ -104,7 +104,7 @@ def draw(results: Mapping[str, list[dict[str, Any]]], path: Path) -> None:
     for axes in (left, middle, right):
         axes.set_xscale("log", base=2)
         axes.set_xlabel("epochs (leftmost: before)")
-        axes.legend(frameon=False, fontsize=6.5)
+        axes.legend(frameon=False, fontsize=7, loc="upper center", bbox_to_anchor=(0.5, -0.17))
         axes.spines[["top", "right"]].set_visible(False)
     figure.savefig(path, dpi=150)
 
@@ -116,8 +116,8 @@ def _layer(row: dict[str, Any], name: str) -> dict[str, Any]:
 
 @click.command()
 @click.option("--runs", default="runs", show_default=True, help="Folder that train.py wrote.")
-@click.option("--events", default=32, show_default=True, help="Events to measure symmetry on.")
-@click.option("--lmax", default=5, show_default=True, help="Largest angular momentum told apart.")
+@click.option("--events", default=16, show_default=True, help="Events to measure symmetry on.")
+@click.option("--lmax", default=4, show_default=True, help="Largest angular momentum told apart.")
 @click.option("--out", default=".", show_default=True, help="Folder for numbers and pictures.")
 def main(runs: str, events: int, lmax: int, out: str) -> None:
     """Measure all weights that train.py kept, and draw how symmetry was learned.

@@ -70,8 +70,8 @@ def train(
 
 
 @click.command()
-@click.option("--epochs", default=32, show_default=True, help="Passes over the events.")
-@click.option("--events", default=20000, show_default=True, help="Events to learn from.")
+@click.option("--epochs", default=24, show_default=True, help="Passes over the events.")
+@click.option("--events", default=10000, show_default=True, help="Events to learn from.")
 @click.option("--out", default="runs", show_default=True, help="Folder for the weights.")
 def main(epochs: int, events: int, out: str) -> None:
     """Train twice, with and without augmentation, and keep the weights after 0, 1, 2, 4, … epochs.

@@ -52,6 +52,7 @@ def draw(found: LayerMap, centred: bool) -> Figure:
         axes.set_yticks(range(0, found.lmax + 1, 2 if found.lmax > 5 else 1))
     panels[-1].set_xticks(range(len(sectors)), [layer.name for layer in found.layers])
     panels[-1].tick_params(axis="x", rotation=90, labelsize=7)
-    what = "share of the features" + (", common part left out" if centred else "")
-    figure.colorbar(image, ax=list(panels), label=what, extend="min")
+    bar = figure.colorbar(image, ax=list(panels), extend="min")
+    what = "share, common part left out" if centred else "share of the features"
+    bar.set_label(what, fontsize=8)
     return figure
