@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ase.io import read
+from ase.io import iread
 from rich.console import Console
 
 from md_bridge._paths import DATA
@@ -24,7 +24,7 @@ PATTERN = [
 
 def main() -> None:
     """Write images/symmetry-layers.png, and print the table."""
-    boxes = read(DATA / "water-start.xyz", index=":")
+    boxes = list(iread(DATA / "water-start.xyz"))
     found = analyse_layers(DATA / "water.pt", boxes, PATTERN, lmax=4, samples=32)
     found.plot(IMAGES / "symmetry-layers.png")
     console = Console(width=160)
