@@ -59,6 +59,11 @@ FORBIDDEN = {
         ]
         for place, name in enumerate(SYMMETRY[:4])
     },
+    # a model file's own network is read where files are
+    "symmetry.layers": [
+        *(job for job in JOBS if job not in ("symmetry", "export")),
+        *("symmetry.models", "symmetry.report"),
+    ],
     "symmetry.models": ["drift", "symmetry.report"],
     "distil": ["lammps", "ipi", "compiled", "bench", "demo", "cli"],
     "compiled": [*HOSTS, "drift", "bench", "demo", "cli"],
@@ -146,6 +151,7 @@ def test_dependencies_point_one_way():
         ("text.py", "from md_bridge.engine import Engine"),
         ("drift/api.py", "from md_bridge.distil import distil"),
         ("symmetry/api.py", "from md_bridge.export import load_exported"),
+        ("symmetry/layers/pet.py", "from md_bridge.symmetry.report import page"),
         ("symmetry/group/grids.py", "from md_bridge.symmetry.measuring.laws import Law"),
         ("symmetry/models/copies.py", "from md_bridge.symmetry.report.tables import sections"),
         ("export/checks/rotation.py", "from md_bridge.symmetry.models.copies import Copies"),

@@ -100,7 +100,7 @@ def _compile_functions(
 
 def _compilable(path: Path, variant: str, module: AtomisticModel | None) -> CompilableNetwork:
     """The functions of the model at ``path``, with what its capabilities say."""
-    from md_bridge.compiled.pet.rebuild import find_backbone
+    from md_bridge.export.pet_backbone import find_backbone
 
     model = load_atomistic_model(str(path))
     outputs = _outputs(model, variant)

@@ -21,7 +21,7 @@ from md_bridge.export.options import DTYPES, FileOptions
 from md_bridge.export.outputs import keep_outputs
 from md_bridge.export.pet import isolate_padding, true_range
 
-__all__ = ["build_file_model", "export_file", "load_checkpoint"]
+__all__ = ["build_file_model", "build_module", "export_file", "load_checkpoint"]
 
 
 def export_file(
@@ -150,9 +150,13 @@ def load_checkpoint(path: str | os.PathLike[str], *, trust: bool = False) -> dic
     return checkpoint
 
 
-def _export_checkpoint(
-    checkpoint: dict[str, Any], source: str | os.PathLike[str], dtype: str | None
-) -> AtomisticModel:
+def build_module(checkpoint: dict[str, Any], source: str | os.PathLike[str]) -> torch.nn.Module:
+    """The network of a checkpoint, in Python, as metatrain would export it.
+
+    :param checkpoint: what :func:`load_checkpoint` read
+    :param source: its path, for messages
+    :raises ExportError: the installed metatrain cannot build it
+    """
     from metatrain.utils.architectures import find_all_architectures
     from metatrain.utils.io import model_from_checkpoint
 
@@ -166,7 +170,22 @@ def _export_checkpoint(
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "`torch.jit", DeprecationWarning)
-            module = model_from_checkpoint(checkpoint, context="export")
+            return model_from_checkpoint(checkpoint, context="export")
+    except ImportError as error:
+        raise ExportError(
+            f"the architecture '{name}' of '{source}' needs packages that are missing: {error}"
+        ) from error
+    except (RuntimeError, ValueError, KeyError) as error:
+        raise ExportError(f"metatrain cannot build the model of '{source}': {error}") from error
+
+
+def _export_checkpoint(
+    checkpoint: dict[str, Any], source: str | os.PathLike[str], dtype: str | None
+) -> AtomisticModel:
+    module: Any = build_module(checkpoint, source)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "`torch.jit", DeprecationWarning)
             if dtype is not None:
                 module = module.to(DTYPES[dtype])
             isolate_padding(module)
@@ -174,10 +193,10 @@ def _export_checkpoint(
             return _with_true_range(module, module.export(), dtype)
     except ImportError as error:
         raise ExportError(
-            f"the architecture '{name}' of '{source}' needs packages that are missing: {error}"
+            f"the model of '{source}' needs packages that are missing: {error}"
         ) from error
     except (RuntimeError, ValueError, KeyError) as error:
-        raise ExportError(f"metatrain cannot build the model of '{source}': {error}") from error
+        raise ExportError(f"metatrain cannot export the model of '{source}': {error}") from error
 
 
 def _with_true_range(

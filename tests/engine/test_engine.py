@@ -277,7 +277,7 @@ class TestLargeBatches:
         for structure, result in zip(batch, found, strict=True):
             alone = engine.evaluate(structure, conservative_forces=True)
             np.testing.assert_array_equal(result.conservative_forces, alone.conservative_forces)
-        with pytest.raises(EngineError, match="out of memory on (cpu|[a-z]+:0)"):
+        with pytest.raises(EngineError, match=r"out of memory on (cpu|[a-z]+:0)"):
             engine.evaluate(structure_from_ase(argon * (3, 1, 1)))
 
 

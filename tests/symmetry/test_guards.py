@@ -219,7 +219,7 @@ def test_mirror_images_need_a_grid_that_has_them():
     result = analyse(np.sum, POINTS, law="scalar", lmax=2, grid=grid)
     with pytest.raises(ArgumentError, match="copies have mirror images"):
         result.after("icosahedral/inversion")
-    with pytest.raises(ArgumentError, match="expects one of .*icosahedral.*found .cubic"):
+    with pytest.raises(ArgumentError, match=r"expects one of .*icosahedral.*found .cubic"):
         result.after("cubic")
     with pytest.raises(ArgumentError, match="orthogonal"):
         result.after(2 * np.eye(3)[None])

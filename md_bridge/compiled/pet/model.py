@@ -10,8 +10,8 @@ from metatrain.pet.modules.utilities import cutoff_func_bump, cutoff_func_cosine
 from md_bridge.compiled.pet.neighborhoods import Neighborhoods, rows_of_pairs
 from md_bridge.compiled.pet.network import FusedPET
 from md_bridge.compiled.pet.pair_forces import PairForces
-from md_bridge.compiled.pet.rebuild import find_backbone, rebuild_backbone
 from md_bridge.export.errors import ExportError
+from md_bridge.export.pet_backbone import find_backbone, rebuild_backbone
 
 __all__ = ["Outputs", "PETModel", "Prediction"]
 

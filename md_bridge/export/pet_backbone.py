@@ -1,7 +1,7 @@
 """metatrain's PET, built anew in Python from the TorchScript in an exported file.
 
 A file has the network's weights and its settings, but TorchScript cannot be differentiated and
-compiled as a whole; the Python class of the same name can.
+compiled as a whole, nor does it show its layers; the Python class of the same name can and does.
 """
 
 from __future__ import annotations
@@ -59,14 +59,14 @@ def rebuild_backbone(scripted: Any) -> Any:
         from metatrain.pet.modules.backend import PETBackend
     except ImportError as error:
         raise ExportError(
-            "a PET is compiled with the package metatrain, which is missing: "
+            "a PET is built anew from its file with the package metatrain, which is missing: "
             "pip install 'md-bridge[train]'"
         ) from error
     missing = [name for name in _SETTINGS if not hasattr(scripted, name)]
     if missing:
         raise ExportError(
             f"the PET in this file has no '{missing[0]}': it is of another release of metatrain "
-            "than the one that is installed. Export its checkpoint again, and compile that file"
+            "than the one that is installed. Export its checkpoint again, and take that file"
         )
     state = dict(scripted.state_dict())
     settings: dict[str, Any] = {name: getattr(scripted, name) for name in _SETTINGS}
@@ -80,7 +80,7 @@ def rebuild_backbone(scripted: Any) -> Any:
     except (RuntimeError, KeyError, TypeError) as error:
         raise ExportError(
             "the PET in this file does not fit the metatrain that is installed; export its "
-            f"checkpoint again, and compile that file. The reason: {error}"
+            f"checkpoint again, and take that file. The reason: {error}"
         ) from error
     dtype = next(scripted.parameters()).dtype
     return backbone.to(dtype).eval().requires_grad_(False)
