@@ -128,22 +128,21 @@ def model_options(
         "extensions": extensions_option(),
         "symmetrize": _of_model(
             "--symmetrize",
-            "Rotated copies to average over: octahedral, icosahedral, hexagonal, lebedev:L, "
-            "hexagonal:L (all also /inversion), random.",
-            metavar="GROUP",
+            "Average over copies: octahedral, lebedev:6, ….",
+            metavar="SET",
             show_default=False,
         ),
         "direct_symmetrize": _of_model(
             "--direct-symmetrize",
-            "Of the direct forces, if another one: none for the inner forces of mts:M.",
-            metavar="GROUP",
+            "Of direct (inner) forces: none.",
+            metavar="SET",
             show_default=False,
         ),
         "seed": _of_model("--seed", "Seed of --symmetrize random.", type=click.IntRange(min=0)),
         "threads": threads_option(),
         "max_correction": _of_model(
             "--max-correction",
-            "Largest correction of mts:M, in conservative forces.",
+            "Largest correction, in forces.",
             type=float,
             metavar="X",
             show_default=False,
@@ -198,9 +197,7 @@ _INNER = {
         metavar="KIND",
     ),
     "inner_variant": _of_inner("--inner-variant", "Variant of its outputs.", metavar="NAME"),
-    "inner_symmetrize": _of_inner(
-        "--inner-symmetrize", "Average its forces, too.", metavar="GROUP"
-    ),
+    "inner_symmetrize": _of_inner("--inner-symmetrize", "Average its forces, too.", metavar="SET"),
 }
 """What is said of a second model, by the names of the fields of :class:`ModelOptions`."""
 

@@ -9,9 +9,10 @@ import pytest
 import torch
 from ase import Atoms
 from model_commands import argon_crystal, message, run
+from pet_models import pet_checkpoint
 
 from md_bridge.cli.models.symmetry import symmetry
-from md_bridge.export import pair_vectors
+from md_bridge.export import export_file, pair_vectors
 
 QUICK = ("--lmax", "3", "--orientations", "0", "--quantity", "energy,direct_forces")
 
@@ -85,6 +86,26 @@ class VanishesOnTheGrid(torch.nn.Module):
         return {"energy": zero.index_add(0, pairs[:, 0], seen * w * value)}
 
 
+def test_layers_of_a_network(folder):
+    checkpoint = pet_checkpoint(folder / "pet.ckpt", num_gnn_layers=2)
+    export_file(checkpoint, "pet.pt")
+    ase.io.write("w.xyz", Atoms("OHH", [[0.0, 0.0, 0.0], [0.96, 0.0, 0.0], [-0.24, 0.93, 0.0]]))
+    options = ("--lmax", "2", "--orientations", "0", "--quantity", "energy", "--out", "found")
+    result = run(
+        symmetry, "pet.pt", "w.xyz", *options, "--layers", "edge_vectors,gnn_layers.[01]_node"
+    )
+    assert re.search(r"^edge_vectors +6 × 3 +\S+ +100.00 +0 +0 +1.00 ", result.stdout, re.M)
+    page = (folder / "found" / "report.html").read_text()
+    assert page.count("data:image/svg+xml;base64,") == 2
+    assert "Layer by layer" in page
+    content = json.loads((folder / "found" / "summary.json").read_text())
+    names = [layer["name"] for layer in content["layers"]["layers"]]
+    assert names == ["edge_vectors", "gnn_layers.0_node", "gnn_layers.1_node"]
+    result = run(symmetry, "pet.pt", "w.xyz", *options, "--layers", "gnn_layer.0_node")
+    assert result.exit_code == 2
+    assert "gnn_layers.0_node" in message(result)
+
+
 def test_what_is_not_converged_is_an_exit_status(folder):
     """T-S11: the grid sees nothing, the random orientations do."""
     models.AnalyticModel(VanishesOnTheGrid(), ["Ar", "Kr"], 6.0).export("m.pt")
@@ -115,7 +136,7 @@ def test_the_other_two_guards(files, lmax, degree, sentence):
 
 
 def test_averages_that_differ_are_an_exit_status(files, monkeypatch):
-    monkeypatch.setattr("md_bridge.symmetry.results.response.remaining", lambda left, matrices: 1e4)
+    monkeypatch.setattr("md_bridge.symmetry.results.response.remaining", lambda *_: 1e4)
     result = run(symmetry, "m.pt", "s.xyz", "--lmax", "3", "--quantity", "energy", "--most", "1")
     assert result.exit_code == 3
     assert "where 100 was predicted: increase --lmax" in message(result)

@@ -36,6 +36,7 @@ _STATUS = {
         """
         md-bridge symmetry model.pt structures.xyz
         md-bridge symmetry model.pt start.xyz --quantity conservative_forces --double
+        md-bridge symmetry model.pt start.xyz --lmax 4 --layers "gnn_layers.*"
         """,
         _STATUS,
     ),
@@ -54,6 +55,13 @@ _STATUS = {
     type=click.IntRange(min=2),
     show_default="2 lmax",
     help="Degree of the quadrature over orientations.",
+)
+@option(
+    "--layers",
+    of=_REQUEST,
+    metavar="PATTERN",
+    show_default=False,
+    help="Layers of a PET to look into, such as 'gnn_layers.*_node'; '*': all.",
 )
 @option("--proper", is_flag=True, help="Rotations only: half the copies, nothing on mirror images.")
 @option("--double", is_flag=True, help="Convert the model to double precision.")

@@ -110,6 +110,16 @@ class Plot:
 
 
 @dataclass(frozen=True)
+class Picture:
+    """One that is drawn already, with a heading of its own."""
+
+    title: str
+    words: str
+    """What it shows, for those who do not see it."""
+    svg: bytes
+
+
+@dataclass(frozen=True)
 class ProtocolResult:
     """What a protocol found."""
 
@@ -126,6 +136,7 @@ class ProtocolResult:
     """Every number, for JSON: None where a number does not exist."""
     plots: tuple[Plot, ...] = field(default=())
     sections: tuple[Section, ...] = field(default=())
+    pictures: tuple[Picture, ...] = field(default=())
 
     @property
     def passed(self) -> bool | None:

@@ -17,7 +17,14 @@ from rich.markup import escape
 from rich.table import Table
 
 from md_bridge._templates import templates
-from md_bridge.drift.protocols.base import Plot, ProtocolRequest, ProtocolResult, Row, Section
+from md_bridge.drift.protocols.base import (
+    Picture,
+    Plot,
+    ProtocolRequest,
+    ProtocolResult,
+    Row,
+    Section,
+)
 from md_bridge.drift.report.curves import thinned
 from md_bridge.drift.report.environment import describe_model, describe_system, surroundings
 from md_bridge.drift.report.palette import OKABE_ITO
@@ -162,17 +169,22 @@ def _table(
 
 
 def render_page(result: ProtocolResult, settings: Settings) -> str:
-    """The page as one string of HTML; the picture is embedded as SVG, nothing is fetched.
+    """The page as one string of HTML; pictures are embedded as SVG, nothing is fetched.
 
     :param result: what was found
     :param settings: what was tested, and where
     """
-    picture = None
+    pictures = list(result.pictures)
     if result.plots:
-        svg = as_svg(draw(result.plots))
-        picture = "data:image/svg+xml;base64," + base64.b64encode(svg).decode("ascii")
+        titles = "; ".join(plot.title for plot in result.plots)
+        pictures.insert(0, Picture("Curves", titles, as_svg(draw(result.plots))))
     template = templates("md_bridge.drift").get_template("protocol.html.j2")
-    return template.render(title=result.title, result=result, picture=picture, settings=settings)
+    return template.render(
+        title=result.title,
+        result=result,
+        pictures=[(each, base64.b64encode(each.svg).decode("ascii")) for each in pictures],
+        settings=settings,
+    )
 
 
 def draw(plots: tuple[Plot, ...]) -> Figure:

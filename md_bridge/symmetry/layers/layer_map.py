@@ -93,6 +93,21 @@ class Layer:
     centred: Sectors
     problems: tuple[str, ...] = ()
 
+    def cells(self, centred: bool = True) -> tuple[str, ...]:
+        """A row of a table: name, numbers, shares in per cent with parities together, and so on.
+
+        :param centred: see :attr:`centred`
+        """
+        sectors = self.centred if centred else self.whole
+        shares = [*sectors.fractions.sum(axis=1), sectors.remainder]
+        return (
+            self.name,
+            f"{self.samples} × {self.components}",
+            *(_percent(share) for share in shares),
+            _number(sectors.bandwidth, "{:.2f}"),
+            _percent(sectors.natural_parity_share),
+        )
+
     def to_json(self) -> dict[str, Any]:
         """Plain data."""
         return {
@@ -133,6 +148,12 @@ class LayerMap:
         return len(self.layers[0].whole.spectrum.values) - 1
 
     @property
+    def headings(self) -> tuple[str, ...]:
+        """Of the columns of a table, for :meth:`Layer.cells`."""
+        degrees = (str(degree) for degree in range(self.lmax + 1))
+        return ("layer", "numbers", *degrees, f"> {self.lmax}", "mean λ", "σ = +")
+
+    @property
     def problems(self) -> list[str]:
         """What the guards say, layer by layer."""
         return [f"{layer.name}: {each}" for layer in self.layers for each in layer.problems]
@@ -154,20 +175,13 @@ class LayerMap:
         """
         what = "without what all samples have in common" if centred else "as they are"
         table = Table(title=f"features {what}: share of each λ, %", title_justify="left", box=None)
-        table.add_column("layer", overflow="fold")
-        columns = ["numbers", *(f"{degree}" for degree in range(self.lmax + 1))]
-        for header in (*columns, f"> {self.lmax}", "mean λ", "σ = +"):
+        first, *others = self.headings
+        table.add_column(first, overflow="fold")
+        for header in others:
             table.add_column(header, justify="right")
         for layer in self.layers:
-            sectors = layer.centred if centred else layer.whole
-            shares = [*sectors.fractions.sum(axis=1), sectors.remainder]
-            table.add_row(
-                layer.name + ("*" if layer.problems else ""),
-                f"{layer.samples} × {layer.components}",
-                *(_percent(share) for share in shares),
-                _number(sectors.bandwidth, "{:.2f}"),
-                _percent(sectors.natural_parity_share),
-            )
+            name, *cells = layer.cells(centred)
+            table.add_row(name + ("*" if layer.problems else ""), *cells)
         if self.problems:
             table.caption = "* " + "\n* ".join(self.problems)
             table.caption_justify = "left"

@@ -12,6 +12,7 @@ import numpy as np
 from md_bridge.engine import Engine, choose_threads, set_threads, structure_from_ase
 from md_bridge.errors import ArgumentError
 from md_bridge.symmetry.api import analyse
+from md_bridge.symmetry.layers.layer_map import LayerMap
 from md_bridge.symmetry.models.averages import Average, compare_averages, sets_of
 from md_bridge.symmetry.models.copies import Copies, copies_per_call, require_free_space
 from md_bridge.symmetry.models.precision import in_double_precision
@@ -88,6 +89,7 @@ class _Measurement:
             self.left_out,
             Cost(evaluations, seconds, one),
             self.engine.info.dtype,
+            self._layers(),
         )
 
     def _engine(self, symmetrize: str) -> Engine:
@@ -121,6 +123,22 @@ class _Measurement:
             copies_per_call=copies_per_call(largest, self.request.atoms_per_forward),
             memory=_MEMORY,
             progress=tell,
+        )
+
+    def _layers(self) -> LayerMap | None:
+        """In Python, where a network has layers to look into."""
+        if not self.request.layers:
+            return None
+        from md_bridge.symmetry.layers import analyse_layers
+
+        return analyse_layers(
+            self.request.model,
+            self.request.structures,
+            self.request.layers,
+            lmax=self.request.lmax,
+            grid=self.grid,
+            memory=_MEMORY,
+            progress=lambda done, total: self.progress("layers", done / total),
         )
 
     def _averages(self, responses: dict[str, Response]) -> list[Average]:

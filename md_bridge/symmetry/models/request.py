@@ -13,6 +13,7 @@ from md_bridge.errors import ArgumentError
 from md_bridge.model_options import ModelOptions
 from md_bridge.symmetry.group.averaging import SETS
 from md_bridge.symmetry.group.grids import O3Grid, o3_grid
+from md_bridge.symmetry.layers.layer_map import LayerMap
 from md_bridge.symmetry.models.averages import Average
 from md_bridge.symmetry.models.quantities import Quantity
 from md_bridge.symmetry.results.response import Response
@@ -49,6 +50,9 @@ class SymmetryRequest:
     """What an average may leave of a component of the forces, meV/Å."""
     orientations: int = 6
     """At which the engine makes averages, to compare with what is predicted; 0: none."""
+    layers: str = ""
+    """Which layers of the network to look into, as for
+    :func:`md_bridge.symmetry.layers.analyse_layers`; empty: none."""
     model_options: ModelOptions = field(default_factory=ModelOptions)
 
     def __post_init__(self) -> None:
@@ -140,6 +144,7 @@ class ModelSymmetry:
     :ivar left_out: why a quantity is not there, by its name
     :ivar cost: of the copies
     :ivar precision: "float32" or "float64", that of the arithmetic
+    :ivar layers: what the layers carry, if that was asked for
     """
 
     request: SymmetryRequest
@@ -149,6 +154,7 @@ class ModelSymmetry:
     left_out: Mapping[str, str]
     cost: Cost
     precision: str
+    layers: LayerMap | None = None
 
     @property
     def sets(self) -> tuple[str, ...]:

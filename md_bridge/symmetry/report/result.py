@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from md_bridge.drift.protocols.base import ProtocolResult
+from md_bridge.drift.protocols.base import Picture, ProtocolResult
 from md_bridge.drift.report.environment import describe_model, surroundings
+from md_bridge.drift.report.plot import as_svg
 from md_bridge.symmetry.models.quantities import Quantity
 from md_bridge.symmetry.models.request import ModelSymmetry
 from md_bridge.symmetry.report.plots import spectrum_plots
@@ -39,7 +40,15 @@ def as_result(found: ModelSymmetry) -> ProtocolResult:
         summary=summary,
         plots=spectrum_plots(summary),
         sections=sections(found),
+        pictures=_pictures(found),
     )
+
+
+def _pictures(found: ModelSymmetry) -> tuple[Picture, ...]:
+    if found.layers is None:
+        return ()
+    words = "Share of each angular momentum in the layers, proper and pseudotensors apart"
+    return (Picture("Layer by layer", words, as_svg(found.layers.plot())),)
 
 
 def settings_of(found: ModelSymmetry) -> list[tuple[str, str]]:
@@ -81,6 +90,7 @@ def summary_of(found: ModelSymmetry) -> dict[str, Any]:
         "left_out": dict(found.left_out),
         "tolerance_meV_per_angstrom": request.tolerance,
         "recommended": found.recommended() if forces else None,
+        "layers": None if found.layers is None else found.layers.to_json(),
         "evaluations": cost.evaluations,
         "seconds": cost.seconds,
         "seconds_of_one_evaluation": cost.one,

@@ -21,6 +21,7 @@ def sentences(found: ModelSymmetry) -> tuple[str, ...]:
         *_sectors_of_forces(found),
         *_inversion(found),
         *_problems(found),
+        *(() if found.layers is None else (f"Layer {each}." for each in found.layers.problems)),
         *_disagreements(found),
         *_rounding(found),
         *(f"Not measured: {_words(name)}, because {why}." for name, why in found.left_out.items()),

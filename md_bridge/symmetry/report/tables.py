@@ -37,7 +37,7 @@ def sections(found: ModelSymmetry) -> tuple[Section, ...]:
 
     :param found: the measurement
     """
-    parts = (_elements(found), _sectors(found), _averages(found))
+    parts = (_elements(found), _sectors(found), _averages(found), *_layers(found))
     return tuple(section for section in parts if section.rows)
 
 
@@ -110,9 +110,24 @@ def _averages(found: ModelSymmetry) -> Section:
         if measured:
             good = all(each.agrees for each in measured)
             values = (_measured(each.measured, each.error, floor) for each in measured)
-            rows.append(Row(("", *values), "agrees" if good else "differs", good))
+            # what is above lmax may be left whole, so that there agreement says nothing
+            known = response.converged or not good
+            verdict = "differs" if not good else "agrees" if known else "not converged"
+            rows.append(Row(("", *values), verdict, good and known))
     columns = (("quantity", ""), *(_heading(name) for name in found.sets))
     return Section("What averages leave of A: predicted, measured", columns, tuple(rows))
+
+
+def _layers(found: ModelSymmetry) -> list[Section]:
+    if found.layers is None:
+        return []
+    columns = tuple((heading, "") for heading in found.layers.headings)
+    rows = tuple(
+        Row(layer.cells(), "not converged" if layer.problems else "converged", not layer.problems)
+        for layer in found.layers.layers
+    )
+    title = "Share of each λ in the features of a layer, without what all samples share, %"
+    return [Section(title, columns, rows)]
 
 
 def _heading(copies: str) -> tuple[str, str]:
