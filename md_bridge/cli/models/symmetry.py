@@ -26,7 +26,7 @@ __all__ = ["symmetry"]
 _REQUEST = "md_bridge.symmetry.models.request:SymmetryRequest"
 _STATUS = {
     0: "measured",
-    3: "not converged, or averages leave something else than predicted",
+    3: "not converged, layers too, or averages leave something unexpected",
 }
 
 
@@ -61,7 +61,7 @@ _STATUS = {
     of=_REQUEST,
     metavar="PATTERN",
     show_default=False,
-    help="Layers of a PET to look into, such as 'gnn_layers.*_node'; '*': all.",
+    help="Layers of a PET to look into, up to λ = 4: 'gnn_layers.*'; '*': all.",
 )
 @option("--proper", is_flag=True, help="Rotations only: half the copies, nothing on mirror images.")
 @option("--double", is_flag=True, help="Convert the model to double precision.")

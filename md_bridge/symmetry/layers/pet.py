@@ -52,9 +52,8 @@ def load_pet(path: str | os.PathLike[str], *, trust: bool = False) -> tuple[Any,
             "could be built anew"
         )
         raise SymmetryError(
-            f"'{path}' {what}: expected the checkpoint (.ckpt) or the exported file of a PET; of "
-            "another network give its Python module, python:package.module:factory, or "
-            "md_bridge.symmetry.layers.analyse_layers_of"
+            f"'{path}' {what}: expected the checkpoint (.ckpt) or the exported file of a PET; for "
+            "another network call md_bridge.symmetry.layers.analyse_layers_of with its torch module"
         )
     whole, backbone = found
     if bool(getattr(whole, "long_range", False)):

@@ -12,6 +12,7 @@ import numpy as np
 from md_bridge.engine import Engine, choose_threads, set_threads, structure_from_ase
 from md_bridge.errors import ArgumentError
 from md_bridge.symmetry.api import analyse
+from md_bridge.symmetry.group.grids import o3_grid
 from md_bridge.symmetry.layers.layer_map import LayerMap
 from md_bridge.symmetry.models.averages import Average, compare_averages, sets_of
 from md_bridge.symmetry.models.copies import Copies, copies_per_call, require_free_space
@@ -29,6 +30,12 @@ _TIMED = 3
 """Evaluations one by one, to compare the cost with."""
 _MEMORY = 2**29
 """Bytes for the sums over copies."""
+_LAYERS_LMAX = 4
+_LAYERS_SAMPLES = 32
+"""Atoms and pairs of a structure. Features are many numbers, and a network in Python is slow: with
+all of both a map would take hours, and look the same."""
+_LAYERS_SHARE = 0.3
+"""Of the progress."""
 
 
 def measure_model(request: SymmetryRequest, progress: Progress) -> ModelSymmetry:
@@ -59,7 +66,8 @@ class _Measurement:
     """One measurement; the shares of its parts in the whole are those of their evaluations."""
 
     def __init__(self, request: SymmetryRequest, path: Path, progress: Progress) -> None:
-        self.request, self.path, self.progress = request, path, progress
+        self.request, self.path = request, path
+        self.show, self.shown = progress, _LAYERS_SHARE if request.layers else 0.0
         self.grid = request.grid
         self.engine = self._engine("none")
         self.quantities, self.left_out = choose_quantities(
@@ -76,6 +84,7 @@ class _Measurement:
         several = self._copies(self.engine)
         for each in several:
             require_free_space(self.engine, each.structure)
+        layers = self._layers()  # first: what is wrong with the pattern is known at once
         one = float(np.mean([_seconds_of(each) for each in several]))
         begin = time.perf_counter()
         responses = self._responses(several)
@@ -89,7 +98,7 @@ class _Measurement:
             self.left_out,
             Cost(evaluations, seconds, one),
             self.engine.info.dtype,
-            self._layers(),
+            layers,
         )
 
     def _engine(self, symmetrize: str) -> Engine:
@@ -125,20 +134,33 @@ class _Measurement:
             progress=tell,
         )
 
+    def progress(self, words: str, share: float) -> None:
+        """Of all but the layers."""
+        self.show(words, self.shown + (1.0 - self.shown) * share)
+
     def _layers(self) -> LayerMap | None:
         """In Python, where a network has layers to look into."""
-        if not self.request.layers:
+        request = self.request
+        if not request.layers:
             return None
         from md_bridge.symmetry.layers import analyse_layers
 
+        lmax, finished = min(request.lmax, _LAYERS_LMAX), 0
+
+        def tell(done: int, total: int) -> None:
+            nonlocal finished
+            share = (finished + done / total) / len(request.structures)
+            self.show(f"layers in structure {finished}", self.shown * share)
+            finished += done >= total - 1
+
         return analyse_layers(
-            self.request.model,
-            self.request.structures,
-            self.request.layers,
-            lmax=self.request.lmax,
-            grid=self.grid,
-            memory=_MEMORY,
-            progress=lambda done, total: self.progress("layers", done / total),
+            self.path,
+            request.structures,
+            request.layers,
+            lmax=lmax,
+            grid=o3_grid(2 * lmax, inversion=not request.proper),
+            samples=_LAYERS_SAMPLES,
+            progress=tell,
         )
 
     def _averages(self, responses: dict[str, Response]) -> list[Average]:

@@ -11,10 +11,9 @@ from ase import Atoms
 
 from md_bridge.errors import ArgumentError
 from md_bridge.model_options import ModelOptions
-from md_bridge.symmetry.group.averaging import SETS
 from md_bridge.symmetry.group.grids import O3Grid, o3_grid
 from md_bridge.symmetry.layers.layer_map import LayerMap
-from md_bridge.symmetry.models.averages import Average
+from md_bridge.symmetry.models.averages import Average, sets_of
 from md_bridge.symmetry.models.quantities import Quantity
 from md_bridge.symmetry.results.response import Response
 
@@ -52,7 +51,8 @@ class SymmetryRequest:
     """At which the engine makes averages, to compare with what is predicted; 0: none."""
     layers: str = ""
     """Which layers of the network to look into, as for
-    :func:`md_bridge.symmetry.layers.analyse_layers`; empty: none."""
+    :func:`md_bridge.symmetry.layers.analyse_layers`; empty: none. Up to λ = 4, on some atoms and
+    pairs."""
     model_options: ModelOptions = field(default_factory=ModelOptions)
 
     def __post_init__(self) -> None:
@@ -159,7 +159,7 @@ class ModelSymmetry:
     @property
     def sets(self) -> tuple[str, ...]:
         """The engine's sets that the measurement says something about."""
-        return SETS if not self.request.proper else SETS[::2]
+        return sets_of(not self.request.proper)
 
     def left_by(self, quantity: str, copies: str) -> float:
         """What an average leaves of a component, as predicted, in the unit of the quantity.
