@@ -137,6 +137,11 @@ def _model(name: str, folder: Path, tell: Callable[[str], None]) -> tuple[Path, 
         raise BenchError(
             f"there is no model {name!r}: expected {BUNDLED}, {XS}, or the path of an exported file"
         )
+    if path.suffix == ".pt2":
+        raise BenchError(
+            f"{name} is compiled, expected the exported file that it was made from: the benchmark "
+            "compiles it by itself, and compares both"
+        )
     return path, path.stem
 
 
