@@ -156,7 +156,7 @@ def test_measured_on_cuda_where_there_is_any(monkeypatch, tmp_path, asked, gpu, 
 def test_compiled_files_are_made_here(tmp_path):
     path = tmp_path / "m.pt2"
     path.touch()
-    with pytest.raises(BenchError, match="m.pt2 is compiled, expected the exported file"):
+    with pytest.raises(BenchError, match=r"m\.pt2 is compiled, expected the exported file"):
         prepare_model(str(path), tmp_path, None, print)
 
 

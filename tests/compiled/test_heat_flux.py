@@ -68,12 +68,13 @@ def assert_same(found, expected, tolerance):
 @pytest.mark.parametrize("ranks", [1, 2])
 @pytest.mark.parametrize("form", ["stress/atom", "centroid/stress/atom"])
 def test_equal_those_of_the_torchscript_file(files, tmp_path, form, ranks):
-    made = files("module")
+    """Of a student: those of a plain module come from the TorchScript file inside."""
+    made = files("student")
     expected = printed(tmp_path, made, made.exported, form)
     found = printed(tmp_path, made, made.compiled, form, ranks)
     for ours, theirs in zip(found, expected, strict=True):
         assert np.abs(theirs).max() > 1e-3
-        assert_same(ours, theirs, 1e-8)
+        assert_same(ours, theirs, 1e-5)  # in single precision
 
 
 def test_of_a_pet(files, tmp_path):

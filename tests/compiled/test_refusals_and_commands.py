@@ -46,6 +46,7 @@ def changed(files, folder, **lines):
         ({"torch": "2.1.0"}, ["torch 2.1.0", f"this is torch {torch.__version__.split('+')[0]}"]),
         ({"cpu": "Quantum 9", "cpu_features": "avx avx4096"}, ["Quantum 9", "avx4096"]),
         ({"format": "7"}, ["another version of MD Bridge"]),
+        ({"dtype": "float32"}, ["the precision float32", "TorchScript file in it has float64"]),
     ],
 )
 def test_a_file_for_another_machine(module, tmp_path, lines, said):

@@ -13,8 +13,13 @@ import pytest
 def accelerator():
     """The emulated one, or None where it is not in use."""
     if os.environ.get(emulated_device.IN_USE) != "1":
-        return None
-    return emulated_device.EmulatedDevice()
+        yield None
+        return
+    device = emulated_device.EmulatedDevice()
+    begin = device.counts()
+    yield device
+    # tests that fall back to the CPU would all pass
+    assert (device.counts() - begin).uploads > 0
 
 
 @pytest.fixture(scope="session", autouse=True)
