@@ -39,7 +39,8 @@ OPERATIONS = ("all", "point")
 the cell where it is."""
 
 _VACUUM = 10.0
-"""Å, between the images of what is open in a direction: far more than any ``symprec``."""
+"""Å, by which what is open in a direction is farther from its image than its own size: so none of
+its gaps is as wide as the vacuum, and no translation fits that takes a part across it."""
 _NOT_A_GROUP = 1e-8
 """By how much (of 1) a mean over a group, taken twice, may differ from the same taken once."""
 
@@ -144,10 +145,9 @@ def find_space_group(atoms: Atoms, symprec: float = 1e-5, *, operations: str = "
         symmetric = symmetric_cell(cell, rotations)
         kept &= np.linalg.norm((shifts - np.round(shifts)) @ symmetric, axis=1) < symprec
     rotations, shifts = rotations[kept], shifts[kept]
-    permutations, shifts, inside = _permutations(
+    permutations, shifts = _permutations(
         places, cell, atoms, rotations, shifts, tolerance=10.0 * symprec
     )
-    rotations, shifts, permutations = rotations[inside], shifts[inside], permutations[inside]
     symmetric = symmetric_cell(cell, rotations)
     group = SpaceGroup(
         symbol=f"{dataset.international} ({dataset.number})",
@@ -232,7 +232,7 @@ def closed_cell(atoms: Atoms) -> Array:
     *_, axes = np.linalg.svd(cell[periodic]) if periodic.any() else (np.eye(3),)
     across = axes[periodic.sum() :]
     extent = float(np.ptp(atoms.positions @ across.T, axis=0).max())
-    cell[~periodic] = (extent + _VACUUM) * across
+    cell[~periodic] = (2.0 * extent + _VACUUM) * across
     return cell
 
 
@@ -300,13 +300,12 @@ def _permutations(
     rotations: NDArray[np.int64],
     shifts: Array,
     tolerance: float,
-) -> tuple[NDArray[np.int64], Array, NDArray[np.bool_]]:
-    """Where each operation takes each atom, [G, N]; the translations, those along open directions
-    such that no atom crosses the vacuum; and which operations need no such crossing."""
+) -> tuple[NDArray[np.int64], Array]:
+    """Where each operation takes each atom, [G, N]; and the translations, those along open
+    directions such that no atom crosses the vacuum."""
     tree = cKDTree(_wrapped(places), boxsize=1.0)
     images = np.empty((len(rotations), len(places)), dtype=np.int64)
     shifts = shifts.copy()
-    inside = np.ones(len(rotations), dtype=bool)
     open_ = ~np.array(atoms.pbc)
     every = np.arange(len(places))
     for g, (rotation, shift) in enumerate(zip(rotations, shifts, strict=True)):
@@ -325,9 +324,8 @@ def _permutations(
                 f"the largest distance is {distances.max():.2g} Å. The structure is symmetric only "
                 "about so far: choose a smaller symprec"
             )
-        inside[g] = bool((crossed[:, open_] == crossed[0, open_]).all())
         shifts[g, open_] -= crossed[0, open_]
-    return images, shifts, inside
+    return images, shifts
 
 
 def _wrapped(places: Array) -> Array:
