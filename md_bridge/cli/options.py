@@ -128,14 +128,14 @@ def model_options(
         "extensions": extensions_option(),
         "symmetrize": _of_model(
             "--symmetrize",
-            "Rotated copies to average over: octahedral, icosahedral, hexagonal, lebedev:L, "
-            "hexagonal:L (all also /inversion), random.",
+            "Copies to average: octahedral, icosahedral, hexagonal[:L], lebedev:L "
+            "(/inversion), random.",
             metavar="GROUP",
             show_default=False,
         ),
         "direct_symmetrize": _of_model(
             "--direct-symmetrize",
-            "Of the direct forces, if another one: none for the inner forces of mts:M.",
+            "Of direct forces: none for inner steps of mts:M.",
             metavar="GROUP",
             show_default=False,
         ),
@@ -143,7 +143,7 @@ def model_options(
         "threads": threads_option(),
         "max_correction": _of_model(
             "--max-correction",
-            "Largest correction of mts:M, in conservative forces.",
+            "Largest relative correction of mts:M.",
             type=float,
             metavar="X",
             show_default=False,
