@@ -39,7 +39,8 @@ OPERATIONS = ("all", "point")
 the cell where it is."""
 
 _VACUUM = 10.0
-"""Å, between the images of what is open in a direction: far more than any ``symprec``."""
+"""Å, by which what is open in a direction is farther from its image than its own size: so none of
+its gaps is as wide as the vacuum, and no translation fits that takes a part across it."""
 _NOT_A_GROUP = 1e-8
 """By how much (of 1) a mean over a group, taken twice, may differ from the same taken once."""
 
@@ -88,7 +89,7 @@ class SpaceGroup:
 
         :param atoms: a structure that :meth:`fits`
         """
-        cell = symmetric_cell(closed_cell(atoms), self.fractional_rotations)
+        cell = _symmetric_cell(_closed_cell(atoms), self.fractional_rotations)
         return replace(self, rotations=_cartesian(cell, self.fractional_rotations))
 
     def deviation(self, atoms: Atoms) -> float:
@@ -98,10 +99,10 @@ class SpaceGroup:
 
         :param atoms: a structure that :meth:`fits`
         """
-        cell = closed_cell(atoms)
-        symmetric = symmetric_cell(cell, self.fractional_rotations)
+        cell = _closed_cell(atoms)
+        symmetric = _symmetric_cell(cell, self.fractional_rotations)
         worst = float(np.linalg.norm(symmetric - cell, axis=1).max())
-        places = fractional(atoms, cell)
+        places = _fractional(atoms, cell)
         for rotation, shift, image in zip(
             self.fractional_rotations, self.translations, self.permutations, strict=True
         ):
@@ -134,21 +135,20 @@ def find_space_group(atoms: Atoms, symprec: float = 1e-5, *, operations: str = "
         raise SpaceGroupError(f"symprec must be a positive length in Å, found {symprec!r}")
     if len(atoms) == 0:
         raise SpaceGroupError("a structure without atoms has no space group")
-    cell = closed_cell(atoms)
-    places = fractional(atoms, cell)
+    cell = _closed_cell(atoms)
+    places = _fractional(atoms, cell)
     dataset = _dataset(cell, places, atoms.numbers, symprec)
     rotations = np.asarray(dataset.rotations, dtype=np.int64)
     shifts = np.asarray(dataset.translations, dtype=float)
     kept = _of_open_directions(rotations, atoms.pbc)
     if operations == "point":
-        symmetric = symmetric_cell(cell, rotations)
+        symmetric = _symmetric_cell(cell, rotations)
         kept &= np.linalg.norm((shifts - np.round(shifts)) @ symmetric, axis=1) < symprec
     rotations, shifts = rotations[kept], shifts[kept]
-    permutations, shifts, inside = _permutations(
+    permutations, shifts = _permutations(
         places, cell, atoms, rotations, shifts, tolerance=10.0 * symprec
     )
-    rotations, shifts, permutations = rotations[inside], shifts[inside], permutations[inside]
-    symmetric = symmetric_cell(cell, rotations)
+    symmetric = _symmetric_cell(cell, rotations)
     group = SpaceGroup(
         symbol=f"{dataset.international} ({dataset.number})",
         fractional_rotations=rotations,
@@ -213,7 +213,7 @@ def project_scalars(group: SpaceGroup, scalars: Array) -> Array:
     return mean / len(group)
 
 
-def closed_cell(atoms: Atoms) -> Array:
+def _closed_cell(atoms: Atoms) -> Array:
     """The cell, with vacuum along the directions that are not periodic: [3, 3], vectors in rows, Å.
 
     :param atoms: whose cell vectors along the other directions span a lattice
@@ -232,11 +232,11 @@ def closed_cell(atoms: Atoms) -> Array:
     *_, axes = np.linalg.svd(cell[periodic]) if periodic.any() else (np.eye(3),)
     across = axes[periodic.sum() :]
     extent = float(np.ptp(atoms.positions @ across.T, axis=0).max())
-    cell[~periodic] = (extent + _VACUUM) * across
+    cell[~periodic] = (2.0 * extent + _VACUUM) * across
     return cell
 
 
-def fractional(atoms: Atoms, cell: Array) -> Array:
+def _fractional(atoms: Atoms, cell: Array) -> Array:
     """Positions in terms of cell vectors, not wrapped, [N, 3].
 
     :param atoms: N atoms
@@ -245,7 +245,7 @@ def fractional(atoms: Atoms, cell: Array) -> Array:
     return np.linalg.solve(cell.T, atoms.positions.T).T
 
 
-def symmetric_cell(cell: Array, rotations: NDArray[np.int64]) -> Array:
+def _symmetric_cell(cell: Array, rotations: NDArray[np.int64]) -> Array:
     """The cell nearest to this one, not turned against it, whose metric these operations leave as
     it is, [3, 3].
 
@@ -300,13 +300,12 @@ def _permutations(
     rotations: NDArray[np.int64],
     shifts: Array,
     tolerance: float,
-) -> tuple[NDArray[np.int64], Array, NDArray[np.bool_]]:
-    """Where each operation takes each atom, [G, N]; the translations, those along open directions
-    such that no atom crosses the vacuum; and which operations need no such crossing."""
+) -> tuple[NDArray[np.int64], Array]:
+    """Where each operation takes each atom, [G, N]; and the translations, those along open
+    directions such that no atom crosses the vacuum."""
     tree = cKDTree(_wrapped(places), boxsize=1.0)
     images = np.empty((len(rotations), len(places)), dtype=np.int64)
     shifts = shifts.copy()
-    inside = np.ones(len(rotations), dtype=bool)
     open_ = ~np.array(atoms.pbc)
     every = np.arange(len(places))
     for g, (rotation, shift) in enumerate(zip(rotations, shifts, strict=True)):
@@ -325,9 +324,8 @@ def _permutations(
                 f"the largest distance is {distances.max():.2g} Å. The structure is symmetric only "
                 "about so far: choose a smaller symprec"
             )
-        inside[g] = bool((crossed[:, open_] == crossed[0, open_]).all())
         shifts[g, open_] -= crossed[0, open_]
-    return images, shifts, inside
+    return images, shifts
 
 
 def _wrapped(places: Array) -> Array:

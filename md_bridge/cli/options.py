@@ -134,7 +134,7 @@ def model_options(
         ),
         "direct_symmetrize": _of_model(
             "--direct-symmetrize",
-            "Of direct (inner) forces: none.",
+            "Of direct forces: none for inner steps of mts:M.",
             metavar="SET",
             show_default=False,
         ),
@@ -142,7 +142,7 @@ def model_options(
         "threads": threads_option(),
         "max_correction": _of_model(
             "--max-correction",
-            "Largest correction, in forces.",
+            "Largest relative correction of mts:M.",
             type=float,
             metavar="X",
             show_default=False,

@@ -8,6 +8,7 @@ from dataclasses import replace
 import models
 import numpy as np
 import pytest
+from ase import Atoms
 from ase.build import bulk, fcc111, molecule
 from ase.calculators.calculator import PropertyNotImplementedError
 from ase.calculators.lj import LennardJones
@@ -235,6 +236,19 @@ class TestWhatAStructureHas:
         with pytest.raises(SpaceGroupError, match="has other atoms"):
             atoms.calc.get_forces(bulk("Ar"))
 
+    def test_a_shift_of_the_whole_does_not_count(self):
+        """Not even one that an operation doubles to half a cell, where the atoms, each a little
+        off, are on both sides of what is the nearest image."""
+        atoms = rutile()
+        group = find_space_group(atoms)
+        atoms.rattle(1e-4, seed=1)
+        expected = group.deviation(atoms)
+        assert 1e-4 < expected < 1e-3
+        for shift in ([0.25, 0.0, 0.0], [0.25, 0.25, 0.25], [0.1, 0.2, 0.3]):
+            moved = atoms.copy()
+            moved.positions += shift @ moved.cell.array
+            assert group.deviation(moved) == pytest.approx(expected, abs=1e-12)
+
     def test_a_strain_that_a_cell_cannot_have(self, model):
         atoms = bulk("Ar", "fcc", a=5.4)
         reference = atoms.copy()
@@ -287,6 +301,19 @@ class TestOpenDirections:
         assert 1 < len(layers) < periodic
         assert not np.any(np.abs(layers.rotations[:, 2, :2]) > 1e-12)
         assert layers.deviation(chain) < 1e-9
+
+    @pytest.mark.parametrize("gap", [9.0, 10.0, 12.5])
+    def test_no_part_goes_to_another_across_the_vacuum(self, gap):
+        """Two atoms far apart are no lattice, whatever vacuum closes their directions: one of them
+        is taken to the other by what reverses their distance alone."""
+        pair = Atoms("Ar2", [[0, 0, 0], [gap, 0, 0]])
+        group = find_space_group(pair)
+        for rotation, image in zip(group.rotations, group.permutations, strict=True):
+            assert rotation[0, 0] == pytest.approx(1.0 if image[0] == 0 else -1.0, abs=1e-12)
+        assert len(group) == 16  # D4h, what a cube has of the symmetry of a rod
+        outwards = np.array([[-1.0, 0, 0], [1.0, 0, 0]])
+        np.testing.assert_allclose(project_vectors(group, outwards), outwards, atol=1e-14)
+        assert group.deviation(pair) < 1e-12
 
     def test_a_molecule(self):
         methane = molecule("CH4")

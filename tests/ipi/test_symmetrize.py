@@ -69,11 +69,14 @@ def test_is_what_the_engine_says(model, start, options):
                 np.testing.assert_allclose(found, FORCE * forces, atol=1e-13)
 
 
-@pytest.mark.parametrize("both", [False, True], ids=["one forcefield", "two"])
-def test_deviations_as_extras(model, start, both):
+@pytest.mark.parametrize(
+    "kinds",
+    [("direct",), ("conservative", "direct"), ("direct", "conservative")],
+    ids=", then ".join,
+)
+def test_deviations_as_extras(model, start, kinds):
     """In atomic units, of the forces of each forcefield; for each bead of a batch."""
     options = {"symmetrize": "lebedev:2", "spread": True}
-    kinds = ("conservative", "direct") if both else ("direct",)
     drivers = {
         kind: MDBridgeDriver(model=model, template=start, forces=kind, **options) for kind in kinds
     }
@@ -120,8 +123,14 @@ def test_deviations_in_a_run(model, tmp_path):
     result = simulation.run(tmp_path / "run")
     assert result.ok, result.log
     (written,) = (tmp_path / "run").glob("*std*")
-    numbers = [line for line in written.read_text().splitlines() if not line.startswith("#")]
-    assert len(" ".join(numbers).split()) == 3 * 12  # three steps (the first too) of 4 atoms
+    found = np.loadtxt(written).reshape(3, 4, 3)  # of three steps, the first too
+    start = argon(cells=1)
+    expected = Engine(model, symmetrize="lebedev:2").evaluate(
+        structure_from_ase(start), conservative_forces_rot_std=True
+    )
+    np.testing.assert_allclose(
+        found[0], FORCE * expected.conservative_forces_rot_std, rtol=1e-6, atol=1e-12
+    )
 
 
 def test_deviations_need_a_set(model, start):

@@ -166,7 +166,7 @@ class TestGrids:
 
 class TestHexagonal:
     def test_group_has_a_sixfold_axis_along_z_and_a_twofold_one_along_x(self):
-        """The other axioms are in tests/engine/symmetrization/."""
+        """The other axioms are in tests/engine/averages/test_symmetrization.py."""
         orders = {}
         for matrix in HEXAGONAL[1:]:
             axis = Rotation.from_matrix(matrix).as_rotvec()

@@ -72,7 +72,7 @@ _STATUS = {
     of=_REQUEST,
     type=Numbers("numbers"),
     metavar="FS[,FS...]",
-    help="Inner time steps to try (fs); the cheapest one is chosen.",
+    help="Inner time steps to try (fs).",
 )
 @length_option(_REQUEST, "Length of the first runs")
 @option(

@@ -32,7 +32,10 @@ _THERMOSTATS = ("auto", "svr", "langevin", "pile_g", "pile_l")
 
 # help and type of each, by the name of the argument
 _OPTIONS: dict[str, tuple[str, dict[str, Any]]] = {
-    "forces": ("Forces: conservative, direct or mts:M (M inner steps).", {"metavar": "KIND"}),
+    "forces": (
+        "Conservative (default), direct, mts:M (M inner steps).",
+        {"metavar": "KIND", "show_default": False},
+    ),
     "ensemble": (
         "Ensemble: nve, nvt or npt.",
         {"type": click.Choice(["nve", "nvt", "npt"]), "metavar": "NAME"},

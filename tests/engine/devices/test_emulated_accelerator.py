@@ -13,7 +13,7 @@ import pytest
 HERE = Path(__file__).parent
 ENGINE = [
     path
-    for path in sorted([*HERE.parent.glob("test_*.py"), *HERE.parent.glob("symmetrization/*.py")])
+    for path in sorted([*HERE.parent.glob("test_*.py"), *HERE.parent.glob("averages/test_*.py")])
     # programs of their own, and a model that was not exported for the accelerator
     if path.name not in ("test_cpp_example.py", "test_water_model.py")
 ]

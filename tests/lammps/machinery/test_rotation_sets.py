@@ -10,6 +10,7 @@ from ase.build import bulk
 from md_bridge.engine import Engine, structure_from_ase
 
 RESPA = "run_style respa 2 2 inner 1 3.0 4.0 outer 2\n"
+UNEQUAL = "lebedev:4"  # the first that has several weights
 MOVE = "velocity all create 150 7 loop geom\nneighbor 0.5 bin\ntimestep 0.004\n"
 
 
@@ -59,9 +60,10 @@ def test_is_what_the_engine_says_also_after_a_restart(model, tmp_path, name):
 @pytest.mark.parametrize("style", ["run_style verlet\n", RESPA])
 @pytest.mark.parametrize("forces", ["conservative", "direct"])
 def test_spread_is_what_the_engine_says(model, forces, style, units):
+    """Of a set whose copies do not have the same weight."""
     if (forces == "direct" and style == RESPA) or (units == "real" and style == RESPA):
         pytest.skip("no such run, or nothing new")
-    keywords = f"symmetrize octahedral forces {forces}"
+    keywords = f"symmetrize {UNEQUAL} forces {forces}"
     box = tools.box(crystal(), ["Ar", "Kr"], units=units)
     move = MOVE if units == "metal" else ""
     compute = "compute c all mdbridge/atom spread conservative\n"
@@ -71,7 +73,7 @@ def test_spread_is_what_the_engine_says(model, forces, style, units):
         atoms = crystal()
         atoms.positions = tools.results(lmp).positions
     wanted = {f"{forces}_forces_rot_std": True, "conservative_forces": True}
-    expected = Engine(model, symmetrize="octahedral").evaluate(structure_from_ase(atoms), **wanted)
+    expected = Engine(model, symmetrize=UNEQUAL).evaluate(structure_from_ase(atoms), **wanted)
     factor = tools.KCAL_PER_MOL if units == "real" else 1.0
     norms = np.linalg.norm(getattr(expected, f"{forces}_forces_rot_std"), axis=1)
     assert norms.min() > 1e-3
@@ -89,6 +91,7 @@ def test_four_ranks_give_what_one_gives(model, tmp_path, forces):
         + pair(model, f"symmetrize lebedev:2 forces {forces}")
         + MOVE
         + "compute c all mdbridge/atom spread\n"
+        + "thermo_style custom step temp pe\n"  # several ranks have no direct stress
         + "dump d all custom 1 {} id c_c fx fy fz\ndump_modify d sort id format float %.17g\n"
         + "run 2\n"
     )
@@ -99,7 +102,7 @@ def test_four_ranks_give_what_one_gives(model, tmp_path, forces):
         lines = (tmp_path / f"dump.{ranks}").read_text().splitlines()[-16:]
         dumps.append(np.array([line.split() for line in lines], dtype=float))
     np.testing.assert_allclose(dumps[1], dumps[0], atol=1e-9)
-    assert dumps[0][:, 1].min() > 1e-3
+    assert dumps[0][:, 1].min() > 1e-4
 
 
 @pytest.mark.parametrize(
