@@ -61,13 +61,14 @@ def _recommendation(found: ModelSymmetry) -> list[str]:
             f"{significant(left, 2)} meV/Å."
         ]
     largest = max(found.left_by(quantity.name, "none") for quantity in forces)
+    floor = max(_floor(found, quantity) for quantity in forces)
     if copies == "none":
+        size = f"{significant(largest, 2)} meV/Å without any" if largest > floor else "rounding"
         return [
             f"No average is needed for a tolerance of {tolerance}: the error of a component of the "
-            f"forces is {significant(largest, 2)} meV/Å without any."
+            f"forces is {size}."
         ]
     left = max(found.left_by(quantity.name, copies) for quantity in forces)
-    floor = max(_floor(found, quantity) for quantity in forces)
     less = f"{significant(left, 2)} of" if left > floor else "rounding of the"
     return [
         f"For a tolerance of {tolerance}, symmetrize {copies} is the smallest set: it leaves "
