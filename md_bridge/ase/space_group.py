@@ -40,6 +40,9 @@ the cell where it is."""
 
 _VACUUM = 10.0
 """Å, between the images of what is open in a direction: far more than any ``symprec``."""
+_ALIKE = 0.13
+"""The first of x, y and z is taken of those as far as this (of 1) from being least along a lattice:
+no direction of small indices is as far from another as that, so that rounding does not decide."""
 _NOT_A_GROUP = 1e-8
 """By how much (of 1) a mean over a group, taken twice, may differ from the same taken once."""
 
@@ -228,12 +231,30 @@ def closed_cell(atoms: Atoms) -> Array:
         )
     if periodic.all():
         return cell
-    # the directions that are at right angles to the lattice, all of one length
-    *_, axes = np.linalg.svd(cell[periodic]) if periodic.any() else (np.eye(3),)
-    across = axes[periodic.sum() :]
+    across = _across(cell[periodic])
     extent = float(np.ptp(atoms.positions @ across.T, axis=0).max())
     cell[~periodic] = (extent + _VACUUM) * across
     return cell
+
+
+def _across(lattice: Array) -> Array:
+    """Directions at right angles to a lattice and to each other, [3 − P, 3].
+
+    They are made of x, y and z, each time of the one that is least along what there is already. The
+    singular vectors of the lattice would do, but for a lattice that is turned by rounding they are
+    other ones, by which the same operations have other fractional coordinates.
+
+    :param lattice: [P, 3], of rank P
+    """
+    left = np.eye(3) - np.linalg.pinv(lattice) @ lattice
+    found = []
+    for _ in range(3 - len(lattice)):
+        share = np.diag(left)
+        axis = int(np.argmax(share > share.max() - _ALIKE))
+        direction = left[axis] / np.sqrt(share[axis])
+        left = left - np.outer(direction, direction)
+        found.append(direction)
+    return np.array(found)
 
 
 def fractional(atoms: Atoms, cell: Array) -> Array:

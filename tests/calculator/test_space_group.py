@@ -288,6 +288,24 @@ class TestOpenDirections:
         assert not np.any(np.abs(layers.rotations[:, 2, :2]) > 1e-12)
         assert layers.deviation(chain) < 1e-9
 
+    @pytest.mark.parametrize("direction", [(0, 0, 1), (0, 1, 0), (1, 1, 1), (1, -1, 0), (1, 2, 3)])
+    @pytest.mark.parametrize("periodic", [1, 2])
+    def test_where_nothing_moved_nothing_deviates(self, direction, periodic):
+        """Open directions are the same ones for a cell that is turned by rounding, of wires along a
+        direction and slabs across it."""
+        atoms = bulk("Ar", "fcc", a=5.4, cubic=True)
+        atoms.pbc = [False, False, True] if periodic == 1 else [True, True, False]
+        atoms.rotate((0, 0, 1), direction, rotate_cell=True)
+        atoms.positions += [0.7, 1.1, 0.9]
+        group = find_space_group(atoms)
+        assert len(group) >= 4
+        for change in ([-1e-7, -5e-8, 5e-8], [1e-7, 5e-8, -5e-8], [5e-8, -1e-7, 1e-7]):
+            turned = atoms.copy()
+            turned.set_cell(atoms.cell.array + change)
+            assert group.deviation(turned) < 1e-5
+            rotations = group.follow(turned).rotations
+            np.testing.assert_allclose(rotations, group.rotations, atol=1e-6)
+
     def test_a_molecule(self):
         methane = molecule("CH4")
         group = find_space_group(methane)
