@@ -120,8 +120,9 @@ def find_space_group(atoms: Atoms, symprec: float = 1e-5, *, operations: str = "
     """The operations that take a structure to itself.
 
     A direction without periodicity is closed by vacuum, whatever cell vector it has: of a slab
-    these are the operations of its layer group, and of a molecule those of its point group that a
-    cube has, too.
+    these are the operations of its layer group. A molecule is put into a cube, so that these are
+    those of its point group that a cube *along x, y and z* has: they depend on how the molecule is
+    turned, and axes of order 3 and 6 are found along the diagonals of the cube only.
 
     :param atoms: N atoms, Å
     :param symprec: how far atoms may be from where an operation takes others, Å

@@ -315,6 +315,14 @@ class TestOpenDirections:
         outwards = methane.positions[1:] - methane.positions[0]
         np.testing.assert_allclose(np.cross(forces[1:], outwards), 0, atol=1e-14)
 
+    @pytest.mark.parametrize(("name", "as_built", "turned"), [("H2O", 4, 1), ("C6H6", 8, 2)])
+    def test_a_molecule_has_what_a_cube_along_the_axes_has(self, name, as_built, turned):
+        """docs/symmetry.md: 24 operations of benzene are 8 here."""
+        atoms = molecule(name)
+        assert len(find_space_group(atoms, symprec=1e-3)) == as_built
+        atoms.rotate(37, (1, 2, 3))
+        assert len(find_space_group(atoms, symprec=1e-3)) == turned
+
 
 class TestBadInput:
     def test_symprec_larger_than_a_bond(self):
