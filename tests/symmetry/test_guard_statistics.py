@@ -25,9 +25,7 @@ def independent(numbers, trials):
     return generator.standard_normal((trials, ELEMENTS, numbers)) / numbers**0.5
 
 
-@pytest.mark.parametrize(
-    ("numbers", "rate"), [(1, 0.013), (3, 0.004), (10, 0.001), (100, 0.0004)]
-)
+@pytest.mark.parametrize(("numbers", "rate"), [(1, 0.013), (3, 0.004), (10, 0.001), (100, 0.0004)])
 def test_false_alarms_of_independent_numbers(numbers, rate):
     """As stated, to within four standard errors of so many trials."""
     found = share_refused(independent(numbers, TRIALS), 1.0)

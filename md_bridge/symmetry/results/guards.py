@@ -10,12 +10,14 @@ __all__ = ["Convergence", "RandomDeviation"]
 
 _TOLERANCE = 0.01
 _ERRORS = 4.0
-"""Standard errors that 32 random elements may be off. Squares are no normal numbers and the error
-is known from as few, so that false alarms are more than the 1 in 16 000 of a normal distribution:
-0.04 % for the forces on many atoms, 0.1 % for ten independent numbers, 0.4 % for three, 1.3 % for
-one; the square of P_l of one axis, as of the energy of one structure, has 0.1 % for l = 1, 1.6 % for
-l = 3 and 1 % for l = 8. Of three numbers, A² that the grid makes twice as large as it is is found
-out in 95 % of cases, half as large in 26 %, and 0 in all; of ten, all of these in more than 99 %."""
+"""Standard errors that the mean of 32 random elements may be off.
+
+Squares are no normal numbers, and their error is known from as few, so that false alarms are more
+than the 1 in 16 000 of a normal distribution: 0.04 % for the forces on many atoms, 0.1 % for ten
+independent numbers, 0.4 % for three, 1.3 % for one. The square of P_l of one axis, such as the
+energy of one structure, has 0.1 % for l = 1, 1.6 % for l = 3, 1 % for l = 8. Of three numbers, A²
+that is twice as large on the grid is found out in 95 % of cases, half as large in 26 %, and 0 in
+all; of ten, all of these in more than 99 %."""
 _ROUNDING = 1e-9
 
 
