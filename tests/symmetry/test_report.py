@@ -43,3 +43,34 @@ def test_nothing_is_printed_below_the_floor(symmetric):
         "No average is needed for a tolerance of 1 meV/Å: the error of a component of the forces "
         "is rounding."
     )
+
+
+def recommendation(path, **options):
+    """The first sentence."""
+    options = {"quantities": ("conservative_forces",), "orientations": 0, **options}
+    return sentences(measure(path, **options))[0]
+
+
+class TestRecommendation:
+    @pytest.mark.parametrize(("proper", "groups"), [(True, "two"), (False, "four")])
+    def test_the_groups_are_not_all_the_sets(self, folder, proper, groups):
+        path = models.anisotropic({6: 0.03}).export(folder / f"l6-{groups}.pt")
+        found = recommendation(path, lmax=7, tolerance=1e-3, proper=proper)
+        last = "icosahedral" if proper else "icosahedral/inversion"
+        start = (
+            f"None of the {groups} groups leaves 0.001 meV/Å or less of a component of the forces: "
+            f"{last} leaves "
+        )
+        assert found.startswith(start)
+        assert float(found.removeprefix(start).partition(" meV/Å")[0]) > 0.1
+        assert found.endswith("A grid, lebedev:L, may leave less.")
+
+    def test_what_a_guard_objects_to_is_known_up_to_lmax(self, folder):
+        """λ = lmax = 4 holds all of it, so there may be more."""
+        path = models.anisotropic({4: 0.03}).export(folder / "l4.pt")
+        start = "For a tolerance of 7 meV/Å{}, symmetrize octahedral is the smallest set: it leaves"
+        complete, limited = (
+            recommendation(path, lmax=lmax, tolerance=7.0, proper=True) for lmax in (5, 4)
+        )
+        assert complete.startswith(start.format(""))
+        assert limited.startswith(start.format(" as far as λ ≤ 4"))
