@@ -113,8 +113,8 @@ def test_agrees_with_metatomic(tmp_path):
 
 
 def test_agrees_with_metatomic_on_the_bundled_pet(water, water_model, tmp_path):
-    """In double precision, of two molecules in a large cell; energies are counted from theirs, since
-    of hundreds of eV a square has no eight digits for what changes."""
+    """In double precision, of two molecules in a large cell; energies are counted from theirs:
+    the square of hundreds of eV has no eight digits for what changes."""
     molecules = water[:6]
     molecules.set_cell([20.0] * 3)
     structure = structure_from_ase(molecules)
