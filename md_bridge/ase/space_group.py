@@ -41,6 +41,9 @@ the cell where it is."""
 _VACUUM = 10.0
 """Å, by which what is open in a direction is farther from its image than its own size: so none of
 its gaps is as wide as the vacuum, and no translation fits that takes a part across it."""
+_ALIKE = 0.13
+"""The first of x, y and z is taken of those as far as this (of 1) from being least along a lattice:
+no direction of small indices is as far from another as that, so that rounding does not decide."""
 _NOT_A_GROUP = 1e-8
 """By how much (of 1) a mean over a group, taken twice, may differ from the same taken once."""
 
@@ -118,8 +121,9 @@ def find_space_group(atoms: Atoms, symprec: float = 1e-5, *, operations: str = "
     """The operations that take a structure to itself.
 
     A direction without periodicity is closed by vacuum, whatever cell vector it has: of a slab
-    these are the operations of its layer group, and of a molecule those of its point group that a
-    cube has, too.
+    these are the operations of its layer group. A molecule is put into a cube, so that these are
+    those of its point group that a cube *along x, y and z* has: they depend on how the molecule is
+    turned, and axes of order 3 and 6 are found along the diagonals of the cube only.
 
     :param atoms: N atoms, Å
     :param symprec: how far atoms may be from where an operation takes others, Å
@@ -228,12 +232,30 @@ def _closed_cell(atoms: Atoms) -> Array:
         )
     if periodic.all():
         return cell
-    # the directions that are at right angles to the lattice, all of one length
-    *_, axes = np.linalg.svd(cell[periodic]) if periodic.any() else (np.eye(3),)
-    across = axes[periodic.sum() :]
+    across = _across(cell[periodic])
     extent = float(np.ptp(atoms.positions @ across.T, axis=0).max())
     cell[~periodic] = (2.0 * extent + _VACUUM) * across
     return cell
+
+
+def _across(lattice: Array) -> Array:
+    """Directions at right angles to a lattice and to each other, [3 − P, 3].
+
+    They are made of x, y and z, each time of the one that is least along what there is already. The
+    singular vectors of the lattice would do, but for a lattice that is turned by rounding they are
+    other ones, by which the same operations have other fractional coordinates.
+
+    :param lattice: [P, 3], of rank P
+    """
+    left = np.eye(3) - np.linalg.pinv(lattice) @ lattice
+    found = []
+    for _ in range(3 - len(lattice)):
+        share = np.diag(left)
+        axis = int(np.argmax(share > share.max() - _ALIKE))
+        direction = left[axis] / np.sqrt(share[axis])
+        left = left - np.outer(direction, direction)
+        found.append(direction)
+    return np.array(found)
 
 
 def _fractional(atoms: Atoms, cell: Array) -> Array:

@@ -9,7 +9,7 @@ import numpy as np
 
 from md_bridge.errors import ArgumentError
 from md_bridge.symmetry.errors import SymmetryError
-from md_bridge.symmetry.group.grids import O3Grid, o3_grid
+from md_bridge.symmetry.group.grids import O3Grid, checked_grid
 from md_bridge.symmetry.measuring.calls import Calls, Points
 from md_bridge.symmetry.measuring.laws import Law, as_law
 from md_bridge.symmetry.measuring.measurement import Structure, measure
@@ -94,15 +94,7 @@ def analyse(
     :raises SymmetryError: ``f`` gives something else in a second call, a number that is not
         finite, or a shape that changes or does not fit the law
     """
-    if not isinstance(lmax, int | np.integer) or lmax < 0:
-        raise ArgumentError("lmax", f"must be a whole number, 0 or more, found {lmax}")
-    grid = o3_grid(2 * int(lmax)) if grid is None else grid
-    if grid.degree < 2 * lmax:
-        raise ArgumentError(
-            "grid",
-            f"of degree {grid.degree} resolves angular momenta up to {grid.degree // 2}, found "
-            f"lmax = {lmax}: use o3_grid({2 * lmax}) or a smaller lmax",
-        )
+    grid = checked_grid(grid, lmax)
     laws: Law | dict[str, Law | None] | None = (
         {name: as_law(each) for name, each in law.items()}
         if isinstance(law, Mapping)

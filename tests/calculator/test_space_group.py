@@ -315,6 +315,24 @@ class TestOpenDirections:
         np.testing.assert_allclose(project_vectors(group, outwards), outwards, atol=1e-14)
         assert group.deviation(pair) < 1e-12
 
+    @pytest.mark.parametrize("direction", [(0, 0, 1), (0, 1, 0), (1, 1, 1), (1, -1, 0), (1, 2, 3)])
+    @pytest.mark.parametrize("periodic", [1, 2])
+    def test_where_nothing_moved_nothing_deviates(self, direction, periodic):
+        """Open directions are the same ones for a cell that is turned by rounding, of wires along a
+        direction and slabs across it."""
+        atoms = bulk("Ar", "fcc", a=5.4, cubic=True)
+        atoms.pbc = [False, False, True] if periodic == 1 else [True, True, False]
+        atoms.rotate((0, 0, 1), direction, rotate_cell=True)
+        atoms.positions += [0.7, 1.1, 0.9]
+        group = find_space_group(atoms)
+        assert len(group) >= 4
+        for change in ([-1e-7, -5e-8, 5e-8], [1e-7, 5e-8, -5e-8], [5e-8, -1e-7, 1e-7]):
+            turned = atoms.copy()
+            turned.set_cell(atoms.cell.array + change)
+            assert group.deviation(turned) < 1e-5
+            rotations = group.follow(turned).rotations
+            np.testing.assert_allclose(rotations, group.rotations, atol=1e-6)
+
     def test_a_molecule(self):
         methane = molecule("CH4")
         group = find_space_group(methane)
@@ -323,6 +341,14 @@ class TestOpenDirections:
         np.testing.assert_allclose(forces[0], 0, atol=1e-15)
         outwards = methane.positions[1:] - methane.positions[0]
         np.testing.assert_allclose(np.cross(forces[1:], outwards), 0, atol=1e-14)
+
+    @pytest.mark.parametrize(("name", "as_built", "turned"), [("H2O", 4, 1), ("C6H6", 8, 2)])
+    def test_a_molecule_has_what_a_cube_along_the_axes_has(self, name, as_built, turned):
+        """docs/symmetry.md: 24 operations of benzene are 8 here."""
+        atoms = molecule(name)
+        assert len(find_space_group(atoms, symprec=1e-3)) == as_built
+        atoms.rotate(37, (1, 2, 3))
+        assert len(find_space_group(atoms, symprec=1e-3)) == turned
 
 
 class TestBadInput:

@@ -8,6 +8,7 @@ Units: eV, Å. All direct forces and stresses are functions written out here, so
 their value.
 """
 
+import math
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -148,7 +149,11 @@ def in_a_field() -> AnalyticModel:
     return AnalyticModel(InAField(lennard_jones().module), ["Ar"], ARGON["cutoff"])
 
 
-def anisotropic(coefficients: dict[int, float], direct: float = 0.1) -> AnalyticModel:
+def anisotropic(
+    coefficients: dict[int, float],
+    direct: float = 0.1,
+    axis: tuple[float, float, float] = (0.0, 0.0, 1.0),
+) -> AnalyticModel:
     """Smooth Lennard-Jones that looks different from each direction, by known spherical harmonics.
 
     Every argon atom i adds, for each neighbour j (argon or krypton) at r_ij from it, the energy
@@ -157,10 +162,11 @@ def anisotropic(coefficients: dict[int, float], direct: float = 0.1) -> Analytic
     Lennard-Jones part, plus ``direct`` (eV/Å) · w z/r along z on i and its opposite on j, with the
     mean ``direct`` · w/3 along r_ij; the direct stress is the exact one plus ``direct`` (eV/Å³) ·
     w (z/r)² in zz, with the mean ``direct`` · w (1 + 2 n nᵀ)/15; the uncertainty of i is
-    0.01 eV · Σ_j w (z/r)², with the mean 0.01 eV · Σ_j w/3.
+    0.01 eV · Σ_j w (z/r)², with the mean 0.01 eV · Σ_j w/3. All of this is along ``axis`` where
+    that is another one than z.
     """
     values = [float(coefficients.get(degree, 0.0)) for degree in range(max(coefficients) + 1)]
-    return AnalyticModel(Anisotropic(values, direct), ["Ar", "Kr"], 6.0)
+    return AnalyticModel(Anisotropic(values, direct, axis), ["Ar", "Kr"], 6.0)
 
 
 ALL = {
@@ -252,9 +258,11 @@ class Curl(torch.nn.Module):
 
 
 class Anisotropic(torch.nn.Module):
-    def __init__(self, coefficients: list[float], direct: float):
+    def __init__(self, coefficients: list[float], direct: float, axis: tuple[float, float, float]):
         super().__init__()
         self.isotropic = Curl(0.0, 0.0104, 3.4, 6.0)
+        norm = math.hypot(*axis)
+        self.axis = [x / norm for x in axis]
         self.coefficients, self.direct = coefficients, direct
 
     def forward(
@@ -273,7 +281,8 @@ class Anisotropic(torch.nn.Module):
         first, second = pairs[:, 0], pairs[:, 1]
         r = pair_vectors(positions, cell, pairs, shifts, structure)
         r2 = r.square().sum(dim=1)
-        x = r[:, 2] / r2.sqrt()
+        z = torch.tensor(self.axis, dtype=r.dtype, device=r.device)
+        x = (r @ z) / r2.sqrt()
         seen = (types.index_select(0, first) == 18).to(r.dtype)
         w = seen * (1.0 - r2 / self.isotropic.cutoff**2) ** 3
         energy = torch.zeros_like(w)
@@ -283,7 +292,6 @@ class Anisotropic(torch.nn.Module):
             following = ((2 * degree + 1) * x * legendre - degree * before) / (degree + 1)
             before, legendre = legendre, following
 
-        z = torch.tensor([0.0, 0.0, 1.0], dtype=r.dtype, device=r.device)
         push = (self.direct * w * x).unsqueeze(1) * z
         forces = _sum_to_atoms(push, first, n) - _sum_to_atoms(push, second, n)
         pull = (self.direct * w * x * x).reshape(-1, 1, 1) * (z.unsqueeze(1) * z)

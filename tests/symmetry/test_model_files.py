@@ -205,8 +205,15 @@ class TestPrecision:
             one, two = single.responses[name], double.responses[name]
             assert one.floor > 1e4 * two.floor
             assert one.rms == pytest.approx(two.rms, abs=2 * one.floor)
-            above = one.B["z"].above_floor
-            assert set(above) <= set(two.B["z"].above_floor)
+            above, exact = one.B["z"].above_floor, two.B["z"].above_floor
+            assert set(above) <= set(exact)
+            floors = one.B["z"].floors
+            for (degree, sigma), value in above.items():
+                error = abs(np.sqrt(value) - np.sqrt(exact[degree, sigma]))
+                rounding = 1e-6 * np.sqrt(exact[degree, sigma])  # of a sum in single precision
+                assert error < np.sqrt(floors[degree, 0]) + rounding
+            # there is more than the mean to compare
+            assert len(above) > 1
 
     def test_a_model_that_is_double_stays_as_it_is(self, anisotropic):
         assert measure(anisotropic, dimer(), double=True).precision == "float64"
@@ -229,6 +236,33 @@ class TestPrecision:
             folder / "stubborn.pt", "float32"
         )
         with pytest.raises(SymmetryError, match="cannot be converted to double precision"):
+            measure(path, dimer(), double=True)
+
+    @pytest.mark.parametrize(("change", "refused"), [(2e-4, True), (2e-5, False)])
+    def test_a_model_that_is_another_one(self, folder, change, refused):
+        """Which adds to the energy of an atom (eV) where it is in double precision."""
+
+        class Another(torch.nn.Module):
+            def __init__(self, change: float):
+                super().__init__()
+                self.inner = models.anisotropic(COEFFICIENTS).module
+                self.change = change
+
+            def forward(self, types, positions, cell, pairs, shifts, structure):
+                results: dict[str, torch.Tensor] = self.inner(
+                    types, positions, cell, pairs, shifts, structure
+                )
+                if positions.dtype == torch.float64:
+                    results["energy"] = results["energy"] + self.change
+                return results
+
+        path = models.AnalyticModel(Another(change), ["Ar", "Kr"], R_CUT).export(
+            folder / f"another-{change}.pt", "float32"
+        )
+        if not refused:
+            assert measure(path, dimer(), double=True, lmax=1).precision == "float64"
+            return
+        with pytest.raises(SymmetryError, match="is another one in double precision"):
             measure(path, dimer(), double=True)
 
 

@@ -7,14 +7,20 @@ import numpy as np
 from md_bridge.errors import ArgumentError
 from md_bridge.symmetry.group.wigner import coefficient_slices, wigner_matrices
 
-__all__ = ["SETS", "candidates", "copies_of", "remaining"]
+__all__ = ["SETS", "candidates", "copies_of", "remaining", "sets_of"]
 
 SETS = ("octahedral", "octahedral/inversion", "icosahedral", "icosahedral/inversion")
 """The engine's sets that serve any structure, of 24, 48, 60 and 120 copies."""
-
-
 _GRIDS = tuple(f"lebedev:{degree}" for degree in range(6, 12))
 """Grids that do more than the groups, up to 600 copies."""
+
+
+def sets_of(inversion: bool) -> tuple[str, ...]:
+    """Those of :data:`SETS` that a measurement says something about.
+
+    :param inversion: whether it covered mirror images
+    """
+    return SETS if inversion else tuple(name for name in SETS if "inversion" not in name)
 
 
 def candidates(lmax: int, inversion: bool) -> list[str]:
@@ -24,7 +30,7 @@ def candidates(lmax: int, inversion: bool) -> list[str]:
         beyond it, so only smaller ones are here
     :param inversion: also sets with mirror images
     """
-    names = [name for name in SETS if inversion or "inversion" not in name]
+    names = list(sets_of(inversion))
     for grid in _GRIDS:
         if int(grid.partition(":")[2]) < lmax:
             names += [grid, f"{grid}/inversion"] if inversion else [grid]

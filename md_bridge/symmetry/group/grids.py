@@ -12,7 +12,7 @@ from scipy.spatial.transform import Rotation
 from md_bridge.errors import ArgumentError
 from md_bridge.symmetry.group.wigner import LEBEDEV_DEGREES, lebedev_degree
 
-__all__ = ["O3Grid", "o3_grid", "random_elements"]
+__all__ = ["O3Grid", "checked_grid", "o3_grid", "random_elements"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,6 +78,25 @@ def o3_grid(degree: int, inversion: bool = True) -> O3Grid:
     rotations = Rotation.from_euler("ZYZ", np.stack(angles, axis=1)).as_matrix()
     shares = np.repeat(weights / weights.sum(), len(turns)) / len(turns)
     return O3Grid(rotations, shares, int(degree), inversion)
+
+
+def checked_grid(grid: O3Grid | None, lmax: int) -> O3Grid:
+    """A grid that tells angular momenta up to lmax apart.
+
+    :param grid: None: ``o3_grid(2 * lmax)``, the least that does
+    :param lmax: the largest angular momentum
+    :raises ArgumentError: lmax is no whole number of 0 or more, or the grid is too coarse for it
+    """
+    if not isinstance(lmax, int | np.integer) or lmax < 0:
+        raise ArgumentError("lmax", f"must be a whole number, 0 or more, found {lmax}")
+    grid = o3_grid(2 * int(lmax)) if grid is None else grid
+    if grid.degree < 2 * lmax:
+        raise ArgumentError(
+            "grid",
+            f"of degree {grid.degree} resolves angular momenta up to {grid.degree // 2}, found "
+            f"lmax = {lmax}: use o3_grid({2 * lmax}) or a smaller lmax",
+        )
+    return grid
 
 
 def random_elements(count: int, inversion: bool = True, seed: int = 0) -> np.ndarray:

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from md_bridge.errors import ArgumentError
-from md_bridge.symmetry.group.grids import O3Grid, o3_grid
+from md_bridge.symmetry.group.grids import O3Grid, checked_grid
 from md_bridge.symmetry.layers.capture import capture
 from md_bridge.symmetry.layers.layer_map import Layer, LayerMap, Sectors
 from md_bridge.symmetry.layers.pet import PETLayers, load_pet
@@ -26,8 +26,6 @@ __all__ = ["analyse_layers", "analyse_layers_of"]
 
 Progress = Callable[[int, int], object]
 
-_ERRORS = 4.0
-_ROUNDING = 1e-9
 _CANCELLATION = 1e-14
 """Rounding of inner products, relative to the square of the features."""
 _ATOMS_AT_ONCE = 1024
@@ -71,7 +69,7 @@ def analyse_layers(
     """
     if len(structures) == 0:
         raise ArgumentError("structures", "must be one or more, found none")
-    grid = _checked_grid(grid, lmax)
+    grid = checked_grid(grid, lmax)
     backbone, width = load_pet(source, trust=trust)
     found: dict[str, LayerSums] = {}
     evaluations = 0
@@ -121,7 +119,7 @@ def analyse_layers_of(
     :raises SymmetryError: ``f`` is TorchScript; it gives something else in a second call, a number
         that is not finite, or rows that stand for other points in another orientation
     """
-    grid = _checked_grid(grid, lmax)
+    grid = checked_grid(grid, lmax)
     several = isinstance(points, list) and len(points) > 0
     if not (several and (isinstance(points[0], tuple) or np.ndim(points[0]) == 2)):
         points = [points]
@@ -135,19 +133,6 @@ def analyse_layers_of(
         evaluations += calls.count
     name = getattr(f, "__name__", type(f).__name__)
     return _layer_map(found, grid, lmax, name, evaluations)
-
-
-def _checked_grid(grid: O3Grid | None, lmax: int) -> O3Grid:
-    if not isinstance(lmax, int | np.integer) or lmax < 0:
-        raise ArgumentError("lmax", f"must be a whole number, 0 or more, found {lmax}")
-    grid = o3_grid(2 * int(lmax)) if grid is None else grid
-    if grid.degree < 2 * lmax:
-        raise ArgumentError(
-            "grid",
-            f"of degree {grid.degree} resolves angular momenta up to {grid.degree // 2}, found "
-            f"lmax = {lmax}: use o3_grid({2 * lmax}) or a smaller lmax",
-        )
-    return grid
 
 
 def _layer_map(
@@ -183,8 +168,7 @@ def _layer(name: str, found: LayerSums, grid: O3Grid, lmax: int) -> Layer:
 def _problems(found: LayerSums, on_grid: float, floor: float, grid: O3Grid) -> list[str]:
     """Does what changes with the orientation have the same size on the grid and off it?"""
     at_random = RandomDeviation.from_values(found.deviations, found.sums.samples)
-    difference = abs(on_grid - at_random.value)
-    if difference <= _ERRORS * at_random.error + floor + _ROUNDING * on_grid:
+    if at_random.agrees_with(on_grid, floor):
         return []
     return [
         f"⟨‖u‖²⟩ − ‖⟨u⟩‖² is {on_grid:.4g} on the grid of degree {grid.degree}, and "

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import gamma
 
-from md_bridge.symmetry.group.averaging import SETS
+from md_bridge.symmetry.group.averaging import sets_of
 from md_bridge.symmetry.group.grids import random_elements
 from md_bridge.symmetry.measuring.calls import Calls
 from md_bridge.symmetry.models.copies import Copies
@@ -44,14 +44,6 @@ class Average:
     measured: float
     error: float
     agrees: bool
-
-
-def sets_of(inversion: bool) -> tuple[str, ...]:
-    """The engine's sets that a measurement says something about.
-
-    :param inversion: whether it covered mirror images
-    """
-    return SETS if inversion else tuple(name for name in SETS if "inversion" not in name)
 
 
 def compare_averages(

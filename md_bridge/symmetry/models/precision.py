@@ -19,8 +19,9 @@ from md_bridge.symmetry.errors import SymmetryError
 
 __all__ = ["in_double_precision"]
 
-_SAME = 1e-3
-"""eV for each atom: by how much energies in the two precisions may differ."""
+_SAME = (1e-4, 1e-6)
+"""By how much energies in the two precisions may differ: eV for each atom, and relative to them,
+for total energies of thousands of eV in single precision."""
 
 
 @contextmanager
@@ -52,7 +53,8 @@ def in_double_precision(model: Path, options: ModelOptions, structure: Structure
                 f"({str(error).strip().splitlines()[-1]}): measure it as it is, without double"
             ) from error
         expected = single.evaluate(structure).energy
-        if abs(found - expected) > _SAME * max(len(structure), 1):
+        absolute, relative = _SAME
+        if abs(found - expected) > absolute * len(structure) + relative * abs(expected):
             raise SymmetryError(
                 f"the model '{model}' is another one in double precision: its energy is "
                 f"{found:.6g} eV, where it was {expected:.6g} eV: measure it as it is, without "

@@ -10,6 +10,9 @@ from md_bridge.text import significant
 
 __all__ = ["cost_sentence", "sentences"]
 
+_COUNTS = {2: "two", 4: "four"}
+"""Of the groups of a measurement without and with mirror images."""
+
 
 def sentences(found: ModelSymmetry) -> tuple[str, ...]:
     """Findings first, then what limits them.
@@ -52,27 +55,33 @@ def _recommendation(found: ModelSymmetry) -> list[str]:
     if not forces:
         return []
     tolerance = f"{found.request.tolerance:g} meV/Å"
-    copies = found.recommended()
+    converged = all(found.responses[quantity.name].converged for quantity in forces)
+    known = "" if converged else f" as far as λ ≤ {found.request.lmax}"
+    copies, error = found.recommended(), _left_by(found, forces, "none")
     if copies is None:
         last = found.sets[-1]
-        left = max(found.left_by(quantity.name, last) for quantity in forces)
         return [
-            f"No set leaves {tolerance} or less of a component of the forces: {last} leaves "
-            f"{significant(left, 2)} meV/Å."
+            f"None of the {_COUNTS[len(found.sets)]} groups leaves {tolerance} or less of a "
+            f"component of the forces{known}: {last} leaves {_left_by(found, forces, last)}. A "
+            "grid, lebedev:L, may leave less."
         ]
-    largest = max(found.left_by(quantity.name, "none") for quantity in forces)
     if copies == "none":
         return [
             f"No average is needed for a tolerance of {tolerance}: the error of a component of the "
-            f"forces is {significant(largest, 2)} meV/Å without any."
+            f"forces is {error}."
         ]
+    left = _left_by(found, forces, copies)
+    return [
+        f"For a tolerance of {tolerance}{known}, symmetrize {copies} is the smallest set: it "
+        f"leaves {left} of the {error} of a component of the forces."
+    ]
+
+
+def _left_by(found: ModelSymmetry, forces: list[Quantity], copies: str) -> str:
+    """What a set leaves of a component of the forces that it does least for."""
     left = max(found.left_by(quantity.name, copies) for quantity in forces)
     floor = max(_floor(found, quantity) for quantity in forces)
-    less = f"{significant(left, 2)} of" if left > floor else "rounding of the"
-    return [
-        f"For a tolerance of {tolerance}, symmetrize {copies} is the smallest set: it leaves "
-        f"{less} {significant(largest, 3)} meV/Å of a component of the forces."
-    ]
+    return f"{significant(left, 2)} meV/Å" if left > floor else "rounding"
 
 
 def _sectors_of_forces(found: ModelSymmetry) -> list[str]:

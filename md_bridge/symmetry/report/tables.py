@@ -6,7 +6,7 @@ import math
 
 from md_bridge.drift.protocols.base import Row, Section
 from md_bridge.symmetry.models.quantities import Quantity
-from md_bridge.symmetry.models.request import ModelSymmetry
+from md_bridge.symmetry.models.request import ModelSymmetry, WorstAtom
 from md_bridge.text import significant
 
 __all__ = ["ERROR_COLUMNS", "error_rows", "sections"]
@@ -54,7 +54,7 @@ def _error_row(found: ModelSymmetry, quantity: Quantity) -> Row:
         f"{100 * response.relative:.3g}" if known else "-",
         f"{100 * odd:.1f}" if seen and math.isfinite(odd) else "-",
         f"{floor:.0e}",
-        "-" if worst is None else f"{worst.element} {worst.index}: {significant(worst.rms, 3)}",
+        "-" if worst is None else _of_atom(worst, floor),
     )
     good = response.converged
     return Row(cells, "converged" if good else "not converged", good)
@@ -64,9 +64,11 @@ def _elements(found: ModelSymmetry) -> Section:
     symbols = list(dict.fromkeys(s for a in found.request.structures for s in a.symbols))
     rows = []
     for quantity in found.quantities:
+        response = found.responses[quantity.name]
+        floor = response.floor / math.sqrt(response.components)
         errors = {each.element: each.rms for each in found.elements(quantity)}
         if errors:
-            cells = (_named(quantity), *(significant(errors[s], 3) for s in symbols))
+            cells = (_named(quantity), *(_shown(errors[s], floor) for s in symbols))
             rows.append(Row(cells, "", None, observed=True))
     columns = (("quantity", ""), *((symbol, "") for symbol in symbols))
     return Section("Error for each element", columns, tuple(rows))
@@ -141,6 +143,12 @@ def _named(quantity: Quantity) -> str:
 
 def _shown(value: float, floor: float) -> str:
     return significant(value, 3) if value > floor else "·"
+
+
+def _of_atom(worst: WorstAtom, floor: float) -> str:
+    """Which one it is, if it is known: the order of what is rounding says nothing."""
+    shown = _shown(worst.rms, floor)
+    return f"{worst.element} {worst.index}: {shown}" if worst.rms > floor else shown
 
 
 def _measured(value: float, error: float, floor: float) -> str:

@@ -8,7 +8,7 @@ import numpy as np
 
 from md_bridge.errors import ArgumentError
 from md_bridge.symmetry.errors import SymmetryError
-from md_bridge.symmetry.group.averaging import SETS, candidates, copies_of, remaining
+from md_bridge.symmetry.group.averaging import candidates, copies_of, remaining, sets_of
 from md_bridge.symmetry.measuring.laws import Law
 from md_bridge.symmetry.results.guards import Convergence
 from md_bridge.symmetry.results.spectrum import Spectrum
@@ -95,7 +95,7 @@ class Response:
         """
         self._require_law("an average over turned-back copies")
         matrices, weights = copies_of(copies)
-        if self.B["z"].sigmas == (0,) and np.linalg.det(matrices).min() < 0:
+        if not self._inversion and np.linalg.det(matrices).min() < 0:
             raise ArgumentError(
                 "copies",
                 "have mirror images, which a grid without inversion says nothing about: measure "
@@ -117,7 +117,7 @@ class Response:
         if self.rms <= tolerance:
             return "none"
         root = np.sqrt(self.components)
-        names = candidates(len(self.left) - 1, self.B["z"].sigmas != (0,))
+        names = candidates(len(self.left) - 1, self._inversion)
         return next((name for name in names if self.after(name) / root <= tolerance), None)
 
     def summary(self) -> str:
@@ -130,13 +130,14 @@ class Response:
                 sign = {1: "+", -1: "−", 0: "±"}[sigma]
                 lines.append(f"{frame} ({degree},{sign}) {np.sqrt(value):.4g}")
         if self.law is not None:
-            for name in self._sets():
+            for name in sets_of(self._inversion):
                 lines.append(f"{name} leaves {_shown(self.after(name), self.floor)}")
         return "\n".join(lines + self.convergence.problems)
 
-    def _sets(self) -> list[str]:
-        inversion = self.B["z"].sigmas != (0,)
-        return [name for name in SETS if inversion or "inversion" not in name]
+    @property
+    def _inversion(self) -> bool:
+        """Whether there were mirror images."""
+        return self.B["z"].sigmas != (0,)
 
     def _require_law(self, what: str) -> None:
         if self.law is None:
