@@ -50,6 +50,7 @@ def verdict(model, keywords: str) -> Verdict:
     return judge(np.array(times), np.array(energies), atom_count=8, tolerance=1.0).verdict
 
 
+@pytest.mark.slow
 def test_a_grid_conserves_energy_by_the_judge_and_random_rotations_do_not(tmp_path):
     """Of the two slopes, one is 0.001 meV/atom/ps, the other 15 ± 6. The seeds are fixed."""
     model = export(tmp_path, 10.0)

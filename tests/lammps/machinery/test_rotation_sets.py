@@ -110,7 +110,6 @@ def test_four_ranks_give_what_one_gives(model, tmp_path, forces):
     [
         ("symmetrize lebedv:6", "found 'lebedv:6' (did you mean 'lebedev:L'?)"),
         ("symmetrize lebedev:77", "lebedev:L takes a whole number L from 1 to 31"),
-        ("symmetrize hexagonl", "found 'hexagonl' (did you mean 'hexagonal'?)"),
         (
             "symmetrize none",
             "needs several of them in each evaluation, and symmetrize none has one",
