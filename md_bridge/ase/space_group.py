@@ -169,7 +169,7 @@ def find_space_group(atoms: Atoms, symprec: float = 1e-5, *, operations: str = "
 def project_vectors(group: SpaceGroup, vectors: Array) -> Array:
     """The part of a vector of each atom, such as forces, that all operations leave as it is.
 
-    F ← |G|⁻¹ Σ_g P_g F Q_gᵀ with the permutation matrices P_g: the mean over the operations.
+    F ← n⁻¹ Σ_g P_g F Q_gᵀ with the permutation matrices P_g: the mean over n operations.
 
     :param group: of the structure
     :param vectors: [N, 3]
@@ -182,7 +182,7 @@ def project_vectors(group: SpaceGroup, vectors: Array) -> Array:
 
 
 def project_tensor(group: SpaceGroup, tensor: Array) -> Array:
-    """The same of a tensor of the whole structure, such as the stress: σ ← |G|⁻¹ Σ_g Q_g σ Q_gᵀ.
+    """The same of a tensor of the whole structure, such as the stress: σ ← n⁻¹ Σ_g Q_g σ Q_gᵀ.
 
     :param group: of the structure
     :param tensor: [3, 3]
