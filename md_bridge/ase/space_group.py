@@ -91,7 +91,7 @@ class SpaceGroup:
 
         :param atoms: a structure that :meth:`fits`
         """
-        cell = symmetric_cell(closed_cell(atoms), self.fractional_rotations)
+        cell = _symmetric_cell(_closed_cell(atoms), self.fractional_rotations)
         return replace(self, rotations=_cartesian(cell, self.fractional_rotations))
 
     def deviation(self, atoms: Atoms) -> float:
@@ -101,10 +101,10 @@ class SpaceGroup:
 
         :param atoms: a structure that :meth:`fits`
         """
-        cell = closed_cell(atoms)
-        symmetric = symmetric_cell(cell, self.fractional_rotations)
+        cell = _closed_cell(atoms)
+        symmetric = _symmetric_cell(cell, self.fractional_rotations)
         worst = float(np.linalg.norm(symmetric - cell, axis=1).max())
-        places = fractional(atoms, cell)
+        places = _fractional(atoms, cell)
         for rotation, shift, image in zip(
             self.fractional_rotations, self.translations, self.permutations, strict=True
         ):
@@ -138,21 +138,21 @@ def find_space_group(atoms: Atoms, symprec: float = 1e-5, *, operations: str = "
         raise SpaceGroupError(f"symprec must be a positive length in Å, found {symprec!r}")
     if len(atoms) == 0:
         raise SpaceGroupError("a structure without atoms has no space group")
-    cell = closed_cell(atoms)
-    places = fractional(atoms, cell)
+    cell = _closed_cell(atoms)
+    places = _fractional(atoms, cell)
     dataset = _dataset(cell, places, atoms.numbers, symprec)
     rotations = np.asarray(dataset.rotations, dtype=np.int64)
     shifts = np.asarray(dataset.translations, dtype=float)
     kept = _of_open_directions(rotations, atoms.pbc)
     if operations == "point":
-        symmetric = symmetric_cell(cell, rotations)
+        symmetric = _symmetric_cell(cell, rotations)
         kept &= np.linalg.norm((shifts - np.round(shifts)) @ symmetric, axis=1) < symprec
     rotations, shifts = rotations[kept], shifts[kept]
     permutations, shifts, inside = _permutations(
         places, cell, atoms, rotations, shifts, tolerance=10.0 * symprec
     )
     rotations, shifts, permutations = rotations[inside], shifts[inside], permutations[inside]
-    symmetric = symmetric_cell(cell, rotations)
+    symmetric = _symmetric_cell(cell, rotations)
     group = SpaceGroup(
         symbol=f"{dataset.international} ({dataset.number})",
         fractional_rotations=rotations,
@@ -217,7 +217,7 @@ def project_scalars(group: SpaceGroup, scalars: Array) -> Array:
     return mean / len(group)
 
 
-def closed_cell(atoms: Atoms) -> Array:
+def _closed_cell(atoms: Atoms) -> Array:
     """The cell, with vacuum along the directions that are not periodic: [3, 3], vectors in rows, Å.
 
     :param atoms: whose cell vectors along the other directions span a lattice
@@ -258,7 +258,7 @@ def _across(lattice: Array) -> Array:
     return np.array(found)
 
 
-def fractional(atoms: Atoms, cell: Array) -> Array:
+def _fractional(atoms: Atoms, cell: Array) -> Array:
     """Positions in terms of cell vectors, not wrapped, [N, 3].
 
     :param atoms: N atoms
@@ -267,7 +267,7 @@ def fractional(atoms: Atoms, cell: Array) -> Array:
     return np.linalg.solve(cell.T, atoms.positions.T).T
 
 
-def symmetric_cell(cell: Array, rotations: NDArray[np.int64]) -> Array:
+def _symmetric_cell(cell: Array, rotations: NDArray[np.int64]) -> Array:
     """The cell nearest to this one, not turned against it, whose metric these operations leave as
     it is, [3, 3].
 

@@ -19,6 +19,7 @@ from md_bridge.model_options import ModelOptions
 
 __all__ = [
     "Curve",
+    "Picture",
     "Plot",
     "Progress",
     "ProtocolRequest",
