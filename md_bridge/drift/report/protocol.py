@@ -243,7 +243,8 @@ def _draw_panel(axes: Axes, plot: Plot) -> None:
     axes.grid(axis="y", color="#dddddd", linewidth=0.6)
     axes.set_axisbelow(True)
     # over bars, which leave no free place, on a ground of its own
-    axes.legend(fontsize=8, frameon=groups > 0, framealpha=0.9, edgecolor="none")
+    if plot.curves:
+        axes.legend(fontsize=8, frameon=groups > 0, framealpha=0.9, edgecolor="none")
 
 
 def _verdict(row: Row) -> str:

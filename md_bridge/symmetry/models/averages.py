@@ -15,7 +15,7 @@ from md_bridge.symmetry.models.copies import Copies
 from md_bridge.symmetry.models.quantities import Quantity
 from md_bridge.symmetry.results.response import Response
 
-__all__ = ["Average", "compare_averages", "expected_range", "sets_of"]
+__all__ = ["Average", "compare_averages", "expected_range"]
 
 _FALSE_ALARMS = 1e-4
 """Of one comparison, to each side; of the 24 of a model with six quantities 0.5 %."""

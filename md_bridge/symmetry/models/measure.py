@@ -12,9 +12,10 @@ import numpy as np
 from md_bridge.engine import Engine, choose_threads, set_threads, structure_from_ase
 from md_bridge.errors import ArgumentError
 from md_bridge.symmetry.api import analyse
+from md_bridge.symmetry.group.averaging import sets_of
 from md_bridge.symmetry.group.grids import o3_grid
 from md_bridge.symmetry.layers.layer_map import LayerMap
-from md_bridge.symmetry.models.averages import Average, compare_averages, sets_of
+from md_bridge.symmetry.models.averages import Average, compare_averages
 from md_bridge.symmetry.models.copies import Copies, copies_per_call, require_free_space
 from md_bridge.symmetry.models.precision import in_double_precision
 from md_bridge.symmetry.models.quantities import choose_quantities

@@ -11,9 +11,10 @@ from ase import Atoms
 
 from md_bridge.errors import ArgumentError
 from md_bridge.model_options import ModelOptions
+from md_bridge.symmetry.group.averaging import sets_of
 from md_bridge.symmetry.group.grids import O3Grid, o3_grid
 from md_bridge.symmetry.layers.layer_map import LayerMap
-from md_bridge.symmetry.models.averages import Average, sets_of
+from md_bridge.symmetry.models.averages import Average
 from md_bridge.symmetry.models.quantities import Quantity
 from md_bridge.symmetry.results.response import Response
 
