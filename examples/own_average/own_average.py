@@ -34,6 +34,8 @@ from md_bridge.export.metadata import merge_metadata, parse_metadata
 from md_bridge.export.outputs import keep_outputs
 from md_bridge.structures import read_structures, spread
 
+ROUNDING = 3e-7
+"""Of single precision, relative."""
 KINDS = ("conservative_forces", "conservative_virial", "direct_forces", "direct_virial")
 Answers = dict[str, Tensor]
 """The quantities of ``QUANTITIES`` in eV and Å, the energy per atom."""
@@ -41,13 +43,10 @@ Answers = dict[str, Tensor]
 
 @dataclass
 class Frame:
-    """A structure and what the untuned model says of it."""
+    """A structure, and the average of the untuned model over its orientations."""
 
     atoms: Atoms
     average: Answers
-    """over the orientations"""
-    plain: Answers
-    """in the orientation that the structure has"""
 
 
 def answers(engine: Engine, structures: list[Structure]) -> dict[str, np.ndarray]:
@@ -71,15 +70,12 @@ def averages(model: str, structures: list[Atoms], copies: str) -> list[Frame]:
     :param structures: periodic; labels, if they have any, are not looked at
     :param copies: octahedral, icosahedral, octahedral/inversion or icosahedral/inversion
     """
-    engines = [Engine(model, symmetrize=copies), Engine(model)]
+    engine = Engine(model, symmetrize=copies)
     frames = []
     for atoms in track(structures, description=f"averages ({copies})"):
-        structure = structure_from_ase(atoms)
-        average, plain = (
-            {name: torch.as_tensor(each[0]) for name, each in answers(e, [structure]).items()}
-            for e in engines
-        )
-        frames.append(Frame(atoms, average, plain))
+        found = answers(engine, [structure_from_ase(atoms)])
+        average = {name: torch.as_tensor(values[0]) for name, values in found.items()}
+        frames.append(Frame(atoms, average))
     return frames
 
 
@@ -97,7 +93,9 @@ def answers_in(runner: Runner, atoms: Atoms, orientation: np.ndarray) -> Answers
         runner.stress_output: ModelOutput(unit="eV/A^3", sample_kind="system"),
     }
     options = ModelEvaluationOptions(length_unit="angstrom", outputs=outputs)
-    results = runner.model([system], options, check_consistency=False)
+    # second derivatives: written-out attention has them; compiling anew for each shape is slow
+    with sdpa_kernel(SDPBackend.MATH), torch.jit.optimized_execution(False):
+        results = runner.model([system], options, check_consistency=False)
 
     energy = results[runner.energy_output].block().values.double().sum()
     slopes = torch.autograd.grad(energy, [positions, strain], create_graph=True)
@@ -117,58 +115,51 @@ def answers_in(runner: Runner, atoms: Atoms, orientation: np.ndarray) -> Answers
     }
 
 
+def deviations(runner: Runner, frame: Frame, orientation: np.ndarray) -> Tensor:
+    """Mean squared distance of each answer in an orientation from the average, in their order."""
+    found = answers_in(runner, frame.atoms, orientation)
+    squares = [(found[name] - frame.average[name]).square().mean() for name in QUANTITIES]
+    return torch.stack(squares)
+
+
 def fine_tune(
     runner: Runner, frames: list[Frame], schedule: Iterable[float], learning_rate: float, seed: int
 ) -> list[float]:
     """Train the weights in place, each step on one frame in a random orientation.
 
-    The loss is the sum over the quantities of (answer − average)² over what it was before, so it
-    starts at about their number, and all count alike. The weights that are left are a running mean.
+    The loss is the mean over the quantities of their squared distance from the average, over what
+    it was before: it starts at about 1, and all count alike. One that is exact already is left out.
 
     :param schedule: fractions done, from 0 to 1: one step each, with a learning rate that falls
     :returns: the loss of each step
     """
-    variance = {
-        name: float(
-            torch.stack([(f.plain[name] - f.average[name]).square().mean() for f in frames]).mean()
-        )
-        for name in frames[0].average
-    }
     generator = np.random.default_rng(seed)
+
+    def orientation() -> np.ndarray:
+        return generator.choice([1, -1]) * Rotation.random(random_state=generator).as_matrix()
+
+    before = torch.zeros(len(QUANTITIES), dtype=torch.float64)
+    looks = max(16, len(frames))
+    for look in range(looks):
+        before += deviations(runner, frames[look % len(frames)], orientation()).detach() / looks
+    sizes = [frames[0].average[name].square().mean() for name in QUANTITIES]
+    scatters = before > ROUNDING**2 * torch.stack(sizes)
     weights = [w.requires_grad_() for w in runner.model.parameters() if w.is_floating_point()]
-    running = [w.detach().clone() for w in weights]
     optimizer = torch.optim.Adam(weights, lr=learning_rate)
     losses: list[float] = []
     for done in schedule:
-        ramp = min(1.0, (len(losses) + 1) / 20)
-        optimizer.param_groups[0]["lr"] = (
-            learning_rate * ramp * 0.5 * (1 + math.cos(math.pi * done))
-        )
+        rate = min(1.0, (len(losses) + 1) / 20) * 0.5 * (1 + math.cos(math.pi * done))
+        optimizer.param_groups[0]["lr"] = learning_rate * rate
         frame = frames[generator.integers(len(frames))]
-        orientation = Rotation.random(random_state=generator).as_matrix() * generator.choice(
-            [1, -1]
-        )
-        # second derivatives: written-out attention has them; compiling anew for each shape is slow
-        with sdpa_kernel(SDPBackend.MATH), torch.jit.optimized_execution(False):
-            found = answers_in(runner, frame.atoms, orientation)
-            loss = torch.stack(
-                [
-                    (found[name] - frame.average[name]).square().mean() / variance[name]
-                    for name in found
-                    if variance[name] > 0
-                ]
-            ).sum()
-            optimizer.zero_grad()
-            loss.backward()
-        torch.nn.utils.clip_grad_norm_(weights, 10.0)
+        found = deviations(runner, frame, orientation())
+        loss = (found / before)[scatters].mean()
+        optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(weights, 1.0)
         optimizer.step()
         losses.append(loss.item())
-        with torch.no_grad():
-            for mean, new in zip(running, weights, strict=True):
-                mean.lerp_(new, max(0.01, 1 / (len(losses) + 1)))
-    with torch.no_grad():
-        for weight, mean in zip(weights, running, strict=True):
-            weight.copy_(mean).requires_grad_(False)
+    for weight in weights:
+        weight.requires_grad_(False)
     return losses
 
 
