@@ -16,16 +16,16 @@ from md_bridge.engine import Engine, structure_from_ase
 from md_bridge.export import export_file, export_module, pair_vectors
 from md_bridge.export.checks.runner import Runner
 from md_bridge.export.evaluation import error_table, evaluate_structures, read_labels
-from md_bridge.structures import read_structures, spread
+from md_bridge.structures import spread
 from md_bridge.symmetry.group.grids import random_elements
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
-FRAMES = EXAMPLES / "train_water" / "data"
 
 
 @pytest.fixture
 def own_average(monkeypatch):
     """The example's module."""
+    monkeypatch.syspath_prepend(str(EXAMPLES))
     monkeypatch.syspath_prepend(str(EXAMPLES / "own_average"))
     return importlib.import_module("own_average")
 
@@ -160,12 +160,13 @@ def test_the_bundled_water(tmp_path, own_average, water_model):
     """Some 300 steps: A falls by a third on held-out frames, and the error does not rise."""
     torch.set_num_threads(1)
     runner = Runner(water_model)
-    structures = spread(read_structures(FRAMES / "train.xyz.xz"), 20)
+    read_frames = importlib.import_module("fit_water").read_frames
+    structures = spread(read_frames("train"), 20)
     frames = own_average.averages(water_model, structures, "octahedral")
     own_average.fine_tune(runner, frames, np.linspace(0, 1, 300), 3e-4, seed=0)
     tuned = own_average.save(runner, tmp_path / "tuned.pt")
 
-    held_out = spread(read_structures(FRAMES / "test.xyz.xz"), 8)
+    held_out = spread(read_frames("test"), 8)
     before, after = (scatter(own_average, path, held_out) for path in (water_model, tuned))
     for name in before:
         assert after[name] < 0.67 * before[name], name
