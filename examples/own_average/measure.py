@@ -116,8 +116,8 @@ def draw(reports: dict[str, dict[str, Any]], lmax: int, path: str) -> None:
 @click.argument("before", type=click.Path(exists=True, dir_okay=False))
 @click.argument("after", type=click.Path(exists=True, dir_okay=False))
 @click.argument("labelled", type=click.Path(exists=True, dir_okay=False))
-@click.option("--turned", default=2, show_default=True, help="Frames that are turned.")
-@click.option("--lmax", default=6, show_default=True, help="Largest λ that is told apart.")
+@click.option("--turned", default=1, show_default=True, help="Frames that are turned.")
+@click.option("--lmax", default=5, show_default=True, help="Largest λ that is told apart.")
 @click.option("--json", "numbers", default="numbers.json", show_default=True, help="File to write.")
 @click.option("--picture", default="spectrum.png", show_default=True, help="File to write.")
 def main(

@@ -122,13 +122,28 @@ def deviations(runner: Runner, frame: Frame, orientation: np.ndarray) -> Tensor:
     return torch.stack(squares)
 
 
+def shares(before: Tensor, average: Answers) -> Tensor:
+    """Factors of the mean squared distances in the loss: all components count alike.
+
+    Each is measured in units of what its quantity was before. So the energy and a stress, one
+    number and nine for a structure, count little beside its forces; their gradients, which add up
+    over all atoms, would drown those otherwise. What is exact already is left out.
+
+    :param before: mean squared distance of each quantity, in their order; not all of them 0
+    :param average: of a structure, for the sizes of the quantities
+    """
+    means = torch.stack([average[name].square().mean() for name in QUANTITIES])
+    components = torch.tensor([average[name].numel() for name in QUANTITIES])
+    factors = torch.where(before > ROUNDING**2 * means, components / before, 0.0)
+    return factors / (factors @ before)
+
+
 def fine_tune(
     runner: Runner, frames: list[Frame], schedule: Iterable[float], learning_rate: float, seed: int
 ) -> list[float]:
     """Train the weights in place, each step on one frame in a random orientation.
 
-    The loss is the mean over the quantities of their squared distance from the average, over what
-    it was before: it starts at about 1, and all count alike. One that is exact already is left out.
+    The loss starts at about 1, see ``shares``.
 
     :param schedule: fractions done, from 0 to 1: one step each, with a learning rate that falls
     :returns: the loss of each step
@@ -142,17 +157,15 @@ def fine_tune(
     looks = max(16, len(frames))
     for look in range(looks):
         before += deviations(runner, frames[look % len(frames)], orientation()).detach() / looks
-    sizes = [frames[0].average[name].square().mean() for name in QUANTITIES]
-    scatters = before > ROUNDING**2 * torch.stack(sizes)
+    share = shares(before, frames[0].average)
     weights = [w.requires_grad_() for w in runner.model.parameters() if w.is_floating_point()]
-    optimizer = torch.optim.Adam(weights, lr=learning_rate)
+    optimizer = torch.optim.Adam(weights, lr=learning_rate, betas=(0.9, 0.99))
     losses: list[float] = []
     for done in schedule:
         rate = min(1.0, (len(losses) + 1) / 20) * 0.5 * (1 + math.cos(math.pi * done))
         optimizer.param_groups[0]["lr"] = learning_rate * rate
         frame = frames[generator.integers(len(frames))]
-        found = deviations(runner, frame, orientation())
-        loss = (found / before)[scatters].mean()
+        loss = share @ deviations(runner, frame, orientation())
         optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(weights, 1.0)
@@ -189,11 +202,11 @@ def minutes(budget: float, start: float) -> Iterator[float]:
 @click.argument("structures", type=click.Path(exists=True, dir_okay=False))
 @click.option("--out", default="tuned.pt", show_default=True, help="Model to write.")
 @click.option("--minutes", "budget", default=15.0, show_default=True, help="Time for all of it.")
-@click.option("--frames", default=100, show_default=True, help="Structures, evenly spread.")
+@click.option("--frames", default=40, show_default=True, help="Structures, evenly spread.")
 @click.option(
     "--copies", default="octahedral", show_default=True, help="Set that is averaged over."
 )
-@click.option("--learning-rate", default=3e-4, show_default=True)
+@click.option("--learning-rate", default=3e-5, show_default=True)
 @click.option("--seed", default=0, show_default=True)
 @click.option("--threads", default=1, show_default=True)
 def main(

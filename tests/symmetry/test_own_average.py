@@ -91,6 +91,15 @@ def test_a_preferred_axis_is_unlearned(tmp_path, own_average):
     assert losses[-1] < 1e-2 * losses[0]
 
 
+def test_components_count_alike_and_what_is_exact_not_at_all(own_average):
+    """One energy, 3N + 3N forces, 9 components of a stress; the direct stress is exact."""
+    sizes = dict(zip(own_average.QUANTITIES, [(), (5, 3), (5, 3), (3, 3), (3, 3)], strict=True))
+    average = {name: torch.full(size, 2.0, dtype=torch.float64) for name, size in sizes.items()}
+    before = torch.tensor([0.1, 10.0, 20.0, 0.3, 1e-14], dtype=torch.float64)
+    losses = own_average.shares(before, average) * before
+    assert losses.tolist() == pytest.approx([n / 40 for n in (1, 15, 15, 9, 0)])
+
+
 def test_what_it_learns_is_what_the_engine_says(tmp_path, own_average):
     """Turned by nothing, a model's answers are the engine's; turned, they are turned back."""
     path = export_file(pet_checkpoint(tmp_path / "m.ckpt"), tmp_path / "m.pt")
