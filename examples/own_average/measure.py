@@ -102,8 +102,9 @@ def draw(reports: dict[str, dict[str, Any]], lmax: int, path: str) -> None:
         for shift, (label, numbers) in enumerate(reports.items()):
             found = numbers["orientation"][name]
             heights = [found["sectors"].get(sector, 0.0) for sector in sectors]
-            text, color = f"{label}: A = {found['A']:.2g}", OKABE_ITO[1 - shift]
+            text, color = f"{label}: A = {found['A']:.3g}", OKABE_ITO[1 - shift]
             axes.bar(places + 0.4 * shift - 0.2, heights, 0.4, color=color, label=text)
+        axes.margins(y=0.25)  # room for the legend
         axes.set_xticks(places, sectors, fontsize=7)
         axes.set_xlabel("sector λσ of the error")
         axes.set_ylabel(f"√B, {name} ({QUANTITIES[name]})", fontsize=8)

@@ -1,4 +1,4 @@
-"""Fine-tune a model on its own average over orientations: it depends less on them, at no cost.
+"""Fine-tune a model on its own average over orientations: it depends less on them.
 
 No labels are used. What a model says of one structure in all orientations, turned back, scatters
 about its average; over all orientations the mean squared error of a model is that of its average
@@ -36,7 +36,6 @@ from md_bridge.structures import read_structures, spread
 
 ROUNDING = 3e-7
 """Of single precision, relative."""
-KINDS = ("conservative_forces", "conservative_virial", "direct_forces", "direct_virial")
 Answers = dict[str, Tensor]
 """The quantities of ``QUANTITIES`` in eV and Å, the energy per atom."""
 
@@ -51,7 +50,13 @@ class Frame:
 
 def answers(engine: Engine, structures: list[Structure]) -> dict[str, np.ndarray]:
     """All that the model says of structures of one size and volume, an array for each quantity."""
-    found = engine.evaluate(structures, **dict.fromkeys(KINDS, True))
+    found = engine.evaluate(
+        structures,
+        conservative_forces=True,
+        conservative_virial=True,
+        direct_forces=True,
+        direct_virial=True,
+    )
     volume = abs(np.linalg.det(structures[0].cell))
     values = (
         [each.energy / len(structures[0].types) for each in found],
