@@ -166,7 +166,10 @@ def force_errors(path, frames):
 
 @pytest.mark.slow
 def test_the_bundled_water(tmp_path, own_average, water_model):
-    """After 200 steps A of the forces is less on held-out frames, their error hardly larger."""
+    """After 200 steps A of the forces is less on held-out frames, their error hardly larger.
+
+    By 5 and 6 %, and by 0.1 and 0.3 %, when the bounds were set.
+    """
     torch.set_num_threads(1)
     runner = Runner(water_model)
     read_frames = importlib.import_module("fit_water").read_frames
@@ -179,5 +182,5 @@ def test_the_bundled_water(tmp_path, own_average, water_model):
     before, after = (scatter(own_average, path, held_out) for path in (water_model, tuned))
     error_before, error_after = (force_errors(path, held_out) for path in (water_model, tuned))
     for name in ("conservative force", "direct force"):
-        assert after[name] < 0.985 * before[name]
-        assert error_after[name] < 1.02 * error_before[name]
+        assert after[name] < 0.975 * before[name]
+        assert error_after[name] < 1.01 * error_before[name]
