@@ -16,10 +16,10 @@ from matplotlib.figure import Figure
 from pointnet import PointNet
 from scipy.spatial.transform import Rotation
 
-from md_bridge.symmetry import analyse
+from md_bridge.symmetry import FunctionOnPoints, analyse
 from md_bridge.symmetry.layers import LayerMap, analyse_layers_of
 
-__all__ = ["layers_of", "load", "measure"]
+__all__ = ["layers_of", "load", "measure", "trained"]
 
 LAWS = {"logit": "scalar", "heavier": "vector"}
 LAYERS = "embed, alone.*, together.*, pooled, kind, heavier"
@@ -33,6 +33,18 @@ def load(path: Path) -> PointNet:
     network = PointNet()
     network.load_state_dict(torch.load(path))
     return network.double().eval()
+
+
+def trained() -> FunctionOnPoints:
+    """For ``md-bridge symmetry python:measure:trained``: the last weights in runs/augmented, on 8
+    events that were not trained on."""
+    paths = sorted(Path("runs/augmented").glob("epoch-*.pt"))
+    if not paths:
+        raise FileNotFoundError("there are no weights in runs/augmented: run train.py first")
+    events = decays(8, seed=99)
+    return FunctionOnPoints(
+        load(paths[-1]), list(events.momenta), LAWS, {"heavier": "GeV"}, copies_per_call=512
+    )
 
 
 def layers_of(network: PointNet, points: list[np.ndarray], lmax: int) -> LayerMap:

@@ -20,7 +20,7 @@ from md_bridge.export.options import FileOptions, ModuleOptions
 from md_bridge.export.outputs import keep_outputs
 from md_bridge.export.torch_module.module import build_module_model
 
-__all__ = ["build_model", "call_factory", "download_upet"]
+__all__ = ["build_model", "call_factory", "call_python", "download_upet"]
 
 _UPET_REPOSITORY = "lab-cosmo/upet"
 _UPET_REFERENCES = (
@@ -92,7 +92,21 @@ def call_factory(target: str) -> torch.nn.Module:
     """The torch module that ``package.module:factory`` makes; the current folder is searched too.
 
     :param target: name of a Python module and of a function in it that needs no arguments
-    :raises ExportError: no such module or function, it fails, or it returns something else
+    :raises ExportError: as :func:`call_python`, or the function returns something else
+    """
+    made = call_python(target)
+    if not isinstance(made, torch.nn.Module):
+        raise ExportError(
+            f"{target}() returned a {type(made).__name__}; expected a torch.nn.Module"
+        )
+    return made
+
+
+def call_python(target: str) -> Any:
+    """What ``package.module:factory`` returns; the current folder is searched too.
+
+    :param target: name of a Python module and of a function in it that needs no arguments
+    :raises ExportError: no such module or function, or it fails
     """
     module_name, colon, factory_name = target.partition(":")
     if not colon or not module_name or not factory_name:
@@ -118,14 +132,9 @@ def call_factory(target: str) -> torch.nn.Module:
         near = nearest(factory_name, [name for name in vars(module) if not name.startswith("_")])
         raise ExportError(f"'{module_name}' has no '{factory_name}'.{near}")
     try:
-        made = factory()
+        return factory()
     except Exception as error:
         raise ExportError(f"{target}() failed: {type(error).__name__}: {error}") from error
-    if not isinstance(made, torch.nn.Module):
-        raise ExportError(
-            f"{target}() returned a {type(made).__name__}; expected a torch.nn.Module"
-        )
-    return made
 
 
 def download_upet(name: str) -> Path:

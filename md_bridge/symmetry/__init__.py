@@ -14,6 +14,7 @@ from md_bridge.symmetry.api import analyse
 from md_bridge.symmetry.errors import SymmetryError
 from md_bridge.symmetry.group.grids import O3Grid, o3_grid
 from md_bridge.symmetry.measuring.laws import LAWS, Law
+from md_bridge.symmetry.measuring.points import FunctionOnPoints
 from md_bridge.symmetry.results.guards import Convergence, RandomDeviation
 from md_bridge.symmetry.results.response import Response
 from md_bridge.symmetry.results.spectrum import Spectrum
@@ -21,6 +22,7 @@ from md_bridge.symmetry.results.spectrum import Spectrum
 __all__ = [
     "LAWS",
     "Convergence",
+    "FunctionOnPoints",
     "Law",
     "O3Grid",
     "RandomDeviation",

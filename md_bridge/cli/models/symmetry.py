@@ -37,12 +37,13 @@ _STATUS = {
         md-bridge symmetry model.pt structures.xyz
         md-bridge symmetry model.pt start.xyz --quantity conservative_forces --double
         md-bridge symmetry model.pt start.xyz --lmax 4 --layers "gnn_layers.*"
+        md-bridge symmetry python:my_network:points --layers "*"
         """,
         _STATUS,
     ),
 )
 @click.argument("model", type=click.Path(path_type=Path))
-@click.argument("structures", type=click.Path(path_type=Path))
+@click.argument("structures", required=False, type=click.Path(path_type=Path))
 @option(
     "--quantity",
     metavar="NAME,...",
@@ -96,7 +97,7 @@ _STATUS = {
 @model_options(symmetrize=False)
 def symmetry(
     model: Path,
-    structures: Path,
+    structures: Path | None,
     quantity: str | None,
     most: int,
     out: Path,
@@ -109,14 +110,26 @@ def symmetry(
     For each quantity: its error by angular momentum and parity, by element and in the worst atom,
     and what averages over 24 to 120 copies (symmetrize) will leave of it. Liquids and crystals,
     slabs and molecules are all turned as a whole, with their cells.
+
+    MODEL may also be python:package.module:factory, which gives a function on points of any kind,
+    with its points (md_bridge.symmetry.FunctionOnPoints).
     """
     from md_bridge.structures import read_structures, spread
+    from md_bridge.symmetry.models.functions import measure_function
     from md_bridge.symmetry.models.measure import measure_model
     from md_bridge.symmetry.models.request import SymmetryRequest
     from md_bridge.symmetry.report.result import as_result, settings_of
 
     warnings.filterwarnings("ignore", category=DeprecationWarning)
-    known = read_structures(structures)
+    kind, _, target = str(model).partition(":")
+    is_function = kind == "python"
+    if is_function != (structures is None):
+        raise click.UsageError(
+            "a function, python:package.module:factory, brings its points: leave STRUCTURES out"
+            if is_function
+            else "name STRUCTURES that are to be turned"
+        )
+    known = [] if structures is None else read_structures(structures)
     places = spread(range(len(known)), most)
     names = () if quantity is None else tuple(name.strip() for name in quantity.split(","))
     request = SymmetryRequest(
@@ -129,7 +142,10 @@ def symmetry(
     )
     with ProgressBar(Console(stderr=True)) as bar:
         bar.update("loading the model")
-        found = measure_model(request, bar.update)
+        if is_function:
+            found = measure_function(target, request, bar.update)
+        else:
+            found = measure_model(request, bar.update)
     result = as_result(found)
     _tell(result, settings_of(found), out, as_json)
     if result.passed is not True:

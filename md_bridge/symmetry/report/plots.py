@@ -47,6 +47,7 @@ def _plot(name: str, quantity: Mapping[str, Any], lmax: int) -> Plot:
         for label, value in lines.items()
         if value > quantity["rounding"]
     ]
-    title = QUANTITIES[name].words.capitalize()
-    unit = quantity["unit"]
-    return Plot(title, "angular momentum λ", f"√B ({unit})", tuple(curves), (False, True))
+    known = QUANTITIES.get(name)  # an output of any function has its own name
+    title = (known.words if known else name).capitalize()
+    unit = f" ({quantity['unit']})" if quantity["unit"] else ""
+    return Plot(title, "angular momentum λ", f"√B{unit}", tuple(curves), (False, True))

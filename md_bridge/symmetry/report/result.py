@@ -62,9 +62,13 @@ def settings_of(found: ModelSymmetry) -> list[tuple[str, str]]:
         f"{atoms.get_chemical_formula()} (number {place})"
         for place, atoms in zip(request.places, request.structures, strict=True)
     ]
+    if request.structures:
+        model = describe_model(request.model, request.model_options)
+    else:  # a function brings its own points
+        model, described = str(request.model), ["those of the function"]
     copies = "rotations" if request.proper else "rotations and their mirror images"
     return [
-        ("model", describe_model(request.model, request.model_options)),
+        ("model", model),
         ("structures", ", ".join(described)),
         ("lmax", str(request.lmax)),
         ("degree", f"{request.grid.degree}: {len(request.grid)} {copies}"),

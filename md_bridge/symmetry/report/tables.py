@@ -138,7 +138,7 @@ def _heading(copies: str) -> tuple[str, str]:
 
 
 def _named(quantity: Quantity) -> str:
-    return f"{quantity.words}, {quantity.unit}"
+    return f"{quantity.words}, {quantity.unit}" if quantity.unit else quantity.words
 
 
 def _shown(value: float, floor: float) -> str:

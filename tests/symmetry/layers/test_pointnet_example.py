@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from md_bridge.cli.models.symmetry import symmetry
 from md_bridge.symmetry.layers import analyse_layers_of
 
-FOLDER = Path(__file__).parents[2] / "examples" / "pointnet"
+FOLDER = Path(__file__).parents[3] / "examples" / "pointnet"
 
 
 @pytest.fixture(scope="module")
@@ -77,3 +78,24 @@ def test_layers_of_a_saved_network(example, runs):
     first = found["embed"].whole
     assert first[0, 1] + first[1, 1] == pytest.approx(1.0)
     assert found["heavier"].whole[1, 1] > 0.5
+
+
+def test_the_command(example, runs, monkeypatch):
+    """The factory of the example goes through md-bridge symmetry, with its layers."""
+    example("measure")
+    (runs / "runs").symlink_to(runs, target_is_directory=True)
+    monkeypatch.chdir(runs)
+    options = ["--lmax", "1", "--quantity", "heavier", "--layers", "embed", "--out", "found"]
+    result = CliRunner().invoke(symmetry, ["python:measure:trained", *options])
+    assert result.exit_code == 3, result.output  # SiLU has all λ
+    assert "increase --lmax" in result.output
+    content = json.loads((runs / "found" / "summary.json").read_text())
+    assert content["quantities"]["heavier"]["unit"] == "GeV"
+    assert content["quantities"]["heavier"]["worst_atom"] is None
+    assert content["settings"]["structures"] == "those of the function"
+    [layer] = content["layers"]["layers"]
+    assert layer["whole"]["fractions"]["+"][1] > 0.1
+    result = CliRunner().invoke(symmetry, ["python:measure:trained", "--quantity", "mass"])
+    assert "expects some of logit, heavier, found 'mass'" in result.output
+    result = CliRunner().invoke(symmetry, ["python:measure:load_nothing"])
+    assert "'measure' has no 'load_nothing'" in result.output
