@@ -24,6 +24,7 @@ from md_bridge.ase.space_group import (
     project_tensors,
     project_vectors,
 )
+from md_bridge.text import nearest
 
 __all__ = ["SpaceGroupCalculator"]
 
@@ -124,8 +125,11 @@ class SpaceGroupCalculator(Calculator):
         """
         unknown = set(parameters) - set(self.default_parameters)
         if unknown:
+            found = min(unknown)
+            near = nearest(found, self.default_parameters)
+            hint = f"; did you mean {near!r}?" if near else ""
             known = ", ".join(self.default_parameters)
-            raise SpaceGroupError(f"unknown parameter {sorted(unknown)[0]!r}: there are {known}")
+            raise SpaceGroupError(f"unknown parameter {found!r}: there are {known}{hint}")
         changed = super().set(**parameters)
         if changed:
             self.results = {}

@@ -401,7 +401,9 @@ class TestBadInput:
         atoms.calc = SpaceGroupCalculator(MDBridgeCalculator(model))
         with pytest.raises(PropertyNotImplementedError):
             atoms.get_dipole_moment()
-        with pytest.raises(SpaceGroupError, match="unknown parameter 'symprek': there are symprec"):
+        with pytest.raises(
+            SpaceGroupError, match=r"'symprek': there are symprec.* did you mean 'symprec'\?"
+        ):
             atoms.calc.set(symprek=1.0)
 
     def test_without_spglib(self, monkeypatch):
