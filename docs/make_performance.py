@@ -19,7 +19,8 @@ from typing import Any
 
 import click
 
-from md_bridge.bench import Results
+from md_bridge.bench import BenchSettings, Results
+from md_bridge.bench.groups import GROUPS
 from md_bridge.bench.machine import busy_warning
 from md_bridge.bench.plots import plot_results
 from md_bridge.bench.results import FILE_NAME
@@ -124,10 +125,24 @@ def page(results: Results, pictures: dict[str, Path]) -> str:
             lines += [f"## {title}", "", text, ""]
             for table in tables:
                 lines += [*_markdown(table), ""]
-    missing = reasons(results.panels)
+    missing = [*reasons(results.panels), *_without_panel(results)]
     if missing:
         lines += ["## Not measured here", "", *(f"- {sentence}" for sentence in missing), ""]
     return "\n".join(lines)
+
+
+def _without_panel(results: Results) -> list[str]:
+    """What a whole benchmark has, and these results do not."""
+    found = {(panel.group, panel.model, panel.atoms) for panel in results.panels}
+    groups, models, atoms = (set(each) for each in zip(*found, strict=True))
+    lacking = {
+        "Groups": [f"`{name}`" for name in GROUPS if name not in groups],
+        "Models": [f"`{name}`" for name in BenchSettings().models if name not in models],
+        "Sizes": [f"{size} atoms" for size in BenchSettings().sizes if size not in atoms],
+    }
+    return [
+        f"{what} without a table: {', '.join(names)}." for what, names in lacking.items() if names
+    ]
 
 
 def _machine(results: Results) -> list[str]:
