@@ -11,12 +11,14 @@ from ase import Atoms
 from metatomic.torch import ModelOutput, load_atomistic_model
 from metatomic.torch.o3 import SymmetrizedModel
 
-from md_bridge.engine import Engine, Structure, structure_from_ase
+from md_bridge.engine import Engine, structure_from_ase
 from md_bridge.export import make_batch
 from md_bridge.export.checks.runner import Runner
 from md_bridge.model_options import ModelOptions
 from md_bridge.symmetry import analyse, o3_grid
+from md_bridge.symmetry.models.measure import measure_model
 from md_bridge.symmetry.models.precision import in_double_precision
+from md_bridge.symmetry.models.request import SymmetryRequest
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
@@ -132,31 +134,19 @@ def test_agrees_with_metatomic_on_the_bundled_pet(water, water_model, tmp_path):
 
 @pytest.mark.slow
 def test_the_bundled_water(water, water_model):
-    """T-S13: the table of docs/symmetry.md, and that averages leave what is predicted."""
-    engine = Engine(water_model)
-    laws = {"conservative_forces": "vector", "direct_forces": "vector", "energy": "scalar"}
-
-    def f(positions, cells):
-        copies = [
-            Structure(water.numbers, p, c, [True] * 3)
-            for p, c in zip(positions, cells, strict=True)
-        ]
-        results = engine.evaluate(copies, conservative_forces=True, direct_forces=True)
-        return {name: np.array([getattr(r, name) for r in results]) for name in laws}
-
-    results = analyse(
-        f,
-        (water.positions, water.cell[:]),
-        law=laws,
-        lmax=6,
-        grid=o3_grid(12, inversion=False),
-        copies_per_call=16,
-    )
+    """T-S13: A as known from a few orientations, what averages leave as predicted and measured, and
+    errors of energy and conservative forces in the same sectors."""
+    names = ("energy", "conservative_forces", "direct_forces")
+    request = SymmetryRequest(water_model, (water,), quantities=names, lmax=6, proper=True)
+    found = measure_model(request, lambda words, share: None)
+    assert all(response.converged for response in found.responses.values())
+    assert len(found.averages) == len(names) * 2
+    assert all(average.agrees for average in found.averages)
     # meV/Å: A, what 24 and 60 copies leave; that table is from four orientations
     expected = {"conservative_forces": (12.3, 0.98, 0.15), "direct_forces": (16.3, 1.5, 0.13)}
     for name, numbers in expected.items():
-        result = results[name]
-        left = [result.after(copies) / 3**0.5 for copies in ("octahedral", "icosahedral")]
-        assert 1e3 * np.array([result.rms, *left]) == pytest.approx(numbers, rel=0.25)
-    assert results["energy"].A / len(water) == pytest.approx(0.22e-3, rel=0.4)
-    assert all(result.converged for result in results.values())
+        left = [found.left_by(name, copies) for copies in ("none", "octahedral", "icosahedral")]
+        assert left == pytest.approx(numbers, rel=0.25)
+    assert found.responses["energy"].rms == pytest.approx(0.22, rel=0.4)
+    of_energy, of_forces = (found.responses[name].B["z"].above_floor for name in names[:2])
+    assert set(of_energy) == set(of_forces)
