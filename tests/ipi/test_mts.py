@@ -149,6 +149,7 @@ def test_changing_strides_still_give_right_forces(curl):
         force_extras=False,
         uncertainty_extras=False,
         committee_extras=False,
+        deviation_extras=False,
     )
     session.serve("conservative")
     session.serve("direct")
