@@ -13,6 +13,7 @@ from md_bridge.symmetry.group.grids import O3Grid, checked_grid
 from md_bridge.symmetry.measuring.calls import Calls, Points
 from md_bridge.symmetry.measuring.laws import Law, as_law
 from md_bridge.symmetry.measuring.measurement import Structure, measure
+from md_bridge.symmetry.measuring.points import structures_of
 from md_bridge.symmetry.results.guards import Convergence, RandomDeviation
 from md_bridge.symmetry.results.response import Response
 from md_bridge.symmetry.results.spectrum import Spectrum, deviation_floor, sector_floors
@@ -102,7 +103,7 @@ def analyse(
     )
     found: dict[str, list[Structure]] = {}
     evaluations = 0
-    structures = _structures(points)
+    structures = structures_of(points)
     functions = f if isinstance(f, list) else [f] * len(structures)
     if len(functions) != len(structures):
         raise ArgumentError(
@@ -118,14 +119,6 @@ def analyse(
         evaluations += calls.count
     responses = {name: _merge(parts, grid, int(lmax), evaluations) for name, parts in found.items()}
     return responses if isinstance(law, Mapping) else next(iter(responses.values()))
-
-
-def _structures(points: Any) -> list[Any]:
-    """The points of each structure; one structure may be a list of lists of numbers too."""
-    several = isinstance(points, list) and len(points) > 0
-    if several and (isinstance(points[0], tuple) or np.ndim(points[0]) == 2):
-        return points
-    return [points]
 
 
 def _merge(parts: list[Structure], grid: O3Grid, lmax: int, evaluations: int) -> Response:

@@ -19,6 +19,7 @@ from md_bridge.symmetry.layers.pet import PETLayers, load_pet
 from md_bridge.symmetry.layers.sampling import require_one_order
 from md_bridge.symmetry.layers.streaming import LayerSums, add_structure
 from md_bridge.symmetry.measuring.calls import Calls, Points
+from md_bridge.symmetry.measuring.points import structures_of
 from md_bridge.symmetry.results.guards import RandomDeviation
 from md_bridge.symmetry.results.spectrum import Spectrum, deviation_floor, sector_floors
 
@@ -120,13 +121,10 @@ def analyse_layers_of(
         that is not finite, or rows that stand for other points in another orientation
     """
     grid = checked_grid(grid, lmax)
-    several = isinstance(points, list) and len(points) > 0
-    if not (several and (isinstance(points[0], tuple) or np.ndim(points[0]) == 2)):
-        points = [points]
     recorded = capture(f, pattern)
     found: dict[str, LayerSums] = {}
     evaluations = 0
-    for each in points:
+    for each in structures_of(points):
         calls = Calls(recorded, each, copies_per_call)
         require_one_order(calls)
         add_structure(found, calls, grid, lmax, samples, memory, progress)

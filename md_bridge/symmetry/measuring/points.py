@@ -6,9 +6,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from md_bridge.symmetry.measuring.laws import Law
 
-__all__ = ["FunctionOnPoints"]
+__all__ = ["FunctionOnPoints", "structures_of"]
 
 
 @dataclass(frozen=True)
@@ -27,3 +29,14 @@ class FunctionOnPoints:
     laws: Mapping[str, str | Law]
     units: Mapping[str, str] = field(default_factory=dict)
     copies_per_call: int = 0
+
+
+def structures_of(points: Any) -> list[Any]:
+    """The points of each structure; one structure may be a list of lists of numbers too.
+
+    :param points: as :func:`md_bridge.symmetry.analyse` takes them
+    """
+    several = isinstance(points, list) and len(points) > 0
+    if several and (isinstance(points[0], tuple) or np.ndim(points[0]) == 2):
+        return points
+    return [points]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -15,7 +14,7 @@ from md_bridge.symmetry.api import analyse
 from md_bridge.symmetry.layers import analyse_layers_of
 from md_bridge.symmetry.measuring.calls import Calls
 from md_bridge.symmetry.measuring.laws import Law, as_law
-from md_bridge.symmetry.measuring.points import FunctionOnPoints
+from md_bridge.symmetry.measuring.points import FunctionOnPoints, structures_of
 from md_bridge.symmetry.models.quantities import Quantity
 from md_bridge.symmetry.models.request import Cost, ModelSymmetry, SymmetryRequest
 from md_bridge.symmetry.results.response import Response
@@ -61,7 +60,6 @@ def measure_function(
             f"{type(given).__name__}",
         )
     laws = _chosen(given, request.quantities)
-    several = given.points if isinstance(given.points, list) else [given.points]
     layers = None
     if request.layers:
         layers = analyse_layers_of(
@@ -91,7 +89,7 @@ def measure_function(
         responses,
         (),
         {},
-        Cost(first.evaluations, seconds, _seconds_of_one(given, several)),
+        Cost(first.evaluations, seconds, _seconds_of_one(given)),
         _precision(responses),
         layers,
     )
@@ -124,10 +122,10 @@ def _output(name: str, law: Law, unit: str) -> Output:
     return Output(name, name.replace("_", " "), unit, "", law)
 
 
-def _seconds_of_one(given: FunctionOnPoints, several: Sequence[Any]) -> float:
+def _seconds_of_one(given: FunctionOnPoints) -> float:
     """Of one evaluation by itself, the mean over structures."""
     means = []
-    for points in several:
+    for points in structures_of(given.points):
         calls = Calls(given.function, points, given.copies_per_call)
         seconds = []
         for _ in range(_TIMED):
