@@ -33,7 +33,14 @@ _MEMORY = {"lbfgs": ("r0", "f0"), "bfgs": ("pos0", "forces0")}
 
 
 class Symmetry(Protocol):
-    """What a space group leaves of forces and stress."""
+    """What a relaxation does to the space group of a start, see
+    :func:`md_bridge.statics.constraints.make_symmetry`."""
+
+    def prepare(self, atoms: Atoms) -> None:
+        """Change the start before its first evaluation.
+
+        :param atoms: the start, changed in place
+        """
 
     def forces(self, atoms: Atoms, forces: Array) -> Array:
         """What is left of forces.
@@ -49,6 +56,12 @@ class Symmetry(Protocol):
         :param atoms: of the same structure
         :param stress: [3, 3], eV/Å³
         :returns: [3, 3], eV/Å³
+        """
+
+    def after_step(self, atoms: Atoms) -> None:
+        """Mend the structure after a step of the optimiser.
+
+        :param atoms: the structure after the step, changed in place
         """
 
 
@@ -95,6 +108,8 @@ class Moving:
     ) -> None:
         self.start = atoms.copy()
         self.atoms = atoms.copy()
+        if symmetry is not None:
+            symmetry.prepare(self.atoms)
         self.kind = "direct" if walks else kind
         """Of the forces that it needs now."""
         self.final_kind = kind
@@ -190,6 +205,8 @@ class Moving:
         try:
             with np.errstate(all="ignore"):
                 self._optimizer.step()
+                if self._symmetry is not None:
+                    self._symmetry.after_step(self.atoms)
             finite = np.isfinite(self.atoms.positions).all() and np.isfinite(self.atoms.cell).all()
         except (np.linalg.LinAlgError, ValueError, FloatingPointError) as error:
             self.stop(f"the optimizer cannot make a step ({error})")

@@ -10,6 +10,7 @@ import numpy as np
 from ase import Atoms
 
 from md_bridge.errors import ArgumentError
+from md_bridge.statics.constraints import SPACE_GROUP
 from md_bridge.statics.errors import StaticsError
 from md_bridge.statics.relaxing.results import EV_PER_CUBIC_ANGSTROM_IN_GPA
 from md_bridge.text import nearest
@@ -18,7 +19,6 @@ __all__ = [
     "CELLS",
     "OPTIMIZERS",
     "PRESETS",
-    "SPACE_GROUPS",
     "RelaxSettings",
     "free_strains",
     "settings_of_preset",
@@ -28,9 +28,6 @@ CELLS = ("fixed", "iso", "full", "slab")
 """What of the cell is relaxed: nothing, its volume, everything, what is in the plane of a slab."""
 OPTIMIZERS = ("auto", "fire", "lbfgs", "bfgs")
 """``auto``: fire for direct forces, lbfgs for conservative ones."""
-SPACE_GROUPS = ("free", "fix", "project")
-"""Forces and stresses as they are; or their part that the space group of the start allows, once for
-all (``fix``), or that of where the structure is (``project``)."""
 
 _FLAT = 1e-6
 """Å, by which the vectors of a slab may leave its plane."""
@@ -54,13 +51,13 @@ class RelaxSettings:
     steps: int = 500
     """After which a structure counts as not converged."""
     space_group: str = "free"
-    """One of :data:`SPACE_GROUPS`."""
+    """One of :data:`md_bridge.statics.constraints.SPACE_GROUP`."""
 
     def __post_init__(self) -> None:
         for argument, known in (
             ("cell", CELLS),
             ("optimizer", OPTIMIZERS),
-            ("space_group", SPACE_GROUPS),
+            ("space_group", SPACE_GROUP),
         ):
             value = getattr(self, argument)
             if value not in known:
