@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -19,7 +20,9 @@ from md_bridge.statics.evaluator import Evaluator
 from md_bridge.statics.noise import SAFETY, noise_floor
 from md_bridge.statics.relaxing.comparing import compare
 from md_bridge.statics.relaxing.kept import KeptRelaxations
+from md_bridge.statics.relaxing.lammps import relax_with_lammps, require_lammps_can
 from md_bridge.statics.relaxing.lockstep import relax_together
+from md_bridge.statics.relaxing.moving import Symmetry
 from md_bridge.statics.relaxing.request import (
     DIRECT_THEN_CONSERVATIVE,
     Relaxations,
@@ -97,6 +100,7 @@ class _Job:
         self._evaluators: dict[Row, Evaluator] = {}
         self._kept = KeptRelaxations(request.folder, _deciding(request))
         self.kept_results = 0
+        self._keeps_frames = request.folder is not None and request.trajectory != "none"
         self.precision = Engine(model, extensions=request.model_options.extensions).info.dtype
         for start in request.starts:
             self._require_elements(start)
@@ -159,6 +163,9 @@ class _Job:
         self, row: Row, starts: Sequence[Start], ended: Callable[[int, Relaxation], None]
     ) -> None:
         settings = self._request.settings
+        if self._request.host == "lammps":
+            self._move_in_lammps(row, starts, ended)
+            return
         symmetry = [_symmetry_of(self._request, start) for start in starts]
         walks = row.forces == DIRECT_THEN_CONSERVATIVE
         relax_together(
@@ -171,9 +178,28 @@ class _Job:
             steps=settings.steps,
             walk=self.evaluator(Row(DIRECT, row.symmetrize)) if walks else None,
             symmetry=symmetry,
-            keep_frames=self._request.folder is not None and self._request.trajectory != "none",
+            keep_frames=self._keeps_frames,
             on_end=ended,
         )
+
+    def _move_in_lammps(
+        self, row: Row, starts: Sequence[Start], ended: Callable[[int, Relaxation], None]
+    ) -> None:
+        for place, start in enumerate(starts):
+            with contextlib.ExitStack() as stack:
+                folder = self._request.folder
+                if folder is None:
+                    folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+                relaxation = relax_with_lammps(
+                    self._model,
+                    self._request.model_options,
+                    row,
+                    start.atoms,
+                    self._request.settings,
+                    folder / "lammps" / row.file_name / start.name,
+                    keep_frames=self._keeps_frames,
+                )
+            ended(place, relaxation)
 
     def _write_path(self, row: Row, start: Start, relaxation: Relaxation) -> None:
         folder, suffix = self._request.folder, self._request.trajectory
@@ -232,6 +258,9 @@ def _look_at_starts(request: RelaxRequest) -> list[str]:
     sets = list(dict.fromkeys(row.symmetrize for row in request.rows))
     for name in sets:
         require_fixed_set(name)
+    if request.host == "lammps":
+        for row in request.rows:
+            require_lammps_can(row, request.settings)
     sentences: list[str] = []
     for start in request.starts:
         require_apart(start)
@@ -247,7 +276,7 @@ def _look_at_starts(request: RelaxRequest) -> list[str]:
     return sentences
 
 
-def _symmetry_of(request: RelaxRequest, start: Start) -> object:
+def _symmetry_of(request: RelaxRequest, start: Start) -> Symmetry | None:
     try:
         return make_symmetry(request.settings.space_group, start.atoms, request.symprec[0])
     except SpaceGroupError as error:

@@ -13,7 +13,7 @@ from md_bridge.statics.relaxing.differences import CrossedForces, Distance, Fixe
 from md_bridge.statics.relaxing.results import Relaxation
 from md_bridge.statics.relaxing.settings import RelaxSettings
 from md_bridge.statics.rows import Row
-from md_bridge.statics.space_groups import Change, OperationResiduals, Plateau
+from md_bridge.statics.space_groups import CHANGES, Change, OperationResiduals, Plateau
 from md_bridge.statics.starts import Start
 from md_bridge.text import nearest
 
@@ -155,6 +155,15 @@ class Relaxations:
             for kind, count in each.evaluations.items():
                 total[kind] = total.get(kind, 0) + count
         return total
+
+    def verdicts(self, row: Row, place: int) -> dict[str, int]:
+        """How many space groups were kept, lowered, raised, ….
+
+        :param row: one of the request
+        :param place: of the symprec in the request
+        """
+        found = [each.changes[place].verdict for each in self.symmetry[row]]
+        return {name: found.count(name) for name in CHANGES}
 
     def converged(self, row: Row) -> int:
         """How many structures came to rest.
