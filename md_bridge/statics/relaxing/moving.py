@@ -27,6 +27,8 @@ LARGEST_GROWTH = 2.0
 
 _PATIENCE = 5
 """Steps of a walk on direct forces in which the energy does not fall below the lowest so far."""
+_SAME_ENERGY = 1e-6
+"""eV for each atom: of points of a walk that are no farther apart the last one is the best."""
 _OPTIMIZERS: dict[str, Callable[..., Any]] = {"fire": FIRE, "lbfgs": LBFGS, "bfgs": BFGS}
 _MEMORY = {"lbfgs": ("r0", "f0"), "bfgs": ("pos0", "forces0")}
 """Where ASE's optimizers keep the position and the forces of the step before."""
@@ -297,6 +299,8 @@ class Moving:
         if helps and self._since_lowest < _PATIENCE and self._steps < self._settings.steps - 1:
             return
         self.kind, self._turning = self.final_kind, True
+        if point.value < self._lowest.value + _SAME_ENERGY * len(self.atoms):
+            self._lowest = point
         self._target.set_positions(self._lowest.x.reshape(-1, 3))
 
     def _hand_over(self, point: _Point) -> _Point:
