@@ -99,8 +99,7 @@ def argon() -> Atoms:
 def pair_lj() -> str:
     """The same potential in LAMMPS."""
     return (
-        f"pair_style lj/cut {ARGON['cutoff']}\n"
-        f"pair_coeff 1 1 {ARGON['epsilon']} {ARGON['sigma']}"
+        f"pair_style lj/cut {ARGON['cutoff']}\npair_coeff 1 1 {ARGON['epsilon']} {ARGON['sigma']}"
     )
 
 

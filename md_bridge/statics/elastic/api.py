@@ -101,9 +101,7 @@ def _stiffness(
     stresses = EV_PER_CUBIC_ANGSTROM_IN_GPA * np.array([each.stress for each in found])
     slopes, errors = fit(points, stresses, request.degree)
     mean = rotational_part(slopes, group.rotations)
-    return Stiffness(
-        raw=slopes, error=errors, projected=0.5 * (mean + mean.T), stress=stresses[0]
-    )
+    return Stiffness(raw=slopes, error=errors, projected=0.5 * (mean + mean.T), stress=stresses[0])
 
 
 def _largest(forces: Array) -> float:

@@ -149,7 +149,9 @@ def test_silicon_as_lammps_has_it(silicon):
             constants(stiffness), [normal[0], normal[1], shear[3]], rtol=1e-4
         )
     # of the potential: E. R. Cowley, Phys. Rev. Lett. 60, 2379 (1988)
-    np.testing.assert_allclose(found.best.projected[[0, 0, 3], [0, 1, 3]], [151.4, 76.4, 56.4], rtol=5e-3)
+    np.testing.assert_allclose(
+        found.best.projected[[0, 0, 3], [0, 1, 3]], [151.4, 76.4, 56.4], rtol=5e-3
+    )
     assert found.clamped.projected[3, 3] == pytest.approx(117.2, rel=5e-3)
 
 

@@ -149,7 +149,9 @@ def test_the_fit_finds_the_slope_of_a_polynomial():
     for point in points:
         e, j = point.size, max(point.component, 0)
         six = 1.0 + slopes[:, j] * e + bends[:, j] * (50.0 * e**2 + 1000.0 * e**3)
-        stresses.append(np.array([[six[0], six[5], six[4]], [six[5], six[1], six[3]], six[[4, 3, 2]]]))
+        stresses.append(
+            np.array([[six[0], six[5], six[4]], [six[5], six[1], six[3]], six[[4, 3, 2]]])
+        )
     found, errors = fit(points, np.array(stresses), 3)
     np.testing.assert_allclose(found, slopes, atol=1e-9)
     assert errors.max() < 1e-9

@@ -99,7 +99,11 @@ def test_argon_as_lammps_has_it(tmp_path):
     found = differences(path, Row("conservative"), atoms, 0.01)
     assert_same(found, expected, 1e-4)
     assert_same(np.linalg.eigvalsh(found)[3:], np.linalg.eigvalsh(expected)[3:], 1e-4)
-    assert_same(host_force_constants("lammps", path, OPTIONS, Row("conservative"), atoms, 0.01), expected, 1e-8)
+    assert_same(
+        host_force_constants("lammps", path, OPTIONS, Row("conservative"), atoms, 0.01),
+        expected,
+        1e-8,
+    )
 
 
 @pytest.fixture(scope="module")

@@ -80,9 +80,7 @@ def force_constants(
         checkpoint = folder / f"{_PREFIX}.checkpoint"
         matrix = _matrix(checkpoint) if checkpoint.exists() else np.empty(0)
         if matrix.size != size**2:
-            raise RunError(
-                program.told(f"wrote {matrix.size} force constants, expected {size**2}")
-            )
+            raise RunError(program.told(f"wrote {matrix.size} force constants, expected {size**2}"))
     # a row for each displaced coordinate; hartree/bohr²
     unit = _core.IPI_UNITS["electronvolt_per_angstrom"] / _core.IPI_UNITS["angstrom"]
     return turned_back(matrix.reshape(size, size).T / unit, rotation)

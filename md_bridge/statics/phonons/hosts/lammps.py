@@ -71,9 +71,7 @@ def pair_commands(
     :param elements: of the atom types
     """
     keywords = pair_style_keywords(
-        replace(
-            options.without_inner().absolute(), symmetrize=row.symmetrize, direct_symmetrize=""
-        )
+        replace(options.without_inner().absolute(), symmetrize=row.symmetrize, direct_symmetrize="")
     )
     forces = " forces direct" if row.forces == "direct" else ""
     return (
