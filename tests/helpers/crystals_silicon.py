@@ -1,5 +1,6 @@
 """Silicon as Stillinger and Weber have it, and crystals in the native pair styles of LAMMPS."""
 
+import itertools
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -103,18 +104,35 @@ def pair_lj() -> str:
     )
 
 
+def lattice_sums() -> np.ndarray:
+    """C₁₁, C₁₂ and C₄₄ of :func:`argon`, second derivatives of the energy by Lagrange's strain:
+    sums of (φ'' − φ'/r) r_i r_j r_k r_l / r² over pairs, eV/Å³."""
+    epsilon, sigma, cutoff = ARGON.values()
+    points = np.array([p for p in itertools.product(range(-5, 6), repeat=3) if sum(p) % 2 == 0])
+    vectors = 0.5 * ARGON_LATTICE * points[np.any(points, axis=1)]
+    r = np.linalg.norm(vectors, axis=1)
+    vectors, r = vectors[r < cutoff], r[r < cutoff]
+    twelve, six = (sigma / r) ** 12, (sigma / r) ** 6
+    weights = 4.0 * epsilon * (156.0 * twelve - 42.0 * six + 12.0 * twelve - 6.0 * six) / r**4
+    x, y = vectors[:, 0], vectors[:, 1]
+    normal, mixed = np.sum(weights * x**4), np.sum(weights * x**2 * y**2)
+    return np.array([normal, mixed, mixed]) / (0.5 * ARGON_LATTICE**3)
+
+
 def native(atoms: Atoms, pair: str, *more: str) -> lammps_tools.Results:
     """What LAMMPS says of a crystal of one element, with a pair style of its own.
 
     Energy, forces (turned back to the frame of the atoms) and the *stress* (the same, [3, 3],
     eV/Å³, in place of the pressure); ``more``: commands before that, such as ``minimize``.
     """
-    turned = atoms.copy()
     cell, rotation = atoms.cell.standard_form()
-    turned.set_cell(cell)
-    turned.set_positions(atoms.positions @ rotation.T)
+    # LAMMPS leaves out what is outside of the box, were it by rounding
+    inside = atoms.get_scaled_positions() + np.array([0.0137, 0.0171, 0.0193])
+    turned = Atoms(atoms.symbols, cell=cell, pbc=True, scaled_positions=inside)
+    turned.wrap()
     box = lammps_tools.box(turned, sorted(set(atoms.symbols)))
     with lammps_tools.lammps(box, pair, *more, "run 0") as lmp:
+        assert lmp.get_natoms() == len(atoms)
         found = lammps_tools.results(lmp)
     xx, yy, zz, xy, xz, yz = -found.pressure / BAR_PER_EV
     stress = np.array([[xx, xy, xz], [xy, yy, yz], [xz, yz, zz]])

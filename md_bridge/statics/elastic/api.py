@@ -23,9 +23,11 @@ __all__ = ["measure_elasticity"]
 
 Array = NDArray[np.float64]
 
+_DEFAULT = ElasticRequest()
+
 
 def measure_elasticity(
-    evaluator: Evaluator, atoms: Atoms, request: ElasticRequest = ElasticRequest()
+    evaluator: Evaluator, atoms: Atoms, request: ElasticRequest = _DEFAULT
 ) -> Elasticity:
     """Elastic constants of a crystal, with the forces and the stress of one row.
 
@@ -37,8 +39,8 @@ def measure_elasticity(
     :param evaluator: of a row's forces; all strained cells go through it in batches
     :param atoms: a crystal at rest, in any cell, Å; it may be under a pressure
     :param request: strains, fit, relaxation
-    :raises StaticsError: the crystal is not periodic in three directions or not at rest, or ``fmax``
-        is below what the model's forces can be trusted to
+    :raises StaticsError: the crystal is not periodic in three directions or not at rest, or
+        ``fmax`` is below what the model's forces can be trusted to
     :raises md_bridge.engine.ModelError: the model has no stress of the row's kind
     :raises md_bridge.ase.space_group.SpaceGroupError: spglib finds no rotations
     """
@@ -133,6 +135,6 @@ def _require_rest(found: Forces, request: ElasticRequest) -> None:
     largest = _largest(found.forces)
     if largest > request.at_rest:
         raise StaticsError(
-            f"the crystal is not at rest: its largest force is {largest:.3g} eV/Å, expected at most "
-            f"{request.at_rest:g}: relax it with these forces first (md-bridge relax)"
+            f"the crystal is not at rest: its largest force is {largest:.3g} eV/Å, expected at "
+            f"most {request.at_rest:g}: relax it with these forces first (md-bridge relax)"
         )

@@ -26,8 +26,8 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Stiffness:
-    """The coefficients B_IJ = ∂σ_I/∂e_J of Cauchy's stress and the symmetric strain, GPa, [6, 6], in
-    Voigt's order xx, yy, zz, yz, xz, xy.
+    """The coefficients B_IJ = ∂σ_I/∂e_J of Cauchy's stress and the symmetric strain, GPa, [6, 6],
+    in Voigt's order xx, yy, zz, yz, xz, xy.
 
     Without stress these are the elastic constants; under stress they are Birch's coefficients,
     which decide over stability and the speed of sound:

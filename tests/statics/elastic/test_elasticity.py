@@ -3,13 +3,11 @@
 import json
 
 import crystals_silicon
-import lammps_tools
 import models
 import numpy as np
 import pytest
 from ase import Atoms
 from ase.build import bulk
-from lammps_tools import BAR_PER_EV
 from scipy.spatial.transform import Rotation
 
 from md_bridge.engine import ModelError
@@ -23,6 +21,8 @@ from md_bridge.statics.rows import Row
 GPA = 160.21766208
 K = 2.0
 """eV/Å², of the springs."""
+SMALL = ElasticRequest(shear=(0.015, 0.03))
+"""The usual shears are 2e-4 off where the stress is as anharmonic as in argon."""
 
 
 def evaluator(path, forces="conservative", symmetrize="none"):
@@ -88,15 +88,15 @@ def test_a_turned_crystal_has_the_same_constants(springs):
 
 
 @pytest.mark.parametrize(
-    ("lattice", "sign"), [(5.23, 0), (5.10, 1), (5.32, -1)], ids=["rest", "pressed", "drawn"]
+    ("lattice", "sign"), [(5.2406, 0), (5.10, 1), (5.34, -1)], ids=["rest", "pressed", "drawn"]
 )
 @pytest.mark.parametrize("forces", ["conservative", "direct"])
 def test_cauchys_relation(pairs, lattice, sign, forces):
     """T-E2: pair forces have C₁₂ = C₄₄, and under a pressure B₁₂ − B₄₄ = 2p."""
-    found = measure_elasticity(evaluator(pairs, forces), bulk("Ar", "fcc", a=lattice))
+    found = measure_elasticity(evaluator(pairs, forces), bulk("Ar", "fcc", a=lattice), SMALL)
     if sign:
         assert np.sign(found.pressure) == sign
-        assert abs(found.pressure) > 0.1
+        assert abs(found.pressure) > 0.06
     b = found.best.projected
     scale = 1e-4 * b[0, 0]
     assert b[0, 1] - b[3, 3] == pytest.approx(2.0 * found.pressure, abs=scale)
@@ -105,24 +105,8 @@ def test_cauchys_relation(pairs, lattice, sign, forces):
     assert any("Birch" in line for line in found.sentences()) == bool(sign)
 
 
-def test_argon_as_lammps_has_it(tmp_path):
-    """``compute born/matrix`` of ``lj/cut`` differentiates the energy twice on paper."""
-    path = crystals_silicon.argon_model().export(tmp_path / "argon.pt")
-    atoms = crystals_silicon.argon()
-    found = measure_elasticity(evaluator(path), atoms)
-    box = lammps_tools.box(atoms, ["Ar"])
-    born = "compute born all born/matrix\nfix keep all ave/time 1 1 1 c_born[*] mode vector"
-    with lammps_tools.lammps(box, crystals_silicon.pair_lj(), born, "run 0") as lmp:
-        values = np.array(lmp.numpy.extract_compute("born", 0, 1))
-        pressure = lmp.get_thermo("press")
-    expected = values[[0, 6, 3]] / atoms.cell.volume * GPA
-    measured = found.best.second_derivatives[[0, 0, 3], [0, 1, 3]]
-    np.testing.assert_allclose(measured, expected, rtol=1e-4)
-    assert found.pressure == pytest.approx(pressure / BAR_PER_EV * GPA, rel=1e-6)
-
-
-def native_slopes(component, minimise):
-    """∂σ/∂e of Stillinger–Weber silicon in LAMMPS, by small steps, eV/Å³, in Voigt's order."""
+def native_slopes(crystal, pair, component, minimise=False):
+    """∂σ/∂e in LAMMPS itself, by small steps, eV/Å³, in Voigt's order."""
     step, stresses = 2e-4, []
     more = ["min_modify norm max", "minimize 0 1e-9 1000 10000"] if minimise else []
     for sign in (1.0, -1.0):
@@ -131,20 +115,35 @@ def native_slopes(component, minimise):
             strain[0, 0] = sign * step
         else:
             strain[1, 2] = strain[2, 1] = 0.5 * sign * step
-        atoms = crystals_silicon.silicon()
+        atoms = crystal.copy()
         atoms.set_cell(atoms.cell.array @ (np.eye(3) + strain), scale_atoms=True)
-        stresses.append(crystals_silicon.native(atoms, crystals_silicon.pair_sw(), *more).pressure)
+        stresses.append(crystals_silicon.native(atoms, pair, *more).pressure)
     slopes = (stresses[0] - stresses[1]) / (2.0 * step)
     return slopes[[0, 1, 2, 1, 0, 0], [0, 1, 2, 2, 2, 1]]
 
 
+def test_argon_as_lammps_has_it(tmp_path):
+    """``lj/cut``: by strained cells of its own, and by its sums over pairs on paper."""
+    path = crystals_silicon.argon_model().export(tmp_path / "argon.pt")
+    atoms, pair = crystals_silicon.argon(), crystals_silicon.pair_lj()
+    found = measure_elasticity(evaluator(path), atoms, SMALL)
+    normal, shear = (native_slopes(atoms, pair, component) for component in (0, 3))
+    expected = [normal[0], normal[1], shear[3]]
+    np.testing.assert_allclose(constants(found.best), expected, rtol=1e-4)
+    pressure = -np.trace(crystals_silicon.native(atoms, pair).pressure) / 3.0
+    assert found.pressure == pytest.approx(pressure * GPA, rel=1e-6)
+    c = found.best.second_derivatives[[0, 0, 3], [0, 1, 3]] / GPA
+    np.testing.assert_allclose(c, crystals_silicon.lattice_sums(), rtol=1e-4)
+
+
 def test_silicon_as_lammps_has_it(silicon):
-    """Clamped atoms, and relaxed ones, which are softer in shear by a half."""
+    """Clamped atoms, and relaxed ones, which are softer in shear by a half, with usual strains."""
     request = ElasticRequest(fmax=1e-6)
-    found = measure_elasticity(evaluator(silicon), crystals_silicon.silicon(), request)
+    atoms, pair = crystals_silicon.silicon(), crystals_silicon.pair_sw()
+    found = measure_elasticity(evaluator(silicon), atoms, request)
     assert found.converged
     for stiffness, minimise in ((found.clamped, False), (found.relaxed, True)):
-        normal, shear = (native_slopes(component, minimise) for component in (0, 3))
+        normal, shear = (native_slopes(atoms, pair, component, minimise) for component in (0, 3))
         np.testing.assert_allclose(
             constants(stiffness), [normal[0], normal[1], shear[3]], rtol=1e-4
         )
@@ -152,17 +151,16 @@ def test_silicon_as_lammps_has_it(silicon):
     np.testing.assert_allclose(
         found.best.projected[[0, 0, 3], [0, 1, 3]], [151.4, 76.4, 56.4], rtol=5e-3
     )
-    assert found.clamped.projected[3, 3] == pytest.approx(117.2, rel=5e-3)
 
 
 def test_what_a_model_without_symmetry_lacks(tmp_path):
-    """The projection takes off what the group forbids, and no average over copies leaves as much."""
+    """The projection takes off what the group forbids, and an average leaves none of it."""
     atoms = bulk("Ar", "fcc", a=5.23)
-    path = models.anisotropic({2: 1e-3}, axis=(1.0, 2.0, 3.0)).export(tmp_path / "anisotropic.pt")
+    path = models.anisotropic({2: 3e-2}, axis=(1.0, 2.0, 3.0)).export(tmp_path / "anisotropic.pt")
     request = ElasticRequest(at_rest=1.0)
     plain = measure_elasticity(evaluator(path), atoms, request)
     averaged = measure_elasticity(evaluator(path, symmetrize="octahedral"), atoms, request)
-    assert plain.best.removed > 0.01
+    assert plain.best.removed > 0.1
     assert averaged.best.removed < 1e-4
     np.testing.assert_allclose(
         plain.best.projected[[0, 0, 3], [0, 1, 3]],
@@ -213,7 +211,7 @@ def test_a_slab_has_none(springs):
 def test_a_crystal_that_is_not_at_rest(silicon):
     atoms = crystals_silicon.silicon()
     atoms.rattle(0.1, seed=1)
-    with pytest.raises(StaticsError, match="not at rest: its largest force is .*md-bridge relax"):
+    with pytest.raises(StaticsError, match=r"not at rest: its largest force is .*md-bridge relax"):
         measure_elasticity(evaluator(silicon), atoms)
 
 

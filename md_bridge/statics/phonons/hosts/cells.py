@@ -32,8 +32,8 @@ def check_request(supercell: Atoms, displacement: float) -> None:
         raise StaticsError(
             "force constants from a host need a supercell that is periodic in all three "
             f"directions, found pbc {supercell.pbc.tolist()} and a volume of "
-            f"{abs(np.linalg.det(supercell.cell.array)):.3g} Å³: put vacuum and a cell vector where "
-            "the structure does not repeat"
+            f"{abs(np.linalg.det(supercell.cell.array)):.3g} Å³: put vacuum and a cell vector "
+            "where the structure does not repeat"
         )
     if not 0.0 < displacement < 1.0:
         raise StaticsError(

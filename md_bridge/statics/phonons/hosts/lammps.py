@@ -43,13 +43,13 @@ def force_constants(
 
     :param model: path of the model
     :param options: how it is loaded; its ``symmetrize`` gives way to the row's
-    :param row: whose forces are differentiated
+    :param row: whose forces are differentiated, ``conservative``
     :param supercell: N atoms, periodic in all directions, Å
     :param displacement: of the central differences, Å
     :param on_row: told of the progress
     :returns: [3N, 3N], eV/Å²
     :raises StaticsError: the supercell or the displacement cannot be
-    :raises RunError: LAMMPS fails; the message has what it printed
+    :raises RunError: LAMMPS fails, as it does with direct forces; the message has what it printed
     """
     return dynamical_matrix(
         supercell,
