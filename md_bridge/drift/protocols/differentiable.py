@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 from collections.abc import Callable
 from dataclasses import replace
@@ -59,6 +60,15 @@ class DifferentiableForces:
                 f"{model}: the model has no direct forces, whose Jacobian this is about; it has "
                 f"{known}"
             )
+
+    def at(self, atoms: Atoms) -> DifferentiableForces:
+        """The same forces on another structure, with the model that is loaded.
+
+        :param atoms: N atoms, Å
+        """
+        other = copy.copy(self)
+        other.atoms = atoms
+        return other
 
     @property
     def size(self) -> int:

@@ -55,7 +55,8 @@ def measure_elasticity(
     found = evaluator(structures, stress=True)
     _require_rest(found[0], request)
     clamped = _stiffness(points, found, group, request)
-    relaxed, reasons = None, []
+    relaxed: Stiffness | None = None
+    reasons: list[str] = []
     if request.relax_ions:
         found, reasons = _at_rest(evaluator, structures, found, request)
         relaxed = _stiffness(points, found, group, request)

@@ -55,17 +55,17 @@ def force_constants(
     if row.symmetrize != "none":
         copies, weights = rotation_set(row.symmetrize)
     chosen = replace(options.without_inner(), symmetrize="none", direct_symmetrize="")
-    size = 3 * len(supercell)
+    forces = DifferentiableForces(model, supercell, row.forces, options=chosen)
+    size = forces.size
     mean = np.zeros((size, size))
     for number, (rotation, weight) in enumerate(zip(copies, weights, strict=True)):
         turned = supercell.copy()
         turned.set_cell(supercell.cell.array @ rotation.T)
         turned.set_positions(supercell.positions @ rotation.T)
-        forces = DifferentiableForces(model, turned, row.forces, options=chosen)
 
         def told(_: str, share: float, before: int = number) -> None:
             if on_row is not None:
                 on_row(before * size + round(share * size) + 1, len(copies) * size)
 
-        mean -= weight * turned_back(full_jacobian(forces, told), rotation)
+        mean -= weight * turned_back(full_jacobian(forces.at(turned), told), rotation)
     return mean
