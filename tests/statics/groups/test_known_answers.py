@@ -119,7 +119,9 @@ class TestTurned:
 
     @pytest.fixture(scope="class")
     def model(self, tmp_path_factory):
-        return crystals.springs(legendre={4: self.C4}).export(tmp_path_factory.mktemp("p4") / "m.pt")
+        return crystals.springs(legendre={4: self.C4}).export(
+            tmp_path_factory.mktemp("p4") / "m.pt"
+        )
 
     @pytest.fixture(scope="class")
     def turns(self):
@@ -151,7 +153,9 @@ class TestTurned:
             np.testing.assert_allclose(found, expected, atol=0.02 * np.abs(expected).max())
 
     def test_an_icosahedral_average_leaves_nothing(self, model, starts):
-        for start, end in zip(starts, relaxed(model, starts, "icosahedral", fmax=1e-10), strict=True):
+        for start, end in zip(
+            starts, relaxed(model, starts, "icosahedral", fmax=1e-10), strict=True
+        ):
             assert find_space_group(start).deviation(end) < 1e-11
 
 

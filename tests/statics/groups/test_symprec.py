@@ -118,7 +118,9 @@ class TestStandardised:
         assert primitive.cell.volume == pytest.approx(4.05**3 / 4, abs=1e-6)
 
     def test_what_has_none(self):
-        with pytest.raises(StaticsError, match=r"periodic in x, y and z, found pbc \[True, True, F"):
+        with pytest.raises(
+            StaticsError, match=r"periodic in x, y and z, found pbc \[True, True, F"
+        ):
             standardised(fcc111("Al", (1, 1, 3), vacuum=6.0))
         twice = bulk("Al") + bulk("Al")
         with pytest.raises(StaticsError, match=r"Atoms 0 and 1 \(counted from 0\) are 0 Å apart"):
@@ -145,7 +147,9 @@ class TestHexagonal:
         assert found.startswith("P6_3/mmc (194) has a 6-fold axis along (0, 0, 1), and the set ")
         assert f"the set {symmetrize} has none there" in found
 
-    @pytest.mark.parametrize("symmetrize", ["none", "hexagonal", "hexagonal/inversion", "hexagonal:3"])
+    @pytest.mark.parametrize(
+        "symmetrize", ["none", "hexagonal", "hexagonal/inversion", "hexagonal:3"]
+    )
     def test_a_set_with_it(self, symmetrize):
         assert hexagonal_problem(self.HCP, symmetrize) is None
 

@@ -68,7 +68,7 @@ def test_lbfgs_does_not_find_what_fire_finds(folder):
 
 
 def test_work_of_conservative_forces_is_the_energy(pushed):
-    """Of the second order in the steps: small beside what was gained, and a cell is no exception."""
+    """The error is of the second order in the steps; the work on the cell is counted, too."""
     starts = [rattled(size=0.02), crystals.fcc(2.75, cubic=True)]
     for each in relax_together(evaluator(pushed), starts, cell="full", fmax=1e-6):
         assert each.converged
