@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 __all__ = [
-    "busy_cores",
     "available_memory",
+    "busy_cores",
     "busy_warning",
     "commit_of",
     "cuda_name",
@@ -40,7 +40,7 @@ _PACKAGES = (
 _PACKAGE = Path(__file__).parents[1]
 _BUSY = 0.25
 """Of each core: if other programs take more, times suffer."""
-_LOOK_S = 1.0
+_LOOK_S = 0.2
 """Seconds in which it is seen how busy the machine is."""
 
 

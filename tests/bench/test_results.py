@@ -280,7 +280,7 @@ def test_merged_results_have_the_panels_of_both_and_the_higher_load():
     assert [panel.group for panel in ours.panels] == ["ase", "lammps"]
     assert ours.machine["load"] == [2.0, 1.0, 0.0]
 
-    theirs.machine["busy_cores"] = 0.1
+    ours.machine["busy_cores"], theirs.machine["busy_cores"] = None, 0.1
     ours.merge(theirs)
     assert ours.machine["busy_cores"] == 0.1
 
