@@ -78,9 +78,7 @@ def test_random_copies_are_refused():
 
 def test_steps_that_do_not_suffice(springs):
     """The best structure is kept, not the last one."""
-    (found,) = relax_together(
-        evaluator(springs), [rattled()], optimizer="fire", fmax=1e-8, steps=5
-    )
+    (found,) = relax_together(evaluator(springs), [rattled()], optimizer="fire", fmax=1e-8, steps=5)
     assert found.status == "not converged"
     assert not found.converged
     assert found.steps == 5
