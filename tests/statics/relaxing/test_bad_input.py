@@ -133,6 +133,10 @@ def test_a_missing_direct_stress_is_named(tmp_path):
     start = ase.build.bulk("H", "fcc", a=2.8)
     with pytest.raises(ModelError, match="stress"):
         relax_together(evaluator(path, "direct"), [start], cell="full")
+    both = {"forces": ["conservative", "direct"], "settings": {"cell": "full"}}
+    with pytest.raises(StaticsError, match=r"cell cannot move with direct forces .*keep it fixed"):
+        relax(request_of(path, start, folder=tmp_path, **both))
+    assert not (tmp_path / "kept").exists()  # the other row was not begun
     assert relax_together(evaluator(path, "direct"), [start])[0].converged
 
 
