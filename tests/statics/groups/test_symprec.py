@@ -30,17 +30,18 @@ def shaken(size=1e-3):
 
 class TestPlateau:
     def test_a_shaken_crystal(self):
-        """T-R6."""
+        """T-R6. Atoms that are 1e-3 Å from their places are up to four times that from where an
+        operation takes others: two atoms, and one that the operation is aligned by, twice."""
         found = plateau(shaken())
         groups = dict(zip(found.symprecs, found.groups, strict=True))
         assert len(groups) == 51
-        assert {group.number for symprec, group in groups.items() if symprec > 3e-3} == {225}
+        assert {group.number for symprec, group in groups.items() if symprec > 4e-3} == {225}
         assert {group.number for symprec, group in groups.items() if symprec < 1e-4} == {1}
         assert [found.runs[0].group.number, found.runs[-1].group.number] == [1, 225]
         assert found.runs[-1].group.operations == 192
         assert found.runs[0].first == pytest.approx(1e-6)
         assert found.runs[-1].last == pytest.approx(0.1)
-        assert 1.3 < found.runs[-1].decades < 2.0
+        assert 1.3 < found.runs[-1].decades < 1.7
         assert found.longest is found.runs[0]
         assert str(found).startswith("P1 (1) from 1e-06 to ")
 
@@ -118,7 +119,9 @@ class TestStandardised:
         assert primitive.cell.volume == pytest.approx(4.05**3 / 4, abs=1e-6)
 
     def test_what_has_none(self):
-        with pytest.raises(StaticsError, match=r"periodic in x, y and z, found pbc \[True, True, F"):
+        with pytest.raises(
+            StaticsError, match=r"periodic in x, y and z, found pbc \[True, True, F"
+        ):
             standardised(fcc111("Al", (1, 1, 3), vacuum=6.0))
         twice = bulk("Al") + bulk("Al")
         with pytest.raises(StaticsError, match=r"Atoms 0 and 1 \(counted from 0\) are 0 Å apart"):
@@ -145,7 +148,9 @@ class TestHexagonal:
         assert found.startswith("P6_3/mmc (194) has a 6-fold axis along (0, 0, 1), and the set ")
         assert f"the set {symmetrize} has none there" in found
 
-    @pytest.mark.parametrize("symmetrize", ["none", "hexagonal", "hexagonal/inversion", "hexagonal:3"])
+    @pytest.mark.parametrize(
+        "symmetrize", ["none", "hexagonal", "hexagonal/inversion", "hexagonal:3"]
+    )
     def test_a_set_with_it(self, symmetrize):
         assert hexagonal_problem(self.HCP, symmetrize) is None
 
