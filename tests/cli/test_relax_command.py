@@ -69,7 +69,9 @@ def test_presets_and_explicit_options(files):
     content = json.loads(run(relax, *arguments, "matbench").stdout)
     assert (content["cell"], content["optimizer"]) == ("full", "fire")
     assert content["fmax_eV_per_angstrom"] == 0.02
-    content = json.loads(run(relax, *arguments, "matbench", "--fmax", "1e-4", "--steps", "77").stdout)
+    content = json.loads(
+        run(relax, *arguments, "matbench", "--fmax", "1e-4", "--steps", "77").stdout
+    )
     assert content["fmax_eV_per_angstrom"] == 1e-4  # although this is the default without a preset
     assert content["steps"] == 77
     result = run(relax, *arguments, "matbnech")

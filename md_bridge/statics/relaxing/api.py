@@ -128,9 +128,9 @@ class _Job:
                 double = "" if self._request.double else ", or double precision (--double)"
                 raise ArgumentError(
                     "fmax",
-                    f"of {fmax:g} eV/Å is below what the model computes: the rounding of its "
-                    f"{row.label} forces on an atom of '{first.name}' is {noise[row]:.1g} eV/Å, and "
-                    f"a minimum is told from noise above {SAFETY:g} times that; choose "
+                    f"of {fmax:g} eV/Å is below what the model computes: the rounding of the "
+                    f"{row.label} forces on an atom of '{first.name}' is {noise[row]:.1g} eV/Å, "
+                    f"and a minimum is told from noise above {SAFETY:g} times that; choose "
                     f"{significant(1.2 * least, 1)} or more{double}",
                 )
         return noise

@@ -31,10 +31,7 @@ def columns(found: Relaxations) -> tuple[tuple[str, str], ...]:
         ("evaluations", ""),
         ("time", "s"),
         ("residual work", "meV/atom"),
-        *(
-            ("kept/lowered/raised", f"at {length:g} Å")
-            for length in found.request.symprec
-        ),
+        *(("kept/lowered/raised", f"at {length:g} Å") for length in found.request.symprec),
     )
 
 
