@@ -9,7 +9,7 @@ two structures as Matbench Discovery does, :func:`standardised` makes the ideal 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
@@ -187,7 +187,7 @@ class OperationResiduals:
         return sorted(by_kind.items(), key=lambda entry: -entry[1])
 
 
-def plateau(atoms: Atoms, symprecs: Sequence[float] = SYMPRECS) -> Plateau:
+def plateau(atoms: Atoms, symprecs: Iterable[float] = SYMPRECS) -> Plateau:
     """The space group at each of many values of symprec, and over how many decades it is the same.
 
     :param atoms: N atoms, Å

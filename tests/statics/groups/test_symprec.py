@@ -30,17 +30,18 @@ def shaken(size=1e-3):
 
 class TestPlateau:
     def test_a_shaken_crystal(self):
-        """T-R6."""
+        """T-R6. Atoms that are 1e-3 Å from their places are up to four times that from where an
+        operation takes others: two atoms, and one that the operation is aligned by, twice."""
         found = plateau(shaken())
         groups = dict(zip(found.symprecs, found.groups, strict=True))
         assert len(groups) == 51
-        assert {group.number for symprec, group in groups.items() if symprec > 3e-3} == {225}
+        assert {group.number for symprec, group in groups.items() if symprec > 4e-3} == {225}
         assert {group.number for symprec, group in groups.items() if symprec < 1e-4} == {1}
         assert [found.runs[0].group.number, found.runs[-1].group.number] == [1, 225]
         assert found.runs[-1].group.operations == 192
         assert found.runs[0].first == pytest.approx(1e-6)
         assert found.runs[-1].last == pytest.approx(0.1)
-        assert 1.3 < found.runs[-1].decades < 2.0
+        assert 1.3 < found.runs[-1].decades < 1.7
         assert found.longest is found.runs[0]
         assert str(found).startswith("P1 (1) from 1e-06 to ")
 
