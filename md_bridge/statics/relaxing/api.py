@@ -11,7 +11,7 @@ from pathlib import Path
 import ase.io
 
 from md_bridge.ase import SpaceGroupError
-from md_bridge.engine import Engine, EngineError, set_threads, structure_from_ase
+from md_bridge.engine import Engine, EngineError, ModelError, set_threads, structure_from_ase
 from md_bridge.errors import ArgumentError
 from md_bridge.forces import CONSERVATIVE, DIRECT
 from md_bridge.statics.constraints import make_symmetry
@@ -104,6 +104,9 @@ class _Job:
         self.precision = Engine(model, extensions=request.model_options.extensions).info.dtype
         for start in request.starts:
             self._require_elements(start)
+        if request.settings.moves_cell:
+            for row in request.rows:
+                self._require_stress(row)
 
     def evaluator(self, row: Row) -> Evaluator:
         """Of the forces that vanish at the end, or of those of a walk.
@@ -128,9 +131,9 @@ class _Job:
                 double = "" if self._request.double else ", or double precision (--double)"
                 raise ArgumentError(
                     "fmax",
-                    f"of {fmax:g} eV/Å is below what the model computes: the rounding of its "
-                    f"{row.label} forces on an atom of '{first.name}' is {noise[row]:.1g} eV/Å, and "
-                    f"a minimum is told from noise above {SAFETY:g} times that; choose "
+                    f"of {fmax:g} eV/Å is below what the model computes: the rounding of the "
+                    f"{row.label} forces on an atom of '{first.name}' is {noise[row]:.1g} eV/Å, "
+                    f"and a minimum is told from noise above {SAFETY:g} times that; choose "
                     f"{significant(1.2 * least, 1)} or more{double}",
                 )
         return noise
@@ -209,6 +212,18 @@ class _Job:
         path.parent.mkdir(parents=True, exist_ok=True)
         frames = list(relaxation.frames)
         replace_atomically(path, lambda whole: ase.io.write(whole, frames, format=suffix))
+
+    def _require_stress(self, row: Row) -> None:
+        """Before anything is relaxed, not when this row has its turn."""
+        walks = row.forces == DIRECT_THEN_CONSERVATIVE
+        for kind in (DIRECT, CONSERVATIVE) if walks else (row.forces,):
+            try:
+                self.evaluator(Row(kind, row.symmetrize)).require_stress()
+            except ModelError as error:
+                raise StaticsError(
+                    f"the cell cannot move with {row.label} forces ({error}): keep it fixed, or "
+                    "take other forces"
+                ) from error
 
     def _require_elements(self, start: Start) -> None:
         try:

@@ -36,7 +36,7 @@ from md_bridge.statics.space_groups import (
 
 __all__ = ["compare"]
 
-_SYMPRECS = np.logspace(-6, -1, 26)
+_SYMPRECS: tuple[float, ...] = tuple(np.logspace(-6, -1, 26).tolist())
 """Å, five in a decade."""
 
 EvaluatorOf = Callable[[Row], Evaluator]

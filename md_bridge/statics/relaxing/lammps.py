@@ -7,11 +7,13 @@ ASE shows it, unless the cell is like that at the start.
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+
 import numpy as np
 from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
@@ -410,7 +412,7 @@ def _work(path: list[Frame]) -> float:
     return float(
         sum(
             np.sum(0.5 * (a.forces + b.forces) * (b.positions - a.positions))
-            for a, b in zip(path[:-1], path[1:], strict=True)
+            for a, b in itertools.pairwise(path)
         )
     )
 

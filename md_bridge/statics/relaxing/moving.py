@@ -30,8 +30,6 @@ _PATIENCE = 5
 _SAME_ENERGY = 1e-6
 """eV for each atom: of points of a walk that are no farther apart the last one is the best."""
 _OPTIMIZERS: dict[str, Callable[..., Any]] = {"fire": FIRE, "lbfgs": LBFGS, "bfgs": BFGS}
-_MEMORY = {"lbfgs": ("r0", "f0"), "bfgs": ("pos0", "forces0")}
-"""Where ASE's optimizers keep the position and the forces of the step before."""
 
 
 class Symmetry(Protocol):
@@ -173,9 +171,7 @@ class Moving:
             point = self._hand_over(point)
         elif self._last is not None:
             mean = 0.5 * (point.force + self._last.force)
-            point = replace(
-                point, work=self._last.work + float(mean @ (point.x - self._last.x))
-            )
+            point = replace(point, work=self._last.work + float(mean @ (point.x - self._last.x)))
         self._first = self._first or point
         self._last = point
         self._values.append(point.value)
@@ -304,28 +300,17 @@ class Moving:
         self._target.set_positions(self._lowest.x.reshape(-1, 3))
 
     def _hand_over(self, point: _Point) -> _Point:
-        """Let the optimizer go on with what it has learned of the curvature on the walk.
+        """Begin anew with an optimizer that knows nothing of direct forces.
 
-        What it keeps of the step before are direct forces. The two kinds differ there by about as
-        much as here, so that the difference, added to them, makes both ends of the step of a kind.
+        What a quasi-Newton method has learned of the curvature on the walk does harm: direct forces
+        have no symmetric second derivatives.
 
         :param point: the lowest of the walk, with forces of the final kind
         """
         self._turning = False
-        lowest, last = self._lowest, self._last
-        assert lowest is not None and last is not None
-        names = _MEMORY.get(self._method)
-        if names is None:
-            self._optimizer.initialize()
-        elif getattr(self._optimizer, names[0]) is not None:
-            position, forces = (getattr(self._optimizer, name) for name in names)
-            if lowest is not last:
-                position = last.x.reshape(position.shape)
-                forces = last.force.reshape(forces.shape)
-            difference = (point.force - lowest.force).reshape(forces.shape)
-            setattr(self._optimizer, names[0], position)
-            setattr(self._optimizer, names[1], forces + difference)
-        return replace(point, work=lowest.work)
+        assert self._lowest is not None
+        self._optimizer = _OPTIMIZERS[self._method](self._target, logfile=None)
+        return replace(point, work=self._lowest.work)
 
 
 def _target(atoms: Atoms, settings: RelaxSettings) -> Any:

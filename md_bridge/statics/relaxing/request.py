@@ -29,7 +29,7 @@ __all__ = [
 
 DIRECT_THEN_CONSERVATIVE = "direct-then-conservative"
 KINDS = (*FORCES, DIRECT_THEN_CONSERVATIVE)
-"""Of forces that relax a structure; the last one walks on direct forces and ends on the gradient."""
+"""Of forces that relax a structure; the last one walks on direct ones and ends on the gradient."""
 HOSTS = ("ase", "lammps")
 """What moves the atoms."""
 TRAJECTORIES = ("extxyz", "traj", "none")

@@ -19,7 +19,7 @@ from md_bridge.text import finite_or_none
 __all__ = ["as_result", "settings_of", "summary_of"]
 
 _LEAD = (
-    "Each start is relaxed with each kind of forces. A row is good if all of its structures come to "
+    "Each start is relaxed with each kind of forces. A row is good if all its structures come to "
     "rest; where they end, which space groups they have there and how much work the forces did "
     "beyond what the energy gave tells how much to trust them."
 )
@@ -112,7 +112,8 @@ def _of_row(found: Relaxations, row: Row) -> dict[str, Any]:
         "seconds": found.seconds(row),
         "noise_eV_per_angstrom": found.noise[row],
         "space_groups": {
-            f"{length:g}": found.verdicts(row, place) for place, length in enumerate(request.symprec)
+            f"{length:g}": found.verdicts(row, place)
+            for place, length in enumerate(request.symprec)
         },
         "results": [
             _of_structure(found, row, place, each) for place, each in enumerate(found.relaxed[row])

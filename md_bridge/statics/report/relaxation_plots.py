@@ -41,5 +41,7 @@ def path_plots(found: Relaxations) -> tuple[Plot, ...]:
     ]
     return (
         Plot(f"Largest force, {name}", "step", "eV/Å", tuple(forces), (False, True)),
-        Plot(f"Energy above the lowest, {name}", "step", "meV/atom", tuple(energies), (False, True)),
+        Plot(
+            f"Energy above the lowest, {name}", "step", "meV/atom", tuple(energies), (False, True)
+        ),
     )

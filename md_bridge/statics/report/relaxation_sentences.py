@@ -50,7 +50,9 @@ def _time_saved(found: Relaxations) -> list[str]:
             before = sum(found.evaluations(alone).values())
             ratio = found.seconds(alone) / found.seconds(row)
             compared = (
-                f"{ratio:.2f} times faster than" if ratio >= 1 else f"{1 / ratio:.2f} times slower than"
+                f"{ratio:.2f} times faster than"
+                if ratio >= 1
+                else f"{1 / ratio:.2f} times slower than"
             )
             text += (
                 f": {compared} {alone.label} alone, which took {before} "
@@ -95,7 +97,9 @@ def _residual_work(found: Relaxations) -> list[str]:
 
 
 def _mean_work(results: tuple[Relaxation, ...]) -> float | None:
-    known = [abs(each.residual_work) for each in results if each.residual_work == each.residual_work]
+    known = [
+        abs(each.residual_work) for each in results if each.residual_work == each.residual_work
+    ]
     return statistics.fmean(known) if known else None
 
 

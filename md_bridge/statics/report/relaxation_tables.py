@@ -31,10 +31,7 @@ def columns(found: Relaxations) -> tuple[tuple[str, str], ...]:
         ("evaluations", ""),
         ("time", "s"),
         ("residual work", "meV/atom"),
-        *(
-            ("kept/lowered/raised", f"at {length:g} Å")
-            for length in found.request.symprec
-        ),
+        *((f"symmetry at {length:g} Å", "kept/lowered/raised") for length in found.request.symprec),
     )
 
 
@@ -75,7 +72,7 @@ def _row(found: Relaxations, row: Row) -> TableRow:
         *(_verdicts(found, row, place) for place in range(len(found.request.symprec))),
     )
     good = converged == len(results)
-    words = "converged" if good else f"{len(results) - converged} not converged"
+    words = "converged" if good else "not converged"
     return TableRow(cells, words, good)
 
 

@@ -29,7 +29,7 @@ A = 5.3
 
 
 def vacancy():
-    atoms = bulk("Ar", "fcc", a=A, cubic=True) * (2, 1, 1)
+    atoms = bulk("Ar", "fcc", a=A, cubic=True)
     del atoms[0]
     return atoms
 
@@ -54,7 +54,8 @@ def random_model(path, seed):
     """All of l = 1 to 6, along an axis of its own."""
     rng = np.random.default_rng(seed)
     legendre = {degree: 0.004 * rng.normal() for degree in range(1, 7)}
-    return crystals_axis.lennard_jones(legendre, tuple(rng.normal(size=3))).export(path)
+    axis = tuple(rng.normal(size=3))
+    return crystals_axis.lennard_jones(legendre, axis, begin=1.6, end=2.0).export(path)
 
 
 @pytest.fixture(scope="module", params=[1, 2])
@@ -65,18 +66,17 @@ def model(request, tmp_path_factory):
 def relaxed(model, kinds, starts, **settings):
     evaluator = Evaluator(model, ModelOptions(), Row("conservative"))
     symmetry = [make_symmetry(kind, atoms) for kind, atoms in zip(kinds, starts, strict=True)]
-    settings = {"cell": "full", "fmax": 1e-6, "steps": 1500, "optimizer": "fire", **settings}
+    settings = {"cell": "full", "fmax": 1e-5, "steps": 1500, **settings}
     results = relax_together(evaluator, starts, symmetry=symmetry, **settings)
     assert [result.reason for result in results] == [""] * len(starts)
     return results
 
 
-@pytest.mark.parametrize("optimizer", ["fire", "lbfgs"])
-def test_the_space_group_at_the_end_is_that_of_the_start(model, optimizer):
+def test_the_space_group_at_the_end_is_that_of_the_start(model):
     """T-R9, for all starts in one batch; what is free loses it and gains energy."""
     starts = list(STARTS.values())
     free = relaxed(model, ["free"] * 4, starts)
-    for kind in ("fix", "project"):
+    for kind, optimizer in (("fix", "lbfgs"), ("fix", "fire"), ("project", "lbfgs")):
         found = relaxed(model, [kind] * 4, starts, optimizer=optimizer)
         for start, own, other in zip(starts, found, free, strict=True):
             group = find_space_group(start)

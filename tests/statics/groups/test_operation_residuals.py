@@ -86,15 +86,22 @@ def test_an_invariant_model_has_all(tmp_path):
     assert np.linalg.norm(found.traceless_stress) > 1e-4  # a tetragonal crystal may have one
 
 
-def test_a_set_that_is_a_group_has_the_operations_that_it_shares(model):
-    """T-S15: along the axes an octahedral average has all rotations of rutile, whatever the model
-    is, and of its mirrors nothing; with the inversion it has those, too."""
-    found = operation_residuals(evaluator(model, "octahedral"), rutile())
-    proper = np.array([not kind.startswith("-") and kind != "m" for kind in found.kinds])
-    assert proper.sum() == 8
+def test_a_set_that_is_a_group_has_the_operations_that_it_shares(tmp_path):
+    """T-S15: along the axes an octahedral average has all rotations of a cubic crystal, whatever
+    the model is. Of odd l the first that it leaves is 9, which has no mirrors and no inversion;
+    with the inversion it has those, too."""
+    path = crystals_axis.lennard_jones({4: 0.01, 9: 0.05}, (1.0, 2.0, 4.0)).export(
+        tmp_path / "9.pt"
+    )
+    pyrite = crystal(
+        ["Ar", "Kr"], [(0, 0, 0), (0.36, 0.36, 0.36)], spacegroup=205, cellpar=[8.0] * 3 + [90] * 3
+    )
+    found = operation_residuals(evaluator(path, "octahedral"), pyrite)
+    proper = np.array([kind in "123" for kind in found.kinds])
+    assert (proper.sum(), len(proper)) == (12, 24)
     assert found.forces[proper].max() < 1e-12
-    assert found.forces[~proper].max() > 1e-4
-    found = operation_residuals(evaluator(model, "octahedral/inversion"), rutile())
+    assert found.forces[~proper].min() > 1e-5
+    found = operation_residuals(evaluator(path, "octahedral/inversion"), pyrite)
     assert found.forces.max() < 1e-12
     assert np.abs(found.forbidden_stress).max() < 1e-14
 

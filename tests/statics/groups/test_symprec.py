@@ -30,17 +30,18 @@ def shaken(size=1e-3):
 
 class TestPlateau:
     def test_a_shaken_crystal(self):
-        """T-R6."""
+        """T-R6. Atoms that are 1e-3 Å from their places are up to four times that from where an
+        operation takes others: two atoms, and one that the operation is aligned by, twice."""
         found = plateau(shaken())
         groups = dict(zip(found.symprecs, found.groups, strict=True))
         assert len(groups) == 51
-        assert {group.number for symprec, group in groups.items() if symprec > 3e-3} == {225}
+        assert {group.number for symprec, group in groups.items() if symprec > 4e-3} == {225}
         assert {group.number for symprec, group in groups.items() if symprec < 1e-4} == {1}
         assert [found.runs[0].group.number, found.runs[-1].group.number] == [1, 225]
         assert found.runs[-1].group.operations == 192
         assert found.runs[0].first == pytest.approx(1e-6)
         assert found.runs[-1].last == pytest.approx(0.1)
-        assert 1.3 < found.runs[-1].decades < 2.0
+        assert 1.3 < found.runs[-1].decades < 1.7
         assert found.longest is found.runs[0]
         assert str(found).startswith("P1 (1) from 1e-06 to ")
 
@@ -53,9 +54,14 @@ class TestPlateau:
         assert str(found) == "Fd-3m (227) from 1e-06 to 0.1 Å (5.0 decades)"
 
     def test_of_a_slab_its_layer_group_counts(self):
-        """p3m1 and a mirror: 12 operations; none goes across the vacuum."""
-        slab = fcc111("Al", (1, 1, 3), vacuum=6.0)
-        assert {group.operations for group in plateau(slab, [1e-5, 1e-3]).groups} == {12}
+        """Whatever its cell is across: with the height of three layers it were all of the crystal,
+        whose translations take a layer to the next one."""
+        slab = fcc111("Al", (1, 1, 3), a=4.05, vacuum=6.0)
+        for height in (slab.cell[2, 2], 4.05 * np.sqrt(3.0)):
+            slab.cell[2, 2] = height
+            assert {group.operations for group in plateau(slab, [1e-5, 1e-3]).groups} == {12}
+        slab.pbc = True
+        assert {group.operations for group in plateau(slab, [1e-5, 1e-3]).groups} == {36}
 
     def test_where_spglib_finds_nothing(self):
         double = bulk("Ar", "fcc", a=5.4) + bulk("Ar", "fcc", a=5.4)
@@ -117,8 +123,23 @@ class TestStandardised:
         assert len(primitive) == 1
         assert primitive.cell.volume == pytest.approx(4.05**3 / 4, abs=1e-6)
 
+    def test_atoms_are_where_the_group_has_them(self):
+        atoms = crystal(
+            ["Ti", "O"],
+            [(0, 0, 0), (0.305, 0.305, 0)],
+            spacegroup=136,
+            cellpar=[4.6, 4.6, 2.96, 90, 90, 90],
+        )
+        atoms.rattle(1e-3, seed=1)
+        assert space_group_type(atoms, 1e-5).number == 1
+        for primitive in (False, True):
+            cell = standardised(atoms, 1e-2, primitive=primitive)
+            assert space_group_type(cell, 1e-8).number == 136
+
     def test_what_has_none(self):
-        with pytest.raises(StaticsError, match=r"periodic in x, y and z, found pbc \[True, True, F"):
+        with pytest.raises(
+            StaticsError, match=r"periodic in x, y and z, found pbc \[True, True, F"
+        ):
             standardised(fcc111("Al", (1, 1, 3), vacuum=6.0))
         twice = bulk("Al") + bulk("Al")
         with pytest.raises(StaticsError, match=r"Atoms 0 and 1 \(counted from 0\) are 0 Å apart"):
@@ -145,7 +166,9 @@ class TestHexagonal:
         assert found.startswith("P6_3/mmc (194) has a 6-fold axis along (0, 0, 1), and the set ")
         assert f"the set {symmetrize} has none there" in found
 
-    @pytest.mark.parametrize("symmetrize", ["none", "hexagonal", "hexagonal/inversion", "hexagonal:3"])
+    @pytest.mark.parametrize(
+        "symmetrize", ["none", "hexagonal", "hexagonal/inversion", "hexagonal:3"]
+    )
     def test_a_set_with_it(self, symmetrize):
         assert hexagonal_problem(self.HCP, symmetrize) is None
 

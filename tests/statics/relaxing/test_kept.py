@@ -23,7 +23,7 @@ def request_of(path, folder, count=3, forces=("conservative", "direct"), **setti
         atoms = crystals.fcc(cubic=True)
         atoms.rattle(0.05, seed=seed)
         starts.append(Start(f"s{seed}", atoms))
-    values = {"fmax": 1e-4, **settings}
+    values = {"fmax": 1e-3, "optimizer": "lbfgs", **settings}
     rows = tuple(make_rows(forces, ["none"], KINDS))
     return RelaxRequest(path, tuple(starts), rows, RelaxSettings(**values), folder=folder)
 
@@ -56,8 +56,11 @@ def test_an_interrupted_run_goes_on(springs, tmp_path):
 def test_other_settings_begin_anew(springs, tmp_path):
     assert api.relax(request_of(springs, tmp_path, count=1)).kept == 0
     assert api.relax(request_of(springs, tmp_path, count=2)).kept == 2
-    assert api.relax(request_of(springs, tmp_path, fmax=1e-3)).kept == 0
-    assert api.relax(request_of(springs, tmp_path, optimizer="bfgs")).kept == 0
+    assert api.relax(request_of(springs, tmp_path, count=1, fmax=1e-2)).kept == 0
+    assert api.relax(request_of(springs, tmp_path, count=1, optimizer="bfgs")).kept == 0
+    other = request_of(springs, tmp_path, count=1)
+    other.starts[0].atoms.positions[0] += 0.01  # of the same name
+    assert api.relax(other).kept == 0
     assert api.relax(request_of(springs, tmp_path, count=1)).kept == 2
 
 

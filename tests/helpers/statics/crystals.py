@@ -55,8 +55,8 @@ def springs(
     """½ k (r − rest)² + ¼ quartic (r − rest)⁴ + Σ_l c_l P_l(z/r) for each bond.
 
     fcc at rest: a = √2 rest; C₁₁ = 2k/a, C₁₂ = C₄₄ = k/a, B = 4k/(3a) (with neighbours alone).
-    ``legendre`` has c_l in eV by l; only even l, for a bond has no direction. Bonds are pairs closer
-    than ``reach`` · rest (the second shell of fcc is at 1.414).
+    ``legendre`` has c_l in eV by l; only even l, for a bond has no direction. Bonds are pairs
+    closer than ``reach`` · rest (the second shell of fcc is at 1.414).
 
     The direct forces and stress are the exact ones, and the direct force on atom i has besides
 
@@ -71,7 +71,9 @@ def springs(
     The direct stress has the exact part alone.
     """
     coefficients = legendre or {}
-    values = [float(coefficients.get(degree, 0.0)) for degree in range(max(coefficients, default=0) + 1)]
+    values = [
+        float(coefficients.get(degree, 0.0)) for degree in range(max(coefficients, default=0) + 1)
+    ]
     module = Springs(k, rest, quartic, values, swirl, push, ripple, ripple_wave, direct)
     return AnalyticModel(module, ELEMENTS, reach * rest)
 
