@@ -1,0 +1,195 @@
+"""The tables of a crystal's phonons."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from md_bridge.drift.protocols.base import Row, Section
+from md_bridge.statics.phonons.dynamical_matrix import WAVENUMBERS
+from md_bridge.statics.phonons.results import PhononReport, PhononResult
+from md_bridge.text import minus_sign, significant
+
+__all__ = ["COLUMNS", "result_rows", "sections"]
+
+COLUMNS = (
+    ("forces", ""),
+    ("correction", ""),
+    ("π", "%"),
+    ("α", "%"),
+    ("γ", "%"),
+    ("β", "eV/Å"),
+    ("Γ acoustic", "THz"),
+    ("splitting", "cm⁻¹"),
+    ("imaginary", ""),
+    ("ω max", "THz"),
+    ("Δω", "cm⁻¹"),
+)
+"""What breaks which rule, and what it does to the modes; Δω is the rms difference of the bands from
+those of the reference."""
+
+
+def result_rows(report: PhononReport) -> tuple[Row, ...]:
+    """A row for each kind of forces with each correction; nothing is judged.
+
+    :param report: with at least one result
+    """
+    return tuple(_observed(_cells(report, result)) for result in report.results)
+
+
+def sections(report: PhononReport) -> tuple[Section, ...]:
+    """The further tables: thermal functions, growth, the scan, elastic constants, relaxation.
+
+    :param report: with at least one result
+    """
+    found = [_thermal(report), _growth(report)]
+    if report.scans:
+        found.append(_scan(report))
+    if report.elastic:
+        found.append(_elastic(report))
+    if report.relaxed is not None:
+        found.append(_relaxation(report))
+    return tuple(found)
+
+
+def _observed(cells: tuple[str, ...]) -> Row:
+    return Row(cells, "", None, observed=True)
+
+
+def _cells(report: PhononReport, result: PhononResult) -> tuple[str, ...]:
+    rules = result.violations
+    largest = max(result.gamma.acoustic, key=abs)
+    imaginary = result.imaginary
+    count = imaginary.acoustic_at_gamma + imaginary.optical_at_gamma + imaginary.elsewhere
+    is_reference = result is report.reference
+    return (
+        result.row.label,
+        result.correction,
+        *(_percent(value) for value in (rules.permutation, rules.acoustic, rules.space_group)),
+        f"{rules.rotational:.1e}",
+        minus_sign(f"{largest:.4f}"),
+        _wavenumbers(result.splitting),
+        f"{count} ({minus_sign(f'{imaginary.lowest:.2f}')} THz)" if imaginary.any else "none",
+        f"{result.thermal.largest:.3f}",
+        "reference" if is_reference else _wavenumbers(result.difference(report.reference)),
+    )
+
+
+def _thermal(report: PhononReport) -> Section:
+    columns = (
+        *COLUMNS[:2],
+        ("F", "kJ/mol"),
+        ("S", "J/K/mol"),
+        ("C_V", "J/K/mol"),
+        ("evaluations", ""),
+    )
+    rows = [
+        _observed(
+            (
+                result.row.label,
+                result.correction,
+                minus_sign(f"{result.thermal.free_energy:.4f}"),
+                f"{result.thermal.entropy:.4f}",
+                f"{result.thermal.heat_capacity:.4f}",
+                str(result.evaluations),
+            )
+        )
+        for result in report.results
+    ]
+    title = f"Thermal functions of a primitive cell at {report.request.temperature:g} K"
+    return Section(title, columns, tuple(rows))
+
+
+def _growth(report: PhononReport) -> Section:
+    columns = (
+        *COLUMNS[:2],
+        ("fastest", "1/ps"),
+        ("of", "THz"),
+        ("rms", "1/ps"),
+        ("energy after 1 ps", "of the start's"),
+    )
+    rows = [
+        _observed(
+            (
+                result.row.label,
+                result.correction,
+                f"{result.growth.largest:.2g}",
+                f"{result.growth.frequency:.2f}",
+                f"{result.growth.rms:.2g}",
+                _factor(result.growth.heating),
+            )
+        )
+        for result in report.results
+    ]
+    return Section("Modes that grow in NVE dynamics, from complex frequencies", columns, tuple(rows))
+
+
+def _scan(report: PhononReport) -> Section:
+    columns = (
+        ("forces", ""),
+        ("smallest change", "cm⁻¹"),
+        ("at", "Å"),
+        ("slope below", ""),
+        ("slope above", ""),
+        ("F", "kJ/mol"),
+        ("S", "J/K/mol"),
+        ("C_V", "J/K/mol"),
+    )
+    rows = []
+    for scan in report.scans:
+        lowest = int(np.argmin(scan.changes))
+        spread = [
+            np.ptp([getattr(each, name) for each in scan.thermal])
+            for name in ("free_energy", "entropy", "heat_capacity")
+        ]
+        rows.append(
+            _observed(
+                (
+                    scan.row.label,
+                    f"{scan.changes[lowest] * WAVENUMBERS:.2g}",
+                    f"{scan.middles[lowest]:.3g}",
+                    *(_slope(slope) for slope in scan.slopes),
+                    *(f"{value:.2g}" for value in spread),
+                )
+            )
+        )
+    title = "Displacement scan: change from one displacement to the next, and ranges of F, S, C_V"
+    return Section(title, columns, tuple(rows))
+
+
+def _elastic(report: PhononReport) -> Section:
+    from md_bridge.statics.elastic.tables import COLUMNS as elastic_columns
+    from md_bridge.statics.elastic.tables import rows as elastic_rows
+
+    rows = []
+    for each in report.elastic:
+        word = "at rest" if each.converged else "not at rest"
+        rows += [Row(cells, word, each.converged) for cells in elastic_rows([each])]
+    return Section("Elastic constants", elastic_columns, tuple(rows))
+
+
+def _relaxation(report: PhononReport) -> Section:
+    converged = report.relaxation_converged
+    word = "at rest" if converged else "not at rest"
+    largest = max(report.residual_forces.values())
+    rows = (Row(("conservative", f"{largest:.1e}"), word, converged),)
+    columns = (("relaxed with", ""), ("largest force of any row", "eV/Å"))
+    return Section("Relaxation of the atoms", columns, rows)
+
+
+def _percent(value: float) -> str:
+    return f"{100 * value:.2g}"
+
+
+def _wavenumbers(value: float) -> str:
+    """THz as cm⁻¹."""
+    return significant(value * WAVENUMBERS, 2) if value > 1e-9 else "-" if value != value else "0"
+
+
+def _slope(value: float) -> str:
+    return minus_sign(f"{value:.2f}") if math.isfinite(value) else "-"
+
+
+def _factor(value: float) -> str:
+    return f"{value:.6g}" if value < 1e6 else f"{value:.1e}"
