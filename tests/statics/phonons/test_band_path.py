@@ -38,7 +38,7 @@ def test_the_same_in_any_cell():
         places = cartesian(crystal, path)
         found.append(np.linalg.norm(places, axis=1))
         # X and L are half of a vector of the reciprocal lattice
-        for number in (path.segments[0].stop - 1, path.segments[2].stop - 1):
+        for number in (path.segments[0].stop - 1, path.segments[3].stop - 1):
             doubled = 2 * path.qpoints[number]
             assert doubled == pytest.approx(np.round(doubled), abs=1e-6)
     assert found[0] == pytest.approx(found[1], abs=1e-6)
