@@ -60,9 +60,7 @@ class Names(click.ParamType):
 @click.argument("model", type=click.Path(path_type=Path))
 @click.argument("cell", type=click.Path(path_type=Path))
 @option("--forces", of=_REQUEST, type=Names(), metavar="KIND,...", help="Conservative, direct.")
-@option(
-    "--symmetrize", of=_REQUEST, type=Names(), metavar="SET,...", help="None, octahedral, …."
-)
+@option("--symmetrize", of=_REQUEST, type=Names(), metavar="SET,...", help="None, octahedral, ….")
 @option(
     "--fc",
     "corrections",

@@ -2,6 +2,6 @@
 
 ``crystal`` (cells and who is where) <- ``force_constants`` (finite differences), ``operations``
 (the space group on a supercell) <- ``violations``, ``projectors`` <- ``dynamical_matrix``,
-``band_path`` <- ``modes``, ``growth``, ``thermal``, ``scan`` <- ``settings``, ``results`` <- ``api``,
-``files``.
+``band_path`` <- ``modes``, ``growth``, ``thermal``, ``scan`` <- ``settings``, ``results`` <-
+``api``.
 """

@@ -235,7 +235,9 @@ class _Work:
         try:
             found = measure_elasticity(evaluator, self.crystal.unit_cell, settings)
         except StaticsError as error:  # one row must not take the others with it
-            self.warnings.append(f"No elastic constants with {evaluator.row.label} forces: {error}.")
+            self.warnings.append(
+                f"No elastic constants with {evaluator.row.label} forces: {error}."
+            )
             return
         self.elastic.append(found)
         self.warnings += found.sentences()

@@ -61,8 +61,8 @@ def set_warning(operations: Operations, symmetrize: str) -> list[str]:
         else "turn the crystal so that its axes are along x, y and z"
     )
     return [
-        f"{symmetrize} has {all_of_them - lacking} of the {all_of_them} rotations of the crystal as "
-        f"it is turned here: what it leaves of the model's error breaks the others. {hint}; "
+        f"{symmetrize} has {all_of_them - lacking} of the {all_of_them} rotations of the crystal "
+        f"as it is turned here: what it leaves of the model's error breaks the others. {hint}; "
         "space-group or symfc correct the force constants."
     ]
 

@@ -1,4 +1,4 @@
-"""The dynamical matrix D(q) as the force constants give it, Hermitian or not, and its frequencies."""
+"""The dynamical matrix D(q) as force constants give it, Hermitian or not, and its frequencies."""
 
 from __future__ import annotations
 
@@ -86,11 +86,11 @@ def real_frequencies(matrices: ComplexArray) -> Array:
     :param matrices: [Q, m, m], eV/Å²/u
     :returns: [Q, m], THz
     """
-    return as_frequencies(np.linalg.eigvalsh(hermitian(matrices)))
+    return as_frequencies(np.asarray(np.linalg.eigvalsh(hermitian(matrices)), dtype=float))
 
 
 def complex_frequencies(matrices: ComplexArray) -> ComplexArray:
-    """Of the matrices as they are, with ω² = a + ib ∈ ℂ: ω/2π with a real part that is not negative.
+    """Of the matrices as they are, with ω² = a + ib: ω/2π with a real part that is not negative.
 
     A mode of this frequency exists with either sign of ω, so that one of the two grows, by
     2π |Im|.

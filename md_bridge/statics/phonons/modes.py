@@ -78,9 +78,7 @@ def modes_at_gamma(crystal: Crystal, compact: Array) -> Gamma:
     )
 
 
-def splitting(
-    crystal: Crystal, operations: Operations, compact: Array, qpoints: Array
-) -> float:
+def splitting(crystal: Crystal, operations: Operations, compact: Array, qpoints: Array) -> float:
     """By how much modes differ that the crystal's symmetry makes degenerate, rms over pairs, THz.
 
     Which ones these are is known from the part of the force constants that has the symmetry. Within

@@ -27,7 +27,7 @@ Array = NDArray[np.float64]
 
 _POINTS = 9
 _FITTED = 4
-"""Points at most, on either side of the minimum."""
+"""Points at most, on either side of the minimum: farther above it higher orders begin."""
 _FEWEST = 3
 
 
@@ -72,8 +72,8 @@ def parse_scan(text: str) -> Array:
     if not usable:
         raise ArgumentError(
             "scan",
-            "must be two displacements in Å with a colon between them, as in 0.001:0.3, the smaller "
-            f"one first, and perhaps how many there are to be, 3 or more; found {text!r}",
+            "must be two displacements in Å with a colon between them, as in 0.001:0.3, the "
+            f"smaller one first, and perhaps how many there are to be, 3 or more; found {text!r}",
         )
     return np.geomspace(low, high, count)
 
@@ -125,15 +125,14 @@ def fitted_slopes(displacements: Array, changes: Array) -> tuple[float, float]:
 
     :param displacements: [S], ascending, in a geometric series
     :param changes: [S], of any unit
-    :returns: below and above, of the points nearest to the minimum but for the minimum itself;
-        NaN where fewer than three are left
+    :returns: below, of the smallest displacements, and above, of those that follow the minimum but
+        for the bend there; NaN where fewer than three points are left
     """
-    lowest = int(np.argmin(changes))
-    below = slice(max(0, lowest - _FITTED), lowest)
-    # nothing turns at an end of the range
-    above = slice(lowest + (lowest > 0), lowest + (lowest > 0) + _FITTED)
-    if lowest == len(changes) - 1:
-        below = slice(max(0, lowest + 1 - _FITTED), lowest + 1)
+    lowest, last = int(np.argmin(changes)), len(changes) - 1
+    # at an end of the range nothing turns; inside, the curve bends for two points above
+    below = slice(0, min(_FITTED, lowest + (lowest == last)))
+    begin = lowest + 2 if 0 < lowest <= last - 1 - _FEWEST else lowest + (lowest > 0)
+    above = slice(begin, begin + _FITTED)
     return _slope(displacements[below], changes[below]), _slope(
         displacements[above], changes[above]
     )

@@ -84,7 +84,8 @@ class PhononRequest:
             raise ArgumentError("host", f"found {self.host!r}: {hint}")
         if self.fast and self.host != "phonopy":
             raise ArgumentError(
-                "fast", f"is a set of displacements of phonopy; {self.host} has its own: leave one out"
+                "fast",
+                f"is a set of displacements of phonopy; {self.host} has its own: leave one out",
             )
         if self.model_options.symmetrize != "none":
             raise ArgumentError("symmetrize", "is said of the rows, not of the model's options")
@@ -100,12 +101,11 @@ class PhononRequest:
         if self.displacement >= 1.0:
             raise ArgumentError(
                 "displacement",
-                f"must be far below the distance of atoms, such as 0.01 Å, found {self.displacement:g}",
+                "must be far below the distance of atoms, such as 0.01 Å, found "
+                f"{self.displacement:g}",
             )
         if not 0.0 <= self.temperature < np.inf:
-            raise ArgumentError(
-                "temperature", f"must be 0 K or more, found {self.temperature:g}"
-            )
+            raise ArgumentError("temperature", f"must be 0 K or more, found {self.temperature:g}")
         if self.mesh < 1:
             raise ArgumentError("mesh", f"must be 1 or more, found {self.mesh}")
         _require_multiples(self.supercell)

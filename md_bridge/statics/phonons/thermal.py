@@ -65,24 +65,31 @@ def thermal_functions(
         phonon.run_thermal_properties(temperatures=[temperature], cutoff_frequency=_CUTOFF)
     _, free, entropy, heat = phonon.thermal_properties.thermal_properties
     frequencies = np.array(phonon.mesh.frequencies)
+    weights = np.array(phonon.mesh.weights, dtype=float)
     return Thermal(
         temperature=temperature,
         free_energy=float(free[0]),
         entropy=float(entropy[0]),
         heat_capacity=float(heat[0]),
         frequencies=frequencies,
-        weights=np.array(phonon.mesh.weights, dtype=float),
-        dos=_density(phonon, frequencies) if dos else (np.zeros(0), np.zeros(0)),
+        weights=weights,
+        dos=_density(phonon, frequencies, weights) if dos else (np.zeros(0), np.zeros(0)),
     )
 
 
-def _density(phonon: Any, frequencies: Array) -> tuple[Array, Array]:
+def _density(phonon: Any, frequencies: Array, weights: Array) -> tuple[Array, Array]:
     low, high = min(0.0, float(frequencies.min())), float(frequencies.max())
     margin = 0.03 * max(high - low, 1e-3)
     low, high = (low - margin if low < 0 else 0.0), high + margin
     pitch = (high - low) / _STEPS
-    phonon.run_total_dos(
-        freq_min=low, freq_max=high, freq_pitch=pitch, use_tetrahedron_method=True
-    )
+    if np.ptp(frequencies) < pitch:  # flat bands, of which phonopy makes no range
+        counts, edges = np.histogram(
+            frequencies,
+            _STEPS,
+            (low, high),
+            weights=np.broadcast_to(weights, frequencies.T.shape).T,
+        )
+        return 0.5 * (edges[1:] + edges[:-1]), counts / (pitch * weights.sum())
+    phonon.run_total_dos(freq_min=low, freq_max=high, freq_pitch=pitch, use_tetrahedron_method=True)
     total = phonon.total_dos
     return np.array(total.frequency_points), np.array(total.dos)

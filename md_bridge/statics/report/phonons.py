@@ -15,9 +15,9 @@ from md_bridge.drift.report.environment import describe_model, surroundings
 from md_bridge.drift.report.plot import as_svg
 from md_bridge.drift.report.protocol import ProtocolFiles, write_result
 from md_bridge.statics.phonons.dynamical_matrix import WAVENUMBERS
-from md_bridge.statics.phonons.files import write_force_constants
 from md_bridge.statics.phonons.results import PhononReport, PhononResult
 from md_bridge.statics.phonons.scan import Scan
+from md_bridge.statics.report.phonons_files import write_force_constants
 from md_bridge.statics.report.phonons_pictures import draw_bands, scan_plots
 from md_bridge.statics.report.phonons_sentences import sentences
 from md_bridge.statics.report.phonons_tables import COLUMNS, result_rows, sections
@@ -26,9 +26,9 @@ from md_bridge.text import finite_or_none
 __all__ = ["as_result", "settings_of", "summary_of", "write_report"]
 
 _LEAD = (
-    "Each kind of forces is differentiated on the same crystal. π, α, γ and β say how far the force "
-    "constants are from being symmetric, from ignoring a shift of the crystal, from having its "
-    "space group, and from ignoring its rotation, before anything is corrected or made Hermitian."
+    "Each kind of forces is differentiated on the same crystal. π, α, γ and β say how far the "
+    "force constants are from being symmetric, from ignoring a shift of the crystal, from having "
+    "its space group, and from ignoring its rotation, before anything is made Hermitian."
 )
 _KELVIN_PER_THZ = 47.99243073366221
 """h/k_B."""
@@ -64,7 +64,7 @@ def write_report(report: PhononReport, result: ProtocolResult, folder: Path) -> 
     """Page, numbers, bands and force constants, into a folder that is made if missing.
 
     ``bands.json`` has the path and all frequencies on it; for ``phonopy_params.yaml`` see
-    :func:`md_bridge.statics.phonons.files.write_force_constants`.
+    :func:`md_bridge.statics.report.phonons_files.write_force_constants`.
 
     :param report: with at least one result
     :param result: of :func:`as_result`

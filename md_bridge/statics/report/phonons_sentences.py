@@ -7,7 +7,7 @@ import math
 from md_bridge.statics.phonons.dynamical_matrix import WAVENUMBERS
 from md_bridge.statics.phonons.results import PhononReport, PhononResult
 from md_bridge.statics.phonons.scan import Scan
-from md_bridge.text import significant
+from md_bridge.text import minus_sign, significant
 
 __all__ = ["sentences"]
 
@@ -50,8 +50,8 @@ def _asymmetry(report: PhononReport) -> list[str]:
             continue
         text = (
             f"The force constants of {result.row.label} forces are not symmetric, π = "
-            f"{100 * result.violations.permutation:.2g} %: these forces have no potential. Bands do "
-            "not show it, because the dynamical matrix is made Hermitian for them"
+            f"{100 * result.violations.permutation:.2g} %: these forces have no potential. Bands "
+            "do not show it, because the dynamical matrix is made Hermitian for them"
         )
         if result.growth.largest > 0:
             text += (
@@ -71,8 +71,8 @@ def _splitting(report: PhononReport) -> list[str]:
         if not split > _SPLIT:
             continue
         text = (
-            f"With {row.label} forces, modes that the crystal's symmetry makes degenerate differ by "
-            f"{significant(split, 2)} cm⁻¹"
+            f"With {row.label} forces, modes that the crystal's symmetry makes degenerate differ "
+            f"by {significant(split, 2)} cm⁻¹"
         )
         if len(own) > 1:
             left = own[-1].splitting * WAVENUMBERS
@@ -105,15 +105,12 @@ def _of_scan(scan: Scan) -> str:
     parts = []
     if math.isfinite(above):
         parts.append(
-            f"grows as the displacement to the power {above:.2f} above (2 is the error of a central "
-            "difference)"
+            f"grows as the displacement to the power {above:.2f} above (2 is the error of a "
+            "central difference)"
         )
     if math.isfinite(below):
-        parts.append(
-            f"as the power {below:.2f} below (−1 is that of forces that are rough or noisy)".replace(
-                " -", " −"
-            )
-        )
+        power = minus_sign(f"{below:.2f}")
+        parts.append(f"as the power {power} below (−1 is that of forces that are rough or noisy)")
     trend = ": it " + " and ".join(parts) if parts else ""
     lowest = int(scan.changes.argmin())
     return (
@@ -127,8 +124,8 @@ def _fast(report: PhononReport) -> list[str]:
     if not report.request.fast:
         return []
     return [
-        "fast: phonopy's displacements impose the space group, so that γ and splittings say nothing "
-        "of the model."
+        "fast: phonopy's displacements impose the space group, so that γ and splittings say "
+        "nothing of the model."
     ]
 
 

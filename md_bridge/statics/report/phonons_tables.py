@@ -122,7 +122,9 @@ def _growth(report: PhononReport) -> Section:
         )
         for result in report.results
     ]
-    return Section("Modes that grow in NVE dynamics, from complex frequencies", columns, tuple(rows))
+    return Section(
+        "Modes that grow in NVE dynamics, from complex frequencies", columns, tuple(rows)
+    )
 
 
 def _scan(report: PhononReport) -> Section:
@@ -159,14 +161,13 @@ def _scan(report: PhononReport) -> Section:
 
 
 def _elastic(report: PhononReport) -> Section:
-    from md_bridge.statics.elastic.tables import COLUMNS as elastic_columns
-    from md_bridge.statics.elastic.tables import rows as elastic_rows
+    from md_bridge.statics.elastic import tables
 
     rows = []
     for each in report.elastic:
         word = "at rest" if each.converged else "not at rest"
-        rows += [Row(cells, word, each.converged) for cells in elastic_rows([each])]
-    return Section("Elastic constants", elastic_columns, tuple(rows))
+        rows += [Row(cells, word, each.converged) for cells in tables.rows([each])]
+    return Section("Elastic constants", tables.COLUMNS, tuple(rows))
 
 
 def _relaxation(report: PhononReport) -> Section:

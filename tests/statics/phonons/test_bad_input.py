@@ -48,7 +48,10 @@ def test_options(options, message):
 @pytest.mark.parametrize(
     ("atoms", "message"),
     [
-        (molecule("H2O"), r"periodic in all three directions; found .* pbc \[False, False, False\]"),
+        (
+            molecule("H2O"),
+            r"periodic in all three directions; found .* pbc \[False, False, False\]",
+        ),
         (Atoms("H", cell=[1, 0, 0], pbc=True), "a cell of rank 1"),
         (Atoms(cell=[1, 1, 1], pbc=True), "the structure has none"),
     ],

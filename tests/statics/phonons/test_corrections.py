@@ -1,5 +1,7 @@
 """Projections of force constants, and what the violations say of them: T-P5, T-P6."""
 
+from dataclasses import replace
+
 import crystals_phonons as crystals
 import models
 import numpy as np
@@ -55,9 +57,10 @@ class TestRandomForceConstants:
     def test_each_keeps_its_rule(self, diamond, name, kept):
         crystal, operations, compact = diamond
         found = measure_violations(crystal, operations, correct(crystal, operations, compact, name))
-        for rule in ("permutation", "acoustic", "net_force", "space_group"):
-            value = getattr(found, rule)
-            assert (value < 1e-7) == (rule in kept), (rule, value)
+        rules = ("permutation", "acoustic", "net_force", "space_group")
+        assert {rule for rule in rules if getattr(found, rule) < 1e-7} >= set(kept)
+        if name != "space-group":  # in this supercell the group makes Φ symmetric, too
+            assert {rule for rule in rules if getattr(found, rule) > 1e-2} == {*rules} - {*kept}
 
     def test_projections_are_orthogonal(self, diamond):
         """What is taken away has no part in what is left."""
@@ -104,7 +107,7 @@ class TestRandomForceConstants:
 
 def test_conventional_cell_has_the_same_phonons(tmp_path):
     """Its supercell has other atoms; the primitive cell is found in it."""
-    path = crystals.bonds(push=0.1, swirl=0.1).export(tmp_path / "model.pt")
+    path = crystals.bonds(swirl=0.1).export(tmp_path / "model.pt")
     evaluator = Evaluator(path, ModelOptions(), Row("direct"))
     conventional = bulk("ArKr", "rocksalt", a=2 * crystals.BOND, cubic=True)
     found = []
@@ -113,8 +116,9 @@ def test_conventional_cell_has_the_same_phonons(tmp_path):
         assert len(crystal.primitive) == 2
         q = np.array([[0.1, 0.2, 0.3]]) @ crystal.primitive.cell.array.T
         compact = finite_differences(evaluator, crystal, 0.01)
-        found.append(np.linalg.eigvals(dynamical_matrices(crystal, compact, q))[0])
-    assert np.sort_complex(found[0]) == pytest.approx(np.sort_complex(found[1]), abs=1e-4)
+        values = np.linalg.eigvals(dynamical_matrices(crystal, compact, q))[0]
+        found.append(sorted(values, key=lambda value: (round(value.real, 6), value.imag)))
+    assert found[0] == pytest.approx(found[1], abs=1e-9)
 
 
 class TestAverages:
@@ -147,7 +151,9 @@ class TestAverages:
         mean = np.zeros_like(averaged)
         rotations, weights = rotation_set("octahedral")
         for rotation, weight in zip(rotations, weights, strict=True):
-            found = self.differentiate(path, self.crystal(rotation @ turn))
+            turned = crystal.supercell.copy()
+            turned.set_cell(turned.cell.array @ rotation.T, scale_atoms=True)
+            found = self.differentiate(path, replace(crystal, supercell=turned))
             mean += weight * rotation.T @ found @ rotation
         single = self.differentiate(path, crystal)
         assert np.linalg.norm(single - mean) > 1e-2 * np.linalg.norm(mean)
