@@ -1,4 +1,4 @@
-"""How exactly forces are computed: below that no minimum can be found, and nothing differentiated."""
+"""How exactly forces are computed: below that nothing can be minimised or differentiated."""
 
 from __future__ import annotations
 

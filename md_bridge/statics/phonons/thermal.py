@@ -83,12 +83,8 @@ def _density(phonon: Any, frequencies: Array, weights: Array) -> tuple[Array, Ar
     low, high = (low - margin if low < 0 else 0.0), high + margin
     pitch = (high - low) / _STEPS
     if np.ptp(frequencies) < pitch:  # flat bands, of which phonopy makes no range
-        counts, edges = np.histogram(
-            frequencies,
-            _STEPS,
-            (low, high),
-            weights=np.broadcast_to(weights, frequencies.T.shape).T,
-        )
+        of_modes = np.broadcast_to(weights[:, None], frequencies.shape)
+        counts, edges = np.histogram(frequencies, _STEPS, (low, high), weights=of_modes)
         return 0.5 * (edges[1:] + edges[:-1]), counts / (pitch * weights.sum())
     phonon.run_total_dos(freq_min=low, freq_max=high, freq_pitch=pitch, use_tetrahedron_method=True)
     total = phonon.total_dos

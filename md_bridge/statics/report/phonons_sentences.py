@@ -97,7 +97,8 @@ def _described(result: PhononResult) -> str:
         f"{imaginary.optical_at_gamma} optical at Γ" if imaginary.optical_at_gamma else "",
         f"{imaginary.elsewhere} elsewhere" if imaginary.elsewhere else "",
     ]
-    return f"{result.label}, {', '.join(filter(None, places))}"
+    lowest = minus_sign(f"{imaginary.lowest:.2g}")
+    return f"{result.label}, {', '.join(filter(None, places))} (lowest {lowest} THz)"
 
 
 def _of_scan(scan: Scan) -> str:

@@ -30,6 +30,10 @@ COLUMNS = (
 those of the reference."""
 
 
+_SMALL, _ROUNDING = 0.01, 1e-6
+"""cm⁻¹: less is a power of ten; less is nothing."""
+
+
 def result_rows(report: PhononReport) -> tuple[Row, ...]:
     """A row for each kind of forces with each correction; nothing is judged.
 
@@ -70,9 +74,9 @@ def _cells(report: PhononReport, result: PhononResult) -> tuple[str, ...]:
         f"{rules.rotational:.1e}",
         minus_sign(f"{largest:.4f}"),
         _wavenumbers(result.splitting),
-        f"{count} ({minus_sign(f'{imaginary.lowest:.2f}')} THz)" if imaginary.any else "none",
+        str(count) if imaginary.any else "none",
         f"{result.thermal.largest:.3f}",
-        "reference" if is_reference else _wavenumbers(result.difference(report.reference)),
+        "–" if is_reference else _wavenumbers(result.difference(report.reference)),
     )
 
 
@@ -185,7 +189,10 @@ def _percent(value: float) -> str:
 
 def _wavenumbers(value: float) -> str:
     """THz as cm⁻¹."""
-    return significant(value * WAVENUMBERS, 2) if value > 1e-9 else "-" if value != value else "0"
+    size = value * WAVENUMBERS
+    if not math.isfinite(size):
+        return "-"
+    return significant(size, 2) if size >= _SMALL else "0" if size < _ROUNDING else f"{size:.0e}"
 
 
 def _slope(value: float) -> str:
