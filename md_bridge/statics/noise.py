@@ -1,4 +1,4 @@
-"""How exactly forces are computed: below that nothing can be minimised or differentiated."""
+"""How exactly forces are computed: below that there is no minimum to find, and no derivative."""
 
 from __future__ import annotations
 

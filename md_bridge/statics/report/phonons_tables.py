@@ -20,18 +20,16 @@ COLUMNS = (
     ("α", "%"),
     ("γ", "%"),
     ("β", "eV/Å"),
-    ("Γ acoustic", "THz"),
     ("splitting", "cm⁻¹"),
-    ("imaginary", ""),
-    ("ω max", "THz"),
     ("Δω", "cm⁻¹"),
 )
-"""What breaks which rule, and what it does to the modes; Δω is the rms difference of the bands from
-those of the reference."""
-
+"""What breaks which rule, by how much modes differ that symmetry makes degenerate, and the rms
+difference of the bands from those of the reference."""
 
 _SMALL, _ROUNDING = 0.01, 1e-6
 """cm⁻¹: less is a power of ten; less is nothing."""
+_NOTHING = 1e-10
+"""Of π, α, γ, and eV/Å of β: less is rounding."""
 
 
 def result_rows(report: PhononReport) -> tuple[Row, ...]:
@@ -43,11 +41,11 @@ def result_rows(report: PhononReport) -> tuple[Row, ...]:
 
 
 def sections(report: PhononReport) -> tuple[Section, ...]:
-    """The further tables: thermal functions, growth, the scan, elastic constants, relaxation.
+    """The further tables: modes, thermal functions, growth, scan, elastic constants, relaxation.
 
     :param report: with at least one result
     """
-    found = [_thermal(report), _growth(report)]
+    found = [_modes(report), _thermal(report), _growth(report)]
     if report.scans:
         found.append(_scan(report))
     if report.elastic:
@@ -63,21 +61,40 @@ def _observed(cells: tuple[str, ...]) -> Row:
 
 def _cells(report: PhononReport, result: PhononResult) -> tuple[str, ...]:
     rules = result.violations
-    largest = max(result.gamma.acoustic, key=abs)
-    imaginary = result.imaginary
-    count = imaginary.acoustic_at_gamma + imaginary.optical_at_gamma + imaginary.elsewhere
     is_reference = result is report.reference
     return (
         result.row.label,
         result.correction,
         *(_percent(value) for value in (rules.permutation, rules.acoustic, rules.space_group)),
-        f"{rules.rotational:.1e}",
-        minus_sign(f"{largest:.4f}"),
+        f"{rules.rotational:.1e}" if rules.rotational > _NOTHING else "0",
         _wavenumbers(result.splitting),
-        str(count) if imaginary.any else "none",
-        f"{result.thermal.largest:.3f}",
         "–" if is_reference else _wavenumbers(result.difference(report.reference)),
     )
+
+
+def _modes(report: PhononReport) -> Section:
+    columns = (
+        *COLUMNS[:2],
+        ("acoustic at Γ", "THz"),
+        ("imaginary", ""),
+        ("lowest", "THz"),
+        ("ω max", "THz"),
+    )
+    rows = []
+    for result in report.results:
+        imaginary = result.imaginary
+        count = imaginary.acoustic_at_gamma + imaginary.optical_at_gamma + imaginary.elsewhere
+        cells = (
+            result.row.label,
+            result.correction,
+            minus_sign(f"{max(result.gamma.acoustic, key=abs):.4f}"),
+            str(count) if imaginary.any else "none",
+            minus_sign(f"{imaginary.lowest:.3f}"),
+            f"{result.thermal.largest:.3f}",
+        )
+        rows.append(_observed(cells))
+    title = "Modes: the acoustic one farthest from zero at Γ, how many are imaginary, the largest"
+    return Section(title, columns, tuple(rows))
 
 
 def _thermal(report: PhononReport) -> Section:
@@ -184,7 +201,7 @@ def _relaxation(report: PhononReport) -> Section:
 
 
 def _percent(value: float) -> str:
-    return f"{100 * value:.2g}"
+    return f"{100 * value:.2g}" if value > _NOTHING else "0"
 
 
 def _wavenumbers(value: float) -> str:
