@@ -36,6 +36,7 @@ COMMANDS = {
     "lammps": ("lammps",),
     "phonons": ("statics",),
     "protocol": ("drift",),
+    "relax": ("statics",),
     "tune": ("drift",),
 }
 """Extras without which a command of ``md-bridge`` cannot do anything. Which host its runs need is

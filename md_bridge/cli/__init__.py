@@ -2,7 +2,8 @@
 
 ``models``, ``statics``, ``lammps``, ``ipi``, ``energy`` and ``bench`` are the groups of the help.
 What commands share: ``command`` (the look of a help, defaults from the library), ``options``
-(decorators), ``errors`` (sentences and exit statuses), ``progress``, ``signals``, ``tables``.
+(decorators), ``errors`` (sentences and exit statuses), ``progress``, ``results``, ``signals``,
+``tables``.
 """
 
 from __future__ import annotations
@@ -51,6 +52,9 @@ SECTIONS = {
         ),
     },
     "Structure": {
+        "relax": Subcommand(
+            "statics.relax", "relax", "Relax structures, with all kinds of forces."
+        ),
         "phonons": Subcommand(
             "statics.phonons", "phonons", "Phonons of a crystal, with all kinds of forces."
         ),

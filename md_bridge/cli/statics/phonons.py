@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 from rich.console import Console
@@ -15,12 +14,8 @@ from md_bridge.cli.energy.options import out_option
 from md_bridge.cli.models.options import CHECKS_FAILED
 from md_bridge.cli.options import Numbers, json_option, model_options, option
 from md_bridge.cli.progress import ProgressBar
-from md_bridge.cli.tables import tell_files, widen_for
+from md_bridge.cli.results import tell_result
 from md_bridge.model_options import ModelOptions
-
-if TYPE_CHECKING:
-    from md_bridge.drift.protocols.base import ProtocolResult
-    from md_bridge.statics.phonons.results import PhononReport
 
 __all__ = ["phonons"]
 
@@ -115,7 +110,7 @@ def phonons(
     """
     from md_bridge.statics.phonons.api import measure_phonons
     from md_bridge.statics.phonons.settings import PhononRequest
-    from md_bridge.statics.report.phonons import as_result
+    from md_bridge.statics.report.phonons import as_result, settings_of, write_files
     from md_bridge.structures import read_structure
 
     warnings.filterwarnings("ignore", category=DeprecationWarning)
@@ -130,31 +125,12 @@ def phonons(
         bar.update("loading the model")
         report = measure_phonons(request, bar.update)
     result = as_result(report)
-    _tell(report, result, out, as_json)
-    if result.passed is not True:
-        raise SystemExit(CHECKS_FAILED)
-
-
-def _tell(report: PhononReport, result: ProtocolResult, out: Path, as_json: bool) -> None:
-    """To the screen first: a full disk must not take the result of long work with it."""
-    from md_bridge.drift.report.protocol import protocol_table, result_data, section_table
-    from md_bridge.statics.report.phonons import settings_of, write_report
-
-    console = Console()
-    if as_json:
-        click.echo(json.dumps(result_data(result, settings_of(report)), allow_nan=False))
-    else:
-        for table in (protocol_table(result), *map(section_table, result.sections)):
-            widen_for(console, table)
-            console.print(table)
-            console.print()
-        for sentence in result.sentences:
-            console.print(sentence, markup=False, highlight=False)
+    tell_result(result, settings_of(report), out, as_json, ("Bands", out / "bands.json"))
     try:
-        files = write_report(report, result, out)
+        write_files(report, result, out)
     except OSError as error:
         raise click.ClickException(
             f"cannot write into {out}: {error.strerror or error}; choose another folder with --out"
         ) from None
-    if not as_json:
-        tell_files(console, ("Page", files.page), ("Numbers", files.summary))
+    if result.passed is not True:
+        raise SystemExit(CHECKS_FAILED)

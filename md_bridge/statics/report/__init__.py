@@ -1,1 +1,1 @@
-"""What was found, for people: tables, pages, pictures and numbers."""
+"""What was found of relaxations and vibrations, for people: tables, a page, numbers as JSON."""

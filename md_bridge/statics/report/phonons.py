@@ -13,7 +13,6 @@ import numpy as np
 from md_bridge.drift.protocols.base import Picture, ProtocolResult
 from md_bridge.drift.report.environment import describe_model, surroundings
 from md_bridge.drift.report.plot import as_svg
-from md_bridge.drift.report.protocol import ProtocolFiles, write_result
 from md_bridge.statics.phonons.dynamical_matrix import WAVENUMBERS
 from md_bridge.statics.phonons.results import PhononReport, PhononResult
 from md_bridge.statics.phonons.scan import Scan
@@ -23,7 +22,7 @@ from md_bridge.statics.report.phonons_sentences import sentences
 from md_bridge.statics.report.phonons_tables import COLUMNS, result_rows, sections
 from md_bridge.text import finite_or_none
 
-__all__ = ["as_result", "settings_of", "summary_of", "write_report"]
+__all__ = ["as_result", "settings_of", "summary_of", "write_files"]
 
 _LEAD = (
     "Each kind of forces is differentiated on the same crystal. π, α, γ and β say how far the "
@@ -60,22 +59,21 @@ def as_result(report: PhononReport) -> ProtocolResult:
     )
 
 
-def write_report(report: PhononReport, result: ProtocolResult, folder: Path) -> ProtocolFiles:
-    """Page, numbers, bands and force constants, into a folder that is made if missing.
+def write_files(report: PhononReport, result: ProtocolResult, folder: Path) -> None:
+    """What there is besides page and numbers: bands and force constants.
 
     ``bands.json`` has the path and all frequencies on it; for ``phonopy_params.yaml`` see
     :func:`md_bridge.statics.report.phonons_files.write_force_constants`.
 
     :param report: with at least one result
     :param result: of :func:`as_result`
-    :param folder: of all files
+    :param folder: made if missing
     :raises OSError: they cannot be written
     """
-    files = write_result(result, settings_of(report), folder)
+    folder.mkdir(parents=True, exist_ok=True)
     (folder / "bands.svg").write_bytes(result.pictures[0].svg)
     (folder / "bands.json").write_text(json.dumps(_bands(report)) + "\n", encoding="utf-8")
     write_force_constants(report, folder)
-    return files
 
 
 def settings_of(report: PhononReport) -> list[tuple[str, str]]:

@@ -140,10 +140,10 @@ def test_the_reference():
     results = tuple(
         Result(forces, symmetrize, correction)
         for forces in ("conservative", "direct")
-        for symmetrize in ("octahedral", "none", "icosahedral")
+        for symmetrize in ("icosahedral", "octahedral", "none")
         for correction in ("symfc", "raw")
     )
     found = reference_of(results)
-    assert (found.row.label, found.correction) == ("conservative, icosahedral", "symfc")
+    assert (found.row.label, found.correction) == ("conservative, octahedral", "symfc")
     direct = tuple(each for each in results if each.row.forces == "direct")
-    assert reference_of(direct).row.label == "direct, icosahedral"
+    assert reference_of(direct).row.label == "direct, octahedral"
