@@ -26,7 +26,7 @@ NOT_READ = {
 
 SHARED = ["errors", "text", "forces", "structures", "processes", "model_options"]
 HOSTS = ["ase", "lammps", "ipi"]
-JOBS = ["export", "drift", "symmetry", "distil", "compiled", "bench", "demo", "cli"]
+JOBS = ["export", "drift", "symmetry", "certify", "distil", "compiled", "bench", "demo", "cli"]
 DRIFT = ["judging", "records", "runs", "tuning", "protocols", "report"]
 SYMMETRY = ["group", "measuring", "results", "api", "layers", "models", "report"]
 
@@ -46,12 +46,12 @@ FORBIDDEN = {
     "ipi": ["ase", "lammps", *JOBS],
     # a check measures the symmetry of a function; that of a model knows what a model file is
     "export": [
-        *("lammps", "ipi", "drift", "distil", "compiled", "bench", "demo", "cli"),
+        *("lammps", "ipi", "drift", "certify", "distil", "compiled", "bench", "demo", "cli"),
         *(f"symmetry.{name}" for name in ("layers", "models", "report")),
     ],
-    "drift": ["symmetry", "distil", "compiled", "bench", "demo", "cli"],
+    "drift": ["symmetry", "certify", "distil", "compiled", "bench", "demo", "cli"],
     # of any function: the engine is for the matrices of its sets alone
-    "symmetry": [*HOSTS, "distil", "compiled", "bench", "demo", "cli"],
+    "symmetry": [*HOSTS, "certify", "distil", "compiled", "bench", "demo", "cli"],
     **{
         f"symmetry.{name}": [
             *(job for job in JOBS if job != "symmetry"),
@@ -65,12 +65,16 @@ FORBIDDEN = {
         *("symmetry.models", "symmetry.report"),
     ],
     "symmetry.models": ["drift", "symmetry.report"],
-    "distil": ["lammps", "ipi", "compiled", "bench", "demo", "cli"],
-    "compiled": [*HOSTS, "drift", "bench", "demo", "cli"],
+    "certify": ["distil", "compiled", "bench", "demo", "cli"],
+    # findings <- single_points <- checks <- certificate <- report
+    "certify.single_points": ["certify.checks", "certify.certificate", "certify.report"],
+    "certify.checks": ["certify.certificate", "certify.api", "certify.report"],
+    "distil": ["lammps", "ipi", "certify", "compiled", "bench", "demo", "cli"],
+    "compiled": [*HOSTS, "drift", "certify", "bench", "demo", "cli"],
     "compiled.pet": ["compiled.api", "compiled.module", "compiled.student", "distil"],
     "distil.training": ["distil.report", "distil.api", "distil.tuning"],
     "distil.labelling": ["distil.training", "distil.report", "distil.api", "distil.student"],
-    "bench": ["distil", "demo", "cli"],
+    "bench": ["certify", "distil", "demo", "cli"],
     # programs are run by path, and those of the alternatives load nothing of ours
     **{
         f"bench.programs.{name}": ["engine", *HOSTS, *JOBS]
@@ -81,7 +85,7 @@ FORBIDDEN = {
         f"bench.{name}": ["bench.groups", "bench.api"]
         for name in ("sessions", "models", "panels", "runner", "results", "statistics", "tables")
     },
-    "demo": ["distil", "compiled", "bench", "cli"],
+    "demo": ["certify", "distil", "compiled", "bench", "cli"],
     # judging <- records <- runs <- tuning, protocols <- report
     "drift.judging": [
         *(f"drift.{name}" for name in below(DRIFT, "records")),
@@ -150,6 +154,9 @@ def test_dependencies_point_one_way():
         ("export/files.py", "from md_bridge.drift import judge"),
         ("text.py", "from md_bridge.engine import Engine"),
         ("drift/api.py", "from md_bridge.distil import distil"),
+        ("certify/api.py", "from md_bridge.distil import distil"),
+        ("export/sources.py", "from md_bridge.certify import certify"),
+        ("certify/checks/hosts.py", "from md_bridge.certify.certificate import Certificate"),
         ("symmetry/api.py", "from md_bridge.export import load_exported"),
         ("symmetry/layers/pet.py", "from md_bridge.symmetry.report import page"),
         ("symmetry/group/grids.py", "from md_bridge.symmetry.measuring.laws import Law"),
