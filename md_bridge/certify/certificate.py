@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from md_bridge.certify.findings import Finding, Outcome
+from md_bridge.text import finite_or_none
 
 __all__ = ["Certificate"]
 
@@ -86,7 +87,7 @@ class Certificate:
                     "expected": finding.expected,
                     "measured": finding.measured,
                     "sentence": finding.sentence,
-                    "numbers": dict(finding.numbers),
+                    "numbers": _finite(finding.numbers),
                 }
                 for finding in self.findings
             ],
@@ -94,6 +95,13 @@ class Certificate:
             "sha256": dict(self.checksums),
             "settings": dict(self.settings),
         }
+
+
+def _finite(value: Any) -> Any:
+    """As JSON can have it: None for numbers that are not finite."""
+    if isinstance(value, Mapping):
+        return {name: _finite(each) for name, each in value.items()}
+    return finite_or_none(value) if isinstance(value, float) else value
 
 
 def _counted(number: int, word: str) -> str:

@@ -57,7 +57,7 @@ def judged(
     outcome = Outcome.UNDECIDED
     if passed is not None:
         outcome = Outcome.PASSED if passed else Outcome.FAILED
-    return Finding(name, outcome, expected, measured, sentence, numbers)
+    return Finding(name, outcome, expected, measured, sentence.strip(), numbers)
 
 
 def skipped(name: str, why: str) -> Finding:

@@ -33,7 +33,10 @@ def kinetic_spread(record: RunRecord) -> float:
     """Standard deviation of the kinetic energy of a run, meV/atom.
 
     :param record: with temperatures of 3N − 3 degrees of freedom
+    :returns: NaN of a run without samples
     """
+    if len(record.temperature) == 0:
+        return math.nan
     freedom = max(3 * record.atom_count - 3, 1)
     kinetic = 0.5 * freedom * units.kB * record.temperature
     return float(1e3 * np.std(kinetic) / record.atom_count)

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import replace
 
-from md_bridge.certify.findings import Finding, Outcome, judged, skipped
+from md_bridge.certify.findings import Finding, judged, skipped
 from md_bridge.certify.published import (
     ML_PEG_PS,
     fairchem_drift,
@@ -15,7 +15,9 @@ from md_bridge.certify.published import (
     ml_peg_tolerance,
 )
 from md_bridge.certify.subject import Subject
+from md_bridge.drift.api import judge
 from md_bridge.drift.judging.verdict import DriftStatistics, Verdict
+from md_bridge.drift.records.errors import ReadError
 from md_bridge.drift.records.run import RunRecord
 from md_bridge.drift.report.cells import heating_cell
 from md_bridge.drift.runs.campaign import Campaign, CampaignOutcome
@@ -23,8 +25,7 @@ from md_bridge.drift.runs.plan import RUN_HOSTS, CampaignPlan
 from md_bridge.drift.runs.tasks import Task
 from md_bridge.extras import MissingExtraError
 from md_bridge.forces import Kind
-from md_bridge.processes import RunError
-from md_bridge.text import finite_or_none, significant, with_error
+from md_bridge.text import significant, with_error
 
 __all__ = ["FOLDER", "conservation"]
 
@@ -52,8 +53,8 @@ def conservation(subject: Subject) -> Iterator[Finding]:
         return
     outcome = CampaignOutcome()
     campaign.perform(subject.threads, lambda task, steps: _tell(subject, task, steps), outcome)
-    for reason in outcome.failures.values():
-        yield judged("NVE", False, "a run to its end", "a failure", failure_words(reason))
+    for label, reason in outcome.failures.items():
+        yield judged(f"NVE, {label}", False, "a run to its end", "a failure", failure_words(reason))
     for record in outcome.records:
         yield from _findings(subject, record)
 
@@ -65,7 +66,9 @@ def failure_words(reason: str) -> str:
     """
     lines = [line.strip() for line in reason.splitlines() if line.strip()]
     errors = [line for line in lines if "ERROR" in line or "Error:" in line]
-    return (errors or lines or ["it failed without a word"])[-1 if not errors else 0]
+    if errors:
+        return errors[0]
+    return lines[-1] if lines else "it failed without a word"
 
 
 def _tell(subject: Subject, task: Task, steps: int) -> None:
@@ -118,7 +121,11 @@ def _findings(subject: Subject, record: RunRecord) -> Iterator[Finding]:
     steps = record.method.multiplicity or 1
     name = f"NVE, M = {steps}"
     tolerance = subject.request.tolerance
-    found = record.statistics(tolerance)
+    try:
+        found = record.statistics(tolerance)
+    except ReadError as error:  # i-PI prints nine digits
+        yield judged(f"{name}: verdict", None, f"≤ {tolerance:g} meV/atom/ps", "", str(error))
+        return
     run = f"{record.length_ps:.3g} ps in {record.method.label}, {record.atom_count} atoms"
     drift = with_error(found.energy.slope, found.energy.stderr)
     yield judged(
@@ -131,12 +138,12 @@ def _findings(subject: Subject, record: RunRecord) -> Iterator[Finding]:
         f"fairchem's drift {_shown(fairchem_drift(record))} meV/atom/ps. {_advice(found, steps)}",
         multiplicity=steps,
         verdict=found.verdict.value,
-        drift_meV_per_atom_ps=finite_or_none(found.energy.slope),
-        stderr=finite_or_none(found.energy.stderr),
-        heating_low=None if found.heating is None else finite_or_none(found.heating.low),
-        heating_high=None if found.heating is None else finite_or_none(found.heating.high),
-        lambench_meV_per_atom_ps=finite_or_none(lambench_slope(record)),
-        fairchem_meV_per_atom_ps=finite_or_none(fairchem_drift(record)),
+        drift_meV_per_atom_ps=found.energy.slope,
+        stderr=found.energy.stderr,
+        heating_low=None if found.heating is None else found.heating.low,
+        heating_high=None if found.heating is None else found.heating.high,
+        lambench_meV_per_atom_ps=lambench_slope(record),
+        fairchem_meV_per_atom_ps=fairchem_drift(record),
         length_ps=record.length_ps,
     )
     yield _ml_peg(name, record, found)
@@ -145,14 +152,20 @@ def _findings(subject: Subject, record: RunRecord) -> Iterator[Finding]:
 def _ml_peg(name: str, record: RunRecord, found: DriftStatistics) -> Finding:
     """The criterion of ml-peg as a verdict whose tolerance is the drift at which its ratio is 1."""
     limit = ml_peg_tolerance(record)
-    title = f"{name}: ml-peg, mlipaudit"
-    if record.exploded is not None or not limit > 0:
-        passed, ratio = False, math.nan
-    else:
-        passed = _PASSED[record.statistics(limit).verdict]
-        ratio = abs(found.energy.slope) / limit
+    passed: bool | None = False
+    ratio = math.nan
+    if record.exploded is None and limit > 0:
+        verdict = judge(
+            record.time_ps,
+            record.conserved_energy,
+            atom_count=record.atom_count,
+            temperature=record.temperature,
+            tolerance=limit,
+            volume_preserving=True,
+        ).verdict
+        passed, ratio = _PASSED[verdict], abs(found.energy.slope) / limit
     return judged(
-        title,
+        f"{name}: ml-peg, mlipaudit",
         passed,
         "< 1",
         significant(ratio, 2),
@@ -161,8 +174,8 @@ def _ml_peg(name: str, record: RunRecord, found: DriftStatistics) -> Finding:
         f"is a drift of {limit:.2g} meV/atom/ps, and the 95 % interval of ours ends at "
         f"{_shown(found.largest_drift)}. "
         + ("Too short to tell: run longer (--ps)" if passed is None else ""),
-        ratio=finite_or_none(ratio),
-        tolerance_meV_per_atom_ps=finite_or_none(limit),
+        ratio=ratio,
+        tolerance_meV_per_atom_ps=limit,
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 
 from ase import units
 from ase.md.verlet import VelocityVerlet
@@ -30,9 +31,9 @@ def speed(subject: Subject) -> Iterator[Finding]:
     """
     for forces in subject.kinds:
         ways: dict[str, Callable[[], float]] = {
-            "ASE": lambda forces=forces: _in_ase(subject, forces),  # type: ignore[misc]
-            "LAMMPS": lambda forces=forces: _in_program(subject, "lammps", forces),  # type: ignore[misc]
-            "i-PI": lambda forces=forces: _in_program(subject, "i-pi", forces),  # type: ignore[misc]
+            "ASE": partial(_in_ase, subject, forces),
+            "LAMMPS": partial(_in_program, subject, "lammps", forces),
+            "i-PI": partial(_in_program, subject, "i-pi", forces),
         }
         for host, measure in ways.items():
             name = f"time of a step, {forces} forces, {host}"
