@@ -123,9 +123,7 @@ def _attempt(
         yield skipped(CHECKS[name], str(error))
     except Exception as error:  # a model, and a program that runs it, can fail in any way
         reason = failure_words(str(error) or type(error).__name__)
-        yield judged(
-            CHECKS[name], False, "a result", "a failure", f"the model failed: {reason}"
-        )
+        yield judged(CHECKS[name], False, "a result", "a failure", f"the model failed: {reason}")
 
 
 def _checksums(request: CertifyRequest, folder: Path) -> dict[str, str]:

@@ -54,7 +54,9 @@ class Certificate:
             text = f"The file behaves in this installation: {passed} passed"
         elif self.passed is False:
             failed = ", ".join(finding.name for finding in self.named(Outcome.FAILED))
-            text = f"The file does not behave in this installation: {failed} failed; {passed} passed"
+            text = (
+                f"The file does not behave in this installation: {failed} failed; {passed} passed"
+            )
         else:
             open_ones = ", ".join(finding.name for finding in self.named(Outcome.UNDECIDED))
             text = f"It could not be told whether the file behaves: {open_ones}; {passed} passed"

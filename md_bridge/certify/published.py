@@ -1,11 +1,10 @@
 """What others publish of energy conservation, from the same run.
 
-| measure | what it is | criterion |
-|---|---|---|
-| ml-peg, mlipaudit | fitted drift of the total energy over 50 ps, over the standard deviation of the \
-kinetic energy | below 1 |
-| LAMBench | slope of the energy per atom, without the first fifth of the run | – |
-| fairchem | change of the smoothed energy per atom after the first tenth, over the time | – |
+- ml-peg and mlipaudit: the fitted drift of the total energy over 50 ps, over the standard deviation
+  of the kinetic energy, is to be below 1.
+- LAMBench: the slope of the energy per atom, without the first fifth of the run; no criterion.
+- fairchem: the change of the smoothed energy per atom after the first tenth of the run, over the
+  time; no criterion.
 """
 
 from __future__ import annotations

@@ -60,7 +60,7 @@ def test_a_failed_check_is_an_exit_status(folder):
     assert result.exit_code == 3
     content = json.loads(result.stdout)
     assert content["passed"] is False
-    assert "permutation failed" in content["headline"]
+    assert "does not behave in this installation: permutation, " in content["headline"]
     page = (folder / "md-bridge-certify" / "certificate.html").read_text()
     assert "What failed" in page
     result = run(certify, "m.pt", "--only", "order")

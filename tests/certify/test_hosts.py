@@ -41,17 +41,25 @@ def test_a_range_that_is_too_short_shows_on_two_ranks(tmp_path):
     assert finding.numbers["forces_difference"] > 1e-4
 
 
-@pytest.mark.parametrize("dtype", ["float64", "float32"])
-def test_hosts_agree(tmp_path, model_file, dtype):
-    found = certified(model_file("curl", dtype), tmp_path, "hosts")
+CONSERVATIVE = (
+    "LAMMPS = i-PI = ASE: energy",
+    "LAMMPS = i-PI = ASE: conservative forces",
+    "LAMMPS = i-PI = ASE: virial",
+    "ASE = metatomic alone",
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "dtype", "rows"),
+    [
+        ("curl", "float64", (*CONSERVATIVE, "LAMMPS = i-PI = ASE: direct forces")),
+        ("lennard_jones", "float32", CONSERVATIVE),
+    ],
+)
+def test_hosts_agree(tmp_path, model_file, name, dtype, rows):
+    found = certified(model_file(name, dtype), tmp_path, "hosts")
     assert found.named(Outcome.FAILED) == []
-    assert [finding.name for finding in found.named(Outcome.PASSED)] == [
-        "LAMMPS = i-PI = ASE: energy",
-        "LAMMPS = i-PI = ASE: conservative forces",
-        "LAMMPS = i-PI = ASE: virial",
-        "ASE = metatomic alone",
-        "LAMMPS = i-PI = ASE: direct forces",
-    ]
+    assert tuple(finding.name for finding in found.named(Outcome.PASSED)) == rows
     energies = found.findings[0].numbers["energies_eV"]
     assert set(energies) == {"LAMMPS", "i-PI", "ASE"}
     assert np.ptp(list(energies.values())) < (1e-7 if dtype == "float64" else 1e-4)

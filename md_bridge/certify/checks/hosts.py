@@ -55,9 +55,7 @@ def _precision(subject: Subject) -> _Precision:
 
 
 def _task(subject: Subject, forces: str) -> PointTask:
-    return PointTask(
-        subject.point, subject.model, subject.options_of_one, forces, subject.threads
-    )
+    return PointTask(subject.point, subject.model, subject.options_of_one, forces, subject.threads)
 
 
 def ranks(subject: Subject) -> Iterator[Finding]:
@@ -103,9 +101,7 @@ def _ranks_finding(subject: Subject, count: int, alone: Point, found: Point) -> 
         "short, or a result depends on the order of the atoms: see the checks of range and order, "
         "and export the model with the right range (--layers, --interaction-range)",
         ranks=count,
-        **{
-            f"{quantity}_difference": difference for quantity, (difference, _) in values.items()
-        },
+        **{f"{quantity}_difference": difference for quantity, (difference, _) in values.items()},
         **{f"{quantity}_allowed": allowed for quantity, (_, allowed) in values.items()},
     )
 
@@ -155,9 +151,7 @@ def _host_finding(
     unit = _UNITS[quantity]
     allowed = _precision(subject).allowed(quantity, reference)
     others = {name: point for name, point in found.items() if name != "ASE"}
-    differences = {
-        name: point.difference(quantity, reference) for name, point in others.items()
-    }
+    differences = {name: point.difference(quantity, reference) for name, point in others.items()}
     largest = float(np.max(list(differences.values())))
     parts = ", ".join(f"{name} {value:.2g} {unit}" for name, value in differences.items())
     what = f"{forces} forces" if quantity == "forces" else quantity

@@ -59,9 +59,7 @@ def _two_precisions(subject: Subject) -> Finding:
         reason = (str(error).strip() or type(error).__name__).splitlines()[-1]
         return skipped(name, f"the model cannot be converted to double precision ({reason})")
     found = subject.own.evaluate(subject.structures)
-    errors = [
-        _error_of_atoms(one, other) for one, other in zip(found, exact, strict=True)
-    ]
+    errors = [_error_of_atoms(one, other) for one, other in zip(found, exact, strict=True)]
     scale = _scale(exact)
     flat = np.concatenate(errors)
     largest = worst(0.0, *flat)

@@ -70,9 +70,7 @@ def _in_ase(subject: Subject, forces: str) -> float:
 
 
 def _in_program(subject: Subject, host: str, forces: str) -> float:
-    run = Run(
-        Method(host, forces, None, _TIMESTEP), _STEPS, model_options=subject.options_of_one
-    )
+    run = Run(Method(host, forces, None, _TIMESTEP), _STEPS, model_options=subject.options_of_one)
     folder = subject.place(f"speed-{host}-{forces}")
     record = run_dynamics(
         subject.point, subject.model, run, folder, lambda _: None, subject.threads

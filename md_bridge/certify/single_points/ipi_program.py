@@ -25,12 +25,13 @@ def main(source: str, target: str) -> None:
     simulation = InteractiveSimulation(Path(source).read_text(encoding="utf-8"))
     forces = simulation.syslist[0].forces
     electronvolt = unit_to_internal("energy", "electronvolt", 1.0)
-    angstrom = unit_to_internal("length", "angstrom", 1.0)
+    electronvolt_per_angstrom = unit_to_internal("force", "ev/ang", 1.0)
+    upper = np.triu(dstrip(forces.vir))  # i-PI keeps this half alone
     np.savez(
         target,
         energy=float(forces.pot) / electronvolt,
-        forces=np.reshape(dstrip(forces.f), (-1, 3)) * angstrom / electronvolt,
-        virial=np.array(dstrip(forces.vir)) / electronvolt,
+        forces=np.reshape(dstrip(forces.f), (-1, 3)) / electronvolt_per_angstrom,
+        virial=(upper + np.triu(upper, 1).T) / electronvolt,
     )
     simulation.run(1)  # the run goes on from there
     softexit.trigger(status="success", message="done")
