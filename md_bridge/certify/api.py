@@ -8,14 +8,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from md_bridge.certify.certificate import Certificate
-from md_bridge.certify.checks.conservation import FOLDER, conservation, failure_words
+from md_bridge.certify.checks.conservation import FOLDER, conservation
 from md_bridge.certify.checks.direct import direct
 from md_bridge.certify.checks.file import derivatives, order, reach, smoothness
 from md_bridge.certify.checks.hosts import hosts, ranks
 from md_bridge.certify.checks.precision import precision
 from md_bridge.certify.checks.speed import speed
 from md_bridge.certify.errors import CertifyError
-from md_bridge.certify.findings import Finding, judged, skipped
+from md_bridge.certify.findings import Finding, failure_words, judged, skipped
 from md_bridge.certify.request import CHECKS, CertifyRequest
 from md_bridge.certify.subject import Subject
 from md_bridge.drift.report.environment import describe_model, surroundings

@@ -10,7 +10,7 @@ from typing import Any
 
 from md_bridge.export.checks.result import Check
 
-__all__ = ["Finding", "Outcome", "judged", "of_check", "skipped"]
+__all__ = ["Finding", "Outcome", "failure_words", "judged", "of_check", "skipped"]
 
 
 class Outcome(str, Enum):
@@ -86,3 +86,15 @@ def of_check(check: Check) -> Finding:
         "unit": check.unit,
     }
     return Finding(check.name, outcome, expected, measured, check.detail, numbers)
+
+
+def failure_words(reason: str) -> str:
+    """The one line of a failed program that says why.
+
+    :param reason: with the end of its log
+    """
+    lines = [line.strip() for line in reason.splitlines() if line.strip()]
+    errors = [line for line in lines if "ERROR" in line or "Error:" in line]
+    if errors:
+        return errors[0]
+    return lines[-1] if lines else "it failed without a word"

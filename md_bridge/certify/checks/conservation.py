@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import replace
 
-from md_bridge.certify.findings import Finding, judged, skipped
+from md_bridge.certify.findings import Finding, failure_words, judged, skipped
 from md_bridge.certify.published import (
     ML_PEG_PS,
     fairchem_drift,
@@ -57,18 +57,6 @@ def conservation(subject: Subject) -> Iterator[Finding]:
         yield judged(f"NVE, {label}", False, "a run to its end", "a failure", failure_words(reason))
     for record in outcome.records:
         yield from _findings(subject, record)
-
-
-def failure_words(reason: str) -> str:
-    """The one line of a failed program that says why.
-
-    :param reason: with the end of its log
-    """
-    lines = [line.strip() for line in reason.splitlines() if line.strip()]
-    errors = [line for line in lines if "ERROR" in line or "Error:" in line]
-    if errors:
-        return errors[0]
-    return lines[-1] if lines else "it failed without a word"
 
 
 def _tell(subject: Subject, task: Task, steps: int) -> None:
