@@ -96,11 +96,11 @@ def iterate_findings(
     :raises StructureError: as there
     """
     total = sum(_WORK[name][1] for name in request.checks)
-    done = 0.0
+    done = share = 0.0
 
-    def say(words: str) -> None:
+    def say(words: str, part: float = 0.0) -> None:
         if progress is not None:
-            progress(words, done / total)
+            progress(words, (done + part * share) / total)
 
     say("loading the model")
     subject = Subject(request, folder.resolve(), say)

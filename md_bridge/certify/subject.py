@@ -27,12 +27,12 @@ class Subject:
 
     :param request: what is asked for
     :param folder: gets inputs and outputs of the programs that are run; it exists
-    :param say: called with what is being done
+    :param say: called with what is being done, and the share of the present check that is done
     :raises ExportError: the file is no exported model, or does not know an element of a start
     :raises StructureError: a start cannot be read, or cannot be used for dynamics
     """
 
-    def __init__(self, request: CertifyRequest, folder: Path, say: Callable[[str], None]) -> None:
+    def __init__(self, request: CertifyRequest, folder: Path, say: Callable[..., None]) -> None:
         self.request, self.folder, self.say = request, folder, say
         # hosts run in folders of their own
         self.model = request.model.resolve()

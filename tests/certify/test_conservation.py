@@ -20,17 +20,23 @@ from md_bridge.drift.records.run import RunRecord
 SHORT = {"timestep_fs": 2.0, "length_ps": 2.0, "temperature_k": 100.0, "equilibration_ps": 0.1}
 
 
-def certified(model, folder, only=("nve",), **settings):
+def certified(model, folder, only=("nve",), progress=None, **settings):
     ase.io.write(folder / "start.xyz", einstein_start())
     path = model.export(folder / "model.pt")
     request = CertifyRequest(
         path, (folder / "start.xyz",), only=only, **{**SHORT, "multiplicities": (1,), **settings}
     )
-    return certify(request, folder / "out")
+    return certify(request, folder / "out", progress=progress)
 
 
 def test_oscillators_conserve_with_and_without_inner_steps(tmp_path):
-    found = certified(einstein_crystal(), tmp_path, multiplicities=(1, 4))
+    told = []
+    found = certified(
+        einstein_crystal(),
+        tmp_path,
+        multiplicities=(1, 4),
+        progress=lambda words, share: told.append((words, share)),
+    )
     assert [finding.name for finding in found.findings] == [
         "NVE, M = 1: verdict",
         "NVE, M = 1: ml-peg, mlipaudit",
@@ -41,6 +47,9 @@ def test_oscillators_conserve_with_and_without_inner_steps(tmp_path):
     assert "LAMBench's slope" in found.findings[0].sentence
     data = [name for name in found.checksums if name.startswith("data, nve/")]
     assert len(data) == 3  # a start and two series
+    shares = [share for _, share in told]
+    assert shares == sorted(shares)
+    assert told[-1] == ("LAMMPS MTS M=4 #1", pytest.approx(1.0))
 
 
 def test_forces_that_are_no_gradient_drift(tmp_path):

@@ -104,6 +104,8 @@ def test_a_sound_file_passes(tmp_path, dtype):
     assert found.named(Outcome.FAILED) == []
     assert found.passed is True
     assert len(found.named(Outcome.PASSED)) >= 9
+    steps = next(each for each in found.findings if each.name == "rounding of forces")
+    assert steps.numbers["largest_meV_per_angstrom"] < 1e-6
     names = {finding.name for finding in found.named(Outcome.SKIPPED)}
     single = {"float32 = float64", "single precision"}
     assert names == (single if dtype == "float64" else set())

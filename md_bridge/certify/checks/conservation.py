@@ -22,7 +22,7 @@ from md_bridge.drift.records.run import RunRecord
 from md_bridge.drift.report.cells import heating_cell
 from md_bridge.drift.runs.campaign import Campaign, CampaignOutcome
 from md_bridge.drift.runs.plan import RUN_HOSTS, CampaignPlan
-from md_bridge.drift.runs.tasks import Task
+from md_bridge.drift.runs.tasks import Task, TaskProgress
 from md_bridge.extras import MissingExtraError
 from md_bridge.forces import Kind
 from md_bridge.text import significant, with_error
@@ -52,15 +52,24 @@ def conservation(subject: Subject) -> Iterator[Finding]:
         yield skipped("NVE", str(error))
         return
     outcome = CampaignOutcome()
-    campaign.perform(subject.threads, lambda task, steps: _tell(subject, task, steps), outcome)
+    campaign.perform(subject.threads, _progress(subject, campaign), outcome)
     for label, reason in outcome.failures.items():
         yield judged(f"NVE, {label}", False, "a run to its end", "a failure", failure_words(reason))
     for record in outcome.records:
         yield from _findings(subject, record)
 
 
-def _tell(subject: Subject, task: Task, steps: int) -> None:
-    subject.say(f"{task.label}, step {steps} of {task.steps}")
+def _progress(subject: Subject, campaign: Campaign) -> TaskProgress:
+    """Weighs tasks by what they cost."""
+    tasks = list(campaign.tasks())
+    total = sum(task.steps * task.cost for task in tasks)
+    done: dict[Task, int] = {}
+
+    def report(task: Task, steps: int) -> None:
+        done[task] = steps
+        subject.say(task.label, sum(count * each.cost for each, count in done.items()) / total)
+
+    return report
 
 
 def _kinds(subject: Subject) -> tuple[tuple[Kind, ...], list[Finding]]:
