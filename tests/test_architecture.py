@@ -26,9 +26,22 @@ NOT_READ = {
 
 SHARED = ["errors", "text", "forces", "structures", "processes", "model_options"]
 HOSTS = ["ase", "lammps", "ipi"]
-JOBS = ["export", "drift", "symmetry", "certify", "distil", "compiled", "bench", "demo", "cli"]
+JOBS = [
+    "export",
+    "drift",
+    "symmetry",
+    "certify",
+    "statics",
+    "distil",
+    "compiled",
+    "bench",
+    "demo",
+    "cli",
+]
 DRIFT = ["judging", "records", "runs", "tuning", "protocols", "report"]
 SYMMETRY = ["group", "measuring", "results", "api", "layers", "models", "report"]
+STATICS = ["relaxing", "phonons", "elastic", "report"]
+"""Of ``md_bridge/statics``; its modules come before all of them."""
 
 
 def below(order: list[str], name: str) -> list[str]:
@@ -46,12 +59,23 @@ FORBIDDEN = {
     "ipi": ["ase", "lammps", *JOBS],
     # a check measures the symmetry of a function; that of a model knows what a model file is
     "export": [
-        *("lammps", "ipi", "drift", "certify", "distil", "compiled", "bench", "demo", "cli"),
+        *(
+            "lammps",
+            "ipi",
+            "drift",
+            "certify",
+            "statics",
+            "distil",
+            "compiled",
+            "bench",
+            "demo",
+            "cli",
+        ),
         *(f"symmetry.{name}" for name in ("layers", "models", "report")),
     ],
-    "drift": ["symmetry", "certify", "distil", "compiled", "bench", "demo", "cli"],
+    "drift": ["symmetry", "certify", "statics", "distil", "compiled", "bench", "demo", "cli"],
     # of any function: the engine is for the matrices of its sets alone
-    "symmetry": [*HOSTS, "certify", "distil", "compiled", "bench", "demo", "cli"],
+    "symmetry": [*HOSTS, "certify", "statics", "distil", "compiled", "bench", "demo", "cli"],
     **{
         f"symmetry.{name}": [
             *(job for job in JOBS if job != "symmetry"),
@@ -65,16 +89,23 @@ FORBIDDEN = {
         *("symmetry.models", "symmetry.report"),
     ],
     "symmetry.models": ["drift", "symmetry.report"],
-    "certify": ["distil", "compiled", "bench", "demo", "cli"],
+    "certify": ["statics", "distil", "compiled", "bench", "demo", "cli"],
     # findings <- single_points <- checks <- certificate <- report
     "certify.single_points": ["certify.checks", "certify.certificate", "certify.report"],
     "certify.checks": ["certify.certificate", "certify.api", "certify.report"],
-    "distil": ["lammps", "ipi", "certify", "compiled", "bench", "demo", "cli"],
-    "compiled": [*HOSTS, "drift", "certify", "bench", "demo", "cli"],
+    # rows, evaluator, noise, … <- relaxing <- phonons, elastic <- report
+    "statics": ["certify", "distil", "compiled", "bench", "demo", "cli"],
+    **{
+        f"statics.{name}": ["drift", *(f"statics.{later}" for later in STATICS)]
+        for name in ("rows", "evaluator", "noise", "starts", "space_groups", "constraints")
+    },
+    "statics.relaxing": ["drift", *(f"statics.{name}" for name in below(STATICS, "phonons"))],
+    "distil": ["lammps", "ipi", "certify", "statics", "compiled", "bench", "demo", "cli"],
+    "compiled": [*HOSTS, "drift", "certify", "statics", "bench", "demo", "cli"],
     "compiled.pet": ["compiled.api", "compiled.module", "compiled.student", "distil"],
     "distil.training": ["distil.report", "distil.api", "distil.tuning"],
     "distil.labelling": ["distil.training", "distil.report", "distil.api", "distil.student"],
-    "bench": ["certify", "distil", "demo", "cli"],
+    "bench": ["certify", "statics", "distil", "demo", "cli"],
     # programs are run by path, and those of the alternatives load nothing of ours
     **{
         f"bench.programs.{name}": ["engine", *HOSTS, *JOBS]
@@ -85,7 +116,7 @@ FORBIDDEN = {
         f"bench.{name}": ["bench.groups", "bench.api"]
         for name in ("sessions", "models", "panels", "runner", "results", "statistics", "tables")
     },
-    "demo": ["certify", "distil", "compiled", "bench", "cli"],
+    "demo": ["certify", "statics", "distil", "compiled", "bench", "cli"],
     # judging <- records <- runs <- tuning, protocols <- report
     "drift.judging": [
         *(f"drift.{name}" for name in below(DRIFT, "records")),
@@ -162,6 +193,10 @@ def test_dependencies_point_one_way():
         ("symmetry/group/grids.py", "from md_bridge.symmetry.measuring.laws import Law"),
         ("symmetry/models/copies.py", "from md_bridge.symmetry.report.tables import sections"),
         ("export/checks/rotation.py", "from md_bridge.symmetry.models.copies import Copies"),
+        ("statics/noise.py", "from md_bridge.statics.relaxing.lockstep import relax_together"),
+        ("statics/relaxing/api.py", "from md_bridge.statics.report.relaxation import as_result"),
+        ("statics/relaxing/api.py", "from md_bridge.drift.report import page"),
+        ("distil/api.py", "from md_bridge.statics.rows import Row"),
         ("distil/api.py", "from md_bridge.lammps import runner"),
         ("distil/labelling/teacher.py", "from md_bridge.distil.training import loss"),
         ("demo.py", "from md_bridge.cli import main"),
