@@ -100,6 +100,13 @@ def ipi_client(
     from md_bridge.ipi.session import SessionOptions, open_session, summary, summary_line
     from md_bridge.ipi.template import describe_template
 
+    if not model.exists() and set(",;") & set(str(model)):
+        raise click.BadParameter(
+            f"{model} names several files, and a client answers with one: in i-PI's <ffcommittee>, "
+            "give each model a forcefield and a client, or name them all in <ffdirect> (model: "
+            "a.pt;b.pt)",
+            param_hint="MODEL",
+        )
     try:
         with signals_as_exceptions():
             session = open_session(SessionOptions(template, model, model_options, **options))
