@@ -2,6 +2,9 @@
 
 import json
 import subprocess
+import sys
+from contextlib import ExitStack
+from pathlib import Path
 
 import ase.build
 import ase.io
@@ -23,6 +26,14 @@ from md_bridge.ipi.driver import MDBridgeDriver
 
 ANGSTROM = unit_to_internal("length", "angstrom", 1.0)
 EV = unit_to_internal("energy", "electronvolt", 1.0)
+WAITING = ["sh", "-c", 'while [ ! -S "$SOCKET" ]; do sleep 0.1; done; exec "$@"', "sh"]
+"""A program that starts as soon as i-PI has opened its socket."""
+FFDIRECT = """<ffdirect name="argon">
+      <pes>custom</pes>
+      <pes_path>{driver}</pes_path>
+      <parameters>{{model: {models}, template: start.xyz}}</parameters>
+    </ffdirect>"""
+FFSOCKET = """<ffsocket name="argon" mode="unix"><address>{address}</address></ffsocket>"""
 COMMITTEE_INPUT = """
 <simulation verbosity="low">
   <output prefix="simulation">
@@ -34,11 +45,7 @@ COMMITTEE_INPUT = """
   <total_steps>2</total_steps>
   <ffcommittee name="committee">
     <parse_json>True</parse_json>
-    <ffdirect name="argon">
-      <pes>custom</pes>
-      <pes_path>{driver}</pes_path>
-      <parameters>{{model: {models}, template: start.xyz}}</parameters>
-    </ffdirect>
+    {forcefield}
   </ffcommittee>
   <system>
     <initialize nbeads="1">
@@ -156,24 +163,39 @@ def argon_files(tmp_path_factory):
     return [curl(size=1e-3, sigma=s).export(folder / f"{s}.pt") for s in (3.3, 3.4, 3.5)]
 
 
-def test_i_pi_runs_a_committee_of_files(argon_files, tmp_path):
+@pytest.mark.parametrize("sockets", [False, True])
+def test_i_pi_runs_a_committee_of_files(argon_files, tmp_path, socket_name, sockets):
     """Real i-PI, its ffcommittee around our forcefield: its uncertainty is the one of the extras,
     and its potential the mean of the members'."""
     atoms = argon()
     ase.io.write(tmp_path / "start.xyz", atoms)
+    models = ";".join(map(str, argon_files))
+    driver = md_bridge.ipi.driver_path()
     (tmp_path / "input.xml").write_text(
         COMMITTEE_INPUT.format(
-            driver=md_bridge.ipi.driver_path(),
-            models=";".join(map(str, argon_files)),
+            forcefield=(FFSOCKET if sockets else FFDIRECT).format(
+                driver=driver, models=models, address=socket_name
+            ),
             masses=", ".join(f"{mass * DALTON:.10g}" for mass in atoms.get_masses()),
             labels=", ".join(atoms.symbols),
             positions=", ".join(f"{x:.15g}" for x in (atoms.positions * ANGSTROM).ravel()),
             cell=", ".join(f"{x:.15g}" for x in (atoms.cell.array.T * ANGSTROM).ravel()),
         )
     )
-    done = subprocess.run(
-        [*I_PI, "input.xml"], cwd=tmp_path, env=environment(), capture_output=True, text=True
-    )
+    with ExitStack() as running:
+        if sockets:
+            script = Path(sys.executable).parent / "i-pi-driver-py"
+            words = ["-u", "-a", socket_name, "-m", "custom", "-P", str(driver)]
+            parameters = f"model={models},template=start.xyz"
+            client = subprocess.Popen(
+                [*WAITING, sys.executable, str(script), *words, "-o", parameters],
+                cwd=tmp_path,
+                env={**environment(), "SOCKET": f"/tmp/ipi_{socket_name}"},
+            )
+            running.callback(client.kill)
+        done = subprocess.run(
+            [*I_PI, "input.xml"], cwd=tmp_path, env=environment(), capture_output=True, text=True
+        )
     assert done.returncode == 0, done.stdout + done.stderr
     energies = [MDBridgeCalculator(path).get_potential_energy(atoms) for path in argon_files]
     table = np.loadtxt(tmp_path / "simulation.out")
@@ -210,4 +232,4 @@ def test_the_client_names_the_way_out(argon_files, tmp_path):
     words = ["ipi-client", names, "--template", "start.xyz", "--serve", "unix:nobody"]
     result = CliRunner().invoke(main, words)
     assert result.exit_code == 2
-    assert "in i-PI's <ffcommittee>" in " ".join(result.stderr.split())
+    assert "start i-PI's own client with our driver" in " ".join(result.stderr.split())

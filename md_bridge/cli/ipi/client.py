@@ -102,9 +102,10 @@ def ipi_client(
 
     if not model.exists() and set(",;") & set(str(model)):
         raise click.BadParameter(
-            f"{model} names several files, and a client answers with one: in i-PI's <ffcommittee>, "
-            "give each model a forcefield and a client, or name them all in <ffdirect> (model: "
-            "a.pt;b.pt)",
+            f"{model} names several files, and this client answers with one model. For a committee "
+            "over sockets start i-PI's own client with our driver: i-pi-driver-py -m custom -P "
+            "PATH (of md-bridge ipi-driver) -o 'model=a.pt;b.pt,template=start.xyz'; or give each "
+            "model a client and a forcefield within <ffcommittee>",
             param_hint="MODEL",
         )
     try:
