@@ -13,7 +13,17 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+
+# isort: split (md_bridge.engine loads the libraries that these need)
+import torch
+from metatomic.torch import (
+    ModelEvaluationOptions,
+    ModelOutput,
+    System,
+    load_atomistic_model,
+)
 from numpy.typing import NDArray
+from vesin.metatomic import NeighborList
 
 from md_bridge.engine import (
     DEFAULT_SKIN,
@@ -26,16 +36,6 @@ from md_bridge.engine import (
     Wanted,
 )
 from md_bridge.forces import CONSERVATIVE, DIRECT
-
-# isort: split (md_bridge.engine loads the libraries that these need)
-import torch
-from metatomic.torch import (
-    ModelEvaluationOptions,
-    ModelOutput,
-    System,
-    load_atomistic_model,
-)
-from vesin.metatomic import NeighborList
 
 __all__ = ["Committee", "CommitteeEvaluation"]
 
@@ -84,8 +84,8 @@ class Committee:
     """Several models of one kind of system, or the ensemble of one model.
 
     The members of one file are the columns of its output ``energy_ensemble``. Their energies come
-    with the energy of the model, from one forward pass; their forces are minus the gradient of each,
-    so they cost as many backward passes as there are members.
+    with the energy of the model, from one forward pass; their forces are minus the gradient of
+    each, so they cost as many backward passes as there are members.
 
     :param models: files of exported models; one: of a model with an ensemble
     :param forces: "conservative" or "direct"; an ensemble has conservative ones only
@@ -214,9 +214,7 @@ class Committee:
     def _evaluate_files(
         self, structures: Sequence[Structure], forces: bool, virial: bool
     ) -> list[CommitteeEvaluation]:
-        by_model = [
-            self._of_model(i, structures, forces, virial) for i in range(len(self.engines))
-        ]
+        by_model = [self._of_model(i, structures, forces, virial) for i in range(len(self.engines))]
         results = []
         for found in zip(*by_model, strict=True):
             energies = np.array([one.energy for one in found])

@@ -27,7 +27,7 @@ from md_bridge.engine import set_threads
 
 TEMPERATURE_K = 80.0
 TIMESTEP_FS = 4.0
-LENGTH_PS = 20.0
+LENGTH_PS = 6.0
 
 
 def crystal() -> Atoms:
@@ -53,7 +53,7 @@ def drift(model: Path, forces: str, folder: Path) -> Analysis:
         length_ps=LENGTH_PS,
         temperature_k=TEMPERATURE_K,
         replicas=1,
-        equilibration_ps=2.0,
+        equilibration_ps=1.0,
         folder=folder,
     )
 
@@ -61,10 +61,10 @@ def drift(model: Path, forces: str, folder: Path) -> Analysis:
 def exponent(model: Path, folder: Path) -> dict[str, Any]:
     """By which power of the step the drift falls."""
     start = thermalise(
-        crystal(), MDBridgeCalculator(model), TEMPERATURE_K, TIMESTEP_FS, 500, 1, lambda _: None
+        crystal(), MDBridgeCalculator(model), TEMPERATURE_K, TIMESTEP_FS, 250, 1, lambda _: None
     )
     request = ProtocolRequest(
-        model, start, folder, timestep_fs=2 * TIMESTEP_FS, length_ps=LENGTH_PS
+        model, start, folder, timestep_fs=2 * TIMESTEP_FS, length_ps=LENGTH_PS / 2
     )
     return dict(smoothness(request, lambda *_: None).summary)
 

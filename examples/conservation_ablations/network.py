@@ -1,4 +1,4 @@
-"""A network of argon with the parts of eSEN, few enough numbers for seconds of dynamics, no training.
+"""A network of argon with the parts of eSEN, small enough for seconds of dynamics; no training.
 
 Each part whose loss breaks the conservation of energy can be taken away: see :data:`ABLATIONS`.
 """
@@ -14,12 +14,18 @@ import torch
 from md_bridge.export import export_module, pair_vectors
 
 CUTOFF = 5.5
-"""Å; the second shell of neighbours of the crystal is there, so that atoms cross it all the time."""
+"""Å; the second shell of the crystal is there, so that atoms cross it all the time."""
 NEAREST = 2.5
 EPSILON, SIGMA = 0.0104, 3.4
-STRENGTH = 0.004
+STRENGTH = 0.01
 """Of the part that is no sum over pairs (eV)."""
 ENVELOPE_POWER = 5
+MEAN_FADE = 0.3
+"""Of the nearest neighbours; all have it where there is no envelope."""
+NOISE = 0.05
+"""Of the weights of the radial basis."""
+OVERLAP = 2.0 * np.sqrt(2.0 * np.pi)
+"""Sum of the Gaussians at any distance."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +47,7 @@ ABLATIONS = {
     "full model": FULL,
     "coarse grid": replace(FULL, grid=2),
     "sharp radial basis": replace(FULL, basis=512),
-    "capped neighbours": replace(FULL, neighbours=14),
+    "capped neighbours": replace(FULL, neighbours=10),
     "no envelope": replace(FULL, envelope=False),
 }
 """Models; the sixth row of the comparison, direct forces, is the full model driven by these."""
@@ -63,15 +69,18 @@ class Network(torch.nn.Module):
     def __init__(self, parts: Parts) -> None:
         super().__init__()
         self.envelope, self.neighbours = parts.envelope, parts.neighbours
+        # TorchScript knows attributes, and not the names of a module
+        self.cutoff, self.power = CUTOFF, float(ENVELOPE_POWER)
+        self.epsilon, self.sigma, self.strength = EPSILON, SIGMA, STRENGTH
+        self.mean_fade = MEAN_FADE
         centres = torch.linspace(NEAREST, CUTOFF, parts.basis, dtype=torch.float64)
         self.width = 2.0 * float(centres[1] - centres[0])
+        # all weights alike make a constant; what a training would leave on top of it is noise
         generator = torch.Generator().manual_seed(1)
-        weights = torch.randn(parts.basis, dtype=torch.float64, generator=generator)
-        # overlapping Gaussians of random weights add up as a random walk
-        overlap = self.width * np.sqrt(np.pi) / float(centres[1] - centres[0])
+        noise = torch.randn(parts.basis, dtype=torch.float64, generator=generator)
         points, shares = _grid(parts.grid)
         self.register_buffer("centres", centres)
-        self.register_buffer("weights", weights / np.sqrt(overlap))
+        self.register_buffer("weights", (1.0 + NOISE * noise) / OVERLAP)
         self.register_buffer("points", points)
         self.register_buffer("shares", shares)
 
@@ -92,15 +101,15 @@ class Network(torch.nn.Module):
         unit = vectors / r.unsqueeze(1)
         fade = self.fade(r) * self.counted(r, first)
 
-        sixth = (SIGMA / r) ** 6
-        lennard_jones = 4.0 * EPSILON * (sixth * sixth - sixth)
+        sixth = (self.sigma / r) ** 6
+        lennard_jones = 4.0 * self.epsilon * (sixth * sixth - sixth)
         message = fade * self.radial(r)
         field = self.field(unit, message, first, n)
-        per_edge = STRENGTH * message * self.over_the_grid(unit, field, first)
+        per_edge = self.strength * message * self.over_the_grid(unit, field, first)
         energy = 0.5 * lennard_jones * fade + per_edge
 
-        slope = 4.0 * EPSILON * (-12.0 * sixth * sixth + 6.0 * sixth) / r
-        along = slope * fade + 2.0 * per_edge / SIGMA
+        slope = 4.0 * self.epsilon * (-12.0 * sixth * sixth + 6.0 * sixth) / r
+        along = slope * fade + 2.0 * per_edge / self.sigma
         zeros = torch.zeros_like(positions)
         return {
             "energy": torch.zeros_like(positions[:, 0]).index_add(0, first, energy),
@@ -108,10 +117,10 @@ class Network(torch.nn.Module):
         }
 
     def fade(self, r: torch.Tensor) -> torch.Tensor:
-        """The polynomial envelope of eSEN: 1 at no distance, 0 with two derivatives at the cutoff."""
+        """The envelope of eSEN: 1 at the centre, 0 with two derivatives at the cutoff."""
         if not self.envelope:
-            return torch.ones_like(r)
-        d, p = r / CUTOFF, float(ENVELOPE_POWER)
+            return self.mean_fade * torch.ones_like(r)
+        d, p = r / self.cutoff, self.power
         return (
             1.0
             - 0.5 * (p + 1.0) * (p + 2.0) * d**p
@@ -137,9 +146,7 @@ class Network(torch.nn.Module):
     ) -> torch.Tensor:
         """Coefficients of the function on the sphere of each atom, [N, 13]: l = 0, 1, 2."""
         products = unit.unsqueeze(2) * unit.unsqueeze(1) - torch.eye(3, dtype=unit.dtype) / 3.0
-        rows = torch.cat(
-            [torch.ones_like(unit[:, :1]), unit, 1.5 * products.reshape(-1, 9)], dim=1
-        )
+        rows = torch.cat([torch.ones_like(unit[:, :1]), 3.0 * unit, 7.5 * products.reshape(-1, 9)], dim=1)
         zeros = torch.zeros((n, 13), dtype=unit.dtype)
         return zeros.index_add(0, first, message.unsqueeze(1) * rows)
 
@@ -183,5 +190,5 @@ def export(name: str, folder: Path) -> Path:
     """
     path = folder / f"{name.replace(' ', '-')}.pt"
     return export_module(
-        Network(ABLATIONS[name]), path, elements=["Ar"], cutoff=CUTOFF, dtype="float64"
+        Network(ABLATIONS[name]), path, elements=["Ar"], cutoff=CUTOFF, layers=1, dtype="float64"
     )

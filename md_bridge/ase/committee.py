@@ -114,9 +114,7 @@ class CommitteeCalculator(Calculator):
 
     def _open(self) -> None:
         parameters = dict(self.parameters)
-        self.committee = Committee(
-            parameters.pop("models"), parameters.pop("forces"), **parameters
-        )
+        self.committee = Committee(parameters.pop("models"), parameters.pop("forces"), **parameters)
         direct = self.parameters["forces"] == DIRECT
         no_stress = self.committee.can_give(
             Wanted(direct_virial=direct, conservative_virial=not direct)

@@ -98,7 +98,8 @@ class MDBridgeDriver(Dummy_driver):
         self.is_committee = of_forces or len(self.models) > 1
         if self.is_committee:
             parameters.pop("committee", None)
-            parameters |= {"model": model for model in self.models[:1]}
+            if self.models:
+                parameters["model"] = self.models[0]
         self.committee: CommitteeSession | None = None
         self.options = _session_options(parameters)
         super().__init__(verbose)
@@ -160,8 +161,8 @@ class MDBridgeDriver(Dummy_driver):
 
 
 def _models(value: Any) -> list[Path]:
-    """The files of a committee, or of one model: with semicolons between them (or commas, which i-PI
-    takes for ends of parameters in its input)."""
+    """The files of a committee, or of one model: with semicolons between them, or commas, which in
+    i-PI's input end a parameter."""
     if isinstance(value, list | tuple):
         words = [str(word) for word in value]
     elif Path(str(value)).is_file():

@@ -33,9 +33,7 @@ def ensemble(tmp_path_factory):
     from md_bridge.export import export_file
 
     folder = tmp_path_factory.mktemp("ensemble")
-    return export_file(
-        uncertain_pet_checkpoint(folder / "m.ckpt", members=5), folder / "m.pt"
-    )
+    return export_file(uncertain_pet_checkpoint(folder / "m.ckpt", members=5), folder / "m.pt")
 
 
 @pytest.fixture
@@ -83,9 +81,7 @@ def test_one_batch_a_model_and_pair_lists_that_are_kept(files, argon):
     evaluations = [engine.timings.evaluations for engine in argon.calc.committee.engines]
     argon.calc.get_property("forces_std", argon)
     argon.calc.get_property("energy_std", argon)
-    assert evaluations == [
-        engine.timings.evaluations for engine in argon.calc.committee.engines
-    ]
+    assert evaluations == [engine.timings.evaluations for engine in argon.calc.committee.engines]
     MaxwellBoltzmannDistribution(argon, temperature_K=40, rng=np.random.default_rng(0))
     dynamics = VelocityVerlet(argon, 4 * units.fs)
     before = argon.get_total_energy()
@@ -120,9 +116,7 @@ def test_members_of_one_file(ensemble, water):
 
 def test_the_stress_of_members_is_that_of_the_model_on_average(ensemble, water):
     water.calc = CommitteeCalculator(ensemble)
-    (found,) = water.calc.committee.evaluate(
-        [structure_from_ase(water)], forces=True, virial=True
-    )
+    (found,) = water.calc.committee.evaluate([structure_from_ase(water)], forces=True, virial=True)
     mean = full_3x3_to_voigt_6_stress(-found.member_virials.mean(axis=0) / water.cell.volume)
     np.testing.assert_allclose(mean, water.get_stress(), atol=1e-5)
     assert water.calc.get_property("stress_std", water).shape == (6,)
@@ -179,7 +173,7 @@ def test_what_is_no_committee_is_refused(files, number, options, error, message)
 
 
 def test_one_model_twice_is_refused(files):
-    with pytest.raises(EngineError, match="different models, found .* twice"):
+    with pytest.raises(EngineError, match=r"different models, found .* twice"):
         CommitteeCalculator([files[0], files[0]])
 
 
@@ -193,5 +187,5 @@ def test_what_an_ensemble_does_not_have_is_said(ensemble, water):
         water.calc.get_property("forces_std", water)
     water.pbc = False
     water.cell = None
-    with pytest.raises(PropertyNotImplementedError, match="volume of the cell|periodic"):
+    with pytest.raises(PropertyNotImplementedError, match="volume of the cell"):
         water.get_stress()

@@ -120,7 +120,7 @@ def test_minimise_and_zero_rotation(model_file):
     for zero in (True, False):
         start = thermalise(atoms, calculator, 60.0, 1.0, 0, 1, lambda _: None, zero)
         turning = np.abs(start.get_angular_momentum()).max()
-        assert (turning < 1e-9) is zero
+        assert bool(turning < 1e-9) is zero
 
 
 @pytest.fixture

@@ -55,7 +55,9 @@ COMMITTEE_INPUT = """
       <cell mode="manual">[{cell}]</cell>
     </initialize>
     <forces><force forcefield="committee"/></forces>
-    <motion mode="dynamics"><dynamics mode="nve"><timestep units="femtosecond">1</timestep></dynamics></motion>
+    <motion mode="dynamics">
+      <dynamics mode="nve"><timestep units="femtosecond">1</timestep></dynamics>
+    </motion>
   </system>
 </simulation>
 """
@@ -136,10 +138,8 @@ def test_forces_of_the_members(committee, water, tmp_path):
         force_virial_ensemble=True,
     )
     expected = json.loads(theirs(cell, positions)[3])
-    driver = MDBridgeDriver(
-        model=committee, template=tmp_path / "start.xyz", committee="forces"
-    )
-    energy, forces, virial, extras = driver(cell, positions)
+    driver = MDBridgeDriver(model=committee, template=tmp_path / "start.xyz", committee="forces")
+    _, forces, _, extras = driver(cell, positions)
     found = json.loads(extras)
     force_unit = EV / ANGSTROM
     for key, size, scale in (
@@ -223,7 +223,7 @@ def test_what_a_committee_cannot_have_is_refused(argon_files, tmp_path, options,
 
 def test_elements_are_those_of_every_member(argon_files, water, tmp_path):
     ase.io.write(tmp_path / "start.xyz", water)
-    with pytest.raises(ModelError, match="8|oxygen|O "):
+    with pytest.raises(ModelError, match="does not know the element O"):
         MDBridgeDriver(model=";".join(map(str, argon_files)), template=tmp_path / "start.xyz")
 
 

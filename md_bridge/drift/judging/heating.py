@@ -198,8 +198,8 @@ def _residual_variance(line: NDArray[np.float64], series: NDArray[np.float64]) -
 
 
 def slow_cosines(values: NDArray[np.float64], length: float, modes: int) -> NDArray[np.float64]:
-    """sqrt(2) <y cos(k pi t/T)> k pi/sqrt(2 T), k from 1: of a random walk, independent numbers whose
-    variance is its diffusion constant.
+    """sqrt(2) <y cos(k pi t/T)> k pi/sqrt(2 T), k from 1: of a random walk, independent numbers
+    whose variance is its diffusion constant.
 
     :param values: samples y, shape (n,), evenly spaced, in any unit
     :param length: T, of the run, in any unit of time

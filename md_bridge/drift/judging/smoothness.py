@@ -9,9 +9,9 @@ arXiv:2502.12147). The first term is a fluctuation that stays bounded whatever t
 second one is the drift, and how fast it falls with the step says how smooth the potential is.
 
 Where the k-th derivative jumps, each crossing of the place kicks the energy by an amount in
-proportion to dt^k whose sign is that of chance, so the energy walks at random: its size after T is
-the square root of 2 D T with D in proportion to dt^(2 k), and N = k. Jumps of the energy itself, and
-forces that have no potential, have N = 0.
+proportion to dt^k whose sign is that of chance, so the energy walks at random: its size after T
+is the square root of 2 D T with D in proportion to dt^(2 k), and N = k. Jumps of the energy
+itself, and forces that have no potential, have N = 0.
 
 Two things make that visible in runs of thousands of steps. The bounded term is taken off to its
 leading order: what is looked at is the energy that velocity Verlet conserves to order dt^4,

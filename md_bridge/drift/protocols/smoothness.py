@@ -2,8 +2,8 @@
 
 Protocol ``order`` looks at the fluctuation of H, which falls as δt² for any smooth potential. The
 drift itself falls as δt^N, where N says how many derivatives the potential has, see
-:mod:`md_bridge.drift.judging.smoothness`. It needs the energy that velocity Verlet nearly conserves,
-and so the forces of every step: the runs are made here, not in a host.
+:mod:`md_bridge.drift.judging.smoothness`. It needs the energy that velocity Verlet nearly
+conserves, and so the forces of every step: the runs are made here, not in a host.
 """
 
 from __future__ import annotations
@@ -135,9 +135,7 @@ def run(request: ProtocolRequest, progress: Progress) -> ProtocolResult:
             progress(f"conservative, {step_fs:g} fs", (before + steps) / total)
 
         steps = longest * divisor
-        runs.append(
-            velocity_verlet(request.start, calculator, step_fs * units.fs, steps, report)
-        )
+        runs.append(velocity_verlet(request.start, calculator, step_fs * units.fs, steps, report))
         done += steps
     error = _round_off(request.start, calculator)
     floors = [_walk_of_round_off(request.start, error, one) for one in runs]
@@ -233,9 +231,9 @@ def _sentence(fit: DriftExponent, heating: NDArray[np.float64]) -> str:
     if fit.hidden:
         rate = significant(float(heating.max()), 2)
         return (
-            f"Round-off hides the drift at {min(fit.timesteps):g} fs: as far as the energy wanders, "
-            f"it heats by {rate} meV/atom/ps at most. To see by which power it falls, take a larger "
-            "time step."
+            f"Round-off hides the drift at {min(fit.timesteps):g} fs: as far as the energy "
+            f"wanders, it heats by {rate} meV/atom/ps at most. To see by which power it falls, "
+            "take a larger time step."
         )
     if fit.verdict is Smoothness.SMOOTH:
         return (
@@ -244,8 +242,9 @@ def _sentence(fit: DriftExponent, heating: NDArray[np.float64]) -> str:
         )
     if fit.verdict is Smoothness.NOT_SMOOTH:
         return (
-            f"The drift falls only as δt^N with {exponent}, more slowly than the fluctuation of the "
-            "energy: a low derivative of the potential jumps (0: the energy itself, 1: the forces), "
+            f"The drift falls only as δt^N with {exponent}, more slowly than the fluctuation of "
+            "the energy: a low derivative of the potential jumps (0: the energy itself, 1: the "
+            "forces), "
             "as at a cutoff without an envelope or a limit on the number of neighbours. A smaller "
             "step repairs little; `md-bridge check` looks for jumps."
         )

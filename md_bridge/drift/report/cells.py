@@ -62,8 +62,8 @@ PUBLISHED_COLUMNS = (
 
 PUBLISHED_MEANINGS = {
     "drift": "Ours: the least-squares slope of all samples, with its error.",
-    "FAIR-Chem": "|Ē(end) − Ē(after 10 %)| / t, where Ē is a mean over 20 samples, ten steps apart: "
-    "the measure for TM23 and MD22, the tests of eSEN.",
+    "FAIR-Chem": "|Ē(end) − Ē(after 10 %)| / t, where Ē is a mean over 20 samples, ten steps "
+    "apart: the measure for TM23 and MD22, the tests of eSEN.",
     "LAMBench": "Size of the slope after the first 20 %, from 100 samples.",
     "ml-peg": "Drift over 50 ps over the standard deviation of the kinetic energy, the measure of "
     "ml-peg and mlipaudit.",

@@ -51,9 +51,7 @@ class RunResult:
         kinetic = record.kinetic_energy
         if kinetic is None:
             kinetic = kinetic_energies(record.temperature, record.atom_count)
-        return published_drift(
-            record.time_ps, record.conserved_energy, kinetic, record.atom_count
-        )
+        return published_drift(record.time_ps, record.conserved_energy, kinetic, record.atom_count)
 
 
 @dataclass(frozen=True)

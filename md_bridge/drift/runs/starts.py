@@ -6,6 +6,7 @@ starts.
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
 import ase.io
@@ -82,7 +83,10 @@ def thermalise(
         atoms.calc = None
     Stationary(atoms, preserve_temperature=False)
     if zero_rotation:
-        ZeroRotation(atoms, preserve_temperature=False)
+        with warnings.catch_warnings():
+            # that it takes periodic atoms for a cluster: so does who asks for this
+            warnings.filterwarnings("ignore", message="Periodic boundary conditions are ignored")
+            ZeroRotation(atoms, preserve_temperature=False)
     return atoms
 
 

@@ -57,7 +57,7 @@ def test_fairchem_as_its_own_code_computes_it():
 def test_lambench_leaves_out_the_first_fifth():
     time, energy = line(0.0)
     assert lambench_drift(time, energy + np.where(time < 0.2, 5.0, 0.0), ATOMS) < 1e-9
-    assert lambench_drift(time, energy + np.where(time < 0.3, 5.0, 0.0), ATOMS) > 100
+    assert lambench_drift(time, energy + np.where(time < 0.3, 5.0, 0.0), ATOMS) > 50
 
 
 def test_ratio_of_a_drift_as_large_as_the_fluctuation():
