@@ -66,6 +66,11 @@ class Network(torch.nn.Module):
     :param parts: of what it is made
     """
 
+    centres: torch.Tensor
+    weights: torch.Tensor
+    points: torch.Tensor
+    shares: torch.Tensor
+
     def __init__(self, parts: Parts) -> None:
         super().__init__()
         self.envelope, self.neighbours = parts.envelope, parts.neighbours
@@ -146,7 +151,9 @@ class Network(torch.nn.Module):
     ) -> torch.Tensor:
         """Coefficients of the function on the sphere of each atom, [N, 13]: l = 0, 1, 2."""
         products = unit.unsqueeze(2) * unit.unsqueeze(1) - torch.eye(3, dtype=unit.dtype) / 3.0
-        rows = torch.cat([torch.ones_like(unit[:, :1]), 3.0 * unit, 7.5 * products.reshape(-1, 9)], dim=1)
+        rows = torch.cat(
+            [torch.ones_like(unit[:, :1]), 3.0 * unit, 7.5 * products.reshape(-1, 9)], dim=1
+        )
         zeros = torch.zeros((n, 13), dtype=unit.dtype)
         return zeros.index_add(0, first, message.unsqueeze(1) * rows)
 

@@ -115,7 +115,7 @@ def preset_option() -> Decorator:
         "--preset",
         type=click.Choice(list(PRESETS)),
         metavar="NAME",
-        help=f"Settings of a published test: {', '.join(PRESETS)}.",
+        help=f"Settings of {', '.join(list(PRESETS)[:-1])} or {list(PRESETS)[-1]}.",
     )
 
 

@@ -69,7 +69,7 @@ class VerletRun:
     @property
     def time_ps(self) -> NDArray[np.float64]:
         """Of the samples of :attr:`shadow`."""
-        return np.arange(1, len(self.kinetic) - 1) * self.timestep / _PS
+        return np.arange(1.0, len(self.kinetic) - 1.0) * (self.timestep / _PS)
 
 
 def velocity_verlet(
@@ -194,7 +194,7 @@ def _result(request: ProtocolRequest, fit: DriftExponent, temperature: float) ->
             *((f"heating at {step:g} fs", "meV/atom/ps") for step in steps),
         ),
         rows=(Row(cells, verdict, good),),
-        sentences=(_sentence(fit, heating),),
+        sentences=(_sentence(fit, heating, verdict),),
         summary={
             "exponent": fit.exponent if np.isfinite(fit.stderr) else None,
             "stderr": fit.stderr if np.isfinite(fit.stderr) else None,
@@ -219,14 +219,16 @@ def _result(request: ProtocolRequest, fit: DriftExponent, temperature: float) ->
 
 
 def _verdict(fit: DriftExponent, heating: NDArray[np.float64]) -> tuple[str, bool | None]:
+    hardly = bool(heating.max() < _HARDLY * DEFAULT_TOLERANCE)
+    if hardly and fit.verdict is not Smoothness.SMOOTH:
+        return "no drift seen", True
     if fit.hidden:
-        hardly = bool(heating.max() < _HARDLY * DEFAULT_TOLERANCE)
-        return ("no drift seen", True) if hardly else ("inconclusive", None)
+        return "inconclusive", None
     good = {Smoothness.SMOOTH: True, Smoothness.NOT_SMOOTH: False}.get(fit.verdict)
     return fit.verdict.value, good
 
 
-def _sentence(fit: DriftExponent, heating: NDArray[np.float64]) -> str:
+def _sentence(fit: DriftExponent, heating: NDArray[np.float64], verdict: str) -> str:
     exponent = f"N = {fit.exponent:.2f} ± {fit.half_width:.2f} (95 %)"
     if fit.hidden:
         rate = significant(float(heating.max()), 2)
@@ -234,6 +236,12 @@ def _sentence(fit: DriftExponent, heating: NDArray[np.float64]) -> str:
             f"Round-off hides the drift at {min(fit.timesteps):g} fs: as far as the energy "
             f"wanders, it heats by {rate} meV/atom/ps at most. To see by which power it falls, "
             "take a larger time step."
+        )
+    if verdict == "no drift seen":
+        rate = significant(float(heating.max()), 2)
+        return (
+            f"As far as the energy wanders, it heats by {rate} meV/atom/ps at most, which nobody "
+            f"needs to care about, whatever the power of δt by which that falls ({exponent})."
         )
     if fit.verdict is Smoothness.SMOOTH:
         return (
@@ -244,9 +252,8 @@ def _sentence(fit: DriftExponent, heating: NDArray[np.float64]) -> str:
         return (
             f"The drift falls only as δt^N with {exponent}, more slowly than the fluctuation of "
             "the energy: a low derivative of the potential jumps (0: the energy itself, 1: the "
-            "forces), "
-            "as at a cutoff without an envelope or a limit on the number of neighbours. A smaller "
-            "step repairs little; `md-bridge check` looks for jumps."
+            "forces), as at a cutoff without an envelope or a limit on the number of neighbours. A "
+            "smaller step repairs little; `md-bridge check` looks for jumps."
         )
     return (
         f"The drift falls as δt^N with {exponent}, which may lie on either side of 2: run longer, "

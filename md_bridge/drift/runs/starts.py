@@ -6,6 +6,7 @@ starts.
 
 from __future__ import annotations
 
+import os
 import warnings
 from pathlib import Path
 
@@ -103,7 +104,7 @@ def minimise(
     """
     atoms = structure.copy()
     atoms.calc = calculator
-    optimiser = LBFGS(atoms, logfile=None)
+    optimiser = LBFGS(atoms, logfile=os.devnull)
     optimiser.attach(lambda: progress(optimiser.nsteps))
     optimiser.run(fmax=fmax, steps=steps)
     atoms.calc = None
