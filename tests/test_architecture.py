@@ -51,8 +51,9 @@ def below(order: list[str], name: str) -> list[str]:
 
 # What a module (or all modules of a package) must not import; names without md_bridge.
 FORBIDDEN = {
-    **{name: ["engine", "_core", *HOSTS, *JOBS] for name in SHARED},
-    "engine": [*HOSTS, *JOBS],
+    **{name: ["engine", "committee", "_core", *HOSTS, *JOBS] for name in SHARED},
+    "engine": ["committee", *HOSTS, *JOBS],
+    "committee": [*HOSTS, *JOBS],
     # hosts do not know each other, nor what is done with them
     "ase": ["lammps", "ipi", *JOBS],
     "lammps": ["ase", "ipi", "engine", "_core", *JOBS],
