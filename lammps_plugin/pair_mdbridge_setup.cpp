@@ -15,6 +15,7 @@
 #include "force.h"
 #include "mdbridge/checks/force_agreement.hpp"
 #include "mdbridge/elements.hpp"
+#include "mdbridge/external/model.hpp"
 #include "mdbridge/model.hpp"
 #include "mdbridge/threads.hpp"
 #include "memory.h"
@@ -94,6 +95,11 @@ std::shared_ptr<mdbridge::Engine> PairMDBridge::open(const std::string& path,
                                                      const Settings& settings,
                                                      mdbridge::EngineOptions options,
                                                      int device_rank) const {
+  if (path.rfind("python:", 0) == 0 && !mdbridge::opens_external_model(path)) {
+    throw Error("the model '" + path +
+                "' is evaluated by Python, and there is none in this program: run the input with "
+                "`md-bridge lammps --model " + path + " -in FILE`, on one rank");
+  }
   // a potential may also lie in LAMMPS_POTENTIALS, as for every other pair style
   const std::string found = utils::get_potential_file_path(path);
   auto model = mdbridge::Model::load(found.empty() ? path : found,
@@ -105,6 +111,7 @@ std::shared_ptr<mdbridge::Engine> PairMDBridge::open(const std::string& path,
 
 PairMDBridge::ModelFile PairMDBridge::file_of(const mdbridge::Engine& engine) const {
   const std::string& path = engine.info().path;
+  if (mdbridge::opens_external_model(path)) return {path, ""};
   return {std::filesystem::absolute(path).string(), comm->me == 0 ? fingerprint_of(path) : ""};
 }
 

@@ -24,6 +24,17 @@ void require_copies(const EngineOptions& options, const Wanted& wanted) {
               apart ? options.direct_symmetrize : options.symmetrize);
 }
 
+/// Throws ModelError, saying why, if a gradient of the energy is wanted and there is none.
+void require_gradients(Model& model, const std::string& energy, const Wanted& wanted) {
+  const auto require = [&](bool asked, bool of_strain, const std::string& what) {
+    const std::string why = asked ? model.backend().lacks_gradient(energy, of_strain) : "";
+    if (why.empty()) return;
+    throw ModelError("the model '" + model.info().path + "' cannot give " + what + ": " + why);
+  };
+  require(wanted.conservative_forces, false, "conservative forces");
+  require(wanted.conservative_virial, true, "a conservative stress");
+}
+
 }  // namespace
 
 std::string resolve_variant(const std::string& own, const std::string& common) {
@@ -61,7 +72,10 @@ BackendRequest make_request(Model& model, const EngineOptions& options, const Wa
   }
   // Added up in double precision here: float32 resolves the energy of 81 water molecules to 0.5 meV
   // only, that of one atom to 0.02 meV, and what conserves energy shows in such digits.
-  request.energy_per_atom = !request.energy.empty() && model.backend().has_per_atom(request.energy);
+  request.energy_per_atom =
+      !request.energy.empty() && model.backend().has_per_atom(request.energy) &&
+      (wanted.atomic_energies || model.backend().adds_up_atoms(request.energy));
+  require_gradients(model, request.energy, wanted);
   request.position_gradient = wanted.conservative_forces;
   request.strain_gradient = wanted.conservative_virial;
   if (wanted.of_pairs() && !model.backend().gives_pair_gradients(request.energy)) {

@@ -11,12 +11,14 @@ from typing import Any, TypeVar
 import click
 
 from md_bridge.cli.command import Option
+from md_bridge.model_names import is_python_model, require_model
 from md_bridge.model_options import INNER_FORCES, ModelOptions
 
 __all__ = [
     "EXISTING_FILE",
     "MODEL_SECTION",
     "Function",
+    "Model",
     "Numbers",
     "chain",
     "extensions_option",
@@ -33,6 +35,24 @@ EXISTING_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 MODEL_SECTION = "Model"
 INNER_SECTION = "Inner model"
 _MODEL = "md_bridge.model_options:ModelOptions"
+
+
+class Model(click.ParamType):
+    """A file that is there, or ``python:module:factory``, as a path."""
+
+    name = "file"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> Path:
+        """As the library takes it.
+
+        :raises ArgumentError: Python finds no such module
+        """
+        if not is_python_model(value):
+            return Path(EXISTING_FILE.convert(value, param, ctx))
+        require_model("model", value)
+        return Path(value)
 
 
 class Numbers(click.ParamType):

@@ -15,7 +15,8 @@ class Backend;
 /// A loaded model. One copy of a file on a device exists per process, whoever asks for it.
 class MDBRIDGE_API Model {
  public:
-  /// Load an exported model, or return the copy that this process has already.
+  /// Load an exported model, or one that somebody else evaluates (external/model.hpp), or return
+  /// the copy that this process has already.
   /// Throws ModelError if the file is missing, is not an exported model, or the device is not
   /// there.
   static std::shared_ptr<Model> load(const std::string& path, const ModelOptions& options = {});
