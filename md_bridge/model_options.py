@@ -56,12 +56,17 @@ class ModelOptions:
     ``symmetrize``; empty: as ``symmetrize``."""
     seed: int | None = None
     """Of ``symmetrize="random"``; None: 0."""
+    charge: float | None = None
+    """Total charge of each structure (elementary charges), for models that ask for it; None: what
+    the model takes for this, if it does."""
+    spin_multiplicity: float | None = None
+    """The same of the spin multiplicity, 1 for a singlet."""
     threads: int = 0
     """Threads of torch per process; 0: the cores that this process may use."""
     inner: str = ""
     """A second, cheaper model, by its path: it gives the inner forces of multiple time stepping;
     empty: none, they are the direct forces of the model itself. ``device``, ``extensions``,
-    ``seed`` and ``threads`` are those of both."""
+    ``seed``, ``threads``, ``charge`` and ``spin_multiplicity`` are those of both."""
     inner_forces: str = "auto"
     """Which of its forces, one of :data:`INNER_FORCES`."""
     inner_variant: str = ""
@@ -131,6 +136,8 @@ class ModelOptions:
             "symmetrize": self.symmetrize,
             "direct_symmetrize": self.direct_symmetrize,
             "seed": None if idle_seed else self.seed,
+            "charge": self.charge,
+            "spin_multiplicity": self.spin_multiplicity,
         }
 
     def inner_keywords(self) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 #include <torch/types.h>
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -59,6 +60,8 @@ struct BackendRequest {
   bool check_consistency = false;
   /// Wait for the device before and after the gradients, so that gradient_seconds is true.
   bool timed = false;
+  /// What each structure has besides its atoms, of Backend::inputs().
+  std::map<std::string, double> inputs;
 };
 
 /// Results in eV and Å, in any floating-point type and on any device, none of them in a gradient
@@ -110,6 +113,9 @@ class Backend {
   virtual ModelInfo info() const = 0;
   /// Whether the model can give this output (its own name) atom by atom.
   virtual bool has_per_atom(const std::string& output) const = 0;
+  /// What the model asks for besides the atoms ("charge", "spin_multiplicity"), and whether it can do
+  /// without.
+  virtual std::map<std::string, bool> inputs() const { return {}; }
   /// Whether the energy of a structure is to be added up from those of its atoms wherever there are
   /// some: single precision resolves them better.
   virtual bool adds_up_atoms(const std::string& /*energy*/) const { return true; }

@@ -91,6 +91,8 @@ Model::~Model() {
   give_back_freed_memory();
 }
 
+std::map<std::string, bool> Model::inputs() const { return backend_->inputs(); }
+
 std::string Model::find_output(const std::string& standard_name, const std::string& variant) const {
   const std::string suffix = variant.empty() ? "" : "/" + variant;
   if (info_.outputs.count(standard_name + suffix) > 0) return standard_name + suffix;

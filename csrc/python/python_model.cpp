@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <map>
 #include <memory>
 #include <string>
 #include <utility>
@@ -77,6 +78,7 @@ class PythonModel final : public ExternalModel {
     info_.device = model_.attr("device").cast<std::string>();
     info_.supported_devices = {info_.device};
     info_.notes = model_.attr("notes").cast<std::vector<std::string>>();
+    inputs_ = model_.attr("inputs").cast<std::map<std::string, bool>>();
     const auto names = model_.attr("quantities").cast<std::vector<std::string>>();
     abilities_.energy = false;
     for_each_quantity([&](const auto& quantity) {
@@ -97,11 +99,13 @@ class PythonModel final : public ExternalModel {
 
   ModelInfo info() const override { return info_; }
   Wanted abilities() const override { return abilities_; }
+  std::map<std::string, bool> inputs() const override { return inputs_; }
 
   std::vector<Evaluation> evaluate(const std::vector<Structure>& structures,
-                                   const Wanted& wanted) override {
+                                   const Wanted& wanted,
+                                   const std::map<std::string, double>& inputs) override {
     return in_python(info_.path, [&] {
-      const py::list found = model_.attr("evaluate")(structures, wanted);
+      const py::list found = model_.attr("evaluate")(structures, wanted, inputs);
       std::vector<Evaluation> evaluations;
       for (const auto& results : found) {
         evaluations.push_back(to_evaluation(py::cast<py::dict>(results), wanted));
@@ -114,6 +118,7 @@ class PythonModel final : public ExternalModel {
   py::object model_;
   ModelInfo info_;
   Wanted abilities_;
+  std::map<std::string, bool> inputs_;
 };
 
 std::unique_ptr<ExternalModel> open_python_model(const std::string& name,

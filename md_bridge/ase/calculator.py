@@ -114,6 +114,9 @@ class MDBridgeCalculator(Calculator):
     :param direct_symmetrize: of the direct forces and stress, where that is another set: "none" for
         inner forces of :class:`md_bridge.ase.MultipleTimeStep` that are not averaged
     :param seed: of ``symmetrize="random"``; None: 0
+    :param charge: total charge of each structure, for models that ask for it; None: what the model
+        takes for this, if it does
+    :param spin_multiplicity: the same, 1 for a singlet
     :param threads: threads of torch, for the whole process; 0: as torch is set
     :param remove_net_force: remove the net force (for molecules also the net torque) from the
         direct forces

@@ -21,10 +21,14 @@ property                shape     what the engine takes it for
 
 Attributes of the calculator (or of the function) say the rest, where they are there:
 
+- ``further_properties``: what it puts into its results though ``implemented_properties`` do not
+  list it
 - ``forces_kind``: "conservative" (the default) or "direct", of ``forces`` and ``stress``
 - ``atomic_numbers``: of the elements that it knows; all, where it does not say
 - ``interaction_range``: how far an atom can influence another one, Å; infinite by default
-- ``structure_info``: entries for ``Atoms.info`` of every structure, such as a charge
+- ``structure_info``: entries for ``Atoms.info`` of every structure
+- ``requested_inputs``: which of "charge" and "spin_multiplicity" it asks for; they go into
+  ``Atoms.info``, where packages look for them, and are refused with a calculator that has none
 
 The modules beside this one make such calculators of those of some packages: :mod:`~.fairchem`,
 :mod:`~.orb` and :mod:`~.metatomic`.

@@ -20,8 +20,6 @@ def fairchem_calculator(
     task: str | None = None,
     *,
     device: str | None = None,
-    charge: int | None = None,
-    spin: int | None = None,
     **options: Any,
 ) -> Any:
     """A ``FAIRChemCalculator`` that says which kind of forces it gives.
@@ -29,8 +27,6 @@ def fairchem_calculator(
     :param name_or_path: a pretrained model, or the path of a checkpoint
     :param task: of the checkpoint, where it has several: "omol", "omat", …
     :param device: "cpu" or "cuda"; None: as fairchem chooses
-    :param charge: total charge of each structure; None: as fairchem has it
-    :param spin: its spin multiplicity, the same
     :param options: further ones of ``FAIRChemCalculator.from_model_checkpoint``
     """
     from fairchem.core import FAIRChemCalculator
@@ -38,13 +34,11 @@ def fairchem_calculator(
     calculator = FAIRChemCalculator.from_model_checkpoint(
         name_or_path, task_name=task, device=device, **options
     )
-    given = {"charge": charge, "spin": spin}
-    calculator.structure_info = {name: v for name, v in given.items() if v is not None}
     return say_kind(calculator)
 
 
 def say_kind(calculator: Any) -> Any:
-    """Set ``forces_kind`` of a ``FAIRChemCalculator`` by its network.
+    """Set ``forces_kind`` of a ``FAIRChemCalculator`` by its network, and what it asks for.
 
     :param calculator: which is returned
     """
@@ -52,4 +46,7 @@ def say_kind(calculator: Any) -> Any:
     backbone = getattr(getattr(network, "module", network), "backbone", None)
     direct = bool(getattr(backbone, "direct_forces", False))
     calculator.forces_kind = "direct" if direct else "conservative"
+    if getattr(calculator, "task_name", None) == "omol":  # which takes neutral singlets by itself
+        calculator.requested_inputs = ("charge", "spin_multiplicity")
+        calculator.structure_info = {"charge": 0, "spin": 1}
     return calculator

@@ -20,6 +20,8 @@ from ase.calculators.calculator import Calculator, all_changes
 
 __all__ = ["metatomic_calculator"]
 
+_NEUTRAL_SINGLET = {"charge": 0, "spin_multiplicity": 1}
+"""What metatomic takes where nothing is said."""
 _ORDER = ("forces", "stress", "energies", "energy")
 """Gradients first: what comes with them is known then."""
 
@@ -64,6 +66,9 @@ class _BothKinds(Calculator):
         self.atomic_numbers = list(capabilities.atomic_types)
         self.interaction_range = capabilities.engine_interaction_range("angstrom")
         self.device = device or ""
+        asked = loaded.requested_inputs(use_new_names=True)
+        self.requested_inputs = [name for name in _NEUTRAL_SINGLET if name in asked]
+        self.structure_info = {name: _NEUTRAL_SINGLET[name] for name in self.requested_inputs}
 
     def calculate(
         self,

@@ -22,6 +22,8 @@ __all__ = ["CalculatorModel"]
 Array = NDArray[np.float64]
 
 _ELEMENTS = range(1, 119)
+_INFO = {"charge": ("charge",), "spin_multiplicity": ("spin", "spin_multiplicity")}
+"""Where packages look for inputs in ``Atoms.info``, by the engine's names for them."""
 _EMPTY_SPACE = 20.0
 """Length of a cell along a direction in which it is open, beyond that of the atoms, Å: only the
 product of stress and volume is used."""
@@ -58,6 +60,12 @@ class CalculatorModel:
         self.device = device or str(getattr(made, "device", "") or "cpu")
         self.notes: list[str] = []
         self._info = dict(getattr(made, "structure_info", {}))
+        self._inputs = tuple(getattr(made, "requested_inputs", ()))
+        for name in self._inputs:
+            if name not in _INFO:
+                raise ModelError(
+                    f"the requested_inputs of '{model}' may be {' and '.join(_INFO)}, found {name!r}"
+                )
         self._watch = Watch(model)
 
     @property
@@ -65,21 +73,32 @@ class CalculatorModel:
         """Names of what :meth:`evaluate` can be asked for, as the engine has them."""
         return list(self._properties)
 
+    @property
+    def inputs(self) -> dict[str, bool]:
+        """What it asks for besides the atoms, and whether it can do without."""
+        return {name: any(key in self._info for key in _INFO[name]) for name in self._inputs}
+
     def evaluate(
-        self, structures: Sequence[Structure], wanted: Wanted
-    ) -> list[dict[str, Array | float]]:
+        self, structures: Sequence[Structure], wanted: Wanted, inputs: Mapping[str, float]
+    ) -> list[dict[str, Array]]:
         """What is wanted of each structure, one after the other.
 
         :param structures: Å
         :param wanted: of :attr:`quantities`
+        :param inputs: what is known of :attr:`inputs`, of every structure
         :returns: arrays by the names of the quantities, in the engine's units
         :raises ModelError: the calculator fails, or gives something else than was expected
         """
         names = [name for name in self._properties if getattr(wanted, name)]
-        return [self._evaluate(structure, names) for structure in structures]
+        info = dict(self._info)
+        for name, value in inputs.items():  # whole numbers, as every calculator expects them
+            info |= dict.fromkeys(_INFO[name], round(value) if value == round(value) else value)
+        return [self._evaluate(structure, names, info) for structure in structures]
 
-    def _evaluate(self, structure: Structure, names: list[str]) -> dict[str, Array | float]:
-        atoms = self._atoms(structure, "conservative_virial" in names)
+    def _evaluate(
+        self, structure: Structure, names: list[str], info: Mapping[str, Any]
+    ) -> dict[str, Array]:
+        atoms = _atoms(structure, info, "conservative_virial" in names)
         # of a structure without a lattice the virial is one of the forces
         of_forces = "conservative_virial" in names and not any(structure.periodic)
         asked = {self._properties[name] for name in names}
@@ -89,7 +108,7 @@ class CalculatorModel:
             found = self._source.compute(atoms, sorted(asked), self.model)
         numbers = {name: _numbers(found, name, len(atoms), self.model) for name in asked}
         self._watch.require_new(atoms, numbers)
-        results: dict[str, Array | float] = {}
+        results: dict[str, Array] = {}
         for name in names:
             if name == "conservative_virial" and of_forces:
                 forces = numbers[self._properties["conservative_forces"]]
@@ -100,19 +119,20 @@ class CalculatorModel:
                 results[name] = numbers[self._properties[name]]
         return results
 
-    def _atoms(self, structure: Structure, with_volume: bool) -> Atoms:
-        """The structure for ASE; with a volume, if that is wanted and it is periodic along one."""
-        atoms = Atoms(
-            structure.numbers, structure.positions, cell=structure.cell, pbc=structure.periodic
-        )
-        atoms.info.update(self._info)
-        if with_volume and any(structure.periodic) and not all(structure.periodic):
-            complete = atoms.cell.complete().array
-            for along in np.flatnonzero(~atoms.pbc):
-                normal = complete[along] / np.linalg.norm(complete[along])
-                complete[along] = normal * (np.ptp(atoms.positions @ normal) + _EMPTY_SPACE)
-            atoms.set_cell(complete)
-        return atoms
+
+def _atoms(structure: Structure, info: Mapping[str, Any], with_volume: bool) -> Atoms:
+    """The structure for ASE; with a volume, if that is wanted and it is periodic along one."""
+    atoms = Atoms(
+        structure.numbers, structure.positions, cell=structure.cell, pbc=structure.periodic
+    )
+    atoms.info.update(info)
+    if with_volume and any(structure.periodic) and not all(structure.periodic):
+        complete = atoms.cell.complete().array
+        for along in np.flatnonzero(~atoms.pbc):
+            normal = complete[along] / np.linalg.norm(complete[along])
+            complete[along] = normal * (np.ptp(atoms.positions @ normal) + _EMPTY_SPACE)
+        atoms.set_cell(complete)
+    return atoms
 
 
 def _properties(given: set[str], kind: str) -> dict[str, str]:

@@ -19,16 +19,12 @@ def orb_calculator(
     name: str,
     *,
     device: str = "cpu",
-    charge: int | None = None,
-    spin: int | None = None,
     **options: Any,
 ) -> Any:
     """An ``ORBCalculator`` that says which kinds of forces it gives.
 
     :param name: of a function of ``orb_models.forcefield.pretrained``
     :param device: "cpu" or "cuda"
-    :param charge: total charge of each structure, for models that ask for it
-    :param spin: its spin multiplicity, the same
     :param options: further ones of that function, such as ``precision``
     """
     from orb_models.forcefield import pretrained
@@ -36,23 +32,22 @@ def orb_calculator(
 
     model, adapter = getattr(pretrained, name)(device=device, **options)
     calculator = ORBCalculator(model, adapter, device=device)
-    given = {"charge": charge, "spin": spin}
-    calculator.structure_info = {key: v for key, v in given.items() if v is not None}
     return say_kinds(calculator)
 
 
 def say_kinds(calculator: Any) -> Any:
-    """Set ``forces_kind`` of an ``ORBCalculator``, and list the direct forces that conservative
-    models give beside theirs.
+    """Say of an ``ORBCalculator`` which kinds of forces it gives, and what it asks for.
 
     :param calculator: which is returned
     """
+    if getattr(calculator, "expects_charge_and_spin", False):
+        calculator.requested_inputs = ("charge", "spin_multiplicity")
     if not calculator.conservative:
         calculator.forces_kind = "direct"
         return calculator
     calculator.forces_kind = "conservative"
     model = getattr(calculator.model, "xc_model", calculator.model)
-    given = list(calculator.implemented_properties)
-    given += [f"direct_{name}" for name in ("forces", "stress") if name in model.heads]
-    calculator.implemented_properties = given
+    calculator.further_properties = [
+        f"direct_{name}" for name in ("forces", "stress") if name in model.heads
+    ]
     return calculator

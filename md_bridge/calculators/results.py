@@ -56,7 +56,10 @@ def source_of(made: Any) -> Source:
 class _OfCalculator:
     def __init__(self, calculator: Any) -> None:
         self.name = type(calculator).__name__
-        self.properties: Collection[str] = list(getattr(calculator, "implemented_properties", ()))
+        self.properties: Collection[str] = [
+            *getattr(calculator, "implemented_properties", ()),
+            *getattr(calculator, "further_properties", ()),
+        ]
         self._calculator = calculator
 
     def compute(self, atoms: Atoms, names: Sequence[str], model: str) -> Mapping[str, Any]:

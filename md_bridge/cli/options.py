@@ -125,6 +125,7 @@ def model_options(
     uncertainty: bool = False,
     inner: bool = False,
     correction: bool = False,
+    inputs: bool = True,
 ) -> Callable[[Any], Any]:
     """What a user may say of a model besides its file, gathered in a parameter ``model_options``.
 
@@ -133,6 +134,7 @@ def model_options(
     :param uncertainty: with ``--uncertainty-variant``, for commands that hand uncertainties on
     :param inner: with ``--inner`` and what belongs to it, for commands with multiple time stepping
     :param correction: with ``--max-correction``, for those that run it
+    :param inputs: whether the engine evaluates the model, which hands charge and spin on
     """
     decorators = {
         "variant": _of_model(
@@ -159,6 +161,12 @@ def model_options(
             show_default=False,
         ),
         "seed": _of_model("--seed", "Seed of --symmetrize random.", type=click.IntRange(min=0)),
+        "charge": _of_model(
+            "--charge", "Total charge, for models that ask.", type=float, metavar="E"
+        ),
+        "spin_multiplicity": _of_model(
+            "--spin-multiplicity", "The same: 1 for a singlet.", type=float, metavar="M"
+        ),
         "threads": threads_option(),
         "max_correction": _of_model(
             "--max-correction",
@@ -174,6 +182,8 @@ def model_options(
         "seed": seed,
         "uncertainty_variant": uncertainty,
         "max_correction": correction,
+        "charge": inputs,
+        "spin_multiplicity": inputs,
         **dict.fromkeys(_INNER, inner),
         "inner_symmetrize": inner and symmetrize,
         "direct_symmetrize": inner and symmetrize,

@@ -171,7 +171,7 @@ BackendResult ExternalBackend::forward(const std::vector<SystemTensors>& systems
   std::vector<Structure> structures;
   for (const SystemTensors& system : systems) structures.push_back(whole(system));
   const Wanted wanted = wanted_for(request);
-  const std::vector<Evaluation> found = model_->evaluate(structures, wanted);
+  const std::vector<Evaluation> found = model_->evaluate(structures, wanted, request.inputs);
   if (found.size() != structures.size()) {
     throw ModelError("the model '" + info_.path + "' returned " + std::to_string(found.size()) +
                      " results for " + std::to_string(structures.size()) + " structures");

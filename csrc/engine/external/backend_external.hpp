@@ -1,5 +1,6 @@
 #pragma once
 
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -18,6 +19,7 @@ class ExternalBackend final : public Backend {
                         const BackendRequest& request) override;
   ModelInfo info() const override { return info_; }
   bool has_per_atom(const std::string& output) const override;
+  std::map<std::string, bool> inputs() const override { return model_->inputs(); }
   bool adds_up_atoms(const std::string& energy) const override;
   std::string lacks_gradient(const std::string& energy, bool of_strain) const override;
   bool gives_pair_gradients(const std::string& energy) override;

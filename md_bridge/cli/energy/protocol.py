@@ -103,7 +103,11 @@ def _add(name: str) -> None:
     symmetrize = name != "jacobian"
     # the others run with conservative forces, if at all
     drives = dynamics and _DYNAMICS[name][1] is not None
-    options.append(model_options(symmetrize=symmetrize, inner=dynamics, correction=drives))
+    options.append(
+        model_options(
+            symmetrize=symmetrize, inner=dynamics, correction=drives, inputs=name != "jacobian"
+        )
+    )
     what = "a periodic structure, whose velocities are replaced" if dynamics else "a structure"
 
     def perform(**values: Any) -> None:

@@ -196,7 +196,10 @@ def check_starts(teacher: Teacher, starts: Sequence[Atoms]) -> None:
 
 
 def _refuse_options_of_files(text: str, options: ModelOptions) -> None:
-    for name in ("variant", "direct_variant", "extensions", "symmetrize", "direct_symmetrize"):
+    for name in (
+        *("variant", "direct_variant", "extensions", "symmetrize", "direct_symmetrize"),
+        *("charge", "spin_multiplicity"),
+    ):
         if getattr(options, name) != getattr(ModelOptions(), name):
             raise DistilError(
                 f"--{name.replace('_', '-')} is for exported files: let the factory of '{text}' "

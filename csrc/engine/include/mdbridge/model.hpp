@@ -1,5 +1,6 @@
 #pragma once
 
+#include <map>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -29,6 +30,9 @@ class MDBRIDGE_API Model {
   Model& operator=(const Model&) = delete;
 
   const ModelInfo& info() const { return info_; }
+  /// What it asks for besides the atoms ("charge", "spin_multiplicity"), and whether it can do
+  /// without: see EngineOptions.
+  std::map<std::string, bool> inputs() const;
   /// What runs the network: the engine's own affair.
   Backend& backend() { return *backend_; }
   /// Engines in several threads that share the model take turns: each call of the backend that runs

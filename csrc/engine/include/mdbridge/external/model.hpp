@@ -1,6 +1,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -26,12 +27,17 @@ class MDBRIDGE_API ExternalModel {
   /// What evaluate() may be asked for: of the quantities that single copies have, and not of those
   /// of pairs.
   virtual Wanted abilities() const = 0;
-  /// What is wanted of each structure, all of whose atoms are its own. Direct forces with their net
-  /// force in. A number that is not finite is no error here.
+  /// What it asks for besides the atoms ("charge", "spin_multiplicity"), and whether it can do
+  /// without.
+  virtual std::map<std::string, bool> inputs() const { return {}; }
+  /// What is wanted of each structure, all of whose atoms are its own, with those of the inputs()
+  /// that are known. Direct forces with their net force in. A number that is not finite is no error
+  /// here.
   ///
   /// Throws ModelError with a whole sentence for whatever goes wrong.
   virtual std::vector<Evaluation> evaluate(const std::vector<Structure>& structures,
-                                           const Wanted& wanted) = 0;
+                                           const Wanted& wanted,
+                                           const std::map<std::string, double>& inputs) = 0;
 };
 
 /// Opens the model of a name: `name` with its prefix. Throws ModelError if there is none.
