@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 from ase.io import write
 from metatomic_ase import MetatomicCalculator
+from metatrain.cli.export import export_model
 from odd_models import wells
 from pet_models import pet_checkpoint
 from python_models import of_file, python_model
 
 from md_bridge.ase import MDBridgeCalculator
 from md_bridge.engine import Engine, EngineError, ModelError, structure_from_ase
-from md_bridge.export import export_model
 from md_bridge.ipi.session import SessionOptions, open_session
 from md_bridge.model_options import ModelOptions
 
