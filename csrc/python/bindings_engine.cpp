@@ -137,6 +137,7 @@ void bind_fused_forces(py::module_& module) {
   fused
       .def(py::init(&make_fused_forces), py::arg("outer"), py::arg("skin"), py::kw_only(),
            py::arg("inner") = py::none(), py::arg("inner_forces") = "direct",
+           py::call_guard<py::gil_scoped_release>(),  // it may wait for who evaluates a model
            ":param outer: of the conservative forces\n"
            ":param skin: of the pair lists, Å\n"
            ":param inner: of the inner forces, if these come from another model\n"

@@ -58,7 +58,8 @@ Evaluation to_evaluation(const py::dict& results, const Wanted& wanted) {
   evaluation.has = wanted;
   for_each_quantity([&](const auto& quantity) {
     if (!(wanted.*quantity.wanted)) return;
-    fill(evaluation.*quantity.value, py::cast<Array>(results[quantity.name]));
+    const py::object found = results[quantity.name];
+    fill(evaluation.*quantity.value, found.cast<Array>());
   });
   return evaluation;
 }
