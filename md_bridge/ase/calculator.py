@@ -230,9 +230,7 @@ class MDBridgeCalculator(Calculator):
         if missing["stress"]:
             missing["stress_rot_std"] = missing["stress"]
             if direct_stress:
-                missing["stress"] += (
-                    ". For the derivative of the energy say stress='conservative'"
-                )
+                missing["stress"] += ". For the derivative of the energy say stress='conservative'"
         self.engine = engine
         self._pairs = Pairs(parameters["skin"])
         self._missing = {name: sentence for name, sentence in missing.items() if sentence}

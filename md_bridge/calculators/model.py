@@ -64,7 +64,8 @@ class CalculatorModel:
         for name in self._inputs:
             if name not in _INFO:
                 raise ModelError(
-                    f"the requested_inputs of '{model}' may be {' and '.join(_INFO)}, found {name!r}"
+                    f"the requested_inputs of '{model}' may be {' and '.join(_INFO)}, "
+                    f"found {name!r}"
                 )
         self._watch = Watch(model)
 

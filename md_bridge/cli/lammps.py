@@ -46,9 +46,7 @@ __all__ = [
     "inside of Python, on one rank.",
 )
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
-def lammps(
-    ranks: int, threads: int | None, model: str | None, arguments: tuple[str, ...]
-) -> None:
+def lammps(ranks: int, threads: int | None, model: str | None, arguments: tuple[str, ...]) -> None:
     """Run lmp, or mpirun lmp, so that it finds MPI and pair_style mdbridge.
 
     ARGUMENTS are those of lmp. A plain `lmp` of the same environment does the same on one rank.

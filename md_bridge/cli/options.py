@@ -42,9 +42,7 @@ class Model(click.ParamType):
 
     name = "file"
 
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> Path:
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
         """As the library takes it.
 
         :raises ArgumentError: Python finds no such module

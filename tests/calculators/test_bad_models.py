@@ -118,7 +118,9 @@ def test_a_sound_calculator(tmp_path):
 
 
 def test_a_number_that_is_not_finite(tmp_path):
-    body = "class Spoiled(Base):\n    def spoil(self):\n        self.results['forces'][4, 1] = np.nan"
+    body = (
+        "class Spoiled(Base):\n    def spoil(self):\n        self.results['forces'][4, 1] = np.nan"
+    )
     with pytest.raises(NonFiniteError, match="not finite on atom 4 "):
         evaluate(spoiled(tmp_path, body))
 

@@ -226,7 +226,7 @@ def test_the_client_of_ipi(folder, outer, tmp_path, socket_name):
 
 
 def test_ipi_without_a_stress(tmp_path):
-    """Refused where i-PI may ask for a pressure, and served where the user says that it will not."""
+    """Refused where i-PI may ask for a pressure, served where the user says that it will not."""
     from md_bridge.engine import ModelError
     from md_bridge.ipi.session import SessionOptions, open_session
 

@@ -45,7 +45,7 @@ def test_parts(name, module, function):
 
 @pytest.mark.parametrize("name", ["python:a", "python:", "python:a:", "python::f", "python:a:b c"])
 def test_other_forms_are_refused(name):
-    with pytest.raises(ArgumentError, match="must have the form python:package.module:factory"):
+    with pytest.raises(ArgumentError, match=r"must have the form python:package\.module:factory"):
         Factory.parse(name)
 
 

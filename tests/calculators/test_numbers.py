@@ -57,9 +57,7 @@ def test_a_file_through_metatomic(model_file, tmp_path, name):
     wanted = dict(ALL)
     if name == "two_layers":  # it has no direct stress, and direct forces with a net force
         del wanted["direct_virial"]
-    found, expected = (
-        engine.evaluate(structure_from_ase(argon()), **wanted) for engine in engines
-    )
+    found, expected = (engine.evaluate(structure_from_ase(argon()), **wanted) for engine in engines)
     assert_same(found, expected, wanted)
     assert found.energy == pytest.approx(found.atomic_energies.sum(), abs=1e-10)
 
@@ -222,7 +220,9 @@ def make():
 def test_one_copy_in_a_process(tmp_path):
     """As of a file: two engines, one calculator, and none where nobody holds one."""
     code = "made = []\nfrom ase.calculators.emt import EMT\n"
-    code += "def make():\n    made.append(1)\n    return EMT()\ndef count():\n    return len(made)\n"
+    code += (
+        "def make():\n    made.append(1)\n    return EMT()\ndef count():\n    return len(made)\n"
+    )
     model = python_model(tmp_path, code)
     engines = [Engine(model), Engine(model, symmetrize="octahedral")]
     assert engines[0].model is engines[1].model

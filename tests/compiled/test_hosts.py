@@ -10,6 +10,7 @@ from md_bridge.ase import MDBridgeCalculator
 from md_bridge.drift import measure
 from md_bridge.model_options import ModelOptions
 
+
 @pytest.mark.parametrize("ranks", [1, 2])
 @pytest.mark.parametrize("kind", ["adaptive PET", "module"])
 def test_lammps(tmp_path, files, kind, ranks):

@@ -80,7 +80,7 @@ def test_what_does_not_fit_is_refused(conditioned, model_file, tmp_path, argon):
     with pytest.raises(ModelError, match=r"needs.pt' needs the charge of each structure: give it"):
         Engine(needs)
     assert np.isfinite(Engine(needs, charge=0).evaluate(structure_from_ase(argon)).energy)
-    with pytest.raises(EngineError, match="spin_multiplicity has no effect: the model '.*needs.pt"):
+    with pytest.raises(EngineError, match=r"spin_multiplicity has no effect: the model '.*needs"):
         Engine(needs, charge=0, spin_multiplicity=1)
     with pytest.raises(EngineError, match="charge has no effect"):
         Engine(model_file("strong_curl"), charge=1)
@@ -127,8 +127,10 @@ def test_models_of_python(conditioned, tmp_path, argon):
         Engine(python_model(tmp_path, code, stem="coloured"))
     expected, _ = of_metatomic(conditioned, argon, GIVEN)
     of_file(tmp_path, conditioned)
-    code = (tmp_path / "of_m.py").read_text().replace(
-        "m.pt'", f"m.pt', extensions_directory={str(conditioned.parent / 'extensions')!r}"
+    code = (
+        (tmp_path / "of_m.py")
+        .read_text()
+        .replace("m.pt'", f"m.pt', extensions_directory={str(conditioned.parent / 'extensions')!r}")
     )
     found = Engine(python_model(tmp_path, code, stem="extended"), **GIVEN).evaluate(structure)
     assert found.energy == pytest.approx(expected, abs=1e-6)

@@ -221,7 +221,7 @@ def _from_factory(source: str) -> Teacher:
         )
     if getattr(made, "forces_kind", "conservative") == "direct":
         raise DistilError(
-            f"the forces of {target}() are predicted directly (forces_kind), and a student learns those "
-            "of an energy: make a calculator of conservative forces"
+            f"the forces of {target}() are predicted directly (forces_kind), and a student learns "
+            "those of an energy: make a calculator of conservative forces"
         )
     return CalculatorTeacher(made, f"{type(made).__name__} of {target}", model_checksum(source))

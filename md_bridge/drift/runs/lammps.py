@@ -95,9 +95,7 @@ def run_in_lammps(
     explosion = None
     try:
         watch(
-            lammps_program(
-                ["-in", "in.lammps", "-log", LOG], folder, threads, run.models(model)
-            ),
+            lammps_program(["-in", "in.lammps", "-log", LOG], folder, threads, run.models(model)),
             LineCounter(log, lambda line: _ROW.match(line.decode(errors="replace")) is not None),
             lambda lines: progress(lines * sample_interval(run)),
             run.stall_minutes,

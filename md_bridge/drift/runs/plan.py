@@ -70,7 +70,7 @@ class Run:
         return replace(of_one, max_correction=LARGEST_CORRECTION)
 
     def models(self, model: ModelName) -> list[ModelName]:
-        """All that the run needs: the model, and the one of the inner forces if these are another's.
+        """All that the run needs: the model, and the one of the inner forces, if any.
 
         :param model: of the outer forces
         """
