@@ -160,10 +160,17 @@ def model_options(
         ),
         "seed": _of_model("--seed", "Seed of --symmetrize random.", type=click.IntRange(min=0)),
         "charge": _of_model(
-            "--charge", "Total charge, for models that ask.", type=float, metavar="E"
+            "--charge",
+            "Total charge (--spin-multiplicity likewise).",
+            type=float,
+            metavar="E",
         ),
         "spin_multiplicity": _of_model(
-            "--spin-multiplicity", "The same: 1 for a singlet.", type=float, metavar="M"
+            "--spin-multiplicity",
+            "Spin multiplicity: 1 for a singlet.",
+            type=float,
+            metavar="M",
+            hidden=True,  # the help is full, and --charge names it
         ),
         "threads": threads_option(),
         "max_correction": _of_model(
