@@ -8,6 +8,7 @@ from ase.calculators.emt import EMT
 from python_models import argon, python_model
 
 from md_bridge.ase import MDBridgeCalculator
+from md_bridge.calculators.watching import Watch
 from md_bridge.engine import Engine, ModelError, NonFiniteError, structure_from_ase
 
 START = """
@@ -231,3 +232,34 @@ def test_copies_of_the_calculator_find_the_model_again():
     expected.symbols[:] = "Cu"
     expected.calc = EMT()
     np.testing.assert_allclose(again.get_forces(), expected.get_forces(), rtol=0, atol=1e-11)
+
+
+def test_results_are_known_to_be_old_by_the_motion_of_atoms():
+    atoms = argon()
+    numbers = {"energy": np.array([1.0]), "forces": np.ones((len(atoms), 3))}
+    whole, wrapped, turned, moved = (atoms.copy() for _ in range(4))
+    whole.positions += [4.0, 0.0, 0.0]
+    wrapped.positions[3] += atoms.cell[1] - 2 * atoms.cell[0]
+    turned.rotate(90, "z", rotate_cell=True)
+    moved.positions[3] += [0.0, 0.01, 0.0]
+    for now in (atoms, whole, wrapped, turned):
+        watch = Watch("mine")
+        watch.require_new(atoms, numbers)
+        watch.require_new(now, numbers)
+    watch = Watch("mine")
+    watch.require_new(atoms, numbers)
+    with pytest.raises(ModelError, match="gave the energy and forces of the structure before"):
+        watch.require_new(moved, numbers)
+    watch.require_new(atoms, {**numbers, "energy": np.array([1.1])})
+
+
+def test_forces_that_were_not_computed_again(tmp_path):
+    body = (
+        "class Spoiled(Base):\n    def calculate(self, atoms=None, properties=None, changes=()):\n"
+    )
+    body += (
+        "        if self.calls == 0:\n            super().calculate(atoms, properties, changes)\n"
+    )
+    body += "        self.calls += 1\n        self.results['energy'] = float(self.calls)\n"
+    with pytest.raises(ModelError, match="gave no 'forces'"):
+        evaluate(spoiled(tmp_path, body))

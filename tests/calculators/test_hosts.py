@@ -2,6 +2,7 @@
 scheme has it."""
 
 import subprocess
+from pathlib import Path
 
 import argon_levels as levels
 import ipi_tools
@@ -244,3 +245,13 @@ def test_ipi_without_a_stress(tmp_path):
     assert not np.any(virial)
     with pytest.raises(Exception, match="a model that has no stress, and so a wrong pressure"):
         session.evaluate("conservative", [1.01 * cell], [positions])
+
+
+def test_forcefields_share_a_model_whatever_they_call_it(tmp_path, monkeypatch):
+    from md_bridge.ipi.session import SessionOptions, shared_session
+
+    write(tmp_path / "start.xyz", ipi_tools.argon())
+    names = [python_model(tmp_path, NO_STRESS), "python:made.py:make", "python:made:make"]
+    monkeypatch.chdir(tmp_path)
+    first, *others = (shared_session(SessionOptions(Path("start.xyz"), Path(n))) for n in names)
+    assert all(other is first for other in others)

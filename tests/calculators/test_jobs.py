@@ -69,7 +69,8 @@ def test_drift_by_command(folder, model_file):
         *("--equilibrate", "0", "--replicas", "1", "--host", "i-pi", "--json"),
     )
     assert result.exit_code in (0, 3), result.output
-    assert "_BothKinds" in json.loads(result.stdout)["settings"]["model"]
+    described = json.loads(result.stdout)["settings"]["model"]
+    assert described == f"_BothKinds ({model})"
 
 
 def test_errors_of_labelled_structures(folder, model_file):
