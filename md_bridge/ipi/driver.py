@@ -195,6 +195,8 @@ def _parse(name: str, value: Any) -> Any:
         return Path(str(value))
     if name == "seed":
         return _seed(value)
+    if name in ("charge", "spin_multiplicity"):
+        return _number(name, value)
     if name == "threads":
         return _thread_count(value)
     if isinstance(default, bool):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from md_bridge.cli.options import EXISTING_FILE, chain, option
+from md_bridge.cli.options import EXISTING_FILE, Model, chain, option
 from md_bridge.drift.presets import PRESETS
 from md_bridge.forces import Kind, forces_text, parse_kinds
 from md_bridge.model_options import ModelOptions
@@ -64,7 +64,7 @@ class Host(click.Choice[str]):
 def model_and_start(function: Any) -> Any:
     """The arguments MODEL and START."""
     arguments = (
-        click.argument("model", type=EXISTING_FILE),
+        click.argument("model", type=Model()),
         click.argument("start", type=EXISTING_FILE),
     )
     return chain(arguments)(function)

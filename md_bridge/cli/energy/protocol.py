@@ -107,8 +107,14 @@ def _add(name: str) -> None:
     symmetrize = name != "jacobian"
     # the others run with conservative forces, if at all
     drives = dynamics and _DYNAMICS[name][1] is not None
-    inner = dynamics and name != "smoothness"
-    options.append(model_options(symmetrize=symmetrize, inner=inner, correction=drives))
+    options.append(
+        model_options(
+            symmetrize=symmetrize,
+            inner=dynamics and name != "smoothness",
+            correction=drives,
+            inputs=name != "jacobian",
+        )
+    )
     what = "a periodic structure, whose velocities are replaced" if dynamics else "a structure"
 
     def perform(**values: Any) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 from ase import Atoms
 
 from md_bridge.drift.runs.versions import installed_versions
+from md_bridge.model_names import is_python_model
 from md_bridge.model_options import ModelOptions
 
 __all__ = [
@@ -73,7 +74,8 @@ def describe_model(model: Path, options: ModelOptions | None = None) -> str:
         chosen = f", variant {variant}" if variant else ""
         if symmetrize != "none":
             chosen += f", symmetrized: {symmetrize}"
-        return f"{info.name or path.name} (cutoff {info.cutoff:g} Å, {info.dtype}{chosen})"
+        facts = str(path) if is_python_model(path) else f"cutoff {info.cutoff:g} Å, {info.dtype}"
+        return f"{info.name or path.name} ({facts}{chosen})"
 
     averaged = options.symmetrize
     if options.direct_symmetrize:

@@ -36,6 +36,7 @@ from md_bridge.drift.runs.versions import installed_versions
 from md_bridge.errors import ArgumentError, MDBridgeError
 from md_bridge.extras import HOSTS, require
 from md_bridge.forces import forces_text
+from md_bridge.model_names import absolute_model, model_checksum, require_model
 from md_bridge.model_options import ModelOptions
 from md_bridge.processes import RunError, alone_in
 from md_bridge.structures import StructureError, read_structure
@@ -117,10 +118,8 @@ class Campaign:
                 "makes some",
             )
         for name, model in (("model", plan.model), ("inner", plan.model_options.inner)):
-            if model and not Path(model).is_file():
-                raise ArgumentError(
-                    name, f"must be the file of an exported model, found no file '{model}'"
-                )
+            if model:
+                require_model(name, model)
         require(HOSTS[plan.host], wanted_by=f"a run in {plan.host}")
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -364,10 +363,10 @@ def _settings(plan: CampaignPlan) -> dict[str, Any]:
     inner = plan.model_options.inner
     return {
         "md_bridge": __version__,
-        "model": str(plan.model.resolve()),
-        "model_sha256": sha256_of(plan.model),
-        "inner": str(Path(inner).resolve()) if inner else None,
-        "inner_sha256": sha256_of(Path(inner)) if inner else None,
+        "model": str(absolute_model(plan.model)),
+        "model_sha256": model_checksum(plan.model),
+        "inner": str(absolute_model(inner)) if inner else None,
+        "inner_sha256": model_checksum(inner) if inner else None,
         "start": str(plan.start.resolve()),
         "start_sha256": sha256_of(plan.start),
         "host": plan.host,

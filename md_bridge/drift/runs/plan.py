@@ -11,6 +11,7 @@ import numpy as np
 from md_bridge.drift.records.method import HOSTS, Method
 from md_bridge.errors import ArgumentError
 from md_bridge.forces import LARGEST_CORRECTION, Kind, parse_kinds
+from md_bridge.model_names import ModelName
 from md_bridge.model_options import ModelOptions
 from md_bridge.processes import STALL_MINUTES
 from md_bridge.text import nearest
@@ -71,6 +72,14 @@ class Run:
         if self.method.multiplicity is not None:
             return of_one
         return replace(of_one, max_correction=LARGEST_CORRECTION)
+
+    def models(self, model: ModelName) -> list[ModelName]:
+        """All that the run needs: the model, and the one of the inner forces, if any.
+
+        :param model: of the outer forces
+        """
+        inner = self.host_options.inner
+        return [model, inner] if inner else [model]
 
     @property
     def label(self) -> str:
