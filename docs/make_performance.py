@@ -163,7 +163,9 @@ def _machine(results: Results) -> list[str]:
         f"{f'; MD Bridge at commit {commit}' if commit else ''}.",
     ]
     warning = busy_warning(facts)
-    if warning:
+    if warning and facts.get("busy_cores") is None:  # it may have been the part before this one
+        lines.append(f"{warning[0].upper()}{warning[1:]}.")
+    elif warning:
         lines.append(f"**These numbers are preliminary**: {warning}.")
     elif not results.complete or settings["rounds"] < _ROUNDS:
         lines.append("**These numbers are preliminary**: of a short run, to show what is measured.")

@@ -29,12 +29,15 @@ are installed, which is also how they are imported (mpich has nothing to import)
 
 COMMANDS = {
     "bench": ("bench",),
+    "certify": ("drift",),
     "demo": ("drift", "lammps", "ipi"),
     "distil": ("drift",),
     "drift": ("drift",),
     "judge": ("drift",),
     "lammps": ("lammps",),
+    "phonons": ("statics",),
     "protocol": ("drift",),
+    "relax": ("statics",),
     "tune": ("drift",),
 }
 """Extras without which a command of ``md-bridge`` cannot do anything. Which host its runs need is

@@ -6,19 +6,23 @@
 """
 
 from md_bridge.ase.calculator import MDBridgeCalculator, ParameterError
+from md_bridge.ase.committee import CommitteeCalculator
 from md_bridge.ase.multiple_time_step import MultipleTimeStep, MultipleTimeStepLangevin
 from md_bridge.ase.space_group import (
     SpaceGroup,
     SpaceGroupError,
+    SpaceGroupType,
     find_space_group,
     project_scalars,
     project_tensor,
     project_tensors,
     project_vectors,
+    space_group_type,
 )
 from md_bridge.ase.space_group_calculator import SpaceGroupCalculator
 
 __all__ = [
+    "CommitteeCalculator",
     "MDBridgeCalculator",
     "MultipleTimeStep",
     "MultipleTimeStepLangevin",
@@ -26,9 +30,11 @@ __all__ = [
     "SpaceGroup",
     "SpaceGroupCalculator",
     "SpaceGroupError",
+    "SpaceGroupType",
     "find_space_group",
     "project_scalars",
     "project_tensor",
     "project_tensors",
     "project_vectors",
+    "space_group_type",
 ]

@@ -61,7 +61,13 @@ class Results:
                 )
         loads = zip(self.machine["load"], other.machine["load"], strict=True)
         load = [max(pair) for pair in loads]
-        self.machine = {**other.machine, "load": load, "commit": self._commits(other)}
+        looks = [facts.get("busy_cores") for facts in (self.machine, other.machine)]
+        self.machine = {
+            **other.machine,
+            "load": load,
+            "busy_cores": max((busy for busy in looks if busy is not None), default=None),
+            "commit": self._commits(other),
+        }
         self.settings = other.settings
         self.complete = self.complete and other.complete
         for panel in other.panels:

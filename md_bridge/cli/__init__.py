@@ -1,8 +1,9 @@
 """The command ``md-bridge``: one file a subcommand, loaded when it is called.
 
-``models``, ``lammps``, ``ipi``, ``energy`` and ``bench`` are the groups of the help. What commands
-share: ``command`` (the look of a help, defaults from the library), ``options`` (decorators),
-``errors`` (sentences and exit statuses), ``progress``, ``signals``, ``tables``.
+``models``, ``statics``, ``lammps``, ``ipi``, ``energy`` and ``bench`` are the groups of the help.
+What commands share: ``command`` (the look of a help, defaults from the library), ``options``
+(decorators), ``errors`` (sentences and exit statuses), ``progress``, ``results``, ``signals``,
+``tables``.
 """
 
 from __future__ import annotations
@@ -37,6 +38,9 @@ SECTIONS = {
         "check": Subcommand(
             "models.check", "check", "Check forces, symmetries, range, smoothness."
         ),
+        "certify": Subcommand(
+            "models.certify", "certify", "Certify a file in this installation: a page to sign."
+        ),
         "symmetry": Subcommand(
             "models.symmetry", "symmetry", "Measure how results change with the orientation."
         ),
@@ -48,6 +52,14 @@ SECTIONS = {
         ),
         "distil": Subcommand(
             "models.distil", "distil", "Make a small student for the inner steps."
+        ),
+    },
+    "Structure": {
+        "relax": Subcommand(
+            "statics.relax", "relax", "Relax structures, with all kinds of forces."
+        ),
+        "phonons": Subcommand(
+            "statics.phonons", "phonons", "Phonons of a crystal, with all kinds of forces."
         ),
     },
     "LAMMPS": {

@@ -1,14 +1,17 @@
 """The file: a round trip, what an interruption leaves, and the page that is made of it."""
 
 import importlib.util
+import os
 import subprocess
+import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from md_bridge.bench import BenchError, BenchSettings, Results, UnavailableError, api, run_benchmark
-from md_bridge.bench.machine import busy_warning, commit_of, machine_facts
+from md_bridge.bench.machine import busy_cores, busy_warning, commit_of, machine_facts
 from md_bridge.bench.models.files import prepare_model
 from md_bridge.bench.panels import Bound, Panel, PanelResult, Row, Subject
 from md_bridge.bench.plots import plot_results
@@ -277,11 +280,30 @@ def test_merged_results_have_the_panels_of_both_and_the_higher_load():
     assert [panel.group for panel in ours.panels] == ["ase", "lammps"]
     assert ours.machine["load"] == [2.0, 1.0, 0.0]
 
+    ours.machine["busy_cores"], theirs.machine["busy_cores"] = None, 0.1
+    ours.merge(theirs)
+    assert ours.machine["busy_cores"] == 0.1
+
 
 def test_a_busy_machine_is_said():
-    facts = {"load": [1.4, 0, 0], "cores_for_us": 2, "cores": 64}
-    assert "load 1.4 on 2 cores" in busy_warning(facts)
-    assert busy_warning({**facts, "load": [0.2, 9, 9]}) is None
+    facts = {"load": [1.4, 0, 0], "busy_cores": 0.1, "cores_for_us": 2, "cores": 64}
+    assert busy_warning(facts) is None  # whatever the load was has ended
+    assert "1.7 of 2 cores at work" in busy_warning({**facts, "busy_cores": 1.7})
+    older = {name: value for name, value in facts.items() if name != "busy_cores"}
+    assert "the load was 1.4 on 2 cores" in busy_warning(older)
+    assert busy_warning({**older, "load": [0.2, 9, 9]}) is None
+
+
+def test_cores_at_work_are_seen():
+    """Of a process that does nothing but count, seen while it does."""
+    worker = subprocess.Popen([sys.executable, "-c", "while True: pass"])
+    try:
+        time.sleep(0.3)
+        assert busy_cores(0.5) > 0.5
+    finally:
+        worker.kill()
+        worker.wait()
+    assert 0.0 <= busy_cores(0.1) <= os.cpu_count() + 0.5
 
 
 def make_performance():

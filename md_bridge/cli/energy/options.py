@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from md_bridge.cli.options import EXISTING_FILE, Model, chain, option
+from md_bridge.drift.presets import PRESETS
 from md_bridge.forces import Kind, forces_text, parse_kinds
 from md_bridge.model_options import ModelOptions
 
@@ -29,6 +30,7 @@ __all__ = [
     "length_option",
     "model_and_start",
     "out_option",
+    "preset_option",
     "require_forces",
     "seed_option",
     "stall_option",
@@ -105,6 +107,16 @@ def start_options(of: str = PLAN, replicas: str = "") -> Decorator:
 def seed_option(of: str = PLAN) -> Decorator:
     """``--seed``."""
     return option("--seed", of=of, type=click.IntRange(min=1), help="Seed of all random numbers.")
+
+
+def preset_option() -> Decorator:
+    """``--preset``."""
+    return option(
+        "--preset",
+        type=click.Choice(list(PRESETS)),
+        metavar="NAME",
+        help=f"Settings of {', '.join(list(PRESETS)[:-1])} or {list(PRESETS)[-1]}.",
+    )
 
 
 def stall_option(of: str = PLAN) -> Decorator:

@@ -49,6 +49,10 @@ class RunSettings:
     seed: int | None = None
     planned_runs: int | None = None
     """Those asked for, complete or not; None if the runs given are all."""
+    preset: str = ""
+    """The published protocol that the settings are of; empty: none."""
+    minimise_fmax: float = 0.0
+    """To which the starts were minimised first (eV/Å); 0: they were not."""
     files: Mapping[str, str] = field(default_factory=dict)
     """What was read from each file, for runs that were not made here; the rest then means nothing
     but the versions."""
