@@ -39,6 +39,7 @@ from md_bridge.statics.rows import Row
         ({"symmetrize": ("random",)}, "random draws another rotation at every evaluation"),
         ({"corrections": ("asr", "none")}, "corrections found 'none'"),
         ({"host": "lamps"}, "host found 'lamps': did you mean 'lammps'?"),
+        ({"host": "lammps", "forces": ("direct",)}, "choose the host phonopy, i-pi or autograd"),
         ({"host": "lammps", "fast": True}, "fast is a set of displacements of phonopy"),
         ({"host": "lammps", "forces": ("conservative", "direct")}, "choose the host phonopy, i-pi"),
         ({"scan": "0.3:0.001"}, "scan must be two displacements"),

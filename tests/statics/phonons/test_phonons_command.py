@@ -6,9 +6,10 @@ import re
 import ase.io
 import crystals as static_crystals
 import crystals_phonons as crystals
+import models
 import numpy as np
 import pytest
-from ase.build import molecule
+from ase.build import bulk, molecule
 from model_commands import message, run
 from phonopy.file_IO import parse_FORCE_CONSTANTS
 
@@ -207,3 +208,36 @@ def test_direct_stress_is_missing(files):
     assert result.exit_code == 1
     assert "stress" in message(result)
     assert "conservative: raw" not in message(result)
+
+
+def test_elastic_constants_of_each_row(files):
+    """T-P2's springs have C₁₁ = 2K/a and C₁₂ = C₄₄ = K/a; the model has no direct stress."""
+    models.harmonic(2.0, 2.0, cutoff=2.4).export("h.pt")
+    ase.io.write("h.xyz", bulk("H", "fcc", a=2.0 * np.sqrt(2.0)))
+    result = run(
+        *(phonons, "h.pt", "h.xyz", *QUICK, "--fc", "raw", "--elastic", "--json", "--out", "found")
+    )
+    assert result.exit_code == 0, result.output
+    (elastic,) = json.loads(result.stdout)["elastic_GPa"]
+    expected = 160.21766208 * 2.0 / (2.0 * np.sqrt(2.0))
+    stiffness = np.array(elastic["relaxed"]["projected"])
+    assert stiffness[0, 0] == pytest.approx(2.0 * expected, rel=1e-3)
+    assert stiffness[0, 1] == pytest.approx(expected, rel=1e-3)
+    assert stiffness[3, 3] == pytest.approx(expected, rel=1e-3)
+
+
+def test_another_host(files):
+    found = []
+    for host in ("phonopy", "autograd"):
+        result = run(
+            *(phonons, "m.pt", "c.xyz", *QUICK, "--fc", "raw", "--forces", "direct"),
+            *("--host", host, "--json", "--out", host),
+        )
+        assert result.exit_code == 0, result.output
+        found.append(json.loads(result.stdout)["results"][0])
+    assert found[1]["largest_frequency_THz"] == pytest.approx(
+        found[0]["largest_frequency_THz"], rel=1e-4
+    )
+    assert found[1]["violations"]["permutation"] == pytest.approx(
+        found[0]["violations"]["permutation"], rel=1e-3
+    )
