@@ -45,7 +45,7 @@ def tell_result(
         click.echo(json.dumps(result_data(result, settings), allow_nan=False))
     else:
         for table in (protocol_table(result), *map(section_table, result.sections)):
-            widen_for(console, table)
+            widen_for(console, table, whole=True)
             console.print(table)
             console.print()
         for sentence in result.sentences:

@@ -54,9 +54,14 @@ class TestPlateau:
         assert str(found) == "Fd-3m (227) from 1e-06 to 0.1 Å (5.0 decades)"
 
     def test_of_a_slab_its_layer_group_counts(self):
-        """p3m1 and a mirror: 12 operations; none goes across the vacuum."""
-        slab = fcc111("Al", (1, 1, 3), vacuum=6.0)
-        assert {group.operations for group in plateau(slab, [1e-5, 1e-3]).groups} == {12}
+        """Whatever its cell is across: with the height of three layers it were all of the crystal,
+        whose translations take a layer to the next one."""
+        slab = fcc111("Al", (1, 1, 3), a=4.05, vacuum=6.0)
+        for height in (slab.cell[2, 2], 4.05 * np.sqrt(3.0)):
+            slab.cell[2, 2] = height
+            assert {group.operations for group in plateau(slab, [1e-5, 1e-3]).groups} == {12}
+        slab.pbc = True
+        assert {group.operations for group in plateau(slab, [1e-5, 1e-3]).groups} == {36}
 
     def test_where_spglib_finds_nothing(self):
         double = bulk("Ar", "fcc", a=5.4) + bulk("Ar", "fcc", a=5.4)
@@ -117,6 +122,19 @@ class TestStandardised:
         primitive = standardised(shaken(), primitive=True)
         assert len(primitive) == 1
         assert primitive.cell.volume == pytest.approx(4.05**3 / 4, abs=1e-6)
+
+    def test_atoms_are_where_the_group_has_them(self):
+        atoms = crystal(
+            ["Ti", "O"],
+            [(0, 0, 0), (0.305, 0.305, 0)],
+            spacegroup=136,
+            cellpar=[4.6, 4.6, 2.96, 90, 90, 90],
+        )
+        atoms.rattle(1e-3, seed=1)
+        assert space_group_type(atoms, 1e-5).number == 1
+        for primitive in (False, True):
+            cell = standardised(atoms, 1e-2, primitive=primitive)
+            assert space_group_type(cell, 1e-8).number == 136
 
     def test_what_has_none(self):
         with pytest.raises(
