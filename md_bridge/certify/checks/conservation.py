@@ -132,8 +132,9 @@ def _findings(subject: Subject, record: RunRecord) -> Iterator[Finding]:
         f"up to {_shown(found.largest_drift)} meV/atom/ps",
         f"{run}: {_verdict_words(found, record)}; the number is the end of the 95 % interval of "
         f"drift or heating, whichever is narrower. Drift: {drift} meV/atom/ps; heating by "
-        f"how far H wanders: {heating_cell(found)} meV/atom/ps. LAMBench's slope {_shown(lambench_slope(record))} and "
-        f"fairchem's drift {_shown(fairchem_drift(record))} meV/atom/ps. {_advice(found, steps)}",
+        f"how far H wanders: {heating_cell(found)} meV/atom/ps. LAMBench's "
+        f"slope {_shown(lambench_slope(record))} and fairchem's drift "
+        f"{_shown(fairchem_drift(record))} meV/atom/ps. {_advice(found, steps)}",
         multiplicity=steps,
         verdict=found.verdict.value,
         drift_meV_per_atom_ps=found.energy.slope,
