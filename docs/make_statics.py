@@ -130,11 +130,7 @@ def unused(texts: Sequence[str]) -> list[str]:
 
     :param texts: of all documents
     """
-    return [
-        name
-        for name in TABLES
-        if not any(_MARKER.format(name=name) in text for text in texts)
-    ]
+    return [name for name in TABLES if not any(_MARKER.format(name=name) in text for text in texts)]
 
 
 @click.command(help=__doc__)

@@ -134,7 +134,7 @@ def scan(numbers: Numbers) -> list[str]:
 
 
 def elastic(numbers: Numbers) -> list[str]:
-    """Constants of relaxed atoms, with C₄₄ of clamped ones, and the part that projection removed."""
+    """Constants of relaxed atoms, C₄₄ of clamped ones, and the part that projection removed."""
     heading = [
         *("forces", *(f"{name}, GPa" for name in _ELASTIC), "C₄₄ clamped, GPa"),
         *("K, GPa", "G, GPa", "removed by projection"),

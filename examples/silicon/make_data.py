@@ -1,7 +1,8 @@
 """Label diamond silicon with the Stillinger–Weber potential of LAMMPS.
 
-Example: python make_data.py        writes train.xyz, validation.xyz and test.xyz; starts of relaxations,
-starts.xyz and turned.xyz; and the crystal at rest, rest.xyz
+Example: python make_data.py        writes train.xyz, validation.xyz and test.xyz
+
+and starts of relaxations, starts.xyz and turned.xyz, and the crystal at rest, rest.xyz.
 
 Frames come from Langevin dynamics at three temperatures and three volumes, and from crystals that
 are strained and rattled, a little (as phonons need) and a lot (as relaxations need).
@@ -53,8 +54,8 @@ class Distorted:
 DYNAMICS = {(2, 2, 2): 6, (2, 1, 1): 12}
 """Frames of each temperature and strain, by conventional cells along each edge."""
 DISTORTED = {
-    Distorted((1, 1, 1), 0.25, 0.03): 120,
-    Distorted((2, 1, 1), 0.20, 0.02): 60,
+    Distorted((1, 1, 1), 0.16, 0.025): 120,
+    Distorted((2, 1, 1), 0.12, 0.02): 60,
     Distorted((2, 2, 2), 0.05, 0.005): 24,
 }
 """Frames of each kind."""
@@ -101,7 +102,9 @@ def dynamics(
     with stillinger_weber() as calculator:
         atoms.calc = calculator
         MaxwellBoltzmannDistribution(atoms, temperature_K=2 * temperature, rng=rng)
-        run = Langevin(atoms, TIMESTEP, temperature_K=temperature, friction=FRICTION, rng=rng)
+        run = Langevin(
+            atoms, TIMESTEP, temperature_K=temperature, friction=FRICTION, rng=rng, fixcm=False
+        )
         run.run(EQUILIBRATION)
         found = []
         for _ in range(frames):
