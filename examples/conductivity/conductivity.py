@@ -60,9 +60,9 @@ class Settings:
     """Å."""
     temperature: float = 300.0
     """K."""
-    transport: str | None = "MS-SMM19"
-    """Wigner transport (Simoncelli, Marzari and Mauri, Nature Physics 15, 809 (2019)), with the
-    velocity operator of phono3py; None: the relaxation-time approximation alone."""
+    transport: str | None = "SMM19"
+    """Wigner transport (Simoncelli, Marzari and Mauri, Nature Physics 15, 809 (2019)), as phono3py
+    names it; None: within bands alone."""
 
 
 def relaxed(atoms: Atoms, calculator: MDBridgeCalculator, settings: Settings) -> Atoms:
@@ -96,8 +96,8 @@ def conductivity(
     :param atoms: in equilibrium
     :param forces: of several structures of N atoms, [structures, N, 3], eV/Å
     :param settings: how
-    :returns: ``kappa`` (W/m/K), the mean of the diagonal, with its parts ``populations`` and
-        ``coherences``, ``imaginary`` (whether a frequency is), ``frequency_max`` (THz) and
+    :returns: ``kappa`` (W/m/K), the mean of the diagonal, with its parts ``intraband`` (heat that
+        wave packets carry) and ``interband`` (that tunnels between bands), ``imaginary`` (whether a frequency is), ``frequency_max`` (THz) and
         ``structures``, how many had their forces computed
     """
     cell = PhonopyAtoms(symbols=atoms.symbols, cell=atoms.cell[:], positions=atoms.positions)
@@ -129,7 +129,7 @@ def conductivity(
     frequencies = found.frequencies
     parts = {"kappa": found.kappa}
     if settings.transport is not None:
-        parts |= {"populations": found.kappa_P_RTA, "coherences": found.kappa_C}
+        parts |= {"intraband": found.kappa_intra, "interband": found.kappa_inter}
     at_gamma = np.all(np.abs(found.qpoints) < 1e-12, axis=1)
     acoustic = np.sort(frequencies[at_gamma], axis=1)[:, :3]
     others = [*frequencies[~at_gamma].ravel(), *np.sort(frequencies[at_gamma], axis=1)[:, 3:].flat]
@@ -231,7 +231,7 @@ def main(
         return
     click.echo(
         f"{row.label}: κ = {found['kappa']:.4g} W/m/K at {temperature:g} K "
-        f"({found['populations']:.4g} populations, {found['coherences']:.2g} coherences), "
+        f"({found['intraband']:.4g} within bands, {found['interband']:.2g} between them), "
         f"{found['structures']} structures, {found['seconds']:.0f} s"
     )
     if found["imaginary"]:

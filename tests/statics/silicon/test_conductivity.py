@@ -51,7 +51,7 @@ def test_the_potential_and_the_model_that_was_trained_on_it(example, coarse, tmp
     found = run(DATA / "silicon.pt", cell, Row("conservative"), coarse)
     assert not exact["imaginary"]
     assert not found["imaginary"]
-    assert exact["kappa"] == pytest.approx(exact["populations"] + exact["coherences"])
+    assert exact["kappa"] == pytest.approx(exact["intraband"] + exact["interband"])
     assert exact["volume"] == pytest.approx(5.431**3 / 8, rel=1e-3)
     assert found["kappa"] == pytest.approx(exact["kappa"], rel=0.5)
 
