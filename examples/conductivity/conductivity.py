@@ -97,8 +97,9 @@ def conductivity(
     :param forces: of several structures of N atoms, [structures, N, 3], eV/Å
     :param settings: how
     :returns: ``kappa`` (W/m/K), the mean of the diagonal, with its parts ``intraband`` (heat that
-        wave packets carry) and ``interband`` (that tunnels between bands), ``imaginary`` (whether a frequency is), ``frequency_max`` (THz) and
-        ``structures``, how many had their forces computed
+        wave packets carry) and ``interband`` (that tunnels between bands), ``imaginary`` (whether a
+        frequency is), ``frequency_max`` (THz) and ``structures``, how many had their forces
+        computed
     """
     cell = PhonopyAtoms(symbols=atoms.symbols, cell=atoms.cell[:], positions=atoms.positions)
     crystal = Phono3py(
