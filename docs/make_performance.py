@@ -42,7 +42,10 @@ SECTIONS = {
         "as often as in dynamics.\n"
         "metatomic's calculator reads the same file; pet-kokkos has the same weights, and "
         "conservative forces only.\n"
-        "The forces of all are compared before they are timed.",
+        "The forces of all are compared before they are timed.\n"
+        "*Energy, forces and virials* are our engine behind a calculator that asks for all of them "
+        "at once, *both* for both kinds of forces from one pass; ÷ compiled is how many times "
+        "faster the compiled model is.",
     ),
     "lammps": (
         "LAMMPS",
@@ -71,7 +74,9 @@ SECTIONS = {
     ),
     "busy": (
         "A busy machine",
-        "Another process keeps one core busy: what waits by spinning pays for it.",
+        "Another process keeps one core busy: what waits by spinning pays for it.\n"
+        "*÷ always spins* is our calculator over itself with threads that never sleep: without a "
+        "neighbour, what the care for neighbours costs.",
     ),
     "scaling": ("Large systems", "The time of an atom should not grow with their number."),
     "memory": (
@@ -117,7 +122,7 @@ def page(results: Results, pictures: dict[str, Path]) -> str:
     for group, (title, text) in SECTIONS.items():
         panels = sorted(
             (panel for panel in results.panels if panel.group == group),
-            key=lambda panel: (panel.title, panel.model, panel.atoms),
+            key=lambda panel: (panel.title, panel.model, panel.atoms, panel.key),
         )
         tables = [table_of(panel) for panel in panels]
         tables = [table for table in tables if table.rows or table.notes]
@@ -150,13 +155,17 @@ def _machine(results: Results) -> list[str]:
     facts, settings = results.machine, results.settings
     versions: dict[str, Any] = facts["versions"]
     known = ", ".join(f"{name} {version}" for name, version in versions.items() if version)
+    commit = facts.get("commit")  # files of older versions do not have it
     lines = [
         f"Measured {facts['measured'][:10]} on {facts['processor']}, {facts['cores_for_us']} cores "
         f"and {facts['memory_GB']:g} GB, {_rounds(results)}, device {settings['device']}; "
-        f"{facts['system']}, Python {facts['python']}, {known}.",
+        f"{facts['system']}, Python {facts['python']}, {known}"
+        f"{f'; MD Bridge at commit {commit}' if commit else ''}.",
     ]
     warning = busy_warning(facts)
-    if warning:
+    if warning and facts.get("busy_cores") is None:  # it may have been the part before this one
+        lines.append(f"{warning[0].upper()}{warning[1:]}.")
+    elif warning:
         lines.append(f"**These numbers are preliminary**: {warning}.")
     elif not results.complete or settings["rounds"] < _ROUNDS:
         lines.append("**These numbers are preliminary**: of a short run, to show what is measured.")

@@ -43,11 +43,18 @@ void require_shareable(const LAMMPS& lammps, const mdbridge::ModelInfo& info, in
   }
 }
 
-void require_minimizable(const Settings& settings) {
-  if (settings.forces == Settings::Forces::direct) {
+/// Minimisers that follow the forces and search along no line need no energy.
+bool searches_lines(const LAMMPS& lammps) {
+  const char* style = lammps.update->minimize_style;
+  return !utils::strmatch(style, "^fire") && !utils::strmatch(style, "^quickmin");
+}
+
+void require_minimizable(const LAMMPS& lammps, const Settings& settings) {
+  if (settings.forces == Settings::Forces::direct && searches_lines(lammps)) {
     throw Error(
-        "minimize needs forces that are the gradient of the energy: give pair_style "
-        "mdbridge without 'forces direct'");
+        "minimize with min_style " + std::string(lammps.update->minimize_style) +
+        " needs forces that are the gradient of the energy: give pair_style mdbridge without "
+        "'forces direct', or take min_style fire");
   }
   if (settings.symmetrize == "random") {
     throw Error(
@@ -78,7 +85,7 @@ void require_supported_input(const LAMMPS& lammps, const mdbridge::ModelInfo& in
   }
   if (lammps.comm->nprocs > 1) require_shareable(lammps, info, layers);
   const bool minimizing = lammps.update->whichflag == 2;
-  if (minimizing) require_minimizable(settings);
+  if (minimizing) require_minimizable(lammps, settings);
 }
 
 void require_complete_pairs(const LAMMPS& lammps) {

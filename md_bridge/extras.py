@@ -35,6 +35,7 @@ COMMANDS = {
     "judge": ("drift",),
     "lammps": ("lammps",),
     "protocol": ("drift",),
+    "relax": ("statics",),
     "tune": ("drift",),
 }
 """Extras without which a command of ``md-bridge`` cannot do anything. Which host its runs need is

@@ -27,9 +27,11 @@ NOT_READ = {
 
 SHARED = ["errors", "text", "forces", "structures", "processes", "model_options"]
 HOSTS = ["ase", "lammps", "ipi"]
-JOBS = ["export", "drift", "symmetry", "distil", "compiled", "bench", "demo", "cli"]
+JOBS = ["export", "drift", "symmetry", "statics", "distil", "compiled", "bench", "demo", "cli"]
 DRIFT = ["judging", "records", "runs", "tuning", "protocols", "report"]
 SYMMETRY = ["group", "measuring", "results", "api", "layers", "models", "report"]
+STATICS = ["relaxing", "phonons", "elastic", "report"]
+"""Of ``md_bridge/statics``; its modules come before all of them."""
 
 
 def below(order: list[str], name: str) -> list[str]:
@@ -47,12 +49,12 @@ FORBIDDEN = {
     "ipi": ["ase", "lammps", *JOBS],
     # a check measures the symmetry of a function; that of a model knows what a model file is
     "export": [
-        *("lammps", "ipi", "drift", "distil", "compiled", "bench", "demo", "cli"),
+        *("lammps", "ipi", "drift", "statics", "distil", "compiled", "bench", "demo", "cli"),
         *(f"symmetry.{name}" for name in ("layers", "models", "report")),
     ],
-    "drift": ["symmetry", "distil", "compiled", "bench", "demo", "cli"],
+    "drift": ["symmetry", "statics", "distil", "compiled", "bench", "demo", "cli"],
     # of any function: the engine is for the matrices of its sets alone
-    "symmetry": [*HOSTS, "distil", "compiled", "bench", "demo", "cli"],
+    "symmetry": [*HOSTS, "statics", "distil", "compiled", "bench", "demo", "cli"],
     **{
         f"symmetry.{name}": [
             *(job for job in JOBS if job != "symmetry"),
@@ -66,12 +68,19 @@ FORBIDDEN = {
         *("symmetry.models", "symmetry.report"),
     ],
     "symmetry.models": ["drift", "symmetry.report"],
-    "distil": ["lammps", "ipi", "compiled", "bench", "demo", "cli"],
-    "compiled": [*HOSTS, "drift", "bench", "demo", "cli"],
+    # rows, evaluator, noise, … <- relaxing <- phonons, elastic <- report
+    "statics": ["distil", "compiled", "bench", "demo", "cli"],
+    **{
+        f"statics.{name}": ["drift", *(f"statics.{later}" for later in STATICS)]
+        for name in ("rows", "evaluator", "noise", "starts", "space_groups", "constraints")
+    },
+    "statics.relaxing": ["drift", *(f"statics.{name}" for name in below(STATICS, "phonons"))],
+    "distil": ["lammps", "ipi", "statics", "compiled", "bench", "demo", "cli"],
+    "compiled": [*HOSTS, "drift", "statics", "bench", "demo", "cli"],
     "compiled.pet": ["compiled.api", "compiled.module", "compiled.student", "distil"],
     "distil.training": ["distil.report", "distil.api", "distil.tuning"],
     "distil.labelling": ["distil.training", "distil.report", "distil.api", "distil.student"],
-    "bench": ["distil", "demo", "cli"],
+    "bench": ["statics", "distil", "demo", "cli"],
     # programs are run by path, and those of the alternatives load nothing of ours
     **{
         f"bench.programs.{name}": ["engine", *HOSTS, *JOBS]
@@ -82,7 +91,7 @@ FORBIDDEN = {
         f"bench.{name}": ["bench.groups", "bench.api"]
         for name in ("sessions", "models", "panels", "runner", "results", "statistics", "tables")
     },
-    "demo": ["distil", "compiled", "bench", "cli"],
+    "demo": ["statics", "distil", "compiled", "bench", "cli"],
     # judging <- records <- runs <- tuning, protocols <- report
     "drift.judging": [
         *(f"drift.{name}" for name in below(DRIFT, "records")),
@@ -156,6 +165,10 @@ def test_dependencies_point_one_way():
         ("symmetry/group/grids.py", "from md_bridge.symmetry.measuring.laws import Law"),
         ("symmetry/models/copies.py", "from md_bridge.symmetry.report.tables import sections"),
         ("export/checks/rotation.py", "from md_bridge.symmetry.models.copies import Copies"),
+        ("statics/noise.py", "from md_bridge.statics.relaxing.lockstep import relax_together"),
+        ("statics/relaxing/api.py", "from md_bridge.statics.report.relaxation import as_result"),
+        ("statics/relaxing/api.py", "from md_bridge.drift.report import page"),
+        ("distil/api.py", "from md_bridge.statics.rows import Row"),
         ("distil/api.py", "from md_bridge.lammps import runner"),
         ("distil/labelling/teacher.py", "from md_bridge.distil.training import loss"),
         ("demo.py", "from md_bridge.cli import main"),

@@ -29,7 +29,7 @@ from scipy.spatial.transform import Rotation
 
 LATTICE = 5.431
 """Å; lattice constant of Stillinger–Weber silicon at rest."""
-TEMPERATURES = (300.0, 700.0, 1200.0)
+TEMPERATURES = (300.0, 600.0, 1000.0)
 """K"""
 STRAINS = (-0.02, 0.0, 0.02)
 """Of the lattice constant, in dynamics."""
@@ -51,12 +51,12 @@ class Distorted:
     """Standard deviation of each component of the strain."""
 
 
-DYNAMICS = {(2, 2, 2): 6, (2, 1, 1): 12}
+DYNAMICS = {(2, 2, 2): 2, (2, 1, 1): 16}
 """Frames of each temperature and strain, by conventional cells along each edge."""
 DISTORTED = {
-    Distorted((1, 1, 1), 0.16, 0.025): 120,
-    Distorted((2, 1, 1), 0.12, 0.02): 60,
-    Distorted((2, 2, 2), 0.05, 0.005): 24,
+    Distorted((1, 1, 1), 0.12, 0.025): 160,
+    Distorted((2, 1, 1), 0.10, 0.015): 80,
+    Distorted((2, 2, 2), 0.05, 0.005): 8,
 }
 """Frames of each kind."""
 

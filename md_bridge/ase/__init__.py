@@ -10,11 +10,13 @@ from md_bridge.ase.multiple_time_step import MultipleTimeStep, MultipleTimeStepL
 from md_bridge.ase.space_group import (
     SpaceGroup,
     SpaceGroupError,
+    SpaceGroupType,
     find_space_group,
     project_scalars,
     project_tensor,
     project_tensors,
     project_vectors,
+    space_group_type,
 )
 from md_bridge.ase.space_group_calculator import SpaceGroupCalculator
 
@@ -26,9 +28,11 @@ __all__ = [
     "SpaceGroup",
     "SpaceGroupCalculator",
     "SpaceGroupError",
+    "SpaceGroupType",
     "find_space_group",
     "project_scalars",
     "project_tensor",
     "project_tensors",
     "project_vectors",
+    "space_group_type",
 ]

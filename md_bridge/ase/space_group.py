@@ -9,6 +9,7 @@ was computed once.
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -25,11 +26,13 @@ __all__ = [
     "OPERATIONS",
     "SpaceGroup",
     "SpaceGroupError",
+    "SpaceGroupType",
     "find_space_group",
     "project_scalars",
     "project_tensor",
     "project_tensors",
     "project_vectors",
+    "space_group_type",
 ]
 
 Array = NDArray[np.float64]
@@ -50,6 +53,18 @@ _NOT_A_GROUP = 1e-8
 
 class SpaceGroupError(MDBridgeError, ValueError):
     """A structure has no operations that can be found or used, or other ones than it should."""
+
+
+@dataclass(frozen=True)
+class SpaceGroupType:
+    """Which of the 230 space groups a structure has; of :func:`space_group_type`."""
+
+    symbol: str
+    """International symbol and number, as in ``Fd-3m (227)``."""
+    number: int
+    """From 1 to 230."""
+    operations: int
+    """How many take the structure to itself: of a supercell its translations count, too."""
 
 
 @dataclass(frozen=True)
@@ -105,16 +120,44 @@ class SpaceGroup:
         cell = _closed_cell(atoms)
         symmetric = _symmetric_cell(cell, self.fractional_rotations)
         worst = float(np.linalg.norm(symmetric - cell, axis=1).max())
+        for gap, _ in self._gaps(_fractional(atoms, cell)):
+            worst = max(worst, float(np.linalg.norm(gap @ cell, axis=1).max()))
+        return worst
+
+    def symmetrised(self, atoms: Atoms) -> Atoms:
+        """The nearest structure that has these operations to rounding; whatever the atoms carry
+        besides positions is that of the structure given.
+
+        Its cell is not turned against that of the structure, and each atom is at the mean of where
+        the operations take the atoms that they take to it.
+
+        :param atoms: a structure that :meth:`fits` and has the operations within a fraction of the
+            distances between its atoms, Å
+        """
+        cell = _closed_cell(atoms)
+        symmetric = _symmetric_cell(cell, self.fractional_rotations)
         places = _fractional(atoms, cell)
+        moves = np.zeros_like(places)
+        for gap, image in self._gaps(places):
+            moves[image] += gap
+        result: Atoms = atoms.copy()
+        kept = np.where(self.periodic[:, None], symmetric, atoms.cell.array)
+        result.set_cell(kept, scale_atoms=False, apply_constraint=False)
+        positions = (places + moves / len(self)) @ symmetric
+        result.set_positions(positions, apply_constraint=False)
+        return result
+
+    def _gaps(self, places: Array) -> Iterator[tuple[Array, NDArray[np.int64]]]:
+        """For each operation: how far each atom is taken from the atom that should be there, in
+        fractional coordinates, [N, 3], without what all have in common; and which atom that is.
+        """
         for rotation, shift, image in zip(
             self.fractional_rotations, self.translations, self.permutations, strict=True
         ):
             gap = places @ rotation.T + shift - places[image]
             gap -= gap[0]
             gap -= np.round(gap)
-            gap -= gap.mean(axis=0)
-            worst = max(worst, float(np.linalg.norm(gap @ cell, axis=1).max()))
-        return worst
+            yield gap - gap.mean(axis=0), image
 
 
 def find_space_group(atoms: Atoms, symprec: float = 1e-5, *, operations: str = "all") -> SpaceGroup:
@@ -135,13 +178,7 @@ def find_space_group(atoms: Atoms, symprec: float = 1e-5, *, operations: str = "
     if operations not in OPERATIONS:
         known = " or ".join(repr(name) for name in OPERATIONS)
         raise SpaceGroupError(f"operations must be {known}, found {operations!r}")
-    if not symprec > 0.0:
-        raise SpaceGroupError(f"symprec must be a positive length in Å, found {symprec!r}")
-    if len(atoms) == 0:
-        raise SpaceGroupError("a structure without atoms has no space group")
-    cell = _closed_cell(atoms)
-    places = _fractional(atoms, cell)
-    dataset = _dataset(cell, places, atoms.numbers, symprec)
+    dataset, cell, places = _read(atoms, symprec)
     rotations = np.asarray(dataset.rotations, dtype=np.int64)
     shifts = np.asarray(dataset.translations, dtype=float)
     kept = _of_open_directions(rotations, atoms.pbc)
@@ -154,7 +191,7 @@ def find_space_group(atoms: Atoms, symprec: float = 1e-5, *, operations: str = "
     )
     symmetric = _symmetric_cell(cell, rotations)
     group = SpaceGroup(
-        symbol=f"{dataset.international} ({dataset.number})",
+        symbol=_symbol(dataset),
         fractional_rotations=rotations,
         translations=shifts,
         permutations=permutations,
@@ -164,6 +201,21 @@ def find_space_group(atoms: Atoms, symprec: float = 1e-5, *, operations: str = "
     )
     _require_group(group, symprec)
     return group
+
+
+def space_group_type(atoms: Atoms, symprec: float = 1e-5) -> SpaceGroupType:
+    """Which space group a structure has, as :func:`find_space_group` finds it, without what would
+    be needed to use it: also where the operations found are no group.
+
+    :param atoms: N atoms, Å
+    :param symprec: how far atoms may be from where an operation takes others, Å
+    :raises SpaceGroupError: there are no atoms, or spglib finds nothing
+    :raises md_bridge.extras.MissingExtraError: spglib is not installed
+    """
+    dataset, _, _ = _read(atoms, symprec)
+    rotations = np.asarray(dataset.rotations, dtype=np.int64)
+    kept = _of_open_directions(rotations, atoms.pbc)
+    return SpaceGroupType(_symbol(dataset), int(dataset.number), int(kept.sum()))
 
 
 def project_vectors(group: SpaceGroup, vectors: Array) -> Array:
@@ -215,6 +267,24 @@ def project_scalars(group: SpaceGroup, scalars: Array) -> Array:
     for image in group.permutations:
         mean[image] += scalars
     return mean / len(group)
+
+
+def _read(atoms: Atoms, symprec: float) -> tuple[Any, Array, Array]:
+    """What spglib says of a structure, the cell it was given, and the places in it."""
+    if not symprec > 0.0:
+        raise SpaceGroupError(f"symprec must be a positive length in Å, found {symprec!r}")
+    if len(atoms) == 0:
+        raise SpaceGroupError("a structure without atoms has no space group")
+    astray = np.flatnonzero(~np.isfinite(atoms.positions).all(axis=1))
+    if len(astray):
+        raise SpaceGroupError(f"the position of atom {astray[0]} is not finite")
+    cell = _closed_cell(atoms)
+    places = _fractional(atoms, cell)
+    return _dataset(cell, places, atoms.numbers, symprec), cell, places
+
+
+def _symbol(dataset: Any) -> str:
+    return f"{dataset.international} ({dataset.number})"
 
 
 def _closed_cell(atoms: Atoms) -> Array:

@@ -119,7 +119,8 @@ def run_benchmark(
     :param progress: called with what is being measured, the share of the whole that is done, and
         whose turn it is
     :param resume: keep what is in the file, whatever the settings were; panels of which something
-        did not fit in the time are measured again, and replaced if that gives more
+        did not fit in the time are measured again, and replaced if that gives more; those of
+        another device or of other M come beside what is there
     :returns: all panels
     :raises BenchError: a model cannot be had, the file there is none of ours, or of another machine
     """
@@ -202,4 +203,9 @@ def _panels(
         start=Path(settings.start) if settings.start else None,
         timestep_fs=settings.timestep_fs,
     )
-    return [panel for name in GROUPS if name in settings.groups for panel in GROUPS[name](plan)]
+    return [
+        replace(panel, device=settings.device)
+        for name in GROUPS
+        if name in settings.groups
+        for panel in GROUPS[name](plan)
+    ]

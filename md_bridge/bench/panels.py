@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -11,7 +11,10 @@ from md_bridge.bench.statistics import fractions_of_bound, ratios, spread
 from md_bridge.drift.judging.speed import speedup_bound
 from md_bridge.export.checks.costs import EvaluationCosts
 
-__all__ = ["Bound", "Panel", "PanelResult", "Row", "Subject"]
+__all__ = ["Bound", "Panel", "PanelKey", "PanelResult", "Row", "Subject"]
+
+PanelKey = tuple[str, str, str, int, int, str, tuple[int, ...]]
+"""Group, title, model, atoms, threads, device, and the M of its multiple time stepping."""
 
 
 @dataclass(frozen=True)
@@ -72,11 +75,15 @@ class Panel:
     """Steps in a turn; 0: as many as fit in the time of a turn."""
     rounds: int = 0
     """0: as many as were asked for."""
+    device: str = "cpu"
 
     @property
-    def key(self) -> tuple[str, str, str, int, int]:
-        """What tells panels apart."""
-        return (self.group, self.title, self.model, self.atoms, self.threads)
+    def key(self) -> PanelKey:
+        """What tells panels apart: those that differ in it are different measurements."""
+        return (
+            self.group, self.title, self.model, self.atoms, self.threads, self.device,
+            _multiplicities(self.subjects),
+        )  # fmt: skip
 
 
 @dataclass
@@ -123,11 +130,15 @@ class PanelResult:
     """That there was time for."""
     steps_asked: int = 0
     """In a turn; 0: as many as last as long as a turn should."""
+    device: str = "cpu"
 
     @property
-    def key(self) -> tuple[str, str, str, int, int]:
+    def key(self) -> PanelKey:
         """As :attr:`Panel.key`."""
-        return (self.group, self.title, self.model, self.atoms, self.threads)
+        return (
+            self.group, self.title, self.model, self.atoms, self.threads, self.device,
+            _multiplicities(self.rows),
+        )  # fmt: skip
 
     @property
     def cuts(self) -> list[str]:
@@ -225,3 +236,8 @@ class PanelResult:
             bound = values.pop("bound")
             rows.append(Row(**values, bound=Bound(**bound) if bound else None))
         return cls(**{**content, "rows": rows})
+
+
+def _multiplicities(entries: Iterable[Subject | Row]) -> tuple[int, ...]:
+    """The M of what takes several inner steps; empty in a panel that has none of it."""
+    return tuple(sorted({entry.multiplicity for entry in entries} - {1}))

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 __all__ = ["plot_results"]
 
 _HOSTS = ("ase", "lammps", "ipi")
+_OTHERS = ("metatomic", "pet-kokkos")
+"""Ratios to these are drawn, not those between forms of one model."""
 _COLUMNS = 3
 _DOTS_PER_INCH = 120
 
@@ -63,6 +65,8 @@ def _sizes(panels: list[PanelResult]) -> Any:
     lines: dict[tuple[str, str], dict[str, list[tuple[int, float]]]] = {}
     for panel in panels:
         if panel.group not in _HOSTS or "direct" in panel.title or "sockets" in panel.title:
+            continue
+        if "virials" in panel.title:  # more than forces
             continue
         for row in panel.rows:
             conservative = panel.group == "ase" or row.name.startswith(("conservative", "network"))
@@ -128,7 +132,7 @@ def _ratios(panels: list[PanelResult]) -> Any:
         if panel.group in ("ase", "ipi")
         for row in panel.rows
         for label, values in panel.ratios(row).items()
-        if label != "MD Bridge" and (found := spread(values)) is not None
+        if label in _OTHERS and (found := spread(values)) is not None
     ]
     if not bars:
         return None

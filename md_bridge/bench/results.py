@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from md_bridge.bench.errors import BenchError
-from md_bridge.bench.panels import PanelResult
+from md_bridge.bench.panels import PanelKey, PanelResult
 from md_bridge.text import replace_atomically
 
 __all__ = ["FILE_NAME", "SCHEMA", "Results"]
@@ -30,7 +30,7 @@ class Results:
     complete: bool = False
     """Whether nothing is missing that was asked for."""
 
-    def done(self) -> dict[tuple[str, str, str, int, int], PanelResult]:
+    def done(self) -> dict[PanelKey, PanelResult]:
         """Panels by their keys."""
         return {panel.key: panel for panel in self.panels}
 
@@ -60,11 +60,24 @@ class Results:
                     f"{ours} in one and {theirs} in the other; measure again into another folder"
                 )
         loads = zip(self.machine["load"], other.machine["load"], strict=True)
-        self.machine = {**other.machine, "load": [max(pair) for pair in loads]}
+        load = [max(pair) for pair in loads]
+        looks = [facts.get("busy_cores") for facts in (self.machine, other.machine)]
+        self.machine = {
+            **other.machine,
+            "load": load,
+            "busy_cores": max((busy for busy in looks if busy is not None), default=None),
+            "commit": self._commits(other),
+        }
         self.settings = other.settings
         self.complete = self.complete and other.complete
         for panel in other.panels:
             self.add(panel)
+
+    def _commits(self, other: Results) -> str | None:
+        """Those of both, in order: numbers of neither are thrown away."""
+        found = [facts.get("commit") for facts in (self.machine, other.machine)]
+        each = [name for commits in found if commits for name in commits.split(", ")]
+        return ", ".join(dict.fromkeys(each)) or None
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
@@ -99,9 +112,11 @@ class Results:
                 f"found {schema!r}; measure again, or move the file"
             )
         try:
-            panels = [PanelResult.from_dict(panel) for panel in content["panels"]]
+            # files from before panels said it have one device, that of the settings
+            device = {"device": content["settings"].get("device", "cpu")}
+            panels = [PanelResult.from_dict({**device, **panel}) for panel in content["panels"]]
             return cls(content["settings"], content["machine"], panels, content["complete"])
-        except (KeyError, TypeError) as error:
+        except (AttributeError, KeyError, TypeError) as error:
             raise BenchError(f"{name} is damaged ({error}): move it and measure again") from error
 
     @classmethod

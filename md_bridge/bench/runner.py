@@ -100,6 +100,7 @@ def measure(panel: Panel, effort: Effort, tick: Tick, limits: Limits | None = No
     return PanelResult(
         panel.group, panel.title, panel.model, panel.atoms, panel.threads, panel.unit,
         [run.row for run in runs], rounds_asked=asked, rounds=done, steps_asked=panel.count,
+        device=panel.device,
     )  # fmt: skip
 
 

@@ -58,8 +58,9 @@ def table_of(panel: PanelResult) -> TextTable:
     headers = [title for title, _ in columns]
     size = f", {panel.atoms} atoms" if panel.atoms else ""
     threads = f"{panel.threads} thread" + ("s" if panel.threads > 1 else "")
+    device = "" if panel.device == "cpu" else f", {panel.device}"
     return TextTable(
-        f"{panel.title}: {panel.model}{size}, {threads}",
+        f"{panel.title}: {panel.model}{size}, {threads}{device}",
         headers,
         [list(cells) for cells in zip(*(cells for _, cells in columns), strict=True)],
         panel.cuts,

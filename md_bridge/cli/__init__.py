@@ -1,8 +1,9 @@
 """The command ``md-bridge``: one file a subcommand, loaded when it is called.
 
-``models``, ``lammps``, ``ipi``, ``energy`` and ``bench`` are the groups of the help. What commands
-share: ``command`` (the look of a help, defaults from the library), ``options`` (decorators),
-``errors`` (sentences and exit statuses), ``progress``, ``signals``, ``tables``.
+``models``, ``statics``, ``lammps``, ``ipi``, ``energy`` and ``bench`` are the groups of the help.
+What commands share: ``command`` (the look of a help, defaults from the library), ``options``
+(decorators), ``errors`` (sentences and exit statuses), ``progress``, ``results``, ``signals``,
+``tables``.
 """
 
 from __future__ import annotations
@@ -48,6 +49,11 @@ SECTIONS = {
         ),
         "distil": Subcommand(
             "models.distil", "distil", "Make a small student for the inner steps."
+        ),
+    },
+    "Structure": {
+        "relax": Subcommand(
+            "statics.relax", "relax", "Relax structures, with all kinds of forces."
         ),
     },
     "LAMMPS": {

@@ -118,14 +118,15 @@ def print_errors(console: Console, rows: Sequence[dict[str, Any]]) -> None:
     console.print(table, highlight=False)
 
 
-def widen_for(console: Console, table: Table) -> None:
+def widen_for(console: Console, table: Table, *, whole: bool = False) -> None:
     """On a terminal that is too narrow for the numbers of a table, let lines run over instead.
 
     :param console: where it will be printed
     :param table: whose columns that must not be cut say so
+    :param whole: all its lines stay in one piece
     """
-    needed = Measurement.get(console, console.options.update(max_width=10_000), table).minimum
-    console.width = max(console.width, needed)
+    needed = Measurement.get(console, console.options.update(max_width=10_000), table)
+    console.width = max(console.width, needed.maximum if whole else needed.minimum)
 
 
 def tell_files(console: Console, *files: tuple[str, Path]) -> None:

@@ -1,6 +1,8 @@
 """Each host is measured once, really, with an analytic model and as little as possible."""
 
 import os
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -14,6 +16,7 @@ from md_bridge.bench.errors import UnavailableError
 from md_bridge.bench.groups import GROUPS, Plan
 from md_bridge.bench.models.files import ModelFiles, Source
 from md_bridge.bench.panels import Panel
+from md_bridge.bench.programs import raw_call
 from md_bridge.bench.results import FILE_NAME, Results
 from md_bridge.bench.runner import Effort, measure
 from md_bridge.cli import main
@@ -91,6 +94,46 @@ def test_ase(plan):
     result = measured(plan, "ase", "MD Bridge", "metatomic")
     assert result.rows[1].force_difference < 1e-6
     assert result.ratios(result.rows[0])["metatomic"][0] > 0
+
+
+def test_everything_in_one_pass(plan):
+    names = [f"{kind}, MD Bridge" for kind in ("conservative", "direct", "both")]
+    result = measured(plan, "ase", *names, panel=2)
+    assert result.title == "ASE, energy, forces and virials"
+    subjects = {subject.name: subject for subject in list(GROUPS["ase"](plan))[2].subjects}
+    assert subjects["both, MD Bridge"].against == {"compiled": "both, MD Bridge, compiled"}
+    assert subjects["both, MD Bridge, compiled"].against == {"TorchScript": "both, MD Bridge"}
+    assert {name for one in subjects.values() for name in one.against.values()} == set(subjects)
+
+
+def test_the_care_for_neighbours_is_compared_with_threads_that_always_spin(plan):
+    subjects = {subject.name: subject for subject in next(iter(GROUPS["busy"](plan))).subjects}
+    spins = "ASE, MD Bridge, threads always spin"
+    assert subjects["ASE, MD Bridge"].against == {"always spins": spins}
+    assert subjects["ASE, MD Bridge, one busy neighbour"].against == {
+        "idle": "ASE, MD Bridge", "always spins": f"{spins}, one busy neighbour",
+    }  # fmt: skip
+    assert all(name in subjects for one in subjects.values() for name in one.against.values())
+
+
+@pytest.mark.parametrize("group", list(GROUPS))
+def test_every_group_has_panels(plan, group):
+    panels = list(GROUPS[group](plan))
+    assert panels
+    assert len({panel.key for panel in panels}) == len(panels)
+    assert all(panel.subjects for panel in panels)
+
+
+def test_the_network_alone_keeps_its_memory_as_the_engine_does():
+    program = Path(raw_call.__file__).parent
+    code = "import raw_call; print(raw_call.keep_freed_memory())"
+    plain = {k: v for k, v in os.environ.items() if k[:6] not in ("MALLOC", "GLIBC_")}
+    for variables, kept in (({}, "True"), ({"MALLOC_TRIM_THRESHOLD_": "1"}, "False")):
+        done = subprocess.run(
+            [sys.executable, "-c", code], cwd=program, capture_output=True, text=True, check=True,
+            env={**plain, **variables},
+        )  # fmt: skip
+        assert done.stdout.split() == [kept]
 
 
 def test_the_command(plan, tmp_path):

@@ -1,12 +1,17 @@
 """The file: a round trip, what an interruption leaves, and the page that is made of it."""
 
 import importlib.util
+import os
+import subprocess
+import sys
+import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from md_bridge.bench import BenchError, BenchSettings, Results, UnavailableError, api, run_benchmark
-from md_bridge.bench.machine import busy_warning, machine_facts
+from md_bridge.bench.machine import busy_cores, busy_warning, commit_of, machine_facts
 from md_bridge.bench.models.files import prepare_model
 from md_bridge.bench.panels import Bound, Panel, PanelResult, Row, Subject
 from md_bridge.bench.plots import plot_results
@@ -187,6 +192,78 @@ def test_what_did_not_fit_is_measured_again_if_that_gives_more(monkeypatch, tmp_
     assert known.panels[0].rows[0].seconds == [1.0, 1.0]
 
 
+@pytest.mark.parametrize("other", ["cuda", "M"])
+def test_another_device_or_other_m_is_another_panel(monkeypatch, tmp_path, other):
+    """Resumed with either, what the file has is kept, and does not stand for what is asked."""
+
+    def asked(device, multiplicity):
+        host = Subject("one", lambda limit_s: Second(), multiplicity=multiplicity)
+        plain = Subject("plain", lambda limit_s: Second())
+        found = Panel("ase", "one", "m", 1, 1, "e", (plain, host), device=device)
+        monkeypatch.setattr(api, "_panels", lambda *_: [found])
+        return run_benchmark(BenchSettings(rounds=2), tmp_path, no_progress, resume=True)
+
+    asked("cpu", 4)
+    assert len(asked("cpu", 4).panels) == 1
+    found = asked("cuda", 4) if other == "cuda" else asked("cpu", 8)
+    assert [(panel.device, panel.rows[1].multiplicity) for panel in found.panels] == [
+        ("cpu", 4), ("cuda", 4) if other == "cuda" else ("cpu", 8),
+    ]  # fmt: skip
+    assert Results.read(tmp_path / FILE_NAME).panels == found.panels
+
+
+def test_panels_are_of_the_device_of_the_settings(monkeypatch, tmp_path):
+    panel = Panel("ase", "one", "m", 1, 1, "e", ())
+    monkeypatch.setitem(api.GROUPS, "ase", lambda plan: iter([panel]))
+    monkeypatch.setattr(api, "prepare_model", lambda *_: None)
+    settings = BenchSettings(groups=("ase",), device="cuda")
+    assert api._panels(settings, tmp_path, tmp_path, no_progress) == [replace(panel, device="cuda")]
+
+
+def test_panels_without_a_device_are_of_that_of_their_file():
+    content = results().as_dict()
+    for panel in content["panels"]:
+        del panel["device"]
+    content["settings"]["device"] = "cuda"
+    assert [panel.device for panel in Results.from_dict(content).panels] == ["cuda", "cuda"]
+
+
+def git(folder, *words):
+    command = ["git", "-c", "user.name=n", "-c", "user.email=e@e", "-C", str(folder), *words]
+    subprocess.run(command, check=True, capture_output=True)
+
+
+def test_the_commit_of_a_checkout(tmp_path):
+    package = tmp_path / "package"
+    package.mkdir()
+    code = package / "__init__.py"
+    code.write_text("")
+    assert commit_of(package) is None
+    git(tmp_path, "init")
+    assert commit_of(package) is None  # as in an environment within a checkout of something else
+    git(tmp_path, "add", ".")
+    git(tmp_path, "commit", "-m", "first")
+    clean = commit_of(package)
+    assert len(clean) >= 7
+    (tmp_path / "notes").write_text("not tracked")
+    assert commit_of(package) == clean
+    code.write_text("changed = True\n")
+    assert commit_of(package) == f"{clean}+"
+
+
+def test_the_page_has_the_commits_of_all_that_was_merged():
+    module = make_performance()
+    ours, theirs = results(), results()
+    ours.machine = {**ours.machine, "commit": "abc1234"}
+    assert "; MD Bridge at commit abc1234." in module.page(ours, {})
+    theirs.machine = {**theirs.machine, "commit": "def5678+"}
+    ours.merge(theirs)
+    ours.merge(theirs)
+    assert "; MD Bridge at commit abc1234, def5678+." in module.page(ours, {})
+    ours.machine = {name: value for name, value in ours.machine.items() if name != "commit"}
+    assert "at commit" not in module.page(ours, {})
+
+
 def test_files_of_other_machines_are_not_merged():
     ours, theirs = results(), results()
     theirs.machine = {**theirs.machine, "processor": "abacus"}
@@ -203,11 +280,30 @@ def test_merged_results_have_the_panels_of_both_and_the_higher_load():
     assert [panel.group for panel in ours.panels] == ["ase", "lammps"]
     assert ours.machine["load"] == [2.0, 1.0, 0.0]
 
+    ours.machine["busy_cores"], theirs.machine["busy_cores"] = None, 0.1
+    ours.merge(theirs)
+    assert ours.machine["busy_cores"] == 0.1
+
 
 def test_a_busy_machine_is_said():
-    facts = {"load": [1.4, 0, 0], "cores_for_us": 2, "cores": 64}
-    assert "load 1.4 on 2 cores" in busy_warning(facts)
-    assert busy_warning({**facts, "load": [0.2, 9, 9]}) is None
+    facts = {"load": [1.4, 0, 0], "busy_cores": 0.1, "cores_for_us": 2, "cores": 64}
+    assert busy_warning(facts) is None  # whatever the load was has ended
+    assert "1.7 of 2 cores at work" in busy_warning({**facts, "busy_cores": 1.7})
+    older = {name: value for name, value in facts.items() if name != "busy_cores"}
+    assert "the load was 1.4 on 2 cores" in busy_warning(older)
+    assert busy_warning({**older, "load": [0.2, 9, 9]}) is None
+
+
+def test_cores_at_work_are_seen():
+    """Of a process that does nothing but count, seen while it does."""
+    worker = subprocess.Popen([sys.executable, "-c", "while True: pass"])
+    try:
+        time.sleep(0.3)
+        assert busy_cores(0.5) > 0.5
+    finally:
+        worker.kill()
+        worker.wait()
+    assert 0.0 <= busy_cores(0.1) <= os.cpu_count() + 0.5
 
 
 def make_performance():

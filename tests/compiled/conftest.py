@@ -8,6 +8,7 @@ import pytest
 from compiled_files import Files
 from pet_models import pet_checkpoint
 
+from md_bridge._paths import DATA
 from md_bridge.compiled import compile_model
 
 
@@ -34,10 +35,16 @@ def _student(folder: Path) -> None:
     compile_model(str(folder / "student.pt"), folder / "model.pt2")
 
 
+def _bundled(folder: Path) -> None:
+    """In single precision, with its own direct head; minutes."""
+    compile_model(str(DATA / "water.pt"), folder / "model.pt2")
+
+
 KINDS = {
     "adaptive PET": (_adaptive_pet, ("O", "H"), 1.7),
     "module": (_module, ("Ar",), 3.6),
     "student": (_student, ("O", "H"), 1.7),
+    "bundled": (_bundled, ("O", "H"), 1.7),
 }
 
 

@@ -66,6 +66,19 @@ def test_each_quantity_alone(kind, both, wanted):
     assert_same(*results, TOLERANCE[kind], wanted)
 
 
+def test_what_is_not_compiled(files):
+    """The TorchScript in the file answers, also beside what is compiled."""
+    made = files("module")
+    structure = structure_from_ase(box(made))
+    for names in (("uncertainty",), ("uncertainty", *ALL)):
+        asked = dict.fromkeys(names, True)
+        results = [
+            Engine(path).evaluate(structure, **asked) for path in (made.compiled, made.exported)
+        ]
+        assert_same(*results, TOLERANCE["module"], names)
+        assert results[0].uncertainty.min() > 0.01
+
+
 def test_a_batch_of_unlike_structures(kind, both):
     made, compiled, exported = both
     batch = [structure_from_ase(box(made, side, seed=side)) for side in (3, 2, 3)]

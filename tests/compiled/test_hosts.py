@@ -1,41 +1,14 @@
 """LAMMPS, i-PI's driver and ASE take compiled files wherever they take TorchScript."""
 
 import ipi_tools
-import lammps_tools as tools
 import numpy as np
 import pytest
 from compiled_files import box, moving_box
+from compiled_files.runs import trajectory
 
 from md_bridge.ase import MDBridgeCalculator
 from md_bridge.drift import measure
 from md_bridge.model_options import ModelOptions
-
-RUN = """
-{box}
-pair_style mdbridge {model} {keywords}
-pair_coeff * * {elements}
-velocity all create 100.0 12345
-timestep 0.0005
-thermo 1
-thermo_style custom step pe ke press fnorm
-{method}
-run 10
-"""
-
-
-def trajectory(folder, made, model, ranks=1, keywords="", method=""):
-    atoms = moving_box(made)
-    text = RUN.format(
-        box=tools.box_from_file(atoms, made.elements, folder / "box.data"),
-        model=model,
-        keywords=keywords,
-        elements=" ".join(made.elements),
-        method=method,
-    )
-    done = tools.run_input(text, folder, ranks=ranks)
-    assert done.returncode == 0, done.stdout + done.stderr
-    rows = [line.split() for line in done.stdout.splitlines()]
-    return np.array([[float(x) for x in row] for row in rows if len(row) == 5 and row[0].isdigit()])
 
 
 @pytest.mark.parametrize("ranks", [1, 2])

@@ -6,7 +6,6 @@ import sys
 import pytest
 
 from md_bridge._paths import DATA
-from md_bridge.compiled import compile_model
 
 # a process of its own: what others have given back would be used first
 SCRIPT = """
@@ -33,14 +32,10 @@ print(sizes[1] - sizes[0])
 
 
 @pytest.mark.slow
-def test_memory_does_not_grow_with_the_numbers_of_pairs(tmp_path):
-    """In single precision; with weights packed for oneDNN it was 600 MB more.
-
-    The forces of this file, with its own direct head, are compared when it is made.
-    """
-    compile_model(str(DATA / "water.pt"), tmp_path / "model.pt2")
+def test_memory_does_not_grow_with_the_numbers_of_pairs(files):
+    """In single precision; with weights packed for oneDNN it was 600 MB more."""
     done = subprocess.run(
-        [sys.executable, "-c", SCRIPT, tmp_path / "model.pt2", DATA / "water-start.xyz"],
+        [sys.executable, "-c", SCRIPT, files("bundled").compiled, DATA / "water-start.xyz"],
         capture_output=True,
         text=True,
         timeout=300,

@@ -1,4 +1,5 @@
-"""ASE: our calculator, metatomic's, and pet-kokkos's with the same weights."""
+"""ASE: our calculator, metatomic's, and pet-kokkos's with the same weights; and all that our engine
+gives in one pass, TorchScript against compiled."""
 
 from __future__ import annotations
 
@@ -12,10 +13,13 @@ from md_bridge.bench.sessions import Session
 __all__ = ["METATOMIC", "OURS", "PET_KOKKOS", "ase_panels", "calculator", "calculators"]
 
 OURS, METATOMIC, PET_KOKKOS = "MD Bridge", "metatomic", "pet-kokkos"
+_COMPILED = ", compiled"
+"""Suffix of rows, see :meth:`~md_bridge.bench.models.files.ModelFiles.programs`."""
 
 
 def ase_panels(plan: Plan) -> Iterator[Panel]:
-    """Forces along one path, by each calculator, a panel a model, size and kind of forces.
+    """Forces along one path, by each calculator, a panel a model, size and kind of forces; and a
+    panel of everything at once.
 
     :param plan: models, boxes, threads
     """
@@ -24,6 +28,25 @@ def ase_panels(plan: Plan) -> Iterator[Panel]:
             subjects = calculators(plan, model, where, kind)
             yield Panel("ase", f"ASE, {kind} forces", model.name, where.atoms, plan.threads,
                         "evaluation", tuple(subjects))  # fmt: skip
+        yield Panel("ase", "ASE, energy, forces and virials", model.name, where.atoms,
+                    plan.threads, "evaluation", tuple(_whole(plan, model, where)))  # fmt: skip
+
+
+def _whole(plan: Plan, model: ModelFiles, where: Box) -> Iterator[Subject]:
+    """Energy, forces and virials of either kind and of both from one pass.
+
+    Ratios go both ways: the time that the compiled model takes, and how many times faster it is.
+    """
+    kinds = (*model.kinds, "both") if model.has_direct else model.kinds
+    for kind in kinds:
+        for suffix, source in model.programs():
+            name = f"{kind}, {OURS}"
+            yield Subject(
+                f"{name}{suffix}",
+                calculator(plan, "engine", source, where, kind),
+                against={"TorchScript": name} if suffix else {"compiled": f"{name}{_COMPILED}"},
+                agrees_with=name if suffix else "",
+            )
 
 
 def calculators(plan: Plan, model: ModelFiles, where: Box, kind: str) -> list[Subject]:
@@ -63,10 +86,10 @@ def calculator(
     """Opens a session of one calculator.
 
     :param plan: threads, folders
-    :param name: ours, metatomic or pet-kokkos
+    :param name: ours, engine, metatomic or pet-kokkos
     :param source: the model
     :param where: the box
-    :param kind: conservative or direct
+    :param kind: conservative or direct; of the engine also both
     :param variables: of its environment
     """
     return plan.worker(

@@ -17,6 +17,8 @@ __all__ = ["busy_panels", "scaling_panels", "symmetry_panels"]
 
 _SPINS = "300000"
 """What libgomp does by itself: a user who sets it switches off what MD Bridge does about it."""
+_WATCHED, _SPINNING = "ASE, MD Bridge", "ASE, MD Bridge, threads always spin"
+_NEIGHBOUR = ", one busy neighbour"
 
 
 def symmetry_panels(plan: Plan) -> Iterator[Panel]:
@@ -48,7 +50,8 @@ def symmetry_panels(plan: Plan) -> Iterator[Panel]:
 
 
 def busy_panels(plan: Plan) -> Iterator[Panel]:
-    """Conservative forces while another process keeps one core busy, on all cores that we have.
+    """Conservative forces while another process keeps one core busy, on all cores that we have, and
+    without it, where threads that may sleep should cost nothing.
 
     :param plan: models, boxes, threads
     """
@@ -59,7 +62,11 @@ def busy_panels(plan: Plan) -> Iterator[Panel]:
             for suffix, source in model.programs()
         ]
         subjects += [
-            Subject(f"ASE, {one.name}", one.open)
+            Subject(
+                name := f"ASE, {one.name}",
+                one.open,
+                against={"always spins": _SPINNING} if name == _WATCHED else {},
+            )
             for one in calculators(plan, model, where, "conservative")
         ]
         subjects += [
@@ -69,16 +76,19 @@ def busy_panels(plan: Plan) -> Iterator[Panel]:
         spinning = calculator(
             plan, "ours", Source(model.path), where, "conservative", {"GOMP_SPINCOUNT": _SPINS}
         )
-        subjects.append(Subject("ASE, MD Bridge, threads always spin", spinning))
+        subjects.append(Subject(_SPINNING, spinning))
         both = [
             pair
             for one in subjects
             for pair in (
                 one,
                 Subject(
-                    f"{one.name}, one busy neighbour",
+                    one.name + _NEIGHBOUR,
                     functools.partial(beside_neighbour, one.open),
-                    against={"idle": one.name},
+                    against={
+                        "idle": one.name,
+                        **{label: name + _NEIGHBOUR for label, name in one.against.items()},
+                    },
                 ),
             )
         ]

@@ -1,13 +1,13 @@
-"""Evaluations by ASE calculators: ours, metatomic's, pet-kokkos's."""
+"""Evaluations by ASE calculators: ours, metatomic's, pet-kokkos's; all of our engine's output."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import ase.io
 import numpy as np
 from ase import Atoms
-from ase.calculators.calculator import Calculator
+from ase.calculators.calculator import Calculator, all_changes
 
 __all__ = ["CALCULATORS", "Evaluations", "open_work"]
 
@@ -75,6 +75,47 @@ def _ours(task: dict[str, Any]) -> Calculator:
     )
 
 
+def _engine(task: dict[str, Any]) -> Calculator:
+    """Energy, forces and virials from one pass; ``forces`` may be ``both``."""
+    from md_bridge.engine import (
+        DEFAULT_SKIN,
+        Engine,
+        ModelError,
+        Pairs,
+        Wanted,
+        set_threads,
+        structure_from_ase,
+    )
+
+    set_threads(task["threads"])
+    engine = Engine(task["model"], task["device"])
+    kinds = ("conservative", "direct") if task["forces"] == "both" else (task["forces"],)
+    wanted = {f"{kind}_forces": True for kind in kinds}
+    for kind in kinds:
+        try:  # not every model has a direct stress beside its direct forces
+            engine.require(Wanted(**{f"{kind}_virial": True}))
+        except ModelError:
+            continue
+        wanted[f"{kind}_virial"] = True
+    pairs = Pairs(DEFAULT_SKIN)
+
+    class Whole(Calculator):
+        implemented_properties = ["energy", "forces"]  # noqa: RUF012 (as ASE declares it)
+
+        def calculate(
+            self,
+            atoms: Atoms | None = None,
+            properties: Sequence[str] = ("energy",),
+            system_changes: Sequence[str] = all_changes,
+        ) -> None:
+            super().calculate(atoms, properties, system_changes)
+            result = engine.evaluate(structure_from_ase(self.atoms), pairs, **wanted)
+            forces = getattr(result, f"{kinds[0]}_forces")
+            self.results = {"energy": result.energy, "forces": forces}
+
+    return Whole()
+
+
 def _metatomic(task: dict[str, Any]) -> Calculator:
     import torch
     from metatomic_ase import MetatomicCalculator
@@ -94,6 +135,7 @@ def _pet_kokkos(task: dict[str, Any]) -> Calculator:
 
 CALCULATORS: dict[str, Callable[[dict[str, Any]], Calculator]] = {
     "ours": _ours,
+    "engine": _engine,
     "metatomic": _metatomic,
     "pet-kokkos": _pet_kokkos,
 }

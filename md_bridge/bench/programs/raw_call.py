@@ -1,11 +1,15 @@
 """The network alone: the exported module called from Python, with pairs that were made before.
 
 What a host and its adapter add to this is their overhead. TorchScript's profiling executor is off:
-without it PET is faster on a CPU.
+without it PET is faster on a CPU. Memory and waiting threads are treated as our engine treats them:
+they belong to the process, and a difference in them would be taken for one of the host.
 """
 
+import ctypes
+import os
 import time
 import warnings
+from pathlib import Path
 from typing import Any
 
 import ase.io
@@ -13,10 +17,16 @@ import torch
 from metatomic.torch import ModelOutput, System, load_atomistic_model, systems_to_torch
 from vesin.metatomic import compute_requested_neighbors
 
-__all__ = ["Calls", "open_work"]
+from md_bridge import _core  # after torch, whose libraries it is linked to
+
+__all__ = ["Calls", "keep_freed_memory", "open_work"]
 
 _WARM_UP = 3
 """Calls that are not timed."""
+_WINDOW_S = 0.1
+"""Of calls, from one look at how long threads waited to the next: as the engine's."""
+_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
+"""Of glibc's ``malloc.h``."""
 
 
 def open_work(task: dict[str, Any]) -> "Calls":
@@ -24,9 +34,28 @@ def open_work(task: dict[str, Any]) -> "Calls":
 
     :param task: ``model``, ``forces``, ``start``, ``threads``, ``device``
     """
+    if task["device"] == "cpu":
+        keep_freed_memory()
     torch.set_num_threads(task["threads"])
     warnings.simplefilter("ignore")  # of pairs without a gradient, which is wanted here
     return Calls(task)
+
+
+def keep_freed_memory() -> bool:
+    """What ``csrc/engine/memory.cpp`` does for the engine: the heap is not given back after each
+    call, to be fetched again in the next, which takes longer than the step of a host.
+
+    :returns: whether it was set: with glibc, and where no setting of the user is in the way
+    """
+    names = ("MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_", "MALLOC_TOP_PAD_",
+             "GLIBC_TUNABLES")  # fmt: skip
+    libc = ctypes.CDLL(None)
+    if any(name in os.environ for name in names) or not hasattr(libc, "gnu_get_libc_version"):
+        return False
+    stays = libc.mallopt(_TRIM_THRESHOLD, -1)
+    # the second is what glibc before 2.35 takes
+    on_heap = libc.mallopt(_MMAP_THRESHOLD, 2**31 - 1) or libc.mallopt(_MMAP_THRESHOLD, 32 << 20)
+    return bool(stays and on_heap)
 
 
 class Calls:
@@ -49,6 +78,7 @@ class Calls:
         self._name = name
         self._outputs = {name: ModelOutput(sample_kind="atom" if per_atom else "system")}
         self.details: dict[str, float] = {}
+        self._waited, self._worked = _seconds_without_core(), 0.0
         self.first = self._call()
         self.run(_WARM_UP)
 
@@ -72,10 +102,33 @@ class Calls:
 
         :param count: how many
         """
-        begin = time.perf_counter()
+        seconds = 0.0
         for _ in range(count):
+            begin = time.perf_counter()
             self._call()
-        return time.perf_counter() - begin
+            took = time.perf_counter() - begin
+            seconds += took
+            self._watch(took)
+        return seconds
+
+    def _watch(self, took: float) -> None:
+        """Let the engine decide, as after its own evaluations, whether waiting threads sleep."""
+        self._worked += took
+        if self._worked >= _WINDOW_S:
+            now = _seconds_without_core()
+            _core.note_waiting(max(0.0, now - self._waited), self._worked)
+            self._waited, self._worked = now, 0.0
+
+
+def _seconds_without_core() -> float:
+    """That all threads of this process were ready and had no core; 0 where nobody counts it."""
+    found = 0.0
+    for path in Path("/proc/self/task").glob("*/schedstat"):
+        try:
+            found += 1e-9 * float(path.read_text(encoding="ascii").split()[1])
+        except (OSError, IndexError):  # a thread that has ended
+            continue
+    return found
 
 
 def _is_wanted(name: str, direct: bool) -> bool:

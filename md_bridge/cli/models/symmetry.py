@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 from rich.console import Console
@@ -15,11 +14,8 @@ from md_bridge.cli.energy.options import out_option
 from md_bridge.cli.models.options import CHECKS_FAILED
 from md_bridge.cli.options import json_option, model_options, option
 from md_bridge.cli.progress import ProgressBar
-from md_bridge.cli.tables import tell_files, widen_for
+from md_bridge.cli.results import tell_result
 from md_bridge.model_options import ModelOptions
-
-if TYPE_CHECKING:
-    from md_bridge.drift.protocols.base import ProtocolResult
 
 __all__ = ["symmetry"]
 
@@ -147,37 +143,6 @@ def symmetry(
         else:
             found = measure_model(request, bar.update)
     result = as_result(found)
-    _tell(result, settings_of(found), out, as_json)
+    tell_result(result, settings_of(found), out, as_json)
     if result.passed is not True:
         raise SystemExit(CHECKS_FAILED)
-
-
-def _tell(
-    result: ProtocolResult, settings: list[tuple[str, str]], out: Path, as_json: bool
-) -> None:
-    """To the screen first: a full disk must not take the result of a long measurement with it."""
-    from md_bridge.drift.report.protocol import (
-        protocol_table,
-        result_data,
-        section_table,
-        write_result,
-    )
-
-    console = Console()
-    if as_json:
-        click.echo(json.dumps(result_data(result, settings), allow_nan=False))
-    else:
-        for table in (protocol_table(result), *map(section_table, result.sections)):
-            widen_for(console, table)
-            console.print(table)
-            console.print()
-        for sentence in result.sentences:
-            console.print(sentence, markup=False, highlight=False)
-    try:
-        files = write_result(result, settings, out)
-    except OSError as error:
-        raise click.ClickException(
-            f"cannot write into {out}: {error.strerror or error}; choose another folder with --out"
-        ) from None
-    if not as_json:
-        tell_files(console, ("Page", files.page), ("Numbers", files.summary))

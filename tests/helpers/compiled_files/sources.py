@@ -4,5 +4,6 @@ import models
 
 
 def curl():
-    """Lennard-Jones forces and a swirl, with a direct stress."""
-    return models.curl(size=0.05).module
+    """Lennard-Jones forces and a swirl, with a direct stress and an uncertainty, which is not
+    compiled."""
+    return models.Uncertain(models.curl(size=0.05).module)

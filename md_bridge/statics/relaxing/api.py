@@ -1,0 +1,310 @@
+"""All starts are relaxed with all rows of forces, and what comes out is compared."""
+
+from __future__ import annotations
+
+import contextlib
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import ase.io
+
+from md_bridge.ase import SpaceGroupError
+from md_bridge.engine import Engine, EngineError, ModelError, set_threads, structure_from_ase
+from md_bridge.errors import ArgumentError
+from md_bridge.forces import CONSERVATIVE, DIRECT
+from md_bridge.statics.constraints import make_symmetry
+from md_bridge.statics.errors import StaticsError
+from md_bridge.statics.evaluator import Evaluator
+from md_bridge.statics.noise import SAFETY, noise_floor
+from md_bridge.statics.relaxing.comparing import compare
+from md_bridge.statics.relaxing.kept import KeptRelaxations
+from md_bridge.statics.relaxing.lammps import relax_with_lammps, require_lammps_can
+from md_bridge.statics.relaxing.lockstep import relax_together
+from md_bridge.statics.relaxing.moving import Symmetry
+from md_bridge.statics.relaxing.request import (
+    DIRECT_THEN_CONSERVATIVE,
+    Relaxations,
+    RelaxRequest,
+)
+from md_bridge.statics.relaxing.results import Relaxation
+from md_bridge.statics.relaxing.settings import free_strains
+from md_bridge.statics.rows import Row, require_fixed_set
+from md_bridge.statics.space_groups import hexagonal_problem, reading_problem
+from md_bridge.statics.starts import Start, require_apart
+from md_bridge.symmetry.models.precision import in_double_precision
+from md_bridge.text import replace_atomically, sha256_of, significant
+
+__all__ = ["Progress", "relax"]
+
+Progress = Callable[[str, float], None]
+"""Called with what is being done, in a few words, and the share of the whole that is done."""
+
+_COMPARING = 0.05
+"""Share of the whole that it takes to compare what came out."""
+
+
+def relax(request: RelaxRequest, progress: Progress | None = None) -> Relaxations:
+    """Relax all starts with all rows; what the folder of the request has is not done again.
+
+    :param request: what to relax, and how
+    :param progress: called now and then
+    :raises md_bridge.structures.StructureError: atoms of a start coincide
+    :raises md_bridge.statics.errors.StaticsError: the cell of a start cannot be relaxed like that,
+        or the space group that is to be kept cannot be found
+    :raises ArgumentError: fmax is below the noise of the model, or a set of copies is random
+    :raises md_bridge.engine.EngineError: the model cannot be loaded, lacks what is needed, or fails
+    :raises md_bridge.symmetry.SymmetryError: it cannot be converted to double precision
+    :raises OSError: the folder cannot be written into
+    """
+    tell = progress or (lambda *_: None)
+    if request.model_options.threads:
+        set_threads(request.model_options.threads)
+    warnings = _look_at_starts(request)
+    with _precise_model(request) as model:
+        job = _Job(request, model)
+        noise = job.require_fmax()
+        relaxed = {}
+        for number, row in enumerate(request.rows):
+
+            def done(share: float, row: Row = row, number: int = number) -> None:
+                whole = (number + share) / len(request.rows)
+                tell(f"relaxing: {row.label}", (1.0 - _COMPARING) * whole)
+
+            done(0.0)
+            relaxed[row] = job.relax_row(row, done)
+        tell("comparing", 1.0 - _COMPARING)
+        found = compare(request, relaxed, job.evaluator)
+        result = replace(
+            found,
+            precision=job.precision,
+            noise=noise,
+            warnings=tuple(warnings),
+            kept=job.kept_results,
+        )
+    tell("done", 1.0)
+    return result
+
+
+class _Job:
+    """A model with its evaluators, made once for each row, and what is on the disk.
+
+    :param request: what to relax
+    :param model: the file, in the precision that was asked for
+    """
+
+    def __init__(self, request: RelaxRequest, model: Path) -> None:
+        self._request = request
+        self._model = model
+        self._evaluators: dict[Row, Evaluator] = {}
+        self._kept = KeptRelaxations(request.folder, _deciding(request))
+        self.kept_results = 0
+        self._keeps_frames = request.folder is not None and request.trajectory != "none"
+        self.precision = Engine(model, extensions=request.model_options.extensions).info.dtype
+        for start in request.starts:
+            self._require_elements(start)
+        if request.settings.moves_cell:
+            for row in request.rows:
+                self._require_stress(row)
+
+    def evaluator(self, row: Row) -> Evaluator:
+        """Of the forces that vanish at the end, or of those of a walk.
+
+        :param row: of direct or conservative forces
+        """
+        if row not in self._evaluators:
+            self._evaluators[row] = Evaluator(self._model, self._request.model_options, row)
+        return self._evaluators[row]
+
+    def require_fmax(self) -> dict[Row, float]:
+        """The noise of each row, eV/Å, for the first start.
+
+        :raises ArgumentError: fmax is too small for it
+        """
+        fmax, first = self._request.settings.fmax, self._request.starts[0]
+        noise = {}
+        for row in self._request.rows:
+            noise[row] = noise_floor(self.evaluator(_final(row)), first.atoms)
+            least = SAFETY * noise[row]
+            if fmax < least:
+                double = "" if self._request.double else ", or double precision (--double)"
+                raise ArgumentError(
+                    "fmax",
+                    f"of {fmax:g} eV/Å is below what the model computes: the rounding of the "
+                    f"{row.label} forces on an atom of '{first.name}' is {noise[row]:.1g} eV/Å, "
+                    f"and a minimum is told from noise above {SAFETY:g} times that; choose "
+                    f"{significant(1.2 * least, 1)} or more{double}",
+                )
+        return noise
+
+    def relax_row(self, row: Row, done: Callable[[float], None]) -> tuple[Relaxation, ...]:
+        """All starts with the forces of a row.
+
+        :param row: of the request
+        :param done: called with the share that is done
+        """
+        request = self._request
+        found = {n: self._kept.load(row, start) for n, start in enumerate(request.starts)}
+        results = {n: kept for n, kept in found.items() if kept is not None}
+        self.kept_results += len(results)
+        missing = [n for n in range(len(request.starts)) if n not in results]
+        if missing:
+            starts = [request.starts[n] for n in missing]
+
+            def ended(place: int, relaxation: Relaxation) -> None:
+                start = starts[place]
+                self._write_path(row, start, relaxation)
+                self._kept.save(row, start, relaxation)
+                results[missing[place]] = relaxation
+                done(len(results) / len(request.starts))
+
+            self._move(row, starts, ended)
+        return tuple(replace(results[n], frames=()) for n in range(len(request.starts)))
+
+    def _move(
+        self, row: Row, starts: Sequence[Start], ended: Callable[[int, Relaxation], None]
+    ) -> None:
+        settings = self._request.settings
+        if self._request.host == "lammps":
+            self._move_in_lammps(row, starts, ended)
+            return
+        symmetry = [_symmetry_of(self._request, start) for start in starts]
+        walks = row.forces == DIRECT_THEN_CONSERVATIVE
+        relax_together(
+            self.evaluator(_final(row)),
+            [start.atoms for start in starts],
+            cell=settings.cell,
+            pressure_GPa=settings.pressure_GPa,
+            optimizer=settings.optimizer,
+            fmax=settings.fmax,
+            steps=settings.steps,
+            walk=self.evaluator(Row(DIRECT, row.symmetrize)) if walks else None,
+            symmetry=symmetry,
+            keep_frames=self._keeps_frames,
+            on_end=ended,
+        )
+
+    def _move_in_lammps(
+        self, row: Row, starts: Sequence[Start], ended: Callable[[int, Relaxation], None]
+    ) -> None:
+        for place, start in enumerate(starts):
+            with contextlib.ExitStack() as stack:
+                folder = self._request.folder
+                if folder is None:
+                    folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+                relaxation = relax_with_lammps(
+                    self._model,
+                    self._request.model_options,
+                    row,
+                    start.atoms,
+                    self._request.settings,
+                    folder / "lammps" / row.file_name / start.name,
+                    keep_frames=self._keeps_frames,
+                )
+            ended(place, relaxation)
+
+    def _write_path(self, row: Row, start: Start, relaxation: Relaxation) -> None:
+        folder, suffix = self._request.folder, self._request.trajectory
+        if folder is None or not relaxation.frames:
+            return
+        path = folder / "trajectories" / row.file_name / f"{start.name}.{suffix}"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        frames = list(relaxation.frames)
+        replace_atomically(path, lambda whole: ase.io.write(whole, frames, format=suffix))
+
+    def _require_stress(self, row: Row) -> None:
+        """Before anything is relaxed, not when this row has its turn."""
+        walks = row.forces == DIRECT_THEN_CONSERVATIVE
+        for kind in (DIRECT, CONSERVATIVE) if walks else (row.forces,):
+            try:
+                self.evaluator(Row(kind, row.symmetrize)).require_stress()
+            except ModelError as error:
+                raise StaticsError(
+                    f"the cell cannot move with {row.label} forces ({error}): keep it fixed, or "
+                    "take other forces"
+                ) from error
+
+    def _require_elements(self, start: Start) -> None:
+        try:
+            self.evaluator(_final(self._request.rows[0])).engine.require_types(
+                sorted(set(start.atoms.numbers.tolist()))
+            )
+        except EngineError as error:
+            raise StaticsError(f"start '{start.name}': {error}") from error
+
+
+def _final(row: Row) -> Row:
+    """The forces that vanish at the end."""
+    walks = row.forces == DIRECT_THEN_CONSERVATIVE
+    return Row(CONSERVATIVE, row.symmetrize) if walks else row
+
+
+def _deciding(request: RelaxRequest) -> dict[str, object]:
+    """All that decides where a structure ends, besides row and start."""
+    return {
+        "model": sha256_of(request.model),
+        "model_options": {**asdict(request.model_options), "threads": 0},
+        "settings": asdict(request.settings),
+        "symprec": request.symprec[0] if request.settings.space_group != "free" else None,
+        "double": request.double,
+        "host": request.host,
+    }
+
+
+@contextlib.contextmanager
+def _precise_model(request: RelaxRequest) -> Iterator[Path]:
+    if not request.double:
+        yield request.model
+        return
+    options = replace(request.model_options, symmetrize="none", direct_symmetrize="")
+    structure = structure_from_ase(request.starts[0].atoms)
+    with in_double_precision(request.model, options, structure) as path:
+        yield path
+
+
+def _look_at_starts(request: RelaxRequest) -> list[str]:
+    """Sentences about what will not go as one may think.
+
+    :raises md_bridge.structures.StructureError: atoms coincide
+    :raises StaticsError: a cell cannot be relaxed like that
+    :raises ArgumentError: a set of copies is random
+    """
+    sets = list(dict.fromkeys(row.symmetrize for row in request.rows))
+    for name in sets:
+        require_fixed_set(name)
+    if request.host == "lammps":
+        for row in request.rows:
+            require_lammps_can(row, request.settings)
+    sentences: list[str] = []
+    for start in request.starts:
+        require_apart(start)
+        if request.settings.moves_cell:
+            with _named(start):
+                free_strains(start.atoms, request.settings.cell)
+        unreadable = reading_problem(start.atoms, min(request.symprec))
+        if unreadable is not None:
+            sentences.append(f"Start '{start.name}' has no space group to compare: {unreadable}.")
+            continue
+        problems = (hexagonal_problem(start.atoms, name, min(request.symprec)) for name in sets)
+        sentences += [f"Start '{start.name}': {text}." for text in problems if text]
+    return sentences
+
+
+def _symmetry_of(request: RelaxRequest, start: Start) -> Symmetry | None:
+    try:
+        return make_symmetry(request.settings.space_group, start.atoms, request.symprec[0])
+    except SpaceGroupError as error:
+        raise StaticsError(
+            f"start '{start.name}': its space group cannot be kept, because it is not found "
+            f"({error}); choose --space-group free, or another --symprec"
+        ) from error
+
+
+@contextlib.contextmanager
+def _named(start: Start) -> Iterator[None]:
+    """Errors about a structure that say which one it is."""
+    try:
+        yield
+    except StaticsError as error:
+        raise StaticsError(f"start '{start.name}': {error}") from error

@@ -1,0 +1,439 @@
+"""A structure relaxed by LAMMPS: ``minimize`` with pair style ``mdbridge``, and ``fix box/relax``.
+
+LAMMPS wants the first cell vector along x and the second in the xy plane, so a structure is turned
+before and turned back after. A model that depends on the orientation sees another one by that than
+ASE shows it, unless the cell is like that at the start.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from ase import Atoms
+from ase.calculators.singlepoint import SinglePointCalculator
+from ase.io.lammpsdata import write_lammps_data
+from ase.stress import full_3x3_to_voigt_6_stress
+from numpy.typing import NDArray
+
+from md_bridge.errors import ArgumentError
+from md_bridge.forces import FORCES
+from md_bridge.lammps import environment, lmp_command
+from md_bridge.lammps.keywords import pair_style_keywords, quoted
+from md_bridge.model_options import ModelOptions
+from md_bridge.processes import LineCounter, Program, RunError, watch
+from md_bridge.statics.errors import StaticsError
+from md_bridge.statics.relaxing.lammps_path import (
+    BAR_PER_EV,
+    COLUMNS,
+    PRESSURES,
+    Frame,
+    is_row,
+    read_frames,
+    read_minimizations,
+)
+from md_bridge.statics.relaxing.results import Relaxation
+from md_bridge.statics.relaxing.settings import RelaxSettings, free_strains
+from md_bridge.statics.rows import Row
+from md_bridge.structures import standard_orientation
+
+__all__ = ["minimize_input", "relax_with_lammps", "require_lammps_can"]
+
+Array = NDArray[np.float64]
+
+_DATA = "start.data"
+_INPUT = "in.lammps"
+_LOG = "log.lammps"
+_SCREEN = "screen.txt"
+_DUMP = "path.lammpstrj"
+
+_VACUUM = 10.0
+"""Å around what is open in a direction, which LAMMPS gives a box there, too."""
+_ROUND = 50
+"""Steps after which the strain that ``fix box/relax`` counts from is that of the box then: what is
+minimised is the enthalpy of a box near that one alone."""
+_VMAX = 0.01
+"""Relative change of a length of the box in a step; LAMMPS's default allows 1e-4."""
+_EVALUATIONS = 20
+"""At most so many for each step, in the line search."""
+
+
+def require_lammps_can(row: Row, settings: RelaxSettings) -> None:
+    """Refuse what LAMMPS has no means for.
+
+    :param row: with its forces
+    :param settings: how the structure is to be relaxed
+    :raises ArgumentError: about forces, optimizer, cell or space group
+    """
+    if row.forces not in FORCES:
+        raise ArgumentError(
+            "forces",
+            f"{row.forces} is a way of the host ase alone: LAMMPS minimises with conservative "
+            "forces, or with direct ones at a fixed cell",
+        )
+    if row.forces == "direct" and settings.moves_cell:
+        raise ArgumentError(
+            "cell",
+            f"{settings.cell} with direct forces needs the host ase: fix box/relax of LAMMPS works "
+            "with minimisers that search along lines in the energy (min_style cg), which direct "
+            "forces mislead, and not with fire. Keep the cell fixed, or take conservative forces",
+        )
+    if settings.optimizer not in ("auto", "fire"):
+        raise ArgumentError(
+            "optimizer",
+            f"{settings.optimizer} is one of the host ase; LAMMPS has cg for conservative forces "
+            "and fire (auto chooses)",
+        )
+    if settings.optimizer == "fire" and settings.moves_cell:
+        raise ArgumentError(
+            "optimizer",
+            "fire cannot relax a cell in LAMMPS, whose fix box/relax does not support it: leave "
+            "the optimizer auto (min_style cg), or take the host ase",
+        )
+    if settings.space_group != "free":
+        raise ArgumentError(
+            "space_group",
+            f"{settings.space_group} needs the host ase: LAMMPS knows no space groups",
+        )
+
+
+def relax_with_lammps(
+    model: str | os.PathLike[str],
+    options: ModelOptions,
+    row: Row,
+    start: Atoms,
+    settings: RelaxSettings,
+    folder: Path,
+    *,
+    keep_frames: bool = False,
+    on_step: Callable[[int], None] | None = None,
+) -> Relaxation:
+    """Relax a structure by the stock LAMMPS.
+
+    ``min_style cg`` for conservative forces, with ``fix box/relax`` for a cell that moves; ``fire``
+    for direct ones, or where it is asked for. The result is turned into the frame of the start;
+    where the cell moved, by so much that the start is only strained, not turned, as ASE does it.
+
+    :param model: path of the model
+    :param options: how it is loaded; its ``symmetrize`` gives way to the row's
+    :param row: forces, and the set to average over
+    :param start: N atoms, Å; it stays as it is
+    :param settings: cell, pressure, tolerance and number of steps
+    :param folder: gets the input, the data file, the log and the path
+    :param keep_frames: whether the result has the path
+    :param on_step: called with the number of steps made
+    :returns: the work is known at a fixed cell alone
+    :raises ArgumentError: LAMMPS cannot do that
+    :raises StaticsError: the cell cannot be relaxed like that
+    :raises RunError: LAMMPS is not installed, or fails before the first step
+    """
+    require_lammps_can(row, settings)
+    placed = _placed(start, settings)
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in (_LOG, _SCREEN, _DUMP):
+        (folder / name).unlink(missing_ok=True)
+    elements = sorted(set(start.get_chemical_symbols()))
+    with (folder / _DATA).open("w", encoding="utf-8") as stream:
+        write_lammps_data(
+            stream,
+            placed.atoms,
+            specorder=elements,
+            force_skew=settings.cell in ("full", "slab"),
+            masses=True,
+            units="metal",
+        )
+    text = minimize_input(model, options, row, start, settings)
+    (folder / _INPUT).write_text(text, encoding="utf-8")
+    failure = _run(folder, options.threads, on_step or (lambda _: None))
+    frames = read_frames(folder / _LOG, folder / _DUMP, len(start), settings.moves_cell)
+    if not frames:
+        raise failure or RunError(f"LAMMPS wrote no structure, see {folder / _SCREEN}")
+    path = [placed.turned_back(frame) for frame in frames]
+    return _result(row, start, settings, path, folder, failure, keep_frames)
+
+
+def minimize_input(
+    model: str | os.PathLike[str],
+    options: ModelOptions,
+    row: Row,
+    start: Atoms,
+    settings: RelaxSettings,
+) -> str:
+    """The input file, as a user would write it.
+
+    :param model: path of the model
+    :param options: how it is loaded
+    :param row: forces, and the set to average over
+    :param start: gives elements and periodicity
+    :param settings: cell, pressure, tolerance and number of steps
+    """
+    own = replace(options, symmetrize=row.symmetrize, direct_symmetrize="").absolute()
+    keywords = " forces direct" if row.forces == "direct" else ""
+    keywords += pair_style_keywords(own)
+    elements = sorted(set(start.get_chemical_symbols()))
+    virial = "compute virial all pressure NULL virial" if settings.moves_cell else ""
+    columns = [*COLUMNS, *(PRESSURES if settings.moves_cell else ())]
+    lines = [
+        f"# {row.label} forces, cell {settings.cell}",
+        "units metal",
+        "atom_style atomic",
+        f"boundary {' '.join('p' if periodic else 'f' for periodic in start.pbc)}",
+        "box tilt large",
+        f"read_data {_DATA}",
+        f"pair_style mdbridge {quoted(Path(model).resolve())}{keywords}",
+        f"pair_coeff * * {' '.join(elements)}",
+        virial,
+        f"dump path all custom 1 {_DUMP} id xu yu zu fx fy fz",
+        "dump_modify path sort id format float %.17g",
+        f"thermo_style custom {' '.join(columns)}",
+        "thermo_modify format float %.17g flush yes",
+        "thermo 1",
+        f"min_style {_style(row, settings)}",
+        "min_modify norm max",
+        *_minimize_commands(settings),
+    ]
+    return "\n".join(line for line in lines if line) + "\n"
+
+
+@dataclass(frozen=True)
+class _Placed:
+    """A start as LAMMPS wants it, and the way back."""
+
+    atoms: Atoms
+    """In a box, turned: vectors a along x and b in the xy plane."""
+    turn: Array
+    """[3, 3]: rows of vectors v of the start are v @ turn.T there."""
+    shift: Array
+    """[3], Å: that the start was moved by before it was turned."""
+    sign: float
+    """-1 where the vectors of the start are left-handed, and so all three were inverted."""
+
+    def turned_back(self, frame: Frame) -> Frame:
+        """What LAMMPS says, in the frame of the start, which it is strained against, not turned.
+
+        With rows as vectors cell = cell₀ D, and D = S R with a symmetric strain S: R is taken off.
+
+        :param frame: as LAMMPS has it
+        """
+        deformation = np.linalg.solve(self.atoms.cell.array, frame.cell)
+        left, _, right = np.linalg.svd(deformation)  # D = (U s Uᵀ) (U V)
+        back = (left @ right).T @ self.turn
+        stress = None if frame.stress is None else back.T @ frame.stress @ back
+        return Frame(
+            step=frame.step,
+            energy=frame.energy,
+            cell=self.sign * frame.cell @ back,
+            positions=frame.positions @ back - self.shift,
+            forces=frame.forces @ back,
+            stress=stress,
+        )
+
+
+def _placed(start: Atoms, settings: RelaxSettings) -> _Placed:
+    """The start in a box that LAMMPS can have."""
+    if settings.cell == "slab":
+        _require_c_across(start)
+    if settings.moves_cell:
+        free_strains(start, settings.cell)
+    boxed = start.copy()
+    boxed.set_constraint()
+    for name in ("momenta", "initial_magmoms", "initial_charges", "tags"):
+        boxed.arrays.pop(name, None)
+    open_ones = np.flatnonzero(~start.pbc)
+    if len(open_ones):
+        vectors = boxed.cell.array.copy()
+        vectors[open_ones] = 0.0
+        boxed.set_cell(vectors)
+        boxed.center(vacuum=_VACUUM, axis=tuple(open_ones.tolist()))
+    sign = -1.0 if boxed.cell.handedness < 0 else 1.0
+    boxed.set_cell(sign * boxed.cell.array)
+    _, turn = boxed.cell.standard_form()
+    return _Placed(
+        atoms=standard_orientation(boxed),
+        turn=np.asarray(turn),
+        shift=boxed.positions[0] - start.positions[0],
+        sign=sign,
+    )
+
+
+def _require_c_across(slab: Atoms) -> None:
+    """LAMMPS relaxes the plane of the first two vectors alone."""
+    across = np.flatnonzero(~slab.pbc)
+    if len(across) and across[0] != 2:
+        raise StaticsError(
+            f"the slab is open along {'abc'[across[0]]}, and LAMMPS relaxes the plane of a and b: "
+            "permute the cell vectors so that c is across the slab, or take the host ase"
+        )
+
+
+def _style(row: Row, settings: RelaxSettings) -> str:
+    return "fire" if settings.optimizer == "fire" or row.forces == "direct" else "cg"
+
+
+def _minimize_commands(settings: RelaxSettings) -> list[str]:
+    """One ``minimize`` at a fixed cell; else rounds of it, each with the strain counted anew."""
+    fmax, steps = f"{settings.fmax:.12g}", settings.steps
+    if not settings.moves_cell:
+        return [f"minimize 0.0 {fmax} {steps} {_EVALUATIONS * steps}"]
+    pressure = f"{settings.pressure * BAR_PER_EV:.15g}"
+    keywords = {
+        "iso": f"iso {pressure}",
+        "full": f"tri {pressure}",
+        "slab": "x 0.0 y 0.0 xy 0.0 couple none",
+    }[settings.cell]
+    return [
+        f"variable cell equal {_cell_force(settings, pressure)}",
+        f"variable left equal {steps}-step",
+        # all is at rest; the steps are used up; or a new round does not move anything any more
+        f'variable done equal "(v_cell<{fmax} && fmax*sqrt(3)<{fmax})'
+        ' || v_left<=0 || step<=v_before+1"',
+        f"variable now equal ternary(v_left<{_ROUND},v_left,{_ROUND})",
+        f"variable round loop {steps}",
+        "label again",
+        "variable before equal $(step)",
+        f"fix cell all box/relax {keywords} vmax {_VMAX}",
+        f"minimize 0.0 {fmax} $(v_now) {_EVALUATIONS * _ROUND}",
+        "unfix cell",
+        'if "$(v_done) == 1" then "jump SELF end"',
+        "next round",
+        "jump SELF again",
+        "label end",
+    ]
+
+
+def _cell_force(settings: RelaxSettings, pressure: str) -> str:
+    """A formula of LAMMPS: volume times the stress that is to vanish, over N, eV."""
+    press = [f"c_virial[{place}]" for place in range(1, 7)]
+    scale = f"*vol/atoms/{BAR_PER_EV:.10g}"
+    if settings.cell == "iso":
+        return f"abs(({'+'.join(press[:3])})/3-({pressure})){scale}"
+    if settings.cell == "slab":
+        return f"sqrt({press[0]}^2+{press[1]}^2+2*{press[3]}^2){scale}"
+    normal = "+".join(f"({name}-({pressure}))^2" for name in press[:3])
+    shear = "+".join(f"2*{name}^2" for name in press[3:])
+    return f"sqrt({normal}+{shear}){scale}"
+
+
+def _run(folder: Path, threads: int, on_step: Callable[[int], None]) -> RunError | None:
+    """LAMMPS to its end; the error if it fails on the way."""
+    try:
+        program = Program(
+            "lmp",
+            lmp_command(["-in", _INPUT, "-log", _LOG]),
+            folder / _SCREEN,
+            environment=environment(threads or None),
+            folder=folder,
+        )
+    except FileNotFoundError as error:
+        raise RunError(str(error)) from error
+    rows = LineCounter(folder / _LOG, lambda line: is_row(line.decode(errors="replace")))
+    try:
+        watch(program, rows, on_step)
+    except RunError as error:
+        return error
+    return None
+
+
+def _result(
+    row: Row,
+    start: Atoms,
+    settings: RelaxSettings,
+    path: list[Frame],
+    folder: Path,
+    failure: RunError | None,
+    keep_frames: bool,
+) -> Relaxation:
+    log = (folder / _LOG).read_text(encoding="utf-8", errors="replace")
+    stopped = read_minimizations(log)
+    gradients = np.array([_gradient(frame, start, settings) for frame in path])
+    pressure = settings.pressure if settings.moves_cell else 0.0
+    values = np.array([frame.energy + pressure * frame.volume for frame in path])
+    status, reason = "converged", ""
+    best = path[-1]
+    if failure is not None:
+        status, reason = "stopped", _error_of(folder / _SCREEN) or str(failure)
+    elif not gradients[-1] < settings.fmax:
+        status = "not converged"
+        best = path[int(np.nanargmin(gradients))]
+        reason = (
+            f"after {path[-1].step} steps its largest force is {np.nanmin(gradients):.2g} eV/Å, "
+            f"not below {settings.fmax:g} eV/Å; LAMMPS stopped by: {stopped.criterion}"
+        )
+    if failure is not None:
+        best = path[int(np.nanargmin(gradients))]
+    frames = tuple(_atoms(frame, start) for frame in path)
+    end = _atoms(best, start)
+    end.calc = None
+    return Relaxation(
+        start=start.copy(),
+        end=end,
+        status=status,
+        steps=path[-1].step,
+        evaluations={row.forces: max(stopped.evaluations, len(path))},
+        seconds={row.forces: stopped.seconds},
+        start_energy=path[0].energy,
+        energy=best.energy,
+        gradient=_gradient(best, start, settings),
+        largest_force=float(np.linalg.norm(best.forces, axis=1).max()),
+        stress=best.stress,
+        pressure=pressure,
+        work=None if settings.moves_cell else _work(path),
+        change=None if settings.moves_cell else float(values[-1] - values[0]),
+        rise=float(values[-1] - values.min()),
+        reason=reason,
+        energies=values,
+        gradients=gradients,
+        kinds=(row.forces,) * len(path),
+        frames=frames if keep_frames else (),
+    )
+
+
+def _gradient(frame: Frame, start: Atoms, settings: RelaxSettings) -> float:
+    """What is compared with fmax, as ASE's FrechetCellFilter has it for small strains."""
+    largest = float(np.linalg.norm(frame.forces, axis=1).max())
+    if frame.stress is None:
+        return largest
+    excess = frame.stress + settings.pressure * np.eye(3)
+    if settings.cell == "iso":
+        excess = np.trace(excess) / 3.0 * np.eye(3)
+    else:
+        excess = excess * free_strains(start, settings.cell)
+    rows = frame.volume * np.linalg.norm(excess, axis=1) / len(start)
+    return max(largest, float(rows.max()))
+
+
+def _work(path: list[Frame]) -> float:
+    """∫ F·dx by the trapezoidal rule, eV."""
+    return float(
+        sum(
+            np.sum(0.5 * (a.forces + b.forces) * (b.positions - a.positions))
+            for a, b in itertools.pairwise(path)
+        )
+    )
+
+
+def _atoms(frame: Frame, start: Atoms) -> Atoms:
+    """The start, moved there, with energy and forces."""
+    atoms: Atoms = start.copy()
+    atoms.set_constraint()
+    cell = np.where(start.pbc[:, None], frame.cell, start.cell.array)
+    atoms.set_cell(cell, scale_atoms=False)
+    atoms.set_positions(frame.positions)
+    atoms.set_constraint(start.constraints)
+    stress = None if frame.stress is None else full_3x3_to_voigt_6_stress(frame.stress)
+    atoms.calc = SinglePointCalculator(
+        atoms, energy=frame.energy, free_energy=frame.energy, forces=frame.forces, stress=stress
+    )
+    return atoms
+
+
+def _error_of(screen: Path) -> str:
+    """The sentence that LAMMPS ended with."""
+    text = screen.read_text(encoding="utf-8", errors="replace") if screen.exists() else ""
+    found = re.findall(r"^ERROR[^:]*: (.*)$", text, re.MULTILINE)
+    return f"LAMMPS stopped: {found[-1]}" if found else ""

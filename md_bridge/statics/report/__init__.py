@@ -1,0 +1,1 @@
+"""What was found of relaxations and vibrations, for people: tables, a page, numbers as JSON."""

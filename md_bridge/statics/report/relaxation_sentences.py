@@ -1,0 +1,172 @@
+"""What relaxations say, in words."""
+
+from __future__ import annotations
+
+import statistics
+
+from md_bridge.forces import CONSERVATIVE, DIRECT
+from md_bridge.statics.relaxing.request import DIRECT_THEN_CONSERVATIVE, Relaxations
+from md_bridge.statics.relaxing.results import Relaxation
+from md_bridge.statics.report.relaxation_tables import MOST_STRUCTURES
+from md_bridge.statics.rows import Row
+from md_bridge.text import significant
+
+__all__ = ["sentences"]
+
+_MOST = 8
+"""Structures that are named one by one for each row."""
+
+
+def sentences(found: Relaxations) -> tuple[str, ...]:
+    """Findings first, then what limits them.
+
+    :param found: what was relaxed
+    """
+    return (
+        *_time_saved(found),
+        *_residual_work(found),
+        *_left_behind(found),
+        *_unread(found),
+        *found.warnings,
+        *_noise(found),
+        *_kept(found),
+        *_left_out(found),
+    )
+
+
+def _time_saved(found: Relaxations) -> list[str]:
+    told = []
+    for row in found.request.rows:
+        if row.forces != DIRECT_THEN_CONSERVATIVE:
+            continue
+        counts, seconds = found.evaluations(row), _seconds_by_kind(found, row)
+        parts = " and ".join(
+            f"{counts.get(kind, 0)} {kind} ones ({significant(seconds.get(kind, 0.0), 2)} s)"
+            for kind in (DIRECT, CONSERVATIVE)
+        )
+        text = f"{row.label} took {parts}"
+        alone = found.request.partner(row, CONSERVATIVE)
+        if alone is not None and found.seconds(row) > 0:
+            before = sum(found.evaluations(alone).values())
+            ratio = found.seconds(alone) / found.seconds(row)
+            compared = (
+                f"{ratio:.2f} times faster than"
+                if ratio >= 1
+                else f"{1 / ratio:.2f} times slower than"
+            )
+            text += (
+                f": {compared} {alone.label} alone, which took {before} "
+                f"({significant(found.seconds(alone), 2)} s)"
+            )
+        told.append(f"{text}.")
+    return told
+
+
+def _seconds_by_kind(found: Relaxations, row: Row) -> dict[str, float]:
+    total: dict[str, float] = {}
+    for each in found.relaxed[row]:
+        for kind, seconds in each.seconds.items():
+            total[kind] = total.get(kind, 0.0) + seconds
+    return total
+
+
+def _residual_work(found: Relaxations) -> list[str]:
+    """Of direct forces beside that of conservative ones, which is the error of the rule."""
+    told = []
+    for row in found.request.rows:
+        if row.forces != DIRECT:
+            continue
+        work = _mean_work(found.relaxed[row])
+        if work is None:
+            continue
+        text = (
+            f"Along the paths of {row.label} forces work and energy differ by "
+            f"{significant(work, 2)} meV/atom in the mean"
+        )
+        partner = found.request.partner(row, CONSERVATIVE)
+        exact = None if partner is None else _mean_work(found.relaxed[partner])
+        if exact is not None:
+            text += (
+                f"; for {CONSERVATIVE} ones, where it is the error of the trapezoidal rule, by "
+                f"{significant(exact, 2)}"
+            )
+        higher = sum(each.rise > 0 for each in found.relaxed[row])
+        text += f"; {higher} of {len(found.relaxed[row])} ended above the lowest energy of the path"
+        told.append(f"{text}.")
+    return told
+
+
+def _mean_work(results: tuple[Relaxation, ...]) -> float | None:
+    known = [
+        abs(each.residual_work) for each in results if each.residual_work == each.residual_work
+    ]
+    return statistics.fmean(known) if known else None
+
+
+def _left_behind(found: Relaxations) -> list[str]:
+    """Structures that did not come to rest, and what is kept of them."""
+    told = []
+    for row in found.request.rows:
+        bad = [
+            (start.name, each)
+            for start, each in zip(found.request.starts, found.relaxed[row], strict=True)
+            if not each.converged
+        ]
+        for name, each in bad[:_MOST]:
+            kept = (
+                "; the structure of its smallest forces is kept"
+                if each.status == "not converged"
+                else ""
+            )
+            told.append(f"'{name}' with {row.label} forces {each.status}: {each.reason}{kept}.")
+        if len(bad) > _MOST:
+            told.append(f"The other {len(bad) - _MOST} of {row.label} forces are in summary.json.")
+        if any(each.status == "not converged" for _, each in bad):
+            told.append(_advice(found, row))
+    return list(dict.fromkeys(told))
+
+
+def _advice(found: Relaxations, row: Row) -> str:
+    floor = found.noise[row]
+    noise = f" (their rounding is {floor:.1g} eV/Å)" if floor > 0 else ""
+    if row.forces == DIRECT:
+        return (
+            "Direct forces have no potential, and may have no fixed point near a minimum: a larger "
+            f"--fmax{noise}, more --steps, or direct-then-conservative."
+        )
+    return f"For those that did not come to rest: more --steps, or a larger --fmax{noise}."
+
+
+def _unread(found: Relaxations) -> list[str]:
+    unknown = {
+        start.name
+        for row in found.request.rows
+        for start, each in zip(found.request.starts, found.symmetry[row], strict=True)
+        if all(change.end is None for change in each.changes)
+    }
+    if not unknown:
+        return []
+    names = ", ".join(sorted(unknown)[:_MOST])
+    return [f"spglib finds no space group of what became of: {names}."]
+
+
+def _noise(found: Relaxations) -> list[str]:
+    largest = max(found.noise.values())
+    if largest == 0:
+        return []
+    return [
+        f"The rounding of the forces on an atom is up to {largest:.1g} eV/Å in {found.precision}; "
+        f"fmax is {found.request.settings.fmax:g} eV/Å."
+    ]
+
+
+def _kept(found: Relaxations) -> list[str]:
+    if not found.kept:
+        return []
+    whole = len(found.request.rows) * len(found.request.starts)
+    return [f"{found.kept} of {whole} results were there already from an earlier run."]
+
+
+def _left_out(found: Relaxations) -> list[str]:
+    left = len(found.request.rows) * len(found.request.starts) - MOST_STRUCTURES
+    return [f"{left} more structures are in summary.json."] if left > 0 else []
