@@ -34,6 +34,7 @@ COMMANDS = {
     "drift": ("drift",),
     "judge": ("drift",),
     "lammps": ("lammps",),
+    "phonons": ("statics",),
     "protocol": ("drift",),
     "relax": ("statics",),
     "tune": ("drift",),

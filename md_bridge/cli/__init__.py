@@ -55,6 +55,9 @@ SECTIONS = {
         "relax": Subcommand(
             "statics.relax", "relax", "Relax structures, with all kinds of forces."
         ),
+        "phonons": Subcommand(
+            "statics.phonons", "phonons", "Phonons of a crystal, with all kinds of forces."
+        ),
     },
     "LAMMPS": {
         "lammps": Subcommand("lammps", "lammps", "Run lmp with MPI and pair_style mdbridge."),

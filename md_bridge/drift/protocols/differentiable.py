@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import os
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -34,22 +36,39 @@ class DifferentiableForces:
     :param model: path of the exported model
     :param atoms: the structure x, N atoms, Å
     :param kind: ``conservative`` or ``direct``
-    :param variant: of the model's outputs; empty for the default one
+    :param variant: of the model's outputs; empty for that of the options
+    :param options: how the model is loaded; without averages, which are the engine's
     :raises ExportError: the model has no forces of this kind
     """
 
     def __init__(
-        self, model: str | os.PathLike[str], atoms: Atoms, kind: str, variant: str = ""
+        self,
+        model: str | os.PathLike[str],
+        atoms: Atoms,
+        kind: str,
+        variant: str = "",
+        *,
+        options: ModelOptions = ModelOptions(),
     ) -> None:
         self.atoms = atoms
         self.kind = kind
-        self._runner = _double_if_possible(model, atoms, ModelOptions(variant=variant))
+        chosen = replace(options, variant=variant or options.variant)
+        self._runner = _double_if_possible(model, atoms, chosen)
         if kind == "direct" and self._runner.force_output is None:
             known = ", ".join(self._runner.capabilities.outputs)
             raise ExportError(
                 f"{model}: the model has no direct forces, whose Jacobian this is about; it has "
                 f"{known}"
             )
+
+    def at(self, atoms: Atoms) -> DifferentiableForces:
+        """The same forces on another structure, with the model that is loaded.
+
+        :param atoms: N atoms, Å
+        """
+        other = copy.copy(self)
+        other.atoms = atoms
+        return other
 
     @property
     def size(self) -> int:

@@ -1,0 +1,169 @@
+"""``md-bridge phonons``, as a user types it: tables, page, numbers, files, exit statuses."""
+
+import json
+import re
+
+import ase.io
+import crystals_phonons as crystals
+import numpy as np
+import pytest
+from ase.build import molecule
+from model_commands import message, run
+
+from md_bridge.cli.statics.phonons import phonons
+
+QUICK = ("--supercell", "2,2,2", "--mesh", "4")
+
+
+@pytest.fixture
+def files(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    crystals.bonds(swirl=0.05, quartic=0.01).export("m.pt")
+    ase.io.write("c.xyz", crystals.fcc())
+    return tmp_path
+
+
+def test_everything(files):
+    result = run(
+        *(phonons, "m.pt", "c.xyz", *QUICK, "--forces", "conservative,direct"),
+        *("--symmetrize", "none,octahedral", "--fc", "raw,symfc"),
+        *("--out", "found", "--scan", "0.01:0.2:4"),
+    )
+    assert result.exit_code == 0, result.output
+    for label in ("conservative", "direct, octahedral"):
+        for correction in ("raw", "symfc"):
+            assert re.search(rf"^{label} +{correction} ", result.stdout, re.M), (label, correction)
+    text = message(result)
+    assert "The others are compared with conservative, octahedral: symfc" in text
+    assert "The force constants of direct forces are not symmetric, π = " in text
+    assert "modes that the crystal's symmetry makes degenerate differ" not in text
+    assert "less than twice the range of the model" in text
+    assert "Displacement scan" in text
+    page = (files / "found" / "report.html").read_text()
+    assert page.count("data:image/svg+xml;base64,") == 2
+    assert (files / "found" / "bands.svg").read_bytes().startswith(b"<?xml")
+    content = json.loads((files / "found" / "summary.json").read_text())
+    assert content["passed"] is True
+    assert content["space_group"] == "Fm-3m (225)"
+    assert len(content["results"]) == 8
+    found = {
+        (each["forces"], each["symmetrize"], each["correction"]): each
+        for each in content["results"]
+    }
+    raw = found["direct", "none", "raw"]
+    assert 0.03 < raw["violations"]["permutation"] < 0.1
+    assert raw["growth"]["fastest_per_ps"] > 0.1
+    # an average over rotations takes the axis of the swirl away
+    assert found["direct", "octahedral", "raw"]["growth"]["fastest_per_ps"] < 1e-6
+    assert found["direct", "none", "symfc"]["growth"]["fastest_per_ps"] < 1e-6
+    assert found["conservative", "octahedral", "symfc"]["difference_cm"] == 0.0
+    assert raw["evaluations"] == 6
+    assert all(each["imaginary"]["any"] is False for each in found.values())
+    assert len(content["scans"]) == 4
+    assert content["scans"][0]["slope_above"] == pytest.approx(2.0, abs=0.1)
+    bands = json.loads((files / "found" / "bands.json").read_text())
+    assert len(bands["frequencies_THz"]) == 8
+    assert len(bands["frequencies_THz"]["direct: raw"]) == len(bands["qpoints"])
+
+
+@pytest.mark.parametrize("correction", ["raw", "symfc"])
+def test_phonopy_reads_the_files(files, correction):
+    import phonopy
+
+    result = run(phonons, "m.pt", "c.xyz", *QUICK, "--fc", correction, "--out", "found", "--json")
+    assert result.exit_code == 0, result.output
+    content = json.loads(result.stdout)
+    folder = files / "found" / f"conservative-{correction}"
+    loaded = phonopy.load(folder / "phonopy_params.yaml", symmetrize_fc=False, log_level=0)
+    bands = json.loads((files / "found" / "bands.json").read_text())
+    loaded.run_qpoints(bands["qpoints"][::10])
+    ours = bands["frequencies_THz"][f"conservative: {correction}"][::10]
+    assert np.array(loaded.qpoints.frequencies) == pytest.approx(np.array(ours), abs=2e-4)
+    again = phonopy.load(
+        *(None,),
+        unitcell_filename=None,
+        unitcell=loaded.unitcell,
+        supercell_matrix=loaded.supercell_matrix,
+        primitive_matrix=loaded.primitive_matrix,
+        force_constants_filename=folder / "FORCE_CONSTANTS",
+        log_level=0,
+    )
+    assert np.array(again.force_constants) == pytest.approx(
+        np.array(loaded.force_constants), abs=1e-9
+    )
+    assert content["results"][0]["correction"] == correction
+    assert content["reference"] == f"conservative: {correction}"
+
+
+def test_fast_and_double(files):
+    crystals.bonds().export("single.pt", "float32")
+    result = run(
+        *(phonons, "single.pt", "c.xyz", *QUICK, "--fast", "--double", "--out", "found"),
+        *("--fc", "raw", "--json"),
+    )
+    assert result.exit_code == 0, result.output
+    content = json.loads(result.stdout)
+    assert content["results"][0]["evaluations"] == 2
+    assert content["settings"]["precision"] == "float64"
+    assert max(content["noise_eV_per_angstrom"].values()) < 1e-10
+    assert any(sentence.startswith("fast: ") for sentence in content["sentences"])
+
+
+@pytest.mark.parametrize(
+    ("options", "status", "text"),
+    [
+        (("--forces", "dirct"), 2, "--forces found 'dirct': did you mean 'direct'?"),
+        (("--fc", "simfc"), 2, "--fc found 'simfc': did you mean 'symfc'?"),
+        (("--supercell", "2,2"), 2, "--supercell must be three whole numbers"),
+        (("--symmetrize", "random"), 2, "--symmetrize random draws another rotation"),
+        (("--displacements", "1e-16"), 1, "choose a larger one"),
+        (("--path", "nowhere"), 2, "--path must be auto or a file"),
+        (("--variant", "pbe"), 1, "pbe"),
+    ],
+)
+def test_bad_options(files, options, status, text):
+    result = run(phonons, "m.pt", "c.xyz", *QUICK, *options)
+    assert result.exit_code == status, result.output
+    assert text in message(result).replace("│", "")
+
+
+def test_no_crystal(files):
+    ase.io.write("water.xyz", molecule("H2O"))
+    result = run(phonons, "m.pt", "water.xyz")
+    assert result.exit_code == 1
+    assert "phonons are those of a crystal, periodic in all three directions" in message(result)
+
+
+def test_a_crystal_that_is_not_at_rest(files):
+    atoms = crystals.rock_salt()
+    atoms.positions[1, 0] += 0.05
+    ase.io.write("moved.xyz", atoms)
+    result = run(
+        phonons, "m.pt", "moved.xyz", *QUICK, "--fc", "raw", "--symprec", "1e-5", "--out", "found"
+    )
+    assert result.exit_code == 0, result.output
+    assert "With conservative forces the crystal is not at rest" in message(result)
+
+
+def test_relaxed_first(files):
+    """The same crystal comes back to rest."""
+    atoms = crystals.rock_salt()
+    atoms.positions[1, 0] += 0.05
+    ase.io.write("moved.xyz", atoms)
+    result = run(
+        *(phonons, "m.pt", "moved.xyz", *QUICK, "--fc", "raw", "--relax", "--json"),
+        *("--out", "found"),
+    )
+    assert result.exit_code == 0, result.output
+    content = json.loads(result.stdout)
+    assert content["relaxed"] is True
+    assert max(content["residual_forces_eV_per_angstrom"].values()) < 1e-4
+    assert content["space_group"] == "Fm-3m (225)"
+
+
+def test_direct_stress_is_missing(files):
+    result = run(
+        phonons, "m.pt", "c.xyz", *QUICK, "--forces", "direct", "--elastic", "--out", "found"
+    )
+    assert result.exit_code == 1
+    assert "stress" in message(result)
