@@ -40,7 +40,7 @@ _END = "<!-- end -->"
 
 _ROWS = "conservative,direct,direct-then-conservative"
 _RELAX = ["--cell", "full", "--steps", "1000", "--double", "--trajectory", "none"]
-_PHONONS = ["--double", "--symprec", "0.01"]
+_PHONONS = ["--supercell", "2,2,2"]
 
 
 def measurements(work: Path) -> dict[str, list[str]]:
@@ -54,8 +54,12 @@ def measurements(work: Path) -> dict[str, list[str]]:
     both = ["--forces", "conservative,direct"]
     sets = ["--symmetrize", "none,octahedral"]
     three = ["--fc", "raw,space-group,symfc"]
+    bfgs = ["--optimizer", "bfgs"]
+    relaxed = str(work / "rest" / "standardised.extxyz")
+    scan = ["phonons", model, relaxed, *both, "--fc", "raw", *_PHONONS, "--scan", "0.0003:0.3:13"]
     return {
         "relax": ["relax", model, starts, "--forces", _ROWS, *sets, *_RELAX],
+        "relax-coarse": ["relax", model, starts, "--forces", _ROWS, *_RELAX, "--fmax", "0.02"],
         "relax-truth": ["relax", truth, starts, *_RELAX],
         "turned-free": ["relax", model, turned, *both, *sets, *_RELAX],
         "turned-project": [
@@ -64,22 +68,19 @@ def measurements(work: Path) -> dict[str, list[str]]:
         ],
         "rest": ["relax", model, rest, *_RELAX, "--space-group", "project"],
         "phonons": [
-            *("phonons", model, str(work / "rest" / "standardised.extxyz")),
-            *(*both, *sets, *three, *_PHONONS, "--supercell", "2,2,2", "--elastic"),
+            *("phonons", model, relaxed),
+            *(*both, *sets, *three, *_PHONONS, "--elastic", "--double"),
         ],
-        "phonons-scan": [
-            *("phonons", model, str(work / "rest" / "standardised.extxyz"), *both),
-            *(*_PHONONS, "--fc", "raw", "--supercell", "2,2,2", "--scan", "0.0003:0.3:13"),
-        ],
+        "phonons-scan": [*scan, "--double"],
+        "phonons-scan-single": scan,
         "phonons-truth": [
-            *("phonons", truth, rest, "--fc", "symfc", *_PHONONS),
-            *("--supercell", "2,2,2", "--elastic"),
+            *("phonons", truth, rest, "--fc", "symfc", *_PHONONS, "--elastic"),
         ],
-        "ice-relax": ["relax", water, ice, "--forces", _ROWS, *_RELAX],
-        "ice-rest": ["relax", water, ice, *_RELAX, "--space-group", "project"],
+        "ice-relax": ["relax", water, ice, "--forces", _ROWS, *_RELAX, *bfgs],
+        "ice-rest": ["relax", water, ice, *_RELAX, *bfgs, "--space-group", "project"],
         "ice-phonons": [
             *("phonons", water, str(work / "ice-rest" / "standardised.extxyz"), *both, *three),
-            *(*_PHONONS, "--supercell", "2,1,1"),
+            *("--supercell", "2,1,1", "--double"),
         ],
     }
 

@@ -56,24 +56,26 @@ def draw_ice(numbers: Numbers) -> bytes:
 
 def draw_scan(numbers: Numbers) -> bytes:
     """What changes with the displacement, the largest frequency, and the entropy that hides it."""
-    figure = Figure(figsize=(9.0, 3.0), layout="constrained")
+    figure = Figure(figsize=(9.0, 3.2), layout="constrained")
     FigureCanvasAgg(figure)
     changes, largest, entropy = figure.subplots(1, 3)
-    for scan in numbers["phonons-scan"]["scans"]:
-        colour, label = _COLOURS[scan["forces"]], scan["forces"]
-        sizes = np.array(scan["displacements_angstrom"])
-        middles = np.sqrt(sizes[1:] * sizes[:-1])
-        changes.loglog(middles, scan["changes_cm"], "o-", color=colour, label=label, markersize=3)
-        for axes, key in (
-            (largest, "largest_frequency_THz"),
-            (entropy, "entropy_J_per_K_mol"),
-        ):
-            axes.semilogx(sizes, scan[key], "o-", color=colour, markersize=3)
+    for measured, precision, style in (
+        ("phonons-scan", "double", "o-"),
+        ("phonons-scan-single", "single", "x:"),
+    ):
+        for scan in numbers[measured]["scans"]:
+            look = {"color": _COLOURS[scan["forces"]], "markersize": 3, "linewidth": 1.0}
+            sizes = np.array(scan["displacements_angstrom"])
+            middles = np.sqrt(sizes[1:] * sizes[:-1])
+            label = f"{scan['forces']}, {precision}"
+            changes.loglog(middles, scan["changes_cm"], style, label=label, **look)
+            largest.semilogx(sizes, scan["largest_frequency_THz"], style, **look)
+            entropy.semilogx(sizes, scan["entropy_J_per_K_mol"], style, **look)
     _guides(changes)
     changes.set_ylabel("change of a frequency (cm⁻¹)", fontsize=8)
     largest.set_ylabel("largest frequency (THz)", fontsize=8)
     entropy.set_ylabel("entropy at 300 K (J/K/mol)", fontsize=8)
-    changes.legend(fontsize=8, frameon=False)
+    changes.legend(fontsize=6, frameon=False)
     for axes in (changes, largest, entropy):
         axes.set_xlabel("displacement (Å)", fontsize=8)
         axes.tick_params(labelsize=7)

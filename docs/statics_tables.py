@@ -77,24 +77,29 @@ def turned(numbers: Numbers) -> list[str]:
 
 
 def gain(numbers: Numbers) -> list[str]:
-    """Direct forces first, beside conservative ones alone: sentences."""
-    found = numbers["relax"]["rows"]
-    alone, both = found["conservative"], found["direct-then-conservative"]
-    ratio = alone["seconds"] / both["seconds"]
-    apart = max(each for each in both["rmsd_angstrom"] if each is not None)
-    counts = both["evaluations"]
-    verdict = (
-        f"{ratio:.2f} times less time than conservative forces alone"
-        if ratio >= 1
-        else f"{1 / ratio:.2f} times more time than conservative forces alone"
-    )
-    return [
-        f"`direct-then-conservative` takes {counts['direct']} direct and "
-        f"{counts['conservative']} conservative evaluations where conservative forces alone take "
-        f"{alone['evaluations']['conservative']}: {verdict} ({both['seconds']:.0f} and "
-        f"{alone['seconds']:.0f} s on {numbers['relax']['machine']}, one thread), and ends within "
-        f"{_number(apart)} Å of the same minima.",
+    """Direct forces first, beside conservative ones alone, to two tolerances."""
+    heading = [
+        *("until no force is above", "conservative: evaluations", "time, s"),
+        *("direct-then-conservative: evaluations", "time, s", "times less time"),
+        "farthest from the same minimum, Å",
     ]
+    rows = []
+    for measured in ("relax-coarse", "relax"):
+        found = numbers[measured]
+        alone = found["rows"]["conservative"]
+        both = found["rows"]["direct-then-conservative"]
+        rows.append(
+            [
+                f"{found['fmax_eV_per_angstrom']:g} eV/Å",
+                _evaluations(alone["evaluations"]),
+                significant(alone["seconds"], 3),
+                _evaluations(both["evaluations"]),
+                significant(both["seconds"], 3),
+                f"{alone['seconds'] / both['seconds']:.2f}",
+                _number(max(each for each in both["rmsd_angstrom"] if each is not None)),
+            ]
+        )
+    return _markdown(heading, rows)
 
 
 def phonons(numbers: Numbers) -> list[str]:
@@ -113,23 +118,23 @@ def ice_phonons(numbers: Numbers) -> list[str]:
 
 
 def scan(numbers: Numbers) -> list[str]:
-    """Slopes of what changes from one displacement to the next."""
-    found = numbers["phonons-scan"]["scans"]
-    sizes = np.array(found[0]["displacements_angstrom"])
-    shown = [int(np.abs(np.log(sizes / each)).argmin()) for each in (0.001, 0.01, 0.03, 0.3)]
+    """Slopes of what changes from one displacement to the next, in both precisions."""
+    first = numbers["phonons-scan"]["scans"][0]
+    sizes = np.array(first["displacements_angstrom"])
+    shown = [int(np.abs(np.log(sizes / each)).argmin()) for each in (0.0003, 0.01, 0.1, 0.3)]
     heading = [
-        *("forces", "slope below", "slope above"),
+        *("forces", "precision", "slope below the smallest change", "above it"),
         *(f"ω_max at {sizes[place]:.2g} Å, THz" for place in shown),
     ]
     rows = []
-    for each in found:
-        label = _label(each)
-        slopes = [
-            "-" if each[name] is None else minus_sign(f"{each[name]:.1f}")
-            for name in ("slope_below", "slope_above")
-        ]
-        largest = [f"{each['largest_frequency_THz'][place]:.3f}" for place in shown]
-        rows.append([label, *slopes, *largest])
+    for measured, precision in (("phonons-scan", "double"), ("phonons-scan-single", "single")):
+        for each in numbers[measured]["scans"]:
+            slopes = [
+                "-" if each[name] is None else minus_sign(f"{each[name]:.2f}")
+                for name in ("slope_below", "slope_above")
+            ]
+            largest = [f"{each['largest_frequency_THz'][place]:.3f}" for place in shown]
+            rows.append([_label(each), precision, *slopes, *largest])
     return _markdown(heading, rows)
 
 
