@@ -98,6 +98,9 @@ Wanted PairMDBridge::wanted() const {
   if (wanted.direct_virial && !problem_of_direct_virial(*lmp, *engine_).empty()) {
     wanted.direct_virial = false;
   }
+  if (wanted.conservative_virial && !problem_of_virial(*engine_).empty()) {
+    wanted.conservative_virial = false;
+  }
   return wanted;
 }
 
@@ -380,7 +383,10 @@ void PairMDBridge::refuse_virial() {
   if (virial_refused_) return;
   virial_refused_ = true;
   if (comm->me != 0) return;
-  error->warning(FLERR, "Pair style mdbridge: " + problem_of_direct_virial(*lmp, *engine_));
+  const bool direct =
+      settings_.forces == Settings::Forces::direct && settings_.virial == Settings::Virial::direct;
+  error->warning(FLERR, "Pair style mdbridge: " + (direct ? problem_of_direct_virial(*lmp, *engine_)
+                                                          : problem_of_virial(*engine_)));
 }
 
 void PairMDBridge::warn_of_uncertainty(const std::vector<double>& uncertainty) {

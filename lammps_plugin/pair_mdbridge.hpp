@@ -91,7 +91,7 @@ class PairMDBridge : public LAMMPS_NS::Pair {
   void load(const Settings& settings);
   /// A model file, where this or LAMMPS_POTENTIALS has it.
   std::shared_ptr<mdbridge::Engine> open(const std::string& path, const Settings& settings,
-                                         mdbridge::EngineOptions options, int device_rank) const;
+                                         bool inner, int device_rank) const;
   /// Of a model, for restart files.
   struct ModelFile {
     std::string path;         // absolute

@@ -15,6 +15,7 @@
 #include "force.h"
 #include "mdbridge/checks/force_agreement.hpp"
 #include "mdbridge/elements.hpp"
+#include "mdbridge/external/model.hpp"
 #include "mdbridge/model.hpp"
 #include "mdbridge/threads.hpp"
 #include "memory.h"
@@ -63,11 +64,10 @@ void PairMDBridge::load(const Settings& settings) {
   const Node node(world);
   threads_ = mdbridge::choose_threads_for(settings.threads, node.cores);
   const ThreadScope scope(threads_);
-  auto outer = open(settings.model, settings, outer_options(settings), node.rank);
+  auto outer = open(settings.model, settings, false, node.rank);
   auto inner = settings.inner.empty()
                    ? InnerModel(outer)
-                   : InnerModel(open(settings.inner, settings, inner_options(settings), node.rank),
-                                settings);
+                   : InnerModel(open(settings.inner, settings, true, node.rank), settings);
   if (inner.own()) mdbridge::require_teacher_variant(inner.engine(), *outer);
   inner_ = std::move(inner);
   engine_ = std::move(outer);
@@ -91,13 +91,20 @@ void PairMDBridge::load(const Settings& settings) {
 }
 
 std::shared_ptr<mdbridge::Engine> PairMDBridge::open(const std::string& path,
-                                                     const Settings& settings,
-                                                     mdbridge::EngineOptions options,
+                                                     const Settings& settings, bool inner,
                                                      int device_rank) const {
+  if (path.rfind("python:", 0) == 0 && !mdbridge::opens_external_model(path)) {
+    throw Error("the model '" + path +
+                "' is evaluated by Python, and there is none in this program: run the input with "
+                "`md-bridge lammps --model " +
+                path + " -in FILE`, on one rank");
+  }
   // a potential may also lie in LAMMPS_POTENTIALS, as for every other pair style
   const std::string found = utils::get_potential_file_path(path);
   auto model = mdbridge::Model::load(found.empty() ? path : found,
                                      {settings.device, settings.extensions, device_rank});
+  mdbridge::EngineOptions options =
+      inner ? inner_options(settings, model->inputs()) : outer_options(settings);
   // over several ranks the sum is over all of them: see remove_net_over_ranks()
   options.remove_net_force = options.remove_net_force && comm->nprocs == 1;
   return std::make_shared<mdbridge::Engine>(std::move(model), options);
@@ -105,6 +112,7 @@ std::shared_ptr<mdbridge::Engine> PairMDBridge::open(const std::string& path,
 
 PairMDBridge::ModelFile PairMDBridge::file_of(const mdbridge::Engine& engine) const {
   const std::string& path = engine.info().path;
+  if (mdbridge::opens_external_model(path)) return {path, ""};
   return {std::filesystem::absolute(path).string(), comm->me == 0 ? fingerprint_of(path) : ""};
 }
 

@@ -25,6 +25,10 @@ namespace utils = LAMMPS_NS::utils;
 
 namespace {
 
+const std::string no_pressure =
+    ". There is no pressure in this run, and LAMMPS stops where one is read (\"Virial was not "
+    "tallied\"): leave press out of thermo_style";
+
 void require_shareable(const LAMMPS& lammps, const mdbridge::ModelInfo& info, int layers) {
   if (lammps.force->newton_pair == 0) {
     throw Error("several MPI ranks need newton on, found newton off for pairs");
@@ -152,11 +156,16 @@ void require_middle_level(const Engine& outer, const InnerModel& inner,
   }
 }
 
+std::string problem_of_virial(const Engine& engine) {
+  if (engine.can_give({.energy = false, .conservative_virial = true})) return "";
+  return "the model '" + engine.info().path + "' gives no stress" + no_pressure;
+}
+
 std::string problem_of_direct_virial(const LAMMPS& lammps, const Engine& engine) {
   const std::string remedy =
-      ". There is no pressure in this run, and LAMMPS stops where one is read (\"Virial was not "
-      "tallied\"): leave press out of thermo_style, or take it from the energy of the model, at "
-      "the cost of a gradient, with the keyword 'virial conservative'";
+      no_pressure +
+      ", or take it from the energy of the model, at the cost of a gradient, with the keyword "
+      "'virial conservative'";
   if (lammps.domain->nonperiodic != 0 || lammps.domain->dimension == 2) {
     return "a direct stress is defined for a box of three dimensions that is periodic in x, y and "
            "z only" +

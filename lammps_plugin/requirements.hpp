@@ -43,6 +43,8 @@ void require_both_forces(const mdbridge::Engine& outer, const InnerModel& inner,
 void require_middle_level(const mdbridge::Engine& outer, const InnerModel& inner,
                           const mdbridge::FusedForces& fused);
 
+/// Why there is no virial of the conservative forces, and what to do then; empty: there is one.
+std::string problem_of_virial(const mdbridge::Engine& engine);
 /// Why there is no virial of the direct stress, and what to do then; empty: there is one.
 std::string problem_of_direct_virial(const LAMMPS_NS::LAMMPS& lammps,
                                      const mdbridge::Engine& engine);

@@ -5,6 +5,7 @@
 #include <system_error>
 
 #include "mdbridge/error.hpp"
+#include "mdbridge/external/model.hpp"
 #include "utils.h"
 
 namespace mdbridge_lammps {
@@ -66,6 +67,7 @@ std::vector<std::string> words_of_rank_0(MPI_Comm world, const std::vector<std::
 }
 
 std::string find_model(const std::string& model, const std::string& written_at) {
+  if (mdbridge::opens_external_model(model)) return model;
   if (exists(model) || !LAMMPS_NS::utils::get_potential_file_path(model).empty()) return model;
   if (exists(written_at)) return written_at;
   throw Error("the restart file was written with the model '" + model +

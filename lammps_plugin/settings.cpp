@@ -89,6 +89,19 @@ Keyword text_keyword(const std::string& name, std::string Settings::* member) {
           [member](const Settings& s) { return s.*member; }};
 }
 
+Keyword input_keyword(const std::string& name, std::optional<double> Settings::* member) {
+  return {name,
+          [name, member](Settings& s, const std::string& found) {
+            std::istringstream stream(found);
+            double value = 0.0;
+            if (!(stream >> value) || !stream.eof()) {
+              throw Error("keyword '" + name + "' expects a number, found '" + found + "'");
+            }
+            s.*member = value;
+          },
+          [member](const Settings& s) { return s.*member ? written(*(s.*member)) : ""; }};
+}
+
 Keyword switch_keyword(const std::string& name, bool Settings::* member) {
   return {name,
           [name, member](Settings& s, const std::string& value) {
@@ -141,6 +154,8 @@ const std::vector<Keyword>& keywords() {
       text_keyword("variant/direct", &Settings::direct_variant),
       text_keyword("variant/uncertainty", &Settings::uncertainty_variant),
       text_keyword("extensions", &Settings::extensions),
+      input_keyword("charge", &Settings::charge),
+      input_keyword("spin_multiplicity", &Settings::spin_multiplicity),
       {"threads",
        [](Settings& s, const std::string& value) {
          s.threads = read_number<int>("threads", value, "a positive whole number");

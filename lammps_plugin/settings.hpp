@@ -29,6 +29,9 @@ struct Settings {
   std::string uncertainty_variant;
   /// Directory of compiled TorchScript extensions; empty: none.
   std::string extensions;
+  /// Of the whole system, for models that ask for them.
+  std::optional<double> charge;
+  std::optional<double> spin_multiplicity;
   /// 0: choose.
   int threads = 0;
   /// Remove the net force from the direct forces.

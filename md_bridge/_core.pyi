@@ -294,6 +294,11 @@ class Model:
         """
         What the model says of itself.
         """
+    @property
+    def inputs(self) -> dict[str, bool]:
+        """
+        What it asks for besides the atoms ("charge", "spin_multiplicity") -> whether it can do without.
+        """
 
 class Wanted:
     """
@@ -492,6 +497,8 @@ class EngineOptions:
         direct_symmetrize: str = "",
         seed: typing.SupportsInt | typing.SupportsIndex | None = None,
         atoms_per_forward: typing.SupportsInt | typing.SupportsIndex = 0,
+        charge: typing.SupportsFloat | typing.SupportsIndex | None = None,
+        spin_multiplicity: typing.SupportsFloat | typing.SupportsIndex | None = None,
     ) -> None:
         """
         The keywords are those of md_bridge.engine.Engine, which documents them.

@@ -87,7 +87,9 @@ DEFAULT_SKIN = 1.0
 class Engine(_core.Engine):
     """A model, ready to be evaluated.
 
-    :param model: path of an exported model; a process holds one copy of it, however many engines
+    :param model: path of an exported model, or ``python:package.module:factory`` of a function that
+        returns an ASE calculator, see docs/python-models.md; a process holds one copy of it,
+        however many engines
     :param device: "auto" (CUDA if there is one and the model supports it), "cpu", "cuda", "cuda:N"
     :param variant: variant of the outputs, for models with several; empty for the default one
     :param direct_variant: variant of the direct forces and stress, if it is another one; "-" is the
@@ -106,9 +108,13 @@ class Engine(_core.Engine):
     :param atoms_per_forward: structures of a batch, and rotated copies, go through the model
         together up to so many atoms, which bounds the memory; 0: 256 on a CPU, 2048 on a GPU.
         Where that is too much for the memory, the engine goes on with less
-    :raises ModelError: if the model cannot be loaded
-    :raises EngineError: if a symmetrisation is unknown, that of the direct forces makes no sense
-        beside the other, or a seed has nothing to act on
+    :param charge: total charge of each structure (elementary charges), for models that ask for it;
+        None: what the model takes for this, if it does
+    :param spin_multiplicity: the same, 1 for a singlet
+    :raises ModelError: if the model cannot be loaded, or needs a charge or spin multiplicity
+    :raises EngineError: if a charge or spin multiplicity means nothing to it, a symmetrisation is
+        unknown, that of the direct forces makes no sense beside the other, or a seed has nothing to
+        act on
     :raises TypeError: for an unknown keyword, naming the nearest one
     """
 
@@ -127,6 +133,8 @@ class Engine(_core.Engine):
         direct_symmetrize: str = "",
         seed: int | None = None,
         atoms_per_forward: int = 0,
+        charge: float | None = None,
+        spin_multiplicity: float | None = None,
         **unknown: NoReturn,
     ) -> None:
         if unknown:
@@ -144,6 +152,8 @@ class Engine(_core.Engine):
             direct_symmetrize=direct_symmetrize,
             seed=seed,
             atoms_per_forward=atoms_per_forward,
+            charge=charge,
+            spin_multiplicity=spin_multiplicity,
         )
         super().__init__(loaded, options)
 
@@ -322,7 +332,10 @@ def open_inner(options: ModelOptions, **keywords: Any) -> tuple[Engine, str]:
     :raises ModelError: if it cannot be loaded, lacks the forces, or was made for another variant of
         the outer model
     """
-    engine = Engine(options.inner, **options.inner_keywords(), **keywords)
+    inner = _core.Model.load(options.inner, options.device, options.extensions)
+    # of every structure, where both models ask for it
+    inputs = {name: getattr(options, name) for name in inner.inputs}
+    engine = Engine(options.inner, **options.inner_keywords(), **inputs, **keywords)
     require_teacher_variant(engine, options.variant)
     kind = options.inner_forces
     if kind == "auto":

@@ -29,6 +29,7 @@ are installed, which is also how they are imported (mpich has nothing to import)
 
 COMMANDS = {
     "bench": ("bench",),
+    "certify": ("drift",),
     "demo": ("drift", "lammps", "ipi"),
     "distil": ("drift",),
     "drift": ("drift",),

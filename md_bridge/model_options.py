@@ -10,6 +10,7 @@ from typing import Any
 
 from md_bridge.errors import ArgumentError
 from md_bridge.forces import FORCES, LARGEST_CORRECTION
+from md_bridge.model_names import absolute_model, relative_model, same_model
 
 __all__ = ["INNER_FORCES", "INNER_OPTIONS", "ModelOptions", "require_use_of_inner"]
 
@@ -55,12 +56,17 @@ class ModelOptions:
     ``symmetrize``; empty: as ``symmetrize``."""
     seed: int | None = None
     """Of ``symmetrize="random"``; None: 0."""
+    charge: float | None = None
+    """Total charge of each structure (elementary charges), for models that ask for it; None: what
+    the model takes for this, if it does."""
+    spin_multiplicity: float | None = None
+    """The same of the spin multiplicity, 1 for a singlet."""
     threads: int = 0
     """Threads of torch per process; 0: the cores that this process may use."""
     inner: str = ""
-    """Path of a second, cheaper model, which gives the inner forces of multiple time stepping;
+    """A second, cheaper model, by its path: it gives the inner forces of multiple time stepping;
     empty: none, they are the direct forces of the model itself. ``device``, ``extensions``,
-    ``seed`` and ``threads`` are those of both."""
+    ``seed``, ``threads``, ``charge`` and ``spin_multiplicity`` are those of both."""
     inner_forces: str = "auto"
     """Which of its forces, one of :data:`INNER_FORCES`."""
     inner_variant: str = ""
@@ -130,6 +136,8 @@ class ModelOptions:
             "symmetrize": self.symmetrize,
             "direct_symmetrize": self.direct_symmetrize,
             "seed": None if idle_seed else self.seed,
+            "charge": self.charge,
+            "spin_multiplicity": self.spin_multiplicity,
         }
 
     def inner_keywords(self) -> dict[str, Any]:
@@ -153,16 +161,14 @@ class ModelOptions:
 
     def absolute(self) -> ModelOptions:
         """With absolute paths, for a program that runs in another folder."""
-        return self._with_paths(lambda path: str(Path(path).resolve()))
+        return self._with_paths(lambda path: str(absolute_model(path)))
 
     def relative_to(self, folder: Path) -> ModelOptions:
         """As a file in a folder must name the paths.
 
         :param folder: of the file, from the current folder; absolute paths are left as they are
         """
-        return self._with_paths(
-            lambda path: path if os.path.isabs(path) else os.path.relpath(path, folder)
-        )
+        return self._with_paths(lambda path: str(relative_model(path, folder)))
 
     def _with_paths(self, changed: Any) -> ModelOptions:
         paths = {name: getattr(self, name) for name in ("extensions", "inner")}
@@ -176,7 +182,7 @@ def require_use_of_inner(
 
     The same file with another variant or symmetrisation is a model of its own.
 
-    :param model: path of the outer model; None: not known yet
+    :param model: of the outer forces; None: not known yet
     :param options: with an inner model or without
     :param kinds: of forces: ``conservative``, ``direct`` or ``mts``
     :raises ArgumentError: about ``inner``
@@ -190,7 +196,7 @@ def require_use_of_inner(
             "names the model of the inner forces of multiple time stepping, and the forces are "
             f"{','.join(found)}: ask for mts:M, or leave it out",
         )
-    if model is None or os.path.realpath(model) != os.path.realpath(options.inner):
+    if model is None or not same_model(model, options.inner):
         return
     if (options.inner_variant, options.inner_symmetrize) == (options.variant, options.symmetrize):
         raise ArgumentError(

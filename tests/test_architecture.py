@@ -25,9 +25,20 @@ NOT_READ = {
 }
 """Files and folders that nobody reads line by line, and why."""
 
-SHARED = ["errors", "text", "forces", "structures", "processes", "model_options"]
+SHARED = ["errors", "text", "forces", "structures", "processes", "model_names", "model_options"]
 HOSTS = ["ase", "lammps", "ipi"]
-JOBS = ["export", "drift", "symmetry", "statics", "distil", "compiled", "bench", "demo", "cli"]
+JOBS = [
+    "export",
+    "drift",
+    "symmetry",
+    "certify",
+    "statics",
+    "distil",
+    "compiled",
+    "bench",
+    "demo",
+    "cli",
+]
 DRIFT = ["judging", "records", "runs", "tuning", "protocols", "report"]
 SYMMETRY = ["group", "measuring", "results", "api", "layers", "models", "report"]
 STATICS = ["relaxing", "phonons", "elastic", "report"]
@@ -41,20 +52,34 @@ def below(order: list[str], name: str) -> list[str]:
 
 # What a module (or all modules of a package) must not import; names without md_bridge.
 FORBIDDEN = {
-    **{name: ["engine", "_core", *HOSTS, *JOBS] for name in SHARED},
-    "engine": [*HOSTS, *JOBS],
+    **{name: ["engine", "committee", "_core", "calculators", *HOSTS, *JOBS] for name in SHARED},
+    # which calls the calculators without knowing them: csrc/python
+    "engine": ["committee", "calculators", *HOSTS, *JOBS],
+    "committee": ["calculators", *HOSTS, *JOBS],
+    "calculators": [*HOSTS, *JOBS],
     # hosts do not know each other, nor what is done with them
     "ase": ["lammps", "ipi", *JOBS],
     "lammps": ["ase", "ipi", "engine", "_core", *JOBS],
     "ipi": ["ase", "lammps", *JOBS],
     # a check measures the symmetry of a function; that of a model knows what a model file is
     "export": [
-        *("lammps", "ipi", "drift", "statics", "distil", "compiled", "bench", "demo", "cli"),
+        *(
+            "lammps",
+            "ipi",
+            "drift",
+            "certify",
+            "statics",
+            "distil",
+            "compiled",
+            "bench",
+            "demo",
+            "cli",
+        ),
         *(f"symmetry.{name}" for name in ("layers", "models", "report")),
     ],
-    "drift": ["symmetry", "statics", "distil", "compiled", "bench", "demo", "cli"],
+    "drift": ["symmetry", "certify", "statics", "distil", "compiled", "bench", "demo", "cli"],
     # of any function: the engine is for the matrices of its sets alone
-    "symmetry": [*HOSTS, "statics", "distil", "compiled", "bench", "demo", "cli"],
+    "symmetry": [*HOSTS, "certify", "statics", "distil", "compiled", "bench", "demo", "cli"],
     **{
         f"symmetry.{name}": [
             *(job for job in JOBS if job != "symmetry"),
@@ -68,19 +93,23 @@ FORBIDDEN = {
         *("symmetry.models", "symmetry.report"),
     ],
     "symmetry.models": ["drift", "symmetry.report"],
+    "certify": ["statics", "distil", "compiled", "bench", "demo", "cli"],
+    # findings <- single_points <- checks <- certificate <- report
+    "certify.single_points": ["certify.checks", "certify.certificate", "certify.report"],
+    "certify.checks": ["certify.certificate", "certify.api", "certify.report"],
     # rows, evaluator, noise, … <- relaxing <- phonons, elastic <- report
-    "statics": ["distil", "compiled", "bench", "demo", "cli"],
+    "statics": ["certify", "distil", "compiled", "bench", "demo", "cli"],
     **{
         f"statics.{name}": ["drift", *(f"statics.{later}" for later in STATICS)]
         for name in ("rows", "evaluator", "noise", "starts", "space_groups", "constraints")
     },
     "statics.relaxing": ["drift", *(f"statics.{name}" for name in below(STATICS, "phonons"))],
-    "distil": ["lammps", "ipi", "statics", "compiled", "bench", "demo", "cli"],
-    "compiled": [*HOSTS, "drift", "statics", "bench", "demo", "cli"],
+    "distil": ["lammps", "ipi", "certify", "statics", "compiled", "bench", "demo", "cli"],
+    "compiled": [*HOSTS, "drift", "certify", "statics", "bench", "demo", "cli"],
     "compiled.pet": ["compiled.api", "compiled.module", "compiled.student", "distil"],
     "distil.training": ["distil.report", "distil.api", "distil.tuning"],
     "distil.labelling": ["distil.training", "distil.report", "distil.api", "distil.student"],
-    "bench": ["statics", "distil", "demo", "cli"],
+    "bench": ["certify", "statics", "distil", "demo", "cli"],
     # programs are run by path, and those of the alternatives load nothing of ours
     **{
         f"bench.programs.{name}": ["engine", *HOSTS, *JOBS]
@@ -91,7 +120,7 @@ FORBIDDEN = {
         f"bench.{name}": ["bench.groups", "bench.api"]
         for name in ("sessions", "models", "panels", "runner", "results", "statistics", "tables")
     },
-    "demo": ["statics", "distil", "compiled", "bench", "cli"],
+    "demo": ["certify", "statics", "distil", "compiled", "bench", "cli"],
     # judging <- records <- runs <- tuning, protocols <- report
     "drift.judging": [
         *(f"drift.{name}" for name in below(DRIFT, "records")),
@@ -160,6 +189,9 @@ def test_dependencies_point_one_way():
         ("export/files.py", "from md_bridge.drift import judge"),
         ("text.py", "from md_bridge.engine import Engine"),
         ("drift/api.py", "from md_bridge.distil import distil"),
+        ("certify/api.py", "from md_bridge.distil import distil"),
+        ("export/sources.py", "from md_bridge.certify import certify"),
+        ("certify/checks/hosts.py", "from md_bridge.certify.certificate import Certificate"),
         ("symmetry/api.py", "from md_bridge.export import load_exported"),
         ("symmetry/layers/pet.py", "from md_bridge.symmetry.report import page"),
         ("symmetry/group/grids.py", "from md_bridge.symmetry.measuring.laws import Law"),

@@ -3,6 +3,8 @@
 #include <torch/torch.h>
 
 #include "compiled/backend_compiled.hpp"
+#include "external/backend_external.hpp"
+#include "external/registry.hpp"
 #include "mdbridge/error.hpp"
 #include "torchscript/backend_torchscript.hpp"
 
@@ -25,6 +27,8 @@ void add_pair_gradients(const SystemTensors& system, const std::vector<torch::Te
 }
 
 std::unique_ptr<Backend> load_backend(const std::string& path, const ModelOptions& options) {
+  if (opens_external_model(path))
+    return std::make_unique<ExternalBackend>(open_external(path, options));
   // one line for each kind of file, and the sentence for all others
   if (TorchScriptBackend::reads(path)) return std::make_unique<TorchScriptBackend>(path, options);
   if (CompiledBackend::reads(path)) return std::make_unique<CompiledBackend>(path, options);

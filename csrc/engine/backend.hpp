@@ -3,6 +3,7 @@
 #include <torch/types.h>
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -59,6 +60,8 @@ struct BackendRequest {
   bool check_consistency = false;
   /// Wait for the device before and after the gradients, so that gradient_seconds is true.
   bool timed = false;
+  /// What each structure has besides its atoms, of Backend::inputs().
+  std::map<std::string, double> inputs;
 };
 
 /// Results in eV and Å, in any floating-point type and on any device, none of them in a gradient
@@ -110,6 +113,17 @@ class Backend {
   virtual ModelInfo info() const = 0;
   /// Whether the model can give this output (its own name) atom by atom.
   virtual bool has_per_atom(const std::string& output) const = 0;
+  /// What the model asks for besides the atoms ("charge", "spin_multiplicity"), and whether it can
+  /// do without.
+  virtual std::map<std::string, bool> inputs() const { return {}; }
+  /// Whether the energy of a structure is to be added up from those of its atoms wherever there are
+  /// some: single precision resolves them better.
+  virtual bool adds_up_atoms(const std::string& /*energy*/) const { return true; }
+  /// Why this energy (the model's name for it) has no gradient with respect to positions, or to a
+  /// strain: the end of a sentence; empty if it has.
+  virtual std::string lacks_gradient(const std::string& /*energy*/, bool /*of_strain*/) const {
+    return "";
+  }
   /// Whether this energy (the model's name for it) depends on positions through the pair vectors
   /// alone, so that it has gradients with respect to them.
   virtual bool gives_pair_gradients(const std::string& energy) = 0;
@@ -128,7 +142,8 @@ class Backend {
 void add_pair_gradients(const SystemTensors& system, const std::vector<torch::Tensor>& gradients,
                         const BackendRequest& request, BackendResult& result);
 
-/// Load a model file onto a device; its content, not its name, says which backend runs it. Throws
+/// Load a model file onto a device; its content, not its name, says which backend runs it. Or open
+/// a model that is no file, of a name that somebody registered (external/registry.hpp). Throws
 /// ModelError if no backend reads such files, the file is broken, or the device is not there.
 std::unique_ptr<Backend> load_backend(const std::string& path, const ModelOptions& options);
 

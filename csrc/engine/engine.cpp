@@ -188,6 +188,7 @@ Engine::Engine(std::shared_ptr<Model> model, EngineOptions options)
     options_.atoms_per_forward =
         model_->backend().device().is_cpu() ? atoms_that_pay_on_cpu : atoms_that_pay_on_gpu;
   }
+  inputs_for(*model_, options_);  // throws if they do not fit
   inputs_->atoms_together = options_.atoms_per_forward;
   if (options_.direct_symmetrize == options_.symmetrize) options_.direct_symmetrize.clear();
   inputs_->orientations = orientations_of(options_.symmetrize, options_.direct_symmetrize);

@@ -123,7 +123,8 @@ FusedForces::FusedForces(std::shared_ptr<Engine> inner, std::shared_ptr<Engine> 
       outer_(std::move(outer)),
       one_model_(same(*inner_, *outer_)),
       skin_(skin),
-      options_(options) {
+      options_(options),
+      gives_virial_(outer_->can_give({.energy = false, .conservative_virial = true})) {
   if (one_model_) inner_ = outer_;
 }
 
@@ -163,7 +164,7 @@ void FusedForces::want_inner(Wanted& wanted) const {
 void FusedForces::want_outer(Wanted& wanted) const {
   wanted.energy = true;
   wanted.conservative_forces = true;
-  if (virial_wanted_) wanted.conservative_virial = true;
+  if (virial_wanted_ && gives_virial_) wanted.conservative_virial = true;
   // that somebody may ask for them is no reason to fail
   wanted.atomic_energies = options_.outer_atomic_energies && outer_->gives_atomic_energies();
   const bool of_pairs = (options_.outer_atomic_virials || options_.outer_halved_atomic_virials) &&
@@ -216,7 +217,7 @@ bool FusedForces::at_last_positions(const std::vector<Structure>& structures) co
 
 /// Whether the last outer evaluation was made when nobody asked for a virial, as somebody does now.
 bool FusedForces::lacks_virial() const {
-  return virial_wanted_ &&
+  return virial_wanted_ && gives_virial_ &&
          std::any_of(last_outer_.begin(), last_outer_.end(),
                      [](const Evaluation& outer) { return !outer.has.conservative_virial; });
 }

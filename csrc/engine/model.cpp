@@ -8,6 +8,7 @@
 
 #include "backend.hpp"
 #include "devices/choice.hpp"
+#include "external/registry.hpp"
 #include "mdbridge/error.hpp"
 #include "mdbridge/threads.hpp"
 #include "memory.hpp"
@@ -19,11 +20,19 @@ namespace fs = std::filesystem;
 
 namespace {
 
+/// What else a name like "python:module:function" may have meant, where there is no such file.
+std::string word_of_prefix(const std::string& path) {
+  const auto colon = path.find(':');
+  if (colon == std::string::npos || colon < 2 || path.find('/') < colon) return "";
+  return ", and this program does not open models whose names begin with '" +
+         path.substr(0, colon + 1) + "'";
+}
+
 void check_file(const std::string& path) {
   std::error_code status;
   if (!fs::exists(path, status)) {
     throw ModelError("there is no model file '" + path + "' (looked from " +
-                     fs::current_path().string() + ")");
+                     fs::current_path().string() + ")" + word_of_prefix(path));
   }
   if (!fs::is_regular_file(path, status)) {
     throw ModelError("'" + path + "' is not a file: expected an exported model (.pt)");
@@ -35,24 +44,38 @@ void check_file(const std::string& path) {
   }
 }
 
+/// What a model is loaded from, and what else decides which one it is.
+using Source = std::tuple<std::string, std::string, std::int64_t, std::uintmax_t>;
+
+Source source_of_file(const std::string& path, const ModelOptions& options) {
+  return {fs::canonical(path).string(), options.extensions,
+          fs::last_write_time(path).time_since_epoch().count(), fs::file_size(path)};
+}
+
+/// Whoever opens such a model chooses the device. A relative path may be part of the name.
+Source source_of_name(const std::string& name, const ModelOptions& options) {
+  return {name + "\n" + options.device, fs::current_path().string(), 0, 0};
+}
+
 }  // namespace
 
 std::shared_ptr<Model> Model::load(const std::string& path, const ModelOptions& options) {
-  using File = std::tuple<std::string, std::string, std::int64_t, std::uintmax_t>;
-  static std::mutex mutex;
-  static std::map<File, std::vector<std::weak_ptr<Model>>> loaded;
+  static std::recursive_mutex mutex;  // what opens a model may load others
+  static std::map<Source, std::vector<std::weak_ptr<Model>>> loaded;
 
   survive_forks();
-  check_file(path);
-  const File file{fs::canonical(path).string(), options.extensions,
-                  fs::last_write_time(path).time_since_epoch().count(), fs::file_size(path)};
-  const std::lock_guard<std::mutex> lock(mutex);
-  auto& copies = loaded[file];
+  const bool external = opens_external_model(path);
+  if (!external) check_file(path);
+  const Source source = external ? source_of_name(path, options) : source_of_file(path, options);
+  const std::lock_guard<std::recursive_mutex> lock(mutex);
+  auto& copies = loaded[source];
   std::erase_if(copies, [](const auto& copy) { return copy.expired(); });
   for (const auto& copy : copies) {
     auto model = copy.lock();
     // the same device may be asked for under several names: auto, cuda, cuda:0
-    if (choose_device(options, model->info()).str() == model->info().device) return model;
+    if (external || choose_device(options, model->info()).str() == model->info().device) {
+      return model;
+    }
   }
   auto model = std::make_shared<Model>(load_backend(path, options));
   if (model->backend().device().is_cpu()) keep_freed_memory();
@@ -67,6 +90,8 @@ Model::~Model() {
   backend_.reset();
   give_back_freed_memory();
 }
+
+std::map<std::string, bool> Model::inputs() const { return backend_->inputs(); }
 
 std::string Model::find_output(const std::string& standard_name, const std::string& variant) const {
   const std::string suffix = variant.empty() ? "" : "/" + variant;

@@ -1,5 +1,8 @@
 #include "request.hpp"
 
+#include <algorithm>
+#include <optional>
+
 #include "mdbridge/error.hpp"
 #include "quantities.hpp"
 #include "text.hpp"
@@ -24,11 +27,49 @@ void require_copies(const EngineOptions& options, const Wanted& wanted) {
               apart ? options.direct_symmetrize : options.symmetrize);
 }
 
+/// Throws ModelError, saying why, if a gradient of the energy is wanted and there is none.
+void require_gradients(Model& model, const std::string& energy, const Wanted& wanted) {
+  const auto require = [&](bool asked, bool of_strain, const std::string& what) {
+    const std::string why = asked ? model.backend().lacks_gradient(energy, of_strain) : "";
+    if (why.empty()) return;
+    throw ModelError("the model '" + model.info().path + "' cannot give " + what + ": " + why);
+  };
+  require(wanted.conservative_forces, false, "conservative forces");
+  require(wanted.conservative_virial, true, "a conservative stress");
+}
+
+/// "spin multiplicity"
+std::string words_of(std::string input) {
+  std::replace(input.begin(), input.end(), '_', ' ');
+  return input;
+}
+
 }  // namespace
 
 std::string resolve_variant(const std::string& own, const std::string& common) {
   if (own == "-") return "";
   return own.empty() ? common : own;
+}
+
+std::map<std::string, double> inputs_for(Model& model, const EngineOptions& options) {
+  const std::map<std::string, std::optional<double>> given = {
+      {"charge", options.charge}, {"spin_multiplicity", options.spin_multiplicity}};
+  const auto asked = model.backend().inputs();
+  std::map<std::string, double> inputs;
+  for (const auto& [name, value] : given) {
+    if (!value) continue;
+    if (!asked.contains(name)) {
+      throw Error(name + " has no effect: the model '" + model.info().path +
+                  "' does not ask for it. Leave it out");
+    }
+    inputs[name] = *value;
+  }
+  for (const auto& [name, can_do_without] : asked) {
+    if (can_do_without || inputs.contains(name)) continue;
+    throw ModelError("the model '" + model.info().path + "' needs the " + words_of(name) +
+                     " of each structure: give it (" + name + ")");
+  }
+  return inputs;
 }
 
 BackendRequest make_request(Model& model, const EngineOptions& options, const Wanted& asked) {
@@ -61,7 +102,10 @@ BackendRequest make_request(Model& model, const EngineOptions& options, const Wa
   }
   // Added up in double precision here: float32 resolves the energy of 81 water molecules to 0.5 meV
   // only, that of one atom to 0.02 meV, and what conserves energy shows in such digits.
-  request.energy_per_atom = !request.energy.empty() && model.backend().has_per_atom(request.energy);
+  request.energy_per_atom =
+      !request.energy.empty() && model.backend().has_per_atom(request.energy) &&
+      (wanted.atomic_energies || model.backend().adds_up_atoms(request.energy));
+  require_gradients(model, request.energy, wanted);
   request.position_gradient = wanted.conservative_forces;
   request.strain_gradient = wanted.conservative_virial;
   if (wanted.of_pairs() && !model.backend().gives_pair_gradients(request.energy)) {
@@ -72,6 +116,7 @@ BackendRequest make_request(Model& model, const EngineOptions& options, const Wa
   request.pair_gradients = wanted.of_pairs();
   request.check_consistency = options.check_consistency;
   request.timed = options.true_timings;
+  request.inputs = inputs_for(model, options);
   return request;
 }
 
@@ -80,7 +125,8 @@ BackendRequest part_of(BackendRequest request, bool energy, bool direct) {
     return {.direct_forces = request.direct_forces,
             .direct_stress = request.direct_stress,
             .check_consistency = request.check_consistency,
-            .timed = request.timed};
+            .timed = request.timed,
+            .inputs = request.inputs};
   }
   if (!direct) {
     request.direct_forces.clear();

@@ -41,6 +41,13 @@ std::string json_array(const std::vector<double>& values, double factor) {
   return json + "]";
 }
 
+/// The virial that belongs to these forces, and nothing else.
+Wanted virial_of(ForceKind kind) {
+  Wanted wanted{.energy = false};
+  (kind == ForceKind::direct ? wanted.direct_virial : wanted.conservative_virial) = true;
+  return wanted;
+}
+
 }  // namespace
 
 Session::Session(std::shared_ptr<Engine> engine, std::vector<std::int32_t> types,
@@ -67,9 +74,8 @@ Session::Session(std::shared_ptr<Engine> engine, std::vector<std::int32_t> types
     throw Error("max_correction must be a positive number, found " +
                 std::to_string(options_.max_correction));
   }
-  Wanted stress{.energy = false};
-  stress.direct_virial = true;
-  has_inner_virial_ = inner_kind_ == ForceKind::conservative || inner_->can_give(stress);
+  has_inner_virial_ = inner_->can_give(virial_of(inner_kind_));
+  has_outer_virial_ = engine_->can_give(virial_of(ForceKind::conservative));
 }
 
 void Session::serve(ForceKind kind) {
@@ -78,6 +84,7 @@ void Session::serve(ForceKind kind) {
   wanted.conservative_forces = forces == ForceKind::conservative;
   wanted.direct_forces = forces == ForceKind::direct;
   (kind == ForceKind::direct ? *inner_ : *engine_).require(wanted);
+  if (kind == ForceKind::conservative) require_outer_virial();
   const std::lock_guard<std::mutex> lock(mutex_);
   bool& served = kind == ForceKind::conservative ? serves_conservative_ : serves_direct_;
   if (served) return;
@@ -96,6 +103,7 @@ std::vector<Result> Session::evaluate(ForceKind kind, const std::vector<Frame>& 
   for (std::size_t f = 0; f < distinct; ++f) structures.push_back(structure(frames[f]));
   follow_periodicity(structures.front());
   if (kind == ForceKind::direct) check_zero_virial(structures.front());
+  if (kind == ForceKind::conservative && !has_outer_virial_) require_first_cell(structures.front());
   FusedForces& forces = replicas_.follow(kind, structures);
   std::vector<Result> results;
   if (kind == ForceKind::direct) {
@@ -216,13 +224,29 @@ void Session::check_zero_virial(const Structure& structure) {
         "this run depends on the pressure (NVE or NVT dynamics), say so with the option stress: "
         "none; otherwise use conservative forces, or both kinds with multiple time stepping");
   }
+  require_first_cell(structure);
+}
+
+/// i-PI gets a virial with conservative forces, whether it looks at it or not.
+void Session::require_outer_virial() const {
+  const bool periodic = std::all_of(periodic_.begin(), periodic_.end(), [](bool p) { return p; });
+  if (has_outer_virial_ || !periodic || options_.direct_virial == DirectVirial::none) return;
+  throw ModelError(
+      "the model " + engine_->info().path +
+      " gives no stress, so its forces come without a virial. If nothing in this run depends on "
+      "the pressure (NVE or NVT dynamics), say so with the option stress: none");
+}
+
+/// Where a virial of zero is given nothing may depend on the pressure.
+void Session::require_first_cell(const Structure& structure) {
+  if (!fully_periodic_) return;
   if (!first_cell_) first_cell_ = structure.cell;
   if (structure.cell == *first_cell_) return;
   throw Error(
       "i-PI changed the cell, but this run was started with the option stress: none, which gives "
-      "a virial of zero with direct forces, and so a wrong pressure. For constant pressure leave "
-      "the option out if the model predicts a direct stress; otherwise use conservative forces, or "
-      "both kinds with multiple time stepping");
+      "a virial of zero with direct forces, and with a model that has no stress, and so a wrong "
+      "pressure. For constant pressure leave the option out if the model has a stress; otherwise "
+      "use conservative forces, or both kinds with multiple time stepping");
 }
 
 Result Session::result(const Engine& engine, ForceKind kind, const Evaluation& evaluation) const {

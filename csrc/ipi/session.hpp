@@ -95,6 +95,8 @@ class MDBRIDGE_API Session {
   std::string extras(const Engine& engine, ForceKind kind, const Evaluation& evaluation) const;
   std::string force_extras(const Evaluation& outer, const Evaluation* inner) const;
   void check_zero_virial(const Structure& structure);
+  void require_first_cell(const Structure& structure);
+  void require_outer_virial() const;
   void compare_forces(const std::vector<Evaluation>& outer, const std::vector<Evaluation>& inner);
 
   std::shared_ptr<Engine> engine_;
@@ -104,6 +106,7 @@ class MDBRIDGE_API Session {
   std::array<bool, 3> periodic_;
   SessionOptions options_;
   bool has_inner_virial_;
+  bool has_outer_virial_ = false;
   bool serves_conservative_ = false;
   bool serves_direct_ = false;
   bool fully_periodic_ = true;

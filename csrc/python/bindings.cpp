@@ -2,6 +2,7 @@
 
 #include "mdbridge/error.hpp"
 #include "mdbridge/threads.hpp"
+#include "python_model.hpp"
 
 namespace py = pybind11;
 using namespace mdbridge;  // NOLINT: this file is nothing but a list of the engine's names
@@ -50,4 +51,5 @@ PYBIND11_MODULE(_core, module) {
   bind_model(module);
   bind_engine(module);
   bind_ipi(module);
+  register_python_models();
 }

@@ -42,17 +42,26 @@ void bind_options(py::module_& module) {
                        const std::string& uncertainty_variant, bool remove_net_force,
                        bool check_consistency, const std::string& symmetrize,
                        const std::string& direct_symmetrize, std::optional<std::uint64_t> seed,
-                       std::int64_t atoms_per_forward) {
-             return EngineOptions{
-                 variant,           direct_variant, uncertainty_variant, remove_net_force,
-                 check_consistency, symmetrize,     direct_symmetrize,   seed,
-                 atoms_per_forward};
+                       std::int64_t atoms_per_forward, std::optional<double> charge,
+                       std::optional<double> spin_multiplicity) {
+             return EngineOptions{.variant = variant,
+                                  .direct_variant = direct_variant,
+                                  .uncertainty_variant = uncertainty_variant,
+                                  .remove_net_force = remove_net_force,
+                                  .check_consistency = check_consistency,
+                                  .symmetrize = symmetrize,
+                                  .direct_symmetrize = direct_symmetrize,
+                                  .seed = seed,
+                                  .atoms_per_forward = atoms_per_forward,
+                                  .charge = charge,
+                                  .spin_multiplicity = spin_multiplicity};
            }),
            py::kw_only(), py::arg("variant") = "", py::arg("direct_variant") = "",
            py::arg("uncertainty_variant") = "", py::arg("remove_net_force") = true,
            py::arg("check_consistency") = false, py::arg("symmetrize") = "none",
            py::arg("direct_symmetrize") = "", py::arg("seed") = py::none(),
-           py::arg("atoms_per_forward") = 0,
+           py::arg("atoms_per_forward") = 0, py::arg("charge") = py::none(),
+           py::arg("spin_multiplicity") = py::none(),
            "The keywords are those of md_bridge.engine.Engine, which documents them.")
       .def("__repr__", [](const EngineOptions& options) {
         std::string text = "EngineOptions(variant='" + options.variant + "', symmetrize='" +
@@ -128,6 +137,7 @@ void bind_fused_forces(py::module_& module) {
   fused
       .def(py::init(&make_fused_forces), py::arg("outer"), py::arg("skin"), py::kw_only(),
            py::arg("inner") = py::none(), py::arg("inner_forces") = "direct",
+           py::call_guard<py::gil_scoped_release>(),  // it may wait for who evaluates a model
            ":param outer: of the conservative forces\n"
            ":param skin: of the pair lists, Å\n"
            ":param inner: of the inner forces, if these come from another model\n"

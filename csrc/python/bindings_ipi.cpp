@@ -108,6 +108,7 @@ void bind_ipi(py::module_& module) {
            py::arg("zero_direct_virial"), py::arg("force_extras"), py::arg("uncertainty_extras"),
            py::arg("committee_extras"), py::arg("deviation_extras"), py::arg("inner") = py::none(),
            py::arg("inner_forces") = "direct", py::arg("max_correction") = ForceAgreement::largest,
+           py::call_guard<py::gil_scoped_release>(),  // it may wait for who evaluates a model
            ":param types: atomic number of each atom, in i-PI's order\n"
            ":param periodic: along which lattice vectors the template is periodic\n"
            ":param skin: of the pair lists, Å\n"
@@ -126,7 +127,7 @@ void bind_ipi(py::module_& module) {
       .def(
           "serve",
           [](Session& session, const std::string& kind) { session.serve(parse_force_kind(kind)); },
-          py::arg("kind"),
+          py::arg("kind"), py::call_guard<py::gil_scoped_release>(),
           "Announce a forcefield.\n\n"
           ":param kind: \"conservative\" or \"direct\"\n"
           ":raises ModelError: if the model does not have such forces")

@@ -161,6 +161,9 @@ void bind_model(py::module_& module) {
           ":raises ModelError: if the file is missing or no exported model, or the device is not "
           "there")
       .def_property_readonly("info", &Model::info, "What the model says of itself.")
+      .def_property_readonly("inputs", &Model::inputs,
+                             "What it asks for besides the atoms (\"charge\", "
+                             "\"spin_multiplicity\") -> whether it can do without.")
       .def("find_output", &Model::find_output, py::arg("standard_name"), py::arg("variant") = "",
            "The model's name for an output with this standard name (\"energy\", "
            "\"non_conservative_force\", \"non_conservative_stress\", \"energy_uncertainty\") and "

@@ -52,16 +52,22 @@ mdbridge::EngineOptions outer_options(const Settings& settings) {
   if (settings.symmetrize == "random") options.seed = settings.seed;
   options.remove_net_force = settings.remove_net_force;
   options.true_timings = settings.timing;
+  options.charge = settings.charge;
+  options.spin_multiplicity = settings.spin_multiplicity;
   return options;
 }
 
-mdbridge::EngineOptions inner_options(const Settings& settings) {
+mdbridge::EngineOptions inner_options(const Settings& settings,
+                                      const std::map<std::string, bool>& inputs) {
   mdbridge::EngineOptions options = outer_options(settings);
   options.variant = settings.inner_variant;
   options.direct_variant = "";
   options.direct_symmetrize = "";
   options.symmetrize = settings.inner_symmetrize;
   options.seed.reset();
+  // those that it asks for, which need not be what the outer one asks for
+  if (!inputs.contains("charge")) options.charge.reset();
+  if (!inputs.contains("spin_multiplicity")) options.spin_multiplicity.reset();
   if (settings.inner_symmetrize == "random") options.seed = settings.seed;
   return options;
 }

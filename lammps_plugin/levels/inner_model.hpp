@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #pragma once
 
+#include <map>
 #include <memory>
 #include <string>
 #include <utility>
@@ -46,8 +47,10 @@ class InnerModel {
   mdbridge::ForceKind kind_ = mdbridge::ForceKind::direct;
 };
 
-/// The options of an engine for the outer model, and for the inner one, by the keywords.
+/// The options of an engine for the outer model, and for the inner one with these inputs
+/// (mdbridge::Model::inputs), by the keywords.
 mdbridge::EngineOptions outer_options(const Settings& settings);
-mdbridge::EngineOptions inner_options(const Settings& settings);
+mdbridge::EngineOptions inner_options(const Settings& settings,
+                                      const std::map<std::string, bool>& inputs);
 
 }  // namespace mdbridge_lammps

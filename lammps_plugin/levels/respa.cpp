@@ -135,7 +135,11 @@ void PairMDBridge::compute_outer(int eflag, int vflag) {
     add_forces(evaluation->conservative_forces, 1.0);
     add_forces(std::move(lower_forces), kind, -1.0);
     tally(*evaluation);
-    tally_virial(evaluation->conservative_virial);
+    if (evaluation->has.conservative_virial) {
+      tally_virial(evaluation->conservative_virial);
+    } else {
+      refuse_virial();
+    }
     if (eflag_atom != 0) tally_atoms(evaluation->atomic_energies);
     tally_atomic_virials(*evaluation);
     refuse_atomic_energies();

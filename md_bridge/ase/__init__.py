@@ -6,6 +6,7 @@
 """
 
 from md_bridge.ase.calculator import MDBridgeCalculator, ParameterError
+from md_bridge.ase.committee import CommitteeCalculator
 from md_bridge.ase.multiple_time_step import MultipleTimeStep, MultipleTimeStepLangevin
 from md_bridge.ase.space_group import (
     SpaceGroup,
@@ -21,6 +22,7 @@ from md_bridge.ase.space_group import (
 from md_bridge.ase.space_group_calculator import SpaceGroupCalculator
 
 __all__ = [
+    "CommitteeCalculator",
     "MDBridgeCalculator",
     "MultipleTimeStep",
     "MultipleTimeStepLangevin",

@@ -28,6 +28,7 @@ from md_bridge.engine import (
     structure_from_ase,
 )
 from md_bridge.errors import MDBridgeError
+from md_bridge.model_names import is_python_model
 from md_bridge.model_options import ModelOptions
 from md_bridge.text import nearest
 
@@ -95,7 +96,8 @@ class MDBridgeCalculator(Calculator):
     ``MDBridgeCalculator(**atoms.calc.parameters)`` makes the calculator again. Copies (by
     ``copy.deepcopy`` or ``pickle``) load the model by its path; a process holds it once.
 
-    :param model: path of an exported model
+    :param model: path of an exported model, or ``python:package.module:factory`` of a function that
+        returns a calculator, whose forces are then averaged, checked and fused as those of a file
     :param forces: "conservative" (minus the gradient of the energy) or "direct" (predicted by the
         model: cheaper, but dynamics on them do not conserve energy)
     :param device: "auto" (CUDA if the machine and the model have it), "cpu", "cuda" or "cuda:N"
@@ -112,6 +114,9 @@ class MDBridgeCalculator(Calculator):
     :param direct_symmetrize: of the direct forces and stress, where that is another set: "none" for
         inner forces of :class:`md_bridge.ase.MultipleTimeStep` that are not averaged
     :param seed: of ``symmetrize="random"``; None: 0
+    :param charge: total charge of each structure, for models that ask for it; None: what the model
+        takes for this, if it does
+    :param spin_multiplicity: the same, 1 for a singlet
     :param threads: threads of torch, for the whole process; 0: as torch is set
     :param remove_net_force: remove the net force (for molecules also the net torque) from the
         direct forces
@@ -200,10 +205,19 @@ class MDBridgeCalculator(Calculator):
         options = {name: value for name, value in parameters.items() if name not in own}
         engine = Engine(parameters["model"], **options)
         direct = parameters["forces"] == "direct"
-        engine.require(Wanted(direct_forces=direct, direct_virial=parameters["stress"] == "direct"))
+        engine.require(
+            Wanted(
+                conservative_forces=not direct,
+                direct_forces=direct,
+                direct_virial=parameters["stress"] == "direct",
+            )
+        )
         direct_stress = (parameters["stress"] or parameters["forces"]) == "direct"
         missing = {
-            "stress": _missing(engine, Wanted(direct_virial=direct_stress)),
+            "stress": _missing(
+                engine,
+                Wanted(direct_virial=direct_stress, conservative_virial=not direct_stress),
+            ),
             "stresses": _DIRECT_STRESSES
             if direct_stress
             else _missing(engine, Wanted(halved_atomic_virials=True)),
@@ -215,7 +229,8 @@ class MDBridgeCalculator(Calculator):
             missing.update(dict.fromkeys(_OF_COPIES, of_copies))
         if missing["stress"]:
             missing["stress_rot_std"] = missing["stress"]
-            missing["stress"] += ". For the derivative of the energy say stress='conservative'"
+            if direct_stress:
+                missing["stress"] += ". For the derivative of the energy say stress='conservative'"
         self.engine = engine
         self._pairs = Pairs(parameters["skin"])
         self._missing = {name: sentence for name, sentence in missing.items() if sentence}
@@ -291,7 +306,7 @@ class MDBridgeCalculator(Calculator):
         if wanted & {"forces", "stress", "stresses"}:
             if direct_forces or gradient:
                 wanted.add("forces")
-            if not no_stress and (direct_stress or gradient):
+            if not no_stress and (direct_stress or gradient) and self._stress_comes_along:
                 wanted.add("stress")
         forces, stress = "forces" in wanted, "stress" in wanted
         copies = self.engine.copies > 1
@@ -330,6 +345,12 @@ class MDBridgeCalculator(Calculator):
         if copies:
             self._take_deviations(result, forces, stress)
 
+    @property
+    def _stress_comes_along(self) -> bool:
+        """Whether a stress that nobody asked for costs nothing: not every calculator that Python
+        evaluates has one of a slab."""
+        return bool(self.atoms.pbc.all()) or not is_python_model(self.parameters["model"])
+
     def _take_deviations(self, result: Evaluation, forces: bool, stress: bool) -> None:
         """Those over the rotated copies, of what was evaluated."""
         direct_forces, direct_stress = self._direct
@@ -352,15 +373,16 @@ class MDBridgeCalculator(Calculator):
         """Take what was evaluated elsewhere by :attr:`engine` as the results for a structure.
 
         :param atoms: the structure
-        :param evaluation: with energy, conservative forces and conservative virial
+        :param evaluation: with energy, conservative forces and, where the model has one, virial
         """
         self.atoms = atoms.copy()
         direct_forces, direct_stress = self._direct
         self.results = {"energy": evaluation.energy, "free_energy": evaluation.energy}
         if not direct_forces:
             self.results["forces"] = evaluation.conservative_forces
-        if not direct_stress and atoms.cell.rank == 3:
-            self.results["stress"] = _stress_of(evaluation.conservative_virial, atoms)
+        virial = evaluation.conservative_virial
+        if not direct_stress and atoms.cell.rank == 3 and virial is not None:
+            self.results["stress"] = _stress_of(virial, atoms)
 
     @property
     def _direct(self) -> tuple[bool, bool]:

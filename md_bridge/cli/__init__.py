@@ -38,6 +38,9 @@ SECTIONS = {
         "check": Subcommand(
             "models.check", "check", "Check forces, symmetries, range, smoothness."
         ),
+        "certify": Subcommand(
+            "models.certify", "certify", "Certify a file in this installation: a page to sign."
+        ),
         "symmetry": Subcommand(
             "models.symmetry", "symmetry", "Measure how results change with the orientation."
         ),

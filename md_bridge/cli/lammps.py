@@ -21,6 +21,7 @@ __all__ = [
         """
         md-bridge lammps -in in.water
         md-bridge lammps --ranks 4 --threads 2 -in in.water -var T 300
+        md-bridge lammps --model python:my_model.py:make -in in.water
         """,
         {0: "that of lmp (or mpiexec), as all others", 1: "LAMMPS is not installed, or it failed"},
     ),
@@ -38,14 +39,26 @@ __all__ = [
     show_default="OMP_NUM_THREADS, or the cores divided by the ranks",
     help="Threads per rank.",
 )
+@option(
+    "--model",
+    metavar="MODEL",
+    help="The variable ${model} of the input. One of Python (python:module:factory) runs LAMMPS "
+    "inside of Python, on one rank.",
+)
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
-def lammps(ranks: int, threads: int | None, arguments: tuple[str, ...]) -> None:
+def lammps(ranks: int, threads: int | None, model: str | None, arguments: tuple[str, ...]) -> None:
     """Run lmp, or mpirun lmp, so that it finds MPI and pair_style mdbridge.
 
     ARGUMENTS are those of lmp. A plain `lmp` of the same environment does the same on one rank.
     """
     from md_bridge.lammps import environment, lmp_command
+    from md_bridge.model_names import is_python_model
 
+    if model is not None:
+        arguments = ("-var", "model", model, *arguments)
+    if model is not None and is_python_model(model):
+        _run_inside(model, arguments, ranks, threads)
+        return
     try:
         command, variables = lmp_command(arguments, ranks), environment(threads)
     except FileNotFoundError as error:
@@ -53,3 +66,15 @@ def lammps(ranks: int, threads: int | None, arguments: tuple[str, ...]) -> None:
     sys.stdout.flush()
     # this process becomes lmp (or mpiexec), so that signals reach it and nothing is left behind
     os.execve(command[0], command, variables)
+
+
+def _run_inside(model: str, arguments: tuple[str, ...], ranks: int, threads: int | None) -> None:
+    """Run LAMMPS where the model is."""
+    import md_bridge.engine  # noqa: F401 (whose pair style then finds models of Python)
+    from md_bridge.lammps.inside import run_inside
+
+    if ranks > 1:
+        raise click.UsageError(
+            f"--ranks must be 1 with the model {model}: Python evaluates whole structures"
+        )
+    run_inside(arguments, threads)

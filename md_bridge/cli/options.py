@@ -11,12 +11,14 @@ from typing import Any, TypeVar
 import click
 
 from md_bridge.cli.command import Option
+from md_bridge.model_names import is_python_model, require_model
 from md_bridge.model_options import INNER_FORCES, ModelOptions
 
 __all__ = [
     "EXISTING_FILE",
     "MODEL_SECTION",
     "Function",
+    "Model",
     "Numbers",
     "chain",
     "extensions_option",
@@ -33,6 +35,22 @@ EXISTING_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 MODEL_SECTION = "Model"
 INNER_SECTION = "Inner model"
 _MODEL = "md_bridge.model_options:ModelOptions"
+
+
+class Model(click.ParamType):
+    """A file that is there, or ``python:module:factory``, as a path."""
+
+    name = "file"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        """As the library takes it.
+
+        :raises ArgumentError: Python finds no such module
+        """
+        if not is_python_model(value):
+            return Path(EXISTING_FILE.convert(value, param, ctx))
+        require_model("model", value)
+        return Path(value)
 
 
 class Numbers(click.ParamType):
@@ -105,6 +123,7 @@ def model_options(
     uncertainty: bool = False,
     inner: bool = False,
     correction: bool = False,
+    inputs: bool = True,
 ) -> Callable[[Any], Any]:
     """What a user may say of a model besides its file, gathered in a parameter ``model_options``.
 
@@ -113,6 +132,7 @@ def model_options(
     :param uncertainty: with ``--uncertainty-variant``, for commands that hand uncertainties on
     :param inner: with ``--inner`` and what belongs to it, for commands with multiple time stepping
     :param correction: with ``--max-correction``, for those that run it
+    :param inputs: whether the engine evaluates the model, which hands charge and spin on
     """
     decorators = {
         "variant": _of_model(
@@ -139,6 +159,19 @@ def model_options(
             show_default=False,
         ),
         "seed": _of_model("--seed", "Seed of --symmetrize random.", type=click.IntRange(min=0)),
+        "charge": _of_model(
+            "--charge",
+            "Total charge (--spin-multiplicity likewise).",
+            type=float,
+            metavar="E",
+        ),
+        "spin_multiplicity": _of_model(
+            "--spin-multiplicity",
+            "Spin multiplicity: 1 for a singlet.",
+            type=float,
+            metavar="M",
+            hidden=True,  # the help is full, and --charge names it
+        ),
         "threads": threads_option(),
         "max_correction": _of_model(
             "--max-correction",
@@ -154,6 +187,8 @@ def model_options(
         "seed": seed,
         "uncertainty_variant": uncertainty,
         "max_correction": correction,
+        "charge": inputs,
+        "spin_multiplicity": inputs,
         **dict.fromkeys(_INNER, inner),
         "inner_symmetrize": inner and symmetrize,
         "direct_symmetrize": inner and symmetrize,

@@ -24,6 +24,7 @@ from md_bridge.export.checks.first_guess import (
     kick_heating,
 )
 from md_bridge.export.checks.two_models import guess_from_change, rate_of_change
+from md_bridge.model_names import absolute_model
 
 __all__ = ["Guess", "guess_multiplicity", "write_script"]
 
@@ -91,7 +92,7 @@ def write_script(request: DistilRequest, guess: Guess, start: Atoms, folder: Pat
     text = environment.get_template("dynamics.py.j2").render(
         title=f"{start.get_chemical_formula()} at constant energy, with a student inside.",
         drift=f"{guess.drift:.1g}",
-        teacher=_from_anywhere(str(request.teacher)),
+        teacher=str(absolute_model(str(request.teacher))),
         student=os.path.relpath(request.out, folder),
         temperature=min(request.temperatures_k),
         seed=request.seed,
@@ -102,12 +103,6 @@ def write_script(request: DistilRequest, guess: Guess, start: Atoms, folder: Pat
     path = folder / "dynamics.py"
     path.write_text(text, encoding="utf-8")
     return path
-
-
-def _from_anywhere(teacher: str) -> str:
-    """A file of a factory with its whole path."""
-    name, _, factory = teacher.removeprefix("python:").rpartition(":")
-    return f"python:{Path(name).resolve() if name.endswith('.py') else name}:{factory}"
 
 
 @dataclass(frozen=True)

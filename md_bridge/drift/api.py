@@ -18,7 +18,7 @@ from md_bridge.drift.runs.plan import DEFAULT_FORCES, DEFAULT_FORCES_OF_TWO, Cam
 from md_bridge.drift.runs.starts import write_start
 from md_bridge.drift.runs.tasks import Task, TaskProgress
 from md_bridge.drift.tuning.search import TuneRequest, Tuning, search
-from md_bridge.forces import parse_kinds
+from md_bridge.forces import Kind, parse_kinds
 from md_bridge.model_options import ModelOptions, require_use_of_inner
 from md_bridge.processes import RunError
 
@@ -66,7 +66,7 @@ def measure(
     model: str | Path,
     atoms: Atoms | str | Path,
     *,
-    forces: str | None = None,
+    forces: str | tuple[Kind, ...] | None = None,
     host: str = CampaignPlan.host,
     timestep_fs: float = CampaignPlan.timestep_fs,
     length_ps: float = CampaignPlan.length_ps,
@@ -74,6 +74,9 @@ def measure(
     replicas: int = CampaignPlan.replicas,
     equilibration_ps: float = CampaignPlan.equilibration_ps,
     keep_velocities: bool = False,
+    minimise_fmax: float = CampaignPlan.minimise_fmax,
+    zero_rotation: bool = CampaignPlan.zero_rotation,
+    preset: str = CampaignPlan.preset,
     seed: int = CampaignPlan.seed,
     tolerance: float = DEFAULT_TOLERANCE,
     model_options: ModelOptions | None = None,
@@ -101,6 +104,10 @@ def measure(
     :param replicas: independent starts; each kind of forces runs from every one
     :param equilibration_ps: length of the thermostatted run that makes each start (ps)
     :param keep_velocities: run from ``atoms`` as they are: one replica, no thermostat
+    :param minimise_fmax: minimise the start first, to forces below this (eV/Å); 0: do not
+    :param zero_rotation: take the angular momentum out of the velocities
+    :param preset: name of the protocol that the settings are of, see
+        :func:`~md_bridge.drift.preset_settings`
     :param seed: of the starts
     :param tolerance: drift that counts as conserved (meV/atom/ps)
     :param model_options: how the model is loaded and evaluated; also the inner model of ``mts:M``
@@ -118,7 +125,7 @@ def measure(
     options = model_options or ModelOptions()
     if forces is None:
         forces = DEFAULT_FORCES_OF_TWO if options.inner else DEFAULT_FORCES
-    kinds = parse_kinds(forces)
+    kinds = parse_kinds(forces) if isinstance(forces, str) else forces
     require_use_of_inner(model, options, (kind for kind, _ in kinds))
     with _folder(folder) as place:
         campaign = Campaign(
@@ -134,6 +141,9 @@ def measure(
                 equilibration_ps=0.0 if keep_velocities else equilibration_ps,
                 seed=seed,
                 keep_velocities=keep_velocities,
+                minimise_fmax=minimise_fmax,
+                zero_rotation=zero_rotation,
+                preset=preset,
                 model_options=options,
                 stall_minutes=stall_minutes,
             ),

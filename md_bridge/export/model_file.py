@@ -11,6 +11,7 @@ from pathlib import Path
 from metatomic.torch import AtomisticModel, load_atomistic_model
 
 from md_bridge.export.errors import ExportError
+from md_bridge.model_names import is_python_model
 
 __all__ = [
     "DESCRIPTION_RECORD",
@@ -43,6 +44,11 @@ def identify(path: str | os.PathLike[str]) -> Kind:
     :param path: of the file, whatever its name ends in
     :raises ExportError: neither: missing, truncated, or another kind of file, said in words
     """
+    if is_python_model(path):
+        raise ExportError(
+            f"'{path}' is evaluated by Python, and this looks into the file of an exported model: "
+            "name one"
+        )
     path = Path(path)
     if not path.exists():
         raise ExportError(f"there is no file '{path}'")

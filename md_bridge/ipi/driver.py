@@ -20,7 +20,7 @@ import os
 import sys
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from ipi.pes.dummy import Dummy_driver
@@ -40,6 +40,9 @@ from md_bridge.ipi.session import (
 from md_bridge.ipi.template import describe_template
 from md_bridge.model_options import ModelOptions
 from md_bridge.text import nearest
+
+if TYPE_CHECKING:
+    from md_bridge.ipi.committee import CommitteeSession
 
 __DRIVER_NAME__ = "mdbridge"
 __DRIVER_CLASS__ = "MDBridgeDriver"
@@ -61,6 +64,9 @@ _OTHER_NAMES = {
     "energy_ensemble": "committee: True",
 }
 
+_OF_FORCES = "forces"
+"""Value of the parameter ``committee``: forces and virials of an ensemble's members, too."""
+
 # energy (hartree), forces (hartree/bohr), virial (hartree), extras (JSON)
 _Result = tuple[float, np.ndarray, np.ndarray, str]
 
@@ -72,6 +78,9 @@ class MDBridgeDriver(Dummy_driver):
     :class:`md_bridge.model_options.ModelOptions`, and
 
     :param forces: "conservative" (minus the gradient of the energy) or "direct" (predicted)
+    :param model: several files with semicolons between them are a committee, see
+        :class:`md_bridge.ipi.committee.CommitteeSession`; with ``committee: forces`` one file with
+        an ensemble is one, too
     :param verbose: i-PI's own switch
     :raises EngineError: if a parameter is wrong or the model cannot do what it is asked for
     """
@@ -84,20 +93,35 @@ class MDBridgeDriver(Dummy_driver):
             if name not in PARAMETERS:
                 raise EngineError(_unknown_parameter(name))
         self.forces = _choice("forces", parameters.pop("forces", FORCES[0]), FORCES)
+        self.models = _models(parameters.get("model", ""))
+        of_forces = str(parameters.get("committee", "")) == _OF_FORCES
+        self.is_committee = of_forces or len(self.models) > 1
+        if self.is_committee:
+            parameters.pop("committee", None)
+            if self.models:
+                parameters["model"] = self.models[0]
+        self.committee: CommitteeSession | None = None
         self.options = _session_options(parameters)
         super().__init__(verbose)
 
     def check_parameters(self) -> None:
         """Load the model, or find it loaded by another forcefield of this simulation."""
-        self.session = shared_session(self.options)
-        self.session.serve(self.forces)
+        if self.is_committee:
+            from md_bridge.ipi.committee import CommitteeSession
+
+            models, options = self.models, self.options
+            self.committee = in_evaluator(CommitteeSession, models, self.forces, options)
+        else:
+            self.session = shared_session(self.options)
+            self.session.serve(self.forces)
         softexit.register_function(self.report)
         described = describe_template(self.options.template)
         info(f" @MDBridge ({self.forces}): {described}", verbosity.low)
 
     def report(self) -> None:
         """Say at the end of the simulation what was evaluated."""
-        info(f" @MDBridge ({self.forces}): {summary_line(self.session)}", verbosity.low)
+        summary = self.committee.summary if self.committee else summary_line(self.session)
+        info(f" @MDBridge ({self.forces}): {summary}", verbosity.low)
 
     def compute(
         self, cell: np.ndarray | list[np.ndarray], pos: np.ndarray | list[np.ndarray]
@@ -124,6 +148,8 @@ class MDBridgeDriver(Dummy_driver):
         :raises EngineError: if the model fails, after i-PI was told to stop
         """
         try:
+            if self.committee is not None:
+                return in_evaluator(self.committee.evaluate, cells, positions)
             found = in_evaluator(self.session.evaluate, self.forces, cells, positions)
         except EngineError as error:
             _stop_simulation(str(error))
@@ -132,6 +158,18 @@ class MDBridgeDriver(Dummy_driver):
         if news:
             info(f" @MDBridge ({self.forces}): {news}", verbosity.low)
         return found
+
+
+def _models(value: Any) -> list[Path]:
+    """The files of a committee, or of one model: with semicolons between them, or commas, which in
+    i-PI's input end a parameter."""
+    if isinstance(value, list | tuple):
+        words = [str(word) for word in value]
+    elif Path(str(value)).is_file():
+        words = [str(value)]
+    else:
+        words = str(value).replace(",", ";").split(";")
+    return [Path(word.strip()) for word in words if word.strip()]
 
 
 def _session_options(parameters: dict[str, Any]) -> SessionOptions:
@@ -157,6 +195,8 @@ def _parse(name: str, value: Any) -> Any:
         return Path(str(value))
     if name == "seed":
         return _seed(value)
+    if name in ("charge", "spin_multiplicity"):
+        return _number(name, value)
     if name == "threads":
         return _thread_count(value)
     if isinstance(default, bool):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from md_bridge.ipi import driver_path
 from md_bridge.ipi.parameters import changed_options
 from md_bridge.ipi.plan import Plan
 from md_bridge.ipi.start import Start, is_read_as_xyz, read_start
+from md_bridge.model_names import relative_model
 from md_bridge.model_options import require_use_of_inner
 
 from md_bridge import _core  # isort: skip (md_bridge.engine loads the libraries that it needs)
@@ -158,7 +158,7 @@ def render(
 
 
 def check_model(model: Path, start: Start, plan: Plan) -> tuple[bool, float]:
-    """Whether direct forces need ``stress: none``, and the interaction range (Å).
+    """Whether the forces need ``stress: none``, and the interaction range (Å).
 
     :param model: path of an exported model
     :param start: the structure to start from
@@ -187,8 +187,14 @@ def check_model(model: Path, start: Start, plan: Plan) -> tuple[bool, float]:
         inner, _ = open_inner(options)
         inner.require_types(numbers)
         reach = max(reach, inner.info.interaction_range)
-    if plan.kinds != ("direct",) or _has_direct_stress(engine):
+    direct = plan.kinds == ("direct",)
+    if _gives(engine, _core.Wanted(direct_virial=direct, conservative_virial=not direct)):
         return False, reach
+    if plan.ensemble == "npt" and not direct:
+        raise EngineError(
+            f"the model {model} gives no stress, which constant pressure needs: use the ensemble "
+            "nve or nvt"
+        )
     if plan.ensemble == "npt":
         raise EngineError(
             f"the model {model} predicts no direct stress, which constant pressure needs with "
@@ -197,9 +203,9 @@ def check_model(model: Path, start: Start, plan: Plan) -> tuple[bool, float]:
     return True, reach
 
 
-def _has_direct_stress(engine: Engine) -> bool:
+def _gives(engine: Engine, wanted: _core.Wanted) -> bool:
     try:
-        engine.require(_core.Wanted(direct_virial=True))
+        engine.require(wanted)
     except EngineError:
         return False
     return True
@@ -268,10 +274,10 @@ def _check_names(files: dict[str, str], plan: Plan) -> None:
 def relative(file: Path, input_file: Path) -> str:
     """As the user wrote it if absolute, else from the folder of the input.
 
-    :param file: from the current folder
+    :param file: from the current folder; or a model that is none
     :param input_file: the input that names it
     """
-    return str(file) if file.is_absolute() else os.path.relpath(file, input_file.parent)
+    return str(relative_model(file, input_file.parent))
 
 
 def _title(start: Start, plan: Plan) -> str:

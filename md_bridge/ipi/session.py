@@ -24,6 +24,7 @@ from md_bridge.engine import (
     set_threads,
 )
 from md_bridge.ipi.template import read_template
+from md_bridge.model_names import absolute_model
 from md_bridge.model_options import ModelOptions
 
 from md_bridge import _core  # isort: skip (md_bridge.engine loads the libraries that it needs)
@@ -70,7 +71,7 @@ class SessionOptions:
 
     :param template: a structure file with the atoms in i-PI's order, or an input or RESTART of
         i-PI; only its elements (and whether it is periodic) are used
-    :param model: path of the exported model
+    :param model: path of the exported model, or ``python:…`` name
     :param model_options: how the model is loaded and evaluated; and the inner model, if there is
         one, which serves the direct forcefield in the place of ``model``
     :param check_consistency: let metatomic verify each call; slow
@@ -143,7 +144,7 @@ def shared_session(options: SessionOptions) -> Session:
     :returns: one session for all forcefields with this model and template
     :raises EngineError: as :func:`open_session`, and if the session was opened with other options
     """
-    key = (os.path.realpath(options.model), os.path.realpath(options.template))
+    key = (str(absolute_model(options.model)), os.path.realpath(options.template))
     asked = {**vars(options), **vars(options.model_options)}
     for name in ("model", "template", "model_options"):
         del asked[name]

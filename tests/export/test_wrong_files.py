@@ -5,47 +5,26 @@ import json
 import models
 import numpy as np
 import pytest
-import torch
+import wrong_models
 from click.testing import CliRunner
 from metatrain.cli.export import export_model
 from pet_models import LONG_RANGE, pet_checkpoint, trained_pet_checkpoint
 
 from md_bridge._paths import DATA
 from md_bridge.cli.models.check import check
-from md_bridge.export import export_file, export_module
+from md_bridge.export import export_file
 from md_bridge.export.checks.invariances import check_invariance
 from md_bridge.export.checks.locality import check_locality
 from md_bridge.export.checks.runner import Runner
 from md_bridge.export.checks.single_precision import check_single_precision
 from md_bridge.export.checks.structures import lattice
-from md_bridge.export.torch_module.geometry import pair_vectors
 
 ADAPTIVE = {"num_neighbors_adaptive": 8}
 SPARSE = {"elements": (19,), "cutoff": 7.5, "num_gnn_layers": 1, "num_neighbors_adaptive": 16}
 
 
-class Weighted(torch.nn.Module):
-    """A smooth pair potential in which pairs, or atoms, weigh by their place in the list."""
-
-    def __init__(self, of_pairs: bool):
-        super().__init__()
-        self.of_pairs = of_pairs
-
-    def forward(self, types, positions, cell, pairs, shifts, structure):
-        r2 = pair_vectors(positions, cell, pairs, shifts, structure).square().sum(dim=1)
-        energy = torch.relu(1.0 - r2 / 16.0) ** 3
-        if self.of_pairs:
-            energy = energy * (1.0 + 1e-4 * torch.arange(len(energy), dtype=energy.dtype))
-        energy = torch.zeros_like(positions[:, 0]).index_add(0, pairs[:, 0], energy)
-        if not self.of_pairs:
-            energy = energy * (1.0 + 1e-4 * torch.arange(len(energy), dtype=energy.dtype))
-        return {"energy": energy}
-
-
 def weighted(folder, of_pairs):
-    path = folder / "weighted.pt"
-    options = {"elements": ["Ar"], "cutoff": 4.0, "layers": 1, "dtype": "float64"}
-    return export_module(Weighted(of_pairs), path, **options)
+    return wrong_models.weighted(of_pairs).export(folder / "weighted.pt")
 
 
 def by_metatrain(checkpoint):

@@ -74,8 +74,9 @@ std::string CompiledBackend::function_for(const BackendRequest& request) const {
   const auto differs = [&](const std::string& wanted, const char* key) {
     return !wanted.empty() && wanted != package_.value(key);
   };
-  if (request.check_consistency || !request.uncertainty.empty() || !request.committee.empty() ||
-      differs(request.energy, "energy") || differs(request.direct_forces, "direct_forces") ||
+  if (request.check_consistency || !request.inputs.empty() || !request.uncertainty.empty() ||
+      !request.committee.empty() || differs(request.energy, "energy") ||
+      differs(request.direct_forces, "direct_forces") ||
       differs(request.direct_stress, "direct_stress")) {
     return "";
   }

@@ -28,6 +28,7 @@ class CompiledBackend final : public Backend {
   bool has_per_atom(const std::string& output) const override {
     return torchscript_->has_per_atom(output);
   }
+  std::map<std::string, bool> inputs() const override { return torchscript_->inputs(); }
   bool gives_pair_gradients(const std::string& energy) override;
   bool shares_direct_stress(const std::string& stress) override;
   const std::vector<PairRequest>& pair_requests() const override {

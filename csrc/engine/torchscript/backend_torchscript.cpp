@@ -17,6 +17,7 @@
 #include "mdbridge/stopwatch.hpp"
 #include "text.hpp"
 #include "torchscript/gradients.hpp"
+#include "torchscript/inputs.hpp"
 #include "torchscript/metatrain.hpp"
 
 namespace mdbridge {
@@ -54,34 +55,6 @@ std::string range_note(const ModelInfo& info) {
   }
   text << " by the network in it, and that is what counts here";
   return text.str();
-}
-
-/// The sentence about inputs besides the structure that the network asks for and has a value of its
-/// own for; empty: none. Throws ModelError if it asks for one without.
-std::string require_known_inputs(mtt::Module& module, const std::string& path) {
-  const auto method = module.find_method("requested_inputs");
-  if (!method) return "";  // of before they were thought of
-  const auto defaults = metatrain::default_inputs(module);
-  std::vector<std::string> assumed, missing;
-  const bool renamed = method->function().getSchema().arguments().size() > 1;
-  const auto requested = renamed ? (*method)({/*use_new_names=*/true}) : (*method)({});
-  for (const auto& entry : requested.toGenericDict()) {
-    const std::string name = entry.key().toStringRef();
-    const auto found = defaults.find(name);
-    if (found == defaults.end()) {
-      missing.push_back("'" + name + "'");
-    } else {
-      assumed.push_back(found->second);
-    }
-  }
-  if (!missing.empty()) {
-    throw ModelError("the model '" + path + "' needs " + join(missing) +
-                     " of each structure, which MD Bridge cannot give it: use a model of atoms, "
-                     "cell and atomic numbers alone");
-  }
-  if (assumed.empty()) return "";
-  return "the model takes inputs that MD Bridge has no keyword for: it computes with " +
-         join(assumed) + " per structure";
 }
 
 mta::ModelOutput make_output(const char* unit, const char* sample_kind) {
@@ -206,7 +179,9 @@ ModelInfo TorchScriptBackend::read_info(const std::string& path, double true_ran
   if (info.stated_range < info.interaction_range * (1.0 - 1e-6)) {
     info.notes.push_back(range_note(info));
   }
-  const std::string assumed = require_known_inputs(module_, path);
+  const auto known = known_inputs(module_, path);
+  for (const auto& [name, value] : known) inputs_[name] = !value.empty();
+  const std::string assumed = note_of(known);
   if (!assumed.empty()) info.notes.push_back(assumed);
   for (const auto& request : pair_requests_) info.cutoff = std::max(info.cutoff, request.cutoff);
   info.dtype = capabilities_->dtype();
@@ -258,7 +233,8 @@ bool TorchScriptBackend::has_per_atom(const std::string& output) const {
 }
 
 mta::System TorchScriptBackend::make_system(const SystemTensors& tensors,
-                                            bool pairs_are_leaves) const {
+                                            const BackendRequest& request) const {
+  const bool pairs_are_leaves = request.pair_gradients;
   auto system = torch::make_intrusive<mta::SystemHolder>(tensors.types, tensors.positions,
                                                          tensors.cell, tensors.periodic);
   for (std::size_t n = 0; n < neighbor_options_.size(); ++n) {
@@ -274,6 +250,9 @@ mta::System TorchScriptBackend::make_system(const SystemTensors& tensors,
     system->add_neighbor_list(neighbor_options_[n], block);
   }
   if (pairs_are_leaves) system->add_data("mdbridge::pair_gradients", gradients_asked_for_);
+  for (const auto& [name, value] : request.inputs) {
+    system->add_data(name, input_of(name, value, dtype_, device_));
+  }
   return system;
 }
 
@@ -328,6 +307,15 @@ const BatchOnDevice& TorchScriptBackend::batch_of(const std::vector<SystemTensor
   return batches_.back();
 }
 
+/// Of two atoms that are to show how the network works.
+std::map<std::string, double> TorchScriptBackend::trial_inputs() const {
+  std::map<std::string, double> inputs;
+  for (const auto& [name, can_do_without] : inputs_) {
+    if (!can_do_without) inputs[name] = name == "charge" ? 0.0 : 1.0;
+  }
+  return inputs;
+}
+
 /// By trying: two atoms and their pair.
 bool TorchScriptBackend::gives_pair_gradients(const std::string& energy) {
   const auto known = pair_gradients_.find(energy);
@@ -336,6 +324,7 @@ bool TorchScriptBackend::gives_pair_gradients(const std::string& energy) {
   request.energy = energy;
   request.energy_per_atom = has_per_atom(energy);
   request.pair_gradients = true;
+  request.inputs = trial_inputs();
   const auto dimer =
       metatrain::padding_dimer(info_.atomic_types.front(), pair_requests_, dtype_, device_);
   bool gives = !pair_requests_.empty();
@@ -353,6 +342,7 @@ bool TorchScriptBackend::shares_direct_stress(const std::string& stress) {
   if (known != shared_stresses_.end()) return known->second;
   BackendRequest request;
   request.direct_stress = stress;
+  request.inputs = trial_inputs();
   const auto type = info_.atomic_types.front();
   SystemTensors dimer = metatrain::padding_dimer(type, pair_requests_, dtype_, device_);
   dimer.cell = torch::eye(3, dimer.cell.options()) * (10.0 + 2.0 * info_.cutoff);
@@ -438,7 +428,7 @@ BackendResult TorchScriptBackend::run_module(const std::vector<SystemTensors>& s
   const torch::jit::GraphOptimizerEnabledGuard no_profiling(false);
   std::vector<mta::System> inputs;
   for (const auto& system : systems) {
-    inputs.push_back(make_system(system, request.pair_gradients));
+    inputs.push_back(make_system(system, request));
   }
   const BatchOnDevice& batch = batch_of(systems);
   const auto options = make_options(batch, request);

@@ -38,6 +38,7 @@ class TorchScriptBackend final : public Backend {
                         const BackendRequest& request) override;
   ModelInfo info() const override { return info_; }
   bool has_per_atom(const std::string& output) const override;
+  std::map<std::string, bool> inputs() const override { return inputs_; }
   bool gives_pair_gradients(const std::string& energy) override;
   bool shares_direct_stress(const std::string& stress) override;
   const std::vector<PairRequest>& pair_requests() const override { return pair_requests_; }
@@ -49,7 +50,9 @@ class TorchScriptBackend final : public Backend {
   void find_network();
   bool needs_wrapper(const BackendRequest& request) const;
   BackendResult evaluate(std::vector<SystemTensors> systems, const BackendRequest& request);
-  metatomic_torch::System make_system(const SystemTensors& tensors, bool pairs_are_leaves) const;
+  metatomic_torch::System make_system(const SystemTensors& tensors,
+                                      const BackendRequest& request) const;
+  std::map<std::string, double> trial_inputs() const;
   metatomic_torch::ModelEvaluationOptions make_options(const BatchOnDevice& batch,
                                                        const BackendRequest& request) const;
   const BatchOnDevice& batch_of(const std::vector<SystemTensors>& systems);
@@ -67,6 +70,7 @@ class TorchScriptBackend final : public Backend {
   metatomic_torch::ModelCapabilities capabilities_;
   std::vector<metatomic_torch::NeighborListOptions> neighbor_options_;
   std::vector<PairRequest> pair_requests_;
+  std::map<std::string, bool> inputs_;
   ModelInfo info_;
   torch::Device device_ = torch::kCPU;
   torch::Dtype dtype_ = torch::kFloat64;

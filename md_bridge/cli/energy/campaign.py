@@ -119,7 +119,7 @@ def _report(
     from md_bridge.drift.report.campaign import campaign_conserves, write_campaign_report
     from md_bridge.drift.report.sentences import force_sentences, timing_sentences
     from md_bridge.drift.report.summary import summary_content
-    from md_bridge.drift.report.table import element_table, runs_table
+    from md_bridge.drift.report.table import element_table, published_table, runs_table
 
     analysis, files = write_campaign_report(outcome, settings, campaign.folder, tolerance)
     if as_json:
@@ -130,6 +130,9 @@ def _report(
             screen.print(sentence, highlight=False)
         console = Console()
         console.print(runs_table(analysis, console.width))
+        if settings.preset:
+            console.print()
+            console.print(published_table(analysis))
         elements = element_table(analysis)
         if elements is not None:
             console.print()

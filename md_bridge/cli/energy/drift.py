@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from click.core import ParameterSource
@@ -16,6 +16,7 @@ from md_bridge.cli.energy.options import (
     host_option,
     length_option,
     model_and_start,
+    preset_option,
     require_forces,
     stall_option,
     start_options,
@@ -24,6 +25,9 @@ from md_bridge.cli.energy.options import (
 )
 from md_bridge.cli.options import json_option, model_options, option, with_seed
 from md_bridge.model_options import ModelOptions, require_use_of_inner
+
+if TYPE_CHECKING:
+    from ase import Atoms
 
 __all__ = [
     "drift",
@@ -45,11 +49,13 @@ _STATUS = {
         md-bridge drift model.pt start.xyz
         md-bridge drift model.pt start.xyz --forces mts:2,mts:4 --ps 20 --host i-pi
         md-bridge drift model.pt start.xyz --forces conservative --replicas 1 --json
+        md-bridge drift model.pt copper.xyz --preset tm23
         """,
         _STATUS,
     ),
 )
 @model_and_start
+@preset_option()
 @host_option()
 @forces_option()
 @timestep_option()
@@ -58,7 +64,7 @@ _STATUS = {
 @option(
     "--keep-velocities",
     is_flag=True,
-    help="Run from START as it is, with its velocities: one replica, no thermostat.",
+    help="Run once from START with its velocities.",
 )
 @tolerance_option("md_bridge.drift.judging.verdict:drift_statistics")
 @stall_option()
@@ -68,6 +74,7 @@ _STATUS = {
 def drift(
     model: Path,
     start: Path,
+    preset: str | None,
     tolerance: float,
     out: Path,
     from_scratch: bool,
@@ -96,14 +103,31 @@ def drift(
     from md_bridge.forces import parse_kinds
 
     options = with_seed(model_options, plan["seed"])
-    if options.inner and context.get_parameter_source("forces") is ParameterSource.DEFAULT:
+    structure = read_periodic_structure(start)
+    if preset is not None:
+        plan = _with_preset(context, preset, structure, plan)
+    elif options.inner and context.get_parameter_source("forces") is ParameterSource.DEFAULT:
         plan["forces"] = parse_kinds(DEFAULT_FORCES_OF_TWO)
     campaign_plan = CampaignPlan(model=model, start=start, model_options=options, **plan)
     kinds = [kind for kind, _ in campaign_plan.forces]
     require_use_of_inner(model, options, kinds)
-    require_forces(model, kinds, options, read_periodic_structure(start))
+    require_forces(model, kinds, options, structure)
     campaign = Campaign(campaign_plan, out, from_scratch)
     run_campaign(campaign, model_options.threads, tolerance, as_json)
+
+
+def _with_preset(
+    context: click.Context, preset: str, structure: Atoms, plan: dict[str, Any]
+) -> dict[str, Any]:
+    """The settings of a published protocol; what was typed wins."""
+    from md_bridge.drift.presets import preset_settings
+
+    typed = {
+        name: value
+        for name, value in plan.items()
+        if context.get_parameter_source(name) is not ParameterSource.DEFAULT
+    }
+    return {**plan, **preset_settings(preset, structure, **typed)}
 
 
 def _refuse_thermostat_options(context: click.Context) -> None:

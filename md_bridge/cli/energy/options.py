@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from md_bridge.cli.options import EXISTING_FILE, chain, option
+from md_bridge.cli.options import EXISTING_FILE, Model, chain, option
+from md_bridge.drift.presets import PRESETS
 from md_bridge.forces import Kind, forces_text, parse_kinds
 from md_bridge.model_options import ModelOptions
 
@@ -29,6 +30,7 @@ __all__ = [
     "length_option",
     "model_and_start",
     "out_option",
+    "preset_option",
     "require_forces",
     "seed_option",
     "stall_option",
@@ -62,7 +64,7 @@ class Host(click.Choice[str]):
 def model_and_start(function: Any) -> Any:
     """The arguments MODEL and START."""
     arguments = (
-        click.argument("model", type=EXISTING_FILE),
+        click.argument("model", type=Model()),
         click.argument("start", type=EXISTING_FILE),
     )
     return chain(arguments)(function)
@@ -105,6 +107,16 @@ def start_options(of: str = PLAN, replicas: str = "") -> Decorator:
 def seed_option(of: str = PLAN) -> Decorator:
     """``--seed``."""
     return option("--seed", of=of, type=click.IntRange(min=1), help="Seed of all random numbers.")
+
+
+def preset_option() -> Decorator:
+    """``--preset``."""
+    return option(
+        "--preset",
+        type=click.Choice(list(PRESETS)),
+        metavar="NAME",
+        help=f"Settings of {', '.join(list(PRESETS)[:-1])} or {list(PRESETS)[-1]}.",
+    )
 
 
 def stall_option(of: str = PLAN) -> Decorator:

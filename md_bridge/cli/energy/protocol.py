@@ -28,6 +28,7 @@ from md_bridge.cli.progress import ProgressBar
 from md_bridge.cli.signals import INTERRUPTED, signals_as_exceptions
 from md_bridge.cli.tables import tell_files
 from md_bridge.drift.protocols import PROTOCOLS, runner
+from md_bridge.forces import parse_kinds
 from md_bridge.model_options import require_use_of_inner
 
 if TYPE_CHECKING:
@@ -43,12 +44,15 @@ _DYNAMICS: dict[str, tuple[float, str | None]] = {
     "order": (1.0, "conservative,mts:2"),
     "reverse": (0.5, "conservative,direct,mts:4"),
     "resonance": (0.5, None),
+    "smoothness": (2.0, None),
     "thermostat": (10.0, "conservative,direct,mts:4"),
 }
 """Protocols that run dynamics: length of each run (ps), and kinds of forces of several runs, unless
 told."""
 _LEADS = {
     "order": "Tell by which power of the time step the conserved quantity fluctuates: 2 is right.",
+    "smoothness": "Tell by which power N of the time step the drift falls: the smoother the "
+    "potential, the larger N.",
     "reverse": "Run forwards, turn the velocities round, and measure how far from START it ends.",
     "loop": "Move atoms along closed paths: conservative forces do no work.",
     "jacobian": "Measure the asymmetry of the Jacobian of the direct forces, which have no energy.",
@@ -103,7 +107,14 @@ def _add(name: str) -> None:
     symmetrize = name != "jacobian"
     # the others run with conservative forces, if at all
     drives = dynamics and _DYNAMICS[name][1] is not None
-    options.append(model_options(symmetrize=symmetrize, inner=dynamics, correction=drives))
+    options.append(
+        model_options(
+            symmetrize=symmetrize,
+            inner=dynamics and name != "smoothness",
+            correction=drives,
+            inputs=name != "jacobian",
+        )
+    )
     what = "a periodic structure, whose velocities are replaced" if dynamics else "a structure"
 
     def perform(**values: Any) -> None:
@@ -164,7 +175,8 @@ def _request(
     }
     if name not in _DYNAMICS:
         return ProtocolRequest(start=_read(start, periodic=False), **common), 0.0
-    values.setdefault("forces", (("mts", 2),))  # what a protocol without --forces needs
+    # what a protocol without --forces needs
+    values.setdefault("forces", parse_kinds("mts:2" if name == "resonance" else "conservative"))
     context = click.get_current_context()
     if chosen.inner and context.get_parameter_source("forces") is ParameterSource.DEFAULT:
         # nobody asks for direct forces, which the outer of two models need not have

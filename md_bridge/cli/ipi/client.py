@@ -100,6 +100,14 @@ def ipi_client(
     from md_bridge.ipi.session import SessionOptions, open_session, summary, summary_line
     from md_bridge.ipi.template import describe_template
 
+    if not model.exists() and set(",;") & set(str(model)):
+        raise click.BadParameter(
+            f"{model} names several files, and this client answers with one model. For a committee "
+            "over sockets start i-PI's own client with our driver: i-pi-driver-py -m custom -P "
+            "PATH (of md-bridge ipi-driver) -o 'model=a.pt;b.pt,template=start.xyz'; or give each "
+            "model a client and a forcefield within <ffcommittee>",
+            param_hint="MODEL",
+        )
     try:
         with signals_as_exceptions():
             session = open_session(SessionOptions(template, model, model_options, **options))

@@ -45,7 +45,7 @@ _STATUS = {0: "every check is passed, or --lenient", 3: "a check failed"}
 )
 @lenient_option
 @json_option("the checks")
-@model_options(symmetrize=False, inner=True)
+@model_options(symmetrize=False, inner=True, inputs=False)
 def check(
     model: Path,
     structures: Path | None,

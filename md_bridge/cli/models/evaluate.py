@@ -87,11 +87,13 @@ def evaluate(
     from md_bridge.export.errors import ExportError
     from md_bridge.export.evaluation import error_table, evaluate_structures
     from md_bridge.export.model_file import require_exported
+    from md_bridge.model_names import is_python_model
     from md_bridge.structures import read_structures
 
     if plot is not None:
         check_plot(plot)
-    require_exported(model)
+    if not is_python_model(model):
+        require_exported(model)
     structures = read_structures(labelled)
     labels = _labels(structures, labelled, energy_key, force_key, stress_key)
     set_threads(choose_threads(model_options.threads))

@@ -49,8 +49,7 @@ def _print(console: Console, facts: dict[str, Any], everything: bool) -> None:
         "cutoff": " and ".join(f"{cutoff:g} Å" for cutoff in facts["cutoffs_A"]) or "none",
         "interaction range": _range(facts),
         "inputs": ", ".join(
-            f"{name} (always {value})" if value else f"{name} (which MD Bridge cannot give)"
-            for name, value in facts["inputs"].items()
+            f"{name} ({_input(name, value)})" for name, value in facts["inputs"].items()
         ),
         "precision": facts["dtype"],
         "devices": ", ".join(facts["devices"]),
@@ -71,6 +70,14 @@ def _print(console: Console, facts: dict[str, Any], everything: bool) -> None:
     for key, value in facts["extra"].items():
         table.add_row(escape(key), escape(value))
     console.print(table, highlight=False)
+
+
+def _input(name: str, value: str | None) -> str:
+    """Whether there is a value for what the network asks for."""
+    if value:
+        return f"{value} unless it is given"
+    known = ("charge", "spin_multiplicity")
+    return "to be given" if name in known else "which MD Bridge cannot give"
 
 
 def _range(facts: dict[str, Any]) -> str:

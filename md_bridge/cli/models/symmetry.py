@@ -107,8 +107,8 @@ def symmetry(
     and what averages over 24 to 120 copies (symmetrize) will leave of it. Liquids and crystals,
     slabs and molecules are all turned as a whole, with their cells.
 
-    MODEL may also be python:package.module:factory, which gives a function on points of any kind,
-    with its points (md_bridge.symmetry.FunctionOnPoints).
+    MODEL may also be python:package.module:factory, which gives an ASE calculator; or without
+    STRUCTURES a function on points of any kind (md_bridge.symmetry.FunctionOnPoints).
     """
     from md_bridge.structures import read_structures, spread
     from md_bridge.symmetry.models.functions import measure_function
@@ -118,13 +118,9 @@ def symmetry(
 
     warnings.filterwarnings("ignore", category=DeprecationWarning)
     kind, _, target = str(model).partition(":")
-    is_function = kind == "python"
-    if is_function != (structures is None):
-        raise click.UsageError(
-            "a function, python:package.module:factory, brings its points: leave STRUCTURES out"
-            if is_function
-            else "name STRUCTURES that are to be turned"
-        )
+    is_function = kind == "python" and structures is None
+    if structures is None and not is_function:
+        raise click.UsageError("name STRUCTURES that are to be turned")
     known = [] if structures is None else read_structures(structures)
     places = spread(range(len(known)), most)
     names = () if quantity is None else tuple(name.strip() for name in quantity.split(","))

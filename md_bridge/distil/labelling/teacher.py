@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
 import os
-import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from types import ModuleType
-from typing import Any, Protocol
+from typing import Protocol
 
 from ase import Atoms
 from ase.calculators.calculator import BaseCalculator, PropertyNotImplementedError
 from ase.data import chemical_symbols
 
 from md_bridge.ase import MDBridgeCalculator
+from md_bridge.calculators.factories import make
 from md_bridge.distil.errors import DistilError
-from md_bridge.engine import Engine, Wanted, cheapest_forces
-from md_bridge.errors import MDBridgeError
-from md_bridge.export.errors import nearest
+from md_bridge.engine import Engine, ModelError, Wanted, cheapest_forces
+from md_bridge.errors import ArgumentError, MDBridgeError
+from md_bridge.model_names import is_python_model, model_checksum
 from md_bridge.model_options import ModelOptions
 from md_bridge.text import sha256_of
 
@@ -145,9 +142,9 @@ def open_teacher(source: Source, options: ModelOptions | None = None) -> Teacher
     if isinstance(source, BaseCalculator) or hasattr(source, "get_potential_energy"):
         return CalculatorTeacher(source, type(source).__name__)  # type: ignore[arg-type]
     text = os.fspath(source)
-    if text.startswith("python:"):
+    if is_python_model(text):
         _refuse_options_of_files(text, options)
-        return _from_factory(text.removeprefix("python:"))
+        return _from_factory(text)
     path = Path(text)
     if not path.is_file():
         hint = f" (python:{text}, if that is one)" if ":" in text else ""
@@ -199,7 +196,10 @@ def check_starts(teacher: Teacher, starts: Sequence[Atoms]) -> None:
 
 
 def _refuse_options_of_files(text: str, options: ModelOptions) -> None:
-    for name in ("variant", "direct_variant", "extensions", "symmetrize", "direct_symmetrize"):
+    for name in (
+        *("variant", "direct_variant", "extensions", "symmetrize", "direct_symmetrize"),
+        *("charge", "spin_multiplicity"),
+    ):
         if getattr(options, name) != getattr(ModelOptions(), name):
             raise DistilError(
                 f"--{name.replace('_', '-')} is for exported files: let the factory of '{text}' "
@@ -207,50 +207,21 @@ def _refuse_options_of_files(text: str, options: ModelOptions) -> None:
             )
 
 
-def _from_factory(target: str) -> Teacher:
-    name, colon, factory_name = target.rpartition(":")
-    if not colon or not name or not factory_name:
-        raise DistilError(
-            f"expected python:package.module:factory or python:file.py:factory, found "
-            f"'python:{target}'"
-        )
-    module = _module(name)
-    factory = getattr(module, factory_name, None)
-    if factory is None:
-        known = [each for each in vars(module) if not each.startswith("_")]
-        raise DistilError(f"'{name}' has no '{factory_name}'.{nearest(factory_name, known)}")
+def _from_factory(source: str) -> Teacher:
+    target = source.removeprefix("python:")
     try:
-        made = factory()
-    except Exception as error:
-        raise DistilError(f"{target}() failed: {type(error).__name__}: {error}") from error
+        made, _ = make(source)
+    except ArgumentError as error:
+        raise DistilError(f"the teacher {error.problem}") from error
+    except ModelError as error:
+        raise DistilError(str(error)) from error
     if not hasattr(made, "get_potential_energy"):
         raise DistilError(
             f"{target}() returned a {type(made).__name__}; expected an ASE calculator"
         )
-    file = getattr(module, "__file__", None)
-    checksum = sha256_of(Path(file)) if file else ""
-    return CalculatorTeacher(made, f"{type(made).__name__} of {target}", checksum)
-
-
-def _module(name: str) -> ModuleType:
-    try:
-        if not name.endswith(".py"):
-            sys.path.insert(0, str(Path.cwd()))
-            try:
-                return importlib.import_module(name)
-            finally:
-                sys.path.pop(0)
-        spec: Any = importlib.util.spec_from_file_location(Path(name).stem, name)
-        module = importlib.util.module_from_spec(spec)
-        sys.path.insert(0, str(Path(name).resolve().parent))
-        try:
-            spec.loader.exec_module(module)
-        finally:
-            sys.path.pop(0)
-    except ModuleNotFoundError as error:
-        raise DistilError(f"Python cannot import '{name}': {error}") from error
-    except FileNotFoundError as error:
-        raise DistilError(f"there is no file '{name}'") from error
-    except (Exception, SystemExit) as error:  # the user's file can raise anything, or call exit()
-        raise DistilError(f"importing '{name}' failed: {type(error).__name__}: {error}") from error
-    return module
+    if getattr(made, "forces_kind", "conservative") == "direct":
+        raise DistilError(
+            f"the forces of {target}() are predicted directly (forces_kind), and a student learns "
+            "those of an energy: make a calculator of conservative forces"
+        )
+    return CalculatorTeacher(made, f"{type(made).__name__} of {target}", model_checksum(source))

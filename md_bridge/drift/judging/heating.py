@@ -32,6 +32,7 @@ __all__ = [
     "agree",
     "combine_heating",
     "heating_rate",
+    "slow_cosines",
     "with_walk_error",
 ]
 
@@ -126,7 +127,7 @@ def heating_rate(
         return None
     length = float(time[-1] - time[0]) * count / (count - 1)
     most = max(_MODES[0], max(modes for modes in (0, *_MODES) if modes <= count / 4))
-    line, series = (_slow_cosines(y, length, most) for y in (time, values))
+    line, series = (slow_cosines(y, length, most) for y in (time, values))
     scale = atom_count / (_MEV * units.kB * temperature)
     return Heating(
         tuple(
@@ -196,8 +197,15 @@ def _residual_variance(line: NDArray[np.float64], series: NDArray[np.float64]) -
     return float(residuals @ residuals) / (len(series) - 1)
 
 
-def _slow_cosines(values: NDArray[np.float64], length: float, modes: int) -> NDArray[np.float64]:
-    """sqrt(2) <y cos(k pi t/T)> k pi/sqrt(2 T), k from 1."""
+def slow_cosines(values: NDArray[np.float64], length: float, modes: int) -> NDArray[np.float64]:
+    """sqrt(2) <y cos(k pi t/T)> k pi/sqrt(2 T), k from 1: of a random walk, independent numbers
+    whose variance is its diffusion constant.
+
+    :param values: samples y, shape (n,), evenly spaced, in any unit
+    :param length: T, of the run, in any unit of time
+    :param modes: how many
+    :returns: shape (modes,)
+    """
     count = len(values)
     k = np.arange(1, modes + 1)
     phases = np.pi * np.outer(k, (np.arange(count) + 0.5) / count)

@@ -12,6 +12,7 @@ __all__ = [
 
 PROTOCOLS = {
     "order": "fluctuation of the conserved quantity against the time step",
+    "smoothness": "fall of the drift with the time step",
     "reverse": "distance from the start after a run there and back",
     "loop": "work of the forces around closed paths",
     "jacobian": "asymmetry of the Jacobian of the direct forces",

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import special
 
+from md_bridge.drift.judging.smoothness import white_noise
 from md_bridge.drift.protocols.base import (
     Curve,
     Plot,
@@ -56,8 +57,6 @@ _BLOCKS = 16
 _FEWEST_SAMPLES = 4 * _BLOCKS
 # Round-off that makes up more than this share of the variance hides the fluctuation.
 _LARGEST_NOISE_SHARE = 0.3
-# Variance of white noise after four differences: 1² + 4² + 6² + 4² + 1²
-_FOURTH_DIFFERENCE = 70.0
 
 
 class OrderVerdict(str, Enum):
@@ -137,7 +136,7 @@ def order_fit(
         raise ValueError("expected times and conserved quantity of each time step")
     squares = [_squared_blocks(t, y) for t, y in zip(times, conserved, strict=True)]
     smallest = int(np.argmin(timesteps))
-    noise = _white_noise(conserved[smallest])
+    noise = white_noise(conserved[smallest])
     sums = np.array([block for block, _ in squares])  # (steps, blocks)
     counts = np.array([count for _, count in squares])
     mean_squares = sums.sum(axis=1) / counts.sum(axis=1)
@@ -159,16 +158,6 @@ def order_fit(
         stderr = float(np.sqrt((_BLOCKS - 1) * np.var(without)))
     sizes = tuple(float(value) for value in fluctuations)
     return OrderFit(float(exponent), stderr, tuple(timesteps), sizes, noise, share)
-
-
-def _white_noise(values: ArrayLike) -> float:
-    """Root mean square of the noise of a series that is smooth otherwise: what is left of it after
-    four differences, which take away all that changes slowly from sample to sample.
-
-    :param values: shape (n,), n >= 5, evenly spaced, in any unit
-    :returns: in the unit of the values
-    """
-    return float(np.sqrt(np.mean(np.diff(np.asarray(values, float), 4) ** 2) / _FOURTH_DIFFERENCE))
 
 
 def run(request: ProtocolRequest, progress: Progress) -> ProtocolResult:

@@ -47,6 +47,7 @@ from md_bridge.drift.runs.lammps import (
 )
 from md_bridge.drift.runs.plan import Run
 from md_bridge.forces import ForceAgreement
+from md_bridge.model_names import absolute_model
 from md_bridge.processes import LineCounter, Program, RunError, watch
 from md_bridge.structures import standard_orientation
 
@@ -312,7 +313,8 @@ def _in_lammps(
 ) -> tuple[Array, Array, Array]:
     elements = sorted(set(request.start.get_chemical_symbols()))
     write_data_file(request.start, folder / "start.data", elements)
-    text = lammps_input_text(request.start, request.model.resolve(), one, frame_interval=interval)
+    model = absolute_model(request.model)
+    text = lammps_input_text(request.start, model, one, frame_interval=interval)
     text += "\n# and back\n"
     text += "".join(f"variable back_{x} atom -v{x}\n" for x in "xyz")
     text += "velocity all set v_back_x v_back_y v_back_z units box\n"
@@ -320,7 +322,9 @@ def _in_lammps(
     (folder / "in.lammps").write_text(text, encoding="utf-8")
     log, trajectory = folder / LOG, folder / TRAJECTORY
     lines = LineCounter(trajectory, lambda line: line.startswith(b"ITEM: TIMESTEP"))
-    program = lammps_program(["-in", "in.lammps", "-log", LOG], folder, request.threads)
+    program = lammps_program(
+        ["-in", "in.lammps", "-log", LOG], folder, request.threads, one.models(model)
+    )
     _watch(program, lines, progress)
     frames = ase.io.read(trajectory, index=":", format="lammps-dump-text")
     positions = np.array([frame.positions for frame in frames])
@@ -339,7 +343,7 @@ def _in_ipi(
 
     oriented = standard_orientation(request.start)
     ase.io.write(folder / "start.xyz", oriented, format="extxyz")
-    text = ipi_input_text(oriented, request.model.resolve(), one)
+    text = ipi_input_text(oriented, absolute_model(request.model), one)
     (folder / "input.xml").write_text(text, encoding="utf-8")
     properties, frames = folder / PROPERTIES, folder / "frames.npz"
     frames.unlink(missing_ok=True)

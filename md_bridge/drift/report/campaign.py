@@ -44,6 +44,8 @@ def describe_campaign(campaign: Campaign) -> RunSettings:
         replicas=plan.replicas,
         seed=plan.seed,
         planned_runs=len(plan.runs()),
+        preset=plan.preset,
+        minimise_fmax=plan.minimise_fmax,
     )
 
 

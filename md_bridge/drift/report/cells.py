@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from md_bridge.drift.judging.published import DRIFT_RATIO_LIMIT
 from md_bridge.drift.judging.verdict import DriftStatistics
 from md_bridge.drift.runs.analysis import Analysis, MethodResult, RunResult
 from md_bridge.text import factor, rounded, significant, with_error
@@ -11,11 +12,14 @@ from md_bridge.text import factor, rounded, significant, with_error
 __all__ = [
     "COLUMNS",
     "LEAST_HEATING",
+    "PUBLISHED_COLUMNS",
+    "PUBLISHED_MEANINGS",
     "RUN_COLUMNS",
     "column_meanings",
     "element_columns",
     "element_row",
     "heating_cell",
+    "published_row",
     "run_row",
     "table_row",
 ]
@@ -46,6 +50,25 @@ RUN_COLUMNS = (
     ("length", "ps"),
 )
 """Heading and unit of each cell of :func:`run_row`."""
+
+PUBLISHED_COLUMNS = (
+    ("run", ""),
+    ("drift", "meV/atom/ps"),
+    ("FAIR-Chem", "meV/atom/ps"),
+    ("LAMBench", "meV/atom/ps"),
+    ("ml-peg", f"must be < {DRIFT_RATIO_LIMIT:g}"),
+)
+"""Heading and unit of each cell of :func:`published_row`."""
+
+PUBLISHED_MEANINGS = {
+    "drift": "Ours: the least-squares slope of all samples, with its error.",
+    "FAIR-Chem": "|Ē(end) − Ē(after 10 %)| / t, where Ē is a mean over 20 samples, ten steps "
+    "apart: the measure for TM23 and MD22, the tests of eSEN.",
+    "LAMBench": "Size of the slope after the first 20 %, from 100 samples.",
+    "ml-peg": "Drift over 50 ps over the standard deviation of the kinetic energy, the measure of "
+    "ml-peg and mlipaudit.",
+}
+"""What the columns of :data:`PUBLISHED_COLUMNS` mean."""
 
 LEAST_HEATING = 0.001
 """A heating rate below this is told as such (meV/atom/ps)."""
@@ -120,6 +143,18 @@ def run_row(run: RunResult) -> tuple[str, ...]:
         with_error(statistics.temperature.slope, statistics.temperature.stderr, 2),
         significant(run.record.length_ps, 3),
     )
+
+
+def published_row(result: MethodResult) -> tuple[str, ...]:
+    """The drift of a method by the formulas of others, in the order of :data:`PUBLISHED_COLUMNS`.
+
+    :param result: of one method
+    :returns: ``-`` for what is not known
+    """
+    published = result.published
+    values = [getattr(published, name, None) for name in ("fairchem", "lambench", "ratio")]
+    cells = ("-" if value is None else significant(value, 2) for value in values)
+    return (result.label, _drift_cell(result), *cells)
 
 
 def heating_cell(statistics: DriftStatistics) -> str:

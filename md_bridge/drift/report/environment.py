@@ -12,6 +12,7 @@ from typing import Any
 from ase import Atoms
 
 from md_bridge.drift.runs.versions import installed_versions
+from md_bridge.model_names import is_python_model
 from md_bridge.model_options import ModelOptions
 
 __all__ = [
@@ -48,6 +49,10 @@ class RunSettings:
     seed: int | None = None
     planned_runs: int | None = None
     """Those asked for, complete or not; None if the runs given are all."""
+    preset: str = ""
+    """The published protocol that the settings are of; empty: none."""
+    minimise_fmax: float = 0.0
+    """To which the starts were minimised first (eV/Å); 0: they were not."""
     files: Mapping[str, str] = field(default_factory=dict)
     """What was read from each file, for runs that were not made here; the rest then means nothing
     but the versions."""
@@ -69,7 +74,8 @@ def describe_model(model: Path, options: ModelOptions | None = None) -> str:
         chosen = f", variant {variant}" if variant else ""
         if symmetrize != "none":
             chosen += f", symmetrized: {symmetrize}"
-        return f"{info.name or path.name} (cutoff {info.cutoff:g} Å, {info.dtype}{chosen})"
+        facts = str(path) if is_python_model(path) else f"cutoff {info.cutoff:g} Å, {info.dtype}"
+        return f"{info.name or path.name} ({facts}{chosen})"
 
     averaged = options.symmetrize
     if options.direct_symmetrize:

@@ -11,10 +11,13 @@ from markupsafe import Markup
 from md_bridge._templates import templates
 from md_bridge.drift.report.cells import (
     COLUMNS,
+    PUBLISHED_COLUMNS,
+    PUBLISHED_MEANINGS,
     RUN_COLUMNS,
     column_meanings,
     element_columns,
     element_row,
+    published_row,
     run_row,
     table_row,
 )
@@ -106,6 +109,9 @@ def _tables(analysis: Analysis) -> dict[str, Any]:
         "rows": [_row(result, table_row(result)) for result in results],
         "replica_columns": RUN_COLUMNS,
         "replica_rows": [_row(run, run_row(run)) for run in every_run],
+        "published_columns": PUBLISHED_COLUMNS,
+        "published_rows": [_row(result, published_row(result)) for result in results],
+        "published_meanings": PUBLISHED_MEANINGS,
         "element_columns": _element_columns(with_elements),
         "element_rows": [
             _row(result, (result.label, *element_row(result))) for result in with_elements
@@ -169,7 +175,11 @@ def _ensemble_rows(settings: RunSettings) -> list[tuple[str, str]]:
     made = f"{settings.equilibration_ps:g} ps of Langevin dynamics under conservative forces"
     if not settings.equilibration_ps:
         made = "new velocities for the positions given"
+    if settings.minimise_fmax:
+        made += f", after a minimisation to {settings.minimise_fmax:g} eV/Å"
+    preset = [("preset", settings.preset)] if settings.preset else []
     return [
+        *preset,
         ("ensemble", "NVE; every kind of forces from the same starts"),
         ("starts", f"{starts} at {settings.temperature_k:g} K, each by {made}"),
         ("seed", str(settings.seed)),

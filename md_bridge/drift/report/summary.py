@@ -8,6 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from md_bridge.drift.judging.published import PublishedDrift
 from md_bridge.drift.judging.verdict import DriftStatistics
 from md_bridge.drift.report.environment import RunSettings
 from md_bridge.drift.runs.analysis import Analysis, MethodResult, RunResult
@@ -84,6 +85,7 @@ def _method_summary(result: MethodResult) -> dict[str, Any]:
         "drift_meV_per_degree_of_freedom_per_ps": finite_or_none(
             result.drift_per_degree_of_freedom
         ),
+        "published": _published_summary(result.published),
         "elements": {
             entry.element: {
                 "temperature_K": finite_or_none(entry.mean.value),
@@ -116,8 +118,18 @@ def _run_summary(result: MethodResult, run: RunResult) -> dict[str, Any]:
         "exploded": record.exploded,
         "agreement_eV_per_angstrom": asdict(record.agreement) if record.agreement else None,
         **_statistics_summary(run.statistics),
+        "published": _published_summary(run.published),
         "wall_s_per_ps": finite_or_none(record.wall_s_per_ps),
     }
+
+
+def _published_summary(published: PublishedDrift | None) -> dict[str, float | None]:
+    names = {
+        "fairchem_meV_per_atom_per_ps": "fairchem",
+        "lambench_meV_per_atom_per_ps": "lambench",
+        "ml_peg_drift_ratio": "ratio",
+    }
+    return {name: getattr(published, of, None) for name, of in names.items()}
 
 
 def _statistics_summary(statistics: DriftStatistics) -> dict[str, Any]:

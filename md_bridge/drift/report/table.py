@@ -7,12 +7,13 @@ from collections.abc import Sequence
 from rich.table import Table
 
 from md_bridge.drift.judging.verdict import Verdict
-from md_bridge.drift.report.cells import COLUMNS, table_row
+from md_bridge.drift.report.cells import COLUMNS, PUBLISHED_COLUMNS, published_row, table_row
 from md_bridge.drift.runs.analysis import Analysis
 from md_bridge.text import with_error
 
 __all__ = [
     "element_table",
+    "published_table",
     "runs_table",
 ]
 
@@ -72,6 +73,25 @@ def runs_table(analysis: Analysis, width: int = 80) -> Table:
         style = _STYLES[result.statistics.verdict]
         cells[2] = f"[{style}]{cells[2]}[/{style}]"
         table.add_row(*(cells[i] for i in _shown(rows, width)))
+    return table
+
+
+def published_table(analysis: Analysis) -> Table:
+    """The drift by the formulas of published protocols, one line a method.
+
+    :param analysis: of all runs
+    """
+    table = Table(box=None, padding=(0, 1), pad_edge=False, collapse_padding=True)
+    for heading, unit in PUBLISHED_COLUMNS:
+        left = heading == "run"
+        table.add_column(
+            f"{heading}\n[dim]{unit}[/dim]",
+            justify="left" if left else "right",
+            overflow="fold",
+            no_wrap=not left,
+        )
+    for result in analysis.results:
+        table.add_row(*published_row(result))
     return table
 
 

@@ -11,6 +11,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from md_bridge.drift.judging.equipartition import ElementTemperature, element_temperatures
+from md_bridge.drift.judging.published import (
+    PublishedDrift,
+    kinetic_energies,
+    mean_published,
+    published_drift,
+)
 from md_bridge.drift.judging.replicas import combine_statistics
 from md_bridge.drift.judging.speed import cost_ratio, speedup_bound
 from md_bridge.drift.judging.verdict import DEFAULT_TOLERANCE, DriftStatistics
@@ -35,6 +41,17 @@ class RunResult:
     record: RunRecord
     statistics: DriftStatistics
     """Of an exploded run, those of what came before, and the verdict *drifts*."""
+
+    @property
+    def published(self) -> PublishedDrift | None:
+        """By the formulas of others; None of a run that exploded."""
+        record = self.record
+        if record.exploded is not None:
+            return None
+        kinetic = record.kinetic_energy
+        if kinetic is None:
+            kinetic = kinetic_energies(record.temperature, record.atom_count)
+        return published_drift(record.time_ps, record.conserved_energy, kinetic, record.atom_count)
 
 
 @dataclass(frozen=True)
@@ -62,6 +79,11 @@ class MethodResult:
     def exploded(self) -> tuple[RunRecord, ...]:
         """The replicas that exploded."""
         return tuple(run.record for run in self.runs if run.record.exploded is not None)
+
+    @property
+    def published(self) -> PublishedDrift | None:
+        """By the formulas of others, the mean over replicas; None if one exploded."""
+        return mean_published([run.published for run in self.runs])
 
     @property
     def drift_per_degree_of_freedom(self) -> float:

@@ -24,13 +24,19 @@ from md_bridge import __version__
 from md_bridge.drift.records.csv import read_csv, write_csv
 from md_bridge.drift.records.run import RunRecord
 from md_bridge.drift.runs.dynamics import run_dynamics
-from md_bridge.drift.runs.plan import CampaignPlan, Run
-from md_bridge.drift.runs.starts import read_periodic_structure, thermalise, write_start
+from md_bridge.drift.runs.plan import MINIMISER_STEPS, CampaignPlan, Run
+from md_bridge.drift.runs.starts import (
+    minimise,
+    read_periodic_structure,
+    thermalise,
+    write_start,
+)
 from md_bridge.drift.runs.tasks import Task, TaskProgress, run_task
 from md_bridge.drift.runs.versions import installed_versions
 from md_bridge.errors import ArgumentError, MDBridgeError
 from md_bridge.extras import HOSTS, require
 from md_bridge.forces import forces_text
+from md_bridge.model_names import absolute_model, model_checksum, require_model
 from md_bridge.model_options import ModelOptions
 from md_bridge.processes import RunError, alone_in
 from md_bridge.structures import StructureError, read_structure
@@ -67,6 +73,8 @@ _COMMON = (
     "equilibration_ps",
     "seed",
     "keep_velocities",
+    "minimise_fmax",
+    "zero_rotation",
     "model_options",
 )
 
@@ -110,10 +118,8 @@ class Campaign:
                 "makes some",
             )
         for name, model in (("model", plan.model), ("inner", plan.model_options.inner)):
-            if model and not Path(model).is_file():
-                raise ArgumentError(
-                    name, f"must be the file of an exported model, found no file '{model}'"
-                )
+            if model:
+                require_model(name, model)
         require(HOSTS[plan.host], wanted_by=f"a run in {plan.host}")
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -145,7 +151,7 @@ class Campaign:
         for replica in range(1, self.plan.replicas + 1):
             of_replica = [run for run in runs if run.replica == replica]
             done = [self.series_file(run).exists() for run in of_replica]
-            if self.plan.equilibration_steps:
+            if self.plan.start_steps:
                 thermal = self.start_file(replica).exists() or all(done)
                 tasks[self._thermal_task(replica)] = thermal
             tasks |= {run_task(run): is_done for run, is_done in zip(of_replica, done, strict=True)}
@@ -272,20 +278,26 @@ class Campaign:
         plan = self.plan
         try:
             set_threads(threads)
+            calculator = MDBridgeCalculator(plan.model, **plan.model_options.engine_keywords())
+            structure, done = self.structure, 0
+            if plan.minimise_fmax:
+                done = MINIMISER_STEPS
+                structure = minimise(structure, calculator, plan.minimise_fmax, done, progress)
             return thermalise(
-                self.structure,
-                MDBridgeCalculator(plan.model, **plan.model_options.engine_keywords()),
+                structure,
+                calculator,
                 plan.temperature_k,
                 plan.timestep_fs,
                 plan.equilibration_steps,
                 plan.replica_seed(replica),
-                progress,
+                lambda steps: progress(done + steps),
+                plan.zero_rotation,
             )
         except EngineError as error:
             raise RunError(str(error)) from error
 
     def _thermal_task(self, replica: int) -> Task:
-        return Task(f"thermalise #{replica}", self.plan.equilibration_steps)
+        return Task(f"thermalise #{replica}", self.plan.start_steps)
 
     def _clear(self) -> None:
         """Remove what a campaign left in the folder, and nothing that is not of a campaign."""
@@ -341,6 +353,8 @@ def read_settings(folder: Path) -> dict[str, Any]:
         content["host"] = content.pop("engine")
     if "model_options" not in content:
         content["model_options"] = {"variant": content.pop("variant", "")}
+    content.setdefault("minimise_fmax", 0.0)
+    content.setdefault("zero_rotation", False)
     content["model_options"] = {**_model_settings(ModelOptions()), **content["model_options"]}
     return content
 
@@ -349,10 +363,10 @@ def _settings(plan: CampaignPlan) -> dict[str, Any]:
     inner = plan.model_options.inner
     return {
         "md_bridge": __version__,
-        "model": str(plan.model.resolve()),
-        "model_sha256": sha256_of(plan.model),
-        "inner": str(Path(inner).resolve()) if inner else None,
-        "inner_sha256": sha256_of(Path(inner)) if inner else None,
+        "model": str(absolute_model(plan.model)),
+        "model_sha256": model_checksum(plan.model),
+        "inner": str(absolute_model(inner)) if inner else None,
+        "inner_sha256": model_checksum(inner) if inner else None,
         "start": str(plan.start.resolve()),
         "start_sha256": sha256_of(plan.start),
         "host": plan.host,
@@ -364,6 +378,9 @@ def _settings(plan: CampaignPlan) -> dict[str, Any]:
         "equilibration_ps": plan.equilibration_ps,
         "seed": plan.seed,
         "keep_velocities": plan.keep_velocities,
+        "minimise_fmax": plan.minimise_fmax,
+        "zero_rotation": plan.zero_rotation,
+        "preset": plan.preset,
         "model_options": _model_settings(plan.model_options),
     }
 

@@ -13,6 +13,7 @@ from md_bridge.drift.runs.lammps import run_in_lammps
 from md_bridge.drift.runs.plan import Run
 from md_bridge.drift.runs.tasks import Progress
 from md_bridge.drift.runs.thermostats import Thermostat
+from md_bridge.model_names import absolute_model
 
 __all__ = [
     "run_dynamics",
@@ -45,7 +46,7 @@ def run_dynamics(
         LAMMPS writes one
     :raises RunError: if the host fails, or its output is incomplete
     """
-    model = model.resolve()
+    model = absolute_model(model)
     # hosts run in a folder of their own
     run = replace(run, model_options=run.model_options.absolute())
     if run.method.host == "i-pi":

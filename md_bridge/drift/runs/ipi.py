@@ -29,6 +29,7 @@ from md_bridge.drift.runs.tasks import Progress
 from md_bridge.drift.runs.thermostats import Thermostat
 from md_bridge.ipi import driver_path
 from md_bridge.ipi.parameters import changed_options
+from md_bridge.model_names import is_python_model
 from md_bridge.processes import LineCounter, Program, RunError, find_program, watch
 from md_bridge.structures import standard_orientation
 
@@ -133,6 +134,8 @@ def ipi_input_text(
             elements=sorted(set(start.get_chemical_symbols())),
             driver=driver_path(),
             model=model,
+            # nothing here depends on a pressure, and not every model of Python has a stress
+            stress_none=run.method.forces == "direct" or is_python_model(model),
             labels=_array(start.get_chemical_symbols()),
             cell=_array(_numbers(start.cell.array.T)),
             positions=_array(_numbers(start.get_positions() * angstrom)),

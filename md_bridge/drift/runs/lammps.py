@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import ase.io
@@ -26,6 +27,7 @@ from md_bridge.drift.runs.tasks import Progress
 from md_bridge.drift.runs.thermostats import Thermostat
 from md_bridge.lammps import environment, lmp_command
 from md_bridge.lammps.keywords import pair_style_keywords, quoted
+from md_bridge.model_names import ModelName
 from md_bridge.processes import LineCounter, Program, RunError, watch
 from md_bridge.structures import standard_orientation
 
@@ -93,7 +95,7 @@ def run_in_lammps(
     explosion = None
     try:
         watch(
-            lammps_program(["-in", "in.lammps", "-log", LOG], folder, threads),
+            lammps_program(["-in", "in.lammps", "-log", LOG], folder, threads, run.models(model)),
             LineCounter(log, lambda line: _ROW.match(line.decode(errors="replace")) is not None),
             lambda lines: progress(lines * sample_interval(run)),
             run.stall_minutes,
@@ -106,16 +108,19 @@ def run_in_lammps(
     return read_log(log, run, start, explosion)
 
 
-def lammps_program(arguments: list[str], folder: Path, threads: int) -> Program:
+def lammps_program(
+    arguments: list[str], folder: Path, threads: int, models: Sequence[ModelName]
+) -> Program:
     """LAMMPS of this Python environment, to be run in a folder.
 
     :param arguments: of ``lmp``
     :param folder: where it runs and prints
     :param threads: of the model
+    :param models: that the input names: with one that Python evaluates, it runs inside of Python
     :raises RunError: if it is not installed
     """
     try:
-        command, variables = lmp_command(arguments), environment(threads)
+        command, variables = lmp_command(arguments, models=models), environment(threads)
     except FileNotFoundError as error:
         raise RunError(str(error)) from error
     return Program("lmp", command, folder / SCREEN, environment=variables, folder=folder)

@@ -11,6 +11,7 @@ import numpy as np
 from md_bridge.drift.records.method import HOSTS, Method
 from md_bridge.errors import ArgumentError
 from md_bridge.forces import LARGEST_CORRECTION, Kind, parse_kinds
+from md_bridge.model_names import ModelName
 from md_bridge.model_options import ModelOptions
 from md_bridge.processes import STALL_MINUTES
 from md_bridge.text import nearest
@@ -18,6 +19,7 @@ from md_bridge.text import nearest
 __all__ = [
     "DEFAULT_FORCES",
     "DEFAULT_FORCES_OF_TWO",
+    "MINIMISER_STEPS",
     "RUN_HOSTS",
     "CampaignPlan",
     "Run",
@@ -32,6 +34,9 @@ DEFAULT_FORCES_OF_TWO = "conservative,mts:2,mts:4,mts:8"
 
 RUN_HOSTS = ("lammps", "i-pi")
 """Hosts in which runs can be made."""
+
+MINIMISER_STEPS = 1000
+"""After so many the start is taken as it is then, as FAIR-Chem's protocol does."""
 
 # 53 bits are a whole number for every reader of JSON
 _UNUSED_BITS = np.uint64(11)
@@ -67,6 +72,14 @@ class Run:
         if self.method.multiplicity is not None:
             return of_one
         return replace(of_one, max_correction=LARGEST_CORRECTION)
+
+    def models(self, model: ModelName) -> list[ModelName]:
+        """All that the run needs: the model, and the one of the inner forces, if any.
+
+        :param model: of the outer forces
+        """
+        inner = self.host_options.inner
+        return [model, inner] if inner else [model]
 
     @property
     def label(self) -> str:
@@ -108,6 +121,13 @@ class CampaignPlan:
     """Of the starts: the same seed makes the same ones again, another seed makes others."""
     keep_velocities: bool = False
     """Run from the start as it is: one replica, no equilibration."""
+    minimise_fmax: float = 0.0
+    """Minimise the energy of the start before velocities are drawn, to forces below this (eV/Å); 0:
+    leave it as it is."""
+    zero_rotation: bool = False
+    """Take the angular momentum out of the velocities of the starts."""
+    preset: str = ""
+    """The published protocol that the settings are of; only named in reports."""
     model_options: ModelOptions = field(default_factory=ModelOptions)
     stall_minutes: float = STALL_MINUTES
     """Time without a step and without a printed word after which a run counts as hung."""
@@ -134,6 +154,16 @@ class CampaignPlan:
                 "is for one replica and no equilibration, found "
                 f"{self.replicas} and {self.equilibration_ps:g} ps",
             )
+        if not 0 <= self.minimise_fmax < float("inf"):
+            raise ArgumentError(
+                "minimise_fmax", f"must be 0 eV/Å or more, found {self.minimise_fmax:g}"
+            )
+        if self.keep_velocities and (self.minimise_fmax or self.zero_rotation):
+            raise ArgumentError(
+                "keep_velocities",
+                "leaves the start as it is, found that it is to be minimised, or its velocities "
+                "changed: leave one of them out",
+            )
         longest = max(method.outer_timestep_fs for method in self.methods)
         if self.length_ps * 1000 < longest:
             raise ArgumentError(
@@ -154,6 +184,11 @@ class CampaignPlan:
     def equilibration_steps(self) -> int:
         """Steps of the thermostat."""
         return round(self.equilibration_ps * 1000 / self.timestep_fs)
+
+    @property
+    def start_steps(self) -> int:
+        """Steps that make a start, at most: those of the minimiser and of the thermostat."""
+        return (MINIMISER_STEPS if self.minimise_fmax else 0) + self.equilibration_steps
 
     def replica_seed(self, replica: int) -> int:
         """Seed of the thermostat of a replica (counted from 1).

@@ -6,6 +6,8 @@ starts.
 
 from __future__ import annotations
 
+import os
+import warnings
 from pathlib import Path
 
 import ase.io
@@ -14,7 +16,12 @@ from ase import Atoms, units
 from ase.calculators.calculator import Calculator
 from ase.data import chemical_symbols
 from ase.md.langevin import Langevin
-from ase.md.velocitydistribution import MaxwellBoltzmannDistribution, Stationary
+from ase.md.velocitydistribution import (
+    MaxwellBoltzmannDistribution,
+    Stationary,
+    ZeroRotation,
+)
+from ase.optimize import LBFGS
 
 from md_bridge.drift.runs.tasks import Progress
 from md_bridge.structures import StructureError
@@ -22,6 +29,7 @@ from md_bridge.structures import read_structure as read_any_structure
 from md_bridge.text import replace_atomically
 
 __all__ = [
+    "minimise",
     "read_periodic_structure",
     "thermalise",
     "write_start",
@@ -41,6 +49,7 @@ def thermalise(
     steps: int,
     seed: int,
     progress: Progress,
+    zero_rotation: bool = False,
 ) -> Atoms:
     """A copy of the structure with velocities (and positions) from the canonical ensemble.
 
@@ -55,6 +64,7 @@ def thermalise(
     :param steps: 0 draws new velocities only
     :param seed: of velocities and thermostat
     :param progress: called with the number of steps done
+    :param zero_rotation: take the angular momentum out of the velocities, too
     """
     atoms = structure.copy()
     generator = np.random.default_rng(seed)
@@ -73,6 +83,31 @@ def thermalise(
         dynamics.run(steps)
         atoms.calc = None
     Stationary(atoms, preserve_temperature=False)
+    if zero_rotation:
+        with warnings.catch_warnings():
+            # that it takes periodic atoms for a cluster: so does who asks for this
+            warnings.filterwarnings("ignore", message="Periodic boundary conditions are ignored")
+            ZeroRotation(atoms, preserve_temperature=False)
+    return atoms
+
+
+def minimise(
+    structure: Atoms, calculator: Calculator, fmax: float, steps: int, progress: Progress
+) -> Atoms:
+    """A copy of the structure at a minimum of the energy, in its cell (LBFGS of ASE).
+
+    :param structure: positions and cell
+    :param calculator: of conservative forces
+    :param fmax: largest force in the end (eV/Å)
+    :param steps: after so many it is left as it is then
+    :param progress: called with the number of steps done
+    """
+    atoms = structure.copy()
+    atoms.calc = calculator
+    optimiser = LBFGS(atoms, logfile=os.devnull)
+    optimiser.attach(lambda: progress(optimiser.nsteps))
+    optimiser.run(fmax=fmax, steps=steps)
+    atoms.calc = None
     return atoms
 
 

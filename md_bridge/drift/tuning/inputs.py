@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from md_bridge._templates import templates
 from md_bridge.drift.runs.lammps import write_data_file
 from md_bridge.drift.tuning.search import Tuning
 from md_bridge.lammps.keywords import pair_style_keywords, quoted
+from md_bridge.model_names import ModelName, is_python_model, relative_model
 from md_bridge.model_options import ModelOptions
 from md_bridge.structures import read_structure
 from md_bridge.text import with_error
@@ -112,8 +114,9 @@ def _write_lammps(plan: InputPlan, start: Atoms, folder: Path) -> Path:
         title=f"{start.get_chemical_formula()} at constant energy",
         finding=plan.finding,
         name=path.name,
+        program=_program([_there(plan.model, folder), options.relative_to(folder).inner]),
         data="start.data",
-        model=quoted(Path(os.path.relpath(plan.model, folder))),
+        model=quoted(_there(plan.model, folder)),
         keywords=pair_style_keywords(options.relative_to(folder)),
         two_models=bool(options.inner),
         elements=" ".join(elements),
@@ -127,6 +130,21 @@ def _write_lammps(plan: InputPlan, start: Atoms, folder: Path) -> Path:
     )
     path.write_text(text, encoding="utf-8")
     return path
+
+
+def _program(models: Sequence[ModelName]) -> str:
+    """What runs the input: LAMMPS inside of Python, if one of its models is evaluated there."""
+    of_python = [str(model) for model in models if is_python_model(model)]
+    return f"md-bridge lammps --model {of_python[0]}" if of_python else "lmp"
+
+
+def _there(model: Path, folder: Path) -> Path:
+    """By a path from that folder, so that both can move."""
+    return (
+        relative_model(model, folder)
+        if is_python_model(model)
+        else Path(os.path.relpath(model, folder))
+    )
 
 
 def _write_ipi(plan: InputPlan, folder: Path) -> Path:

@@ -172,13 +172,9 @@ def iterate_checks(
     own = Runner(path, model_options)
     known = own.capabilities.atomic_types
     made = structures is None
-    if structures is None:
-        elements = check_structures.choose_elements(known)
-        structures = [check_structures.lattice(elements), check_structures.cluster(elements)]
-    else:
+    if structures is not None:
         require_elements(structures, known, "the structures")
-        used = {int(number) for atoms in structures for number in atoms.numbers}
-        elements = check_structures.choose_elements(sorted(used) or known)
+    elements, structures = check_structures.chosen(known, structures)
     runner = double_precision(path, structures, model_options)
 
     steps: list[tuple[str, Callable[[], Check | None]]] = []

@@ -9,7 +9,16 @@ import ase
 import numpy as np
 from ase.data import covalent_radii
 
-__all__ = ["ball", "choose_elements", "cluster", "droplet", "lattice", "spacing", "star"]
+__all__ = [
+    "ball",
+    "choose_elements",
+    "chosen",
+    "cluster",
+    "droplet",
+    "lattice",
+    "spacing",
+    "star",
+]
 
 _COMMON = (1, 6, 8, 7, 14, 26, 29, 13)  # preferred, where a model knows many elements
 
@@ -23,6 +32,22 @@ def choose_elements(atomic_types: Sequence[int], most: int = 3) -> list[int]:
     """
     common = [number for number in _COMMON if number in atomic_types]
     return [*common, *[n for n in atomic_types if n not in common]][:most]
+
+
+def chosen(
+    known: Sequence[int], structures: Sequence[ase.Atoms] | None
+) -> tuple[list[int], list[ase.Atoms]]:
+    """What a model is checked on: the structures given, or some that are made up.
+
+    :param known: atomic numbers that the model knows
+    :param structures: of those elements; None: a lattice and a cluster are made
+    :returns: atomic numbers for further structures, and structures
+    """
+    if structures is None:
+        elements = choose_elements(known)
+        return elements, [lattice(elements), cluster(elements)]
+    used = {int(number) for atoms in structures for number in atoms.numbers}
+    return choose_elements(sorted(used) or known), list(structures)
 
 
 def spacing(elements: Sequence[int]) -> float:

@@ -114,8 +114,15 @@ def analyse_force_constants(
     bands = real_frequencies(dynamical_matrices(crystal, corrected, path.qpoints))
     gamma = modes_at_gamma(crystal, corrected)
     thermal = thermal_functions(crystal, corrected, mesh, temperature)
-    not_gamma = np.abs(path.qpoints - np.round(path.qpoints)).max(axis=1) > 1e-6
-    elsewhere = np.concatenate([bands[not_gamma].ravel(), thermal.frequencies.ravel()])
+    elsewhere = np.concatenate(
+        [
+            frequencies[np.abs(qpoints - np.round(qpoints)).max(axis=1) > 1e-6].ravel()
+            for qpoints, frequencies in (
+                (path.qpoints, bands),
+                (thermal.qpoints, thermal.frequencies),
+            )
+        ]
+    )
     return PhononResult(
         row=row,
         correction=correction,
@@ -152,6 +159,13 @@ class _Work:
         self.noise: dict[str, float] = {}
         self.warnings: list[str] = []
         self.precision, self.interaction_range = "", 0.0
+        # what a model lacks is told before the first row takes its time
+        self.evaluators = {
+            row: Evaluator(model, request.model_options, row) for row in request.rows()
+        }
+        if request.elastic:
+            for evaluator in self.evaluators.values():
+                evaluator.require_stress()
         self._progress = progress
         self._done = 0
         scanned = len(request.displacements) * count_displacements(crystal)
@@ -163,14 +177,12 @@ class _Work:
         """All of one row."""
         self._stage = row.label
         request, crystal = self.request, self.crystal
-        evaluator = Evaluator(self.model, request.model_options, row)
+        evaluator = self.evaluators[row]
         info = evaluator.engine.info
         if not self.precision:
             self.precision, self.interaction_range = info.dtype, info.interaction_range
             self.warnings += supercell_warnings(crystal, self.operations, info.interaction_range)
         self.warnings += set_warning(self.operations, row.symmetrize)
-        if request.elastic:
-            evaluator.require_stress()
         self.noise[row.label] = noise_floor(evaluator, crystal.supercell)
         (at_rest,) = evaluator([crystal.supercell])
         largest = float(np.linalg.norm(at_rest.forces, axis=1).max())
@@ -226,7 +238,8 @@ class _Work:
             crystal.supercell,
             request.displacement,
         )
-        return crystal.compact(full), 6 * len(crystal.supercell)
+        displaced = 0 if request.host == "autograd" else 6 * len(crystal.supercell)
+        return crystal.compact(full), displaced
 
     def _measure_elasticity(self, evaluator: Evaluator) -> None:
         from md_bridge.statics.elastic import ElasticRequest, measure_elasticity

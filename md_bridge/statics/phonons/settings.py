@@ -14,6 +14,7 @@ from md_bridge.errors import ArgumentError
 from md_bridge.model_options import ModelOptions
 from md_bridge.statics.phonons.band_path import AUTO
 from md_bridge.statics.phonons.crystal import multiples_for, require_crystal
+from md_bridge.statics.phonons.hosts import require_host_can
 from md_bridge.statics.phonons.projectors import require_corrections
 from md_bridge.statics.phonons.scan import parse_scan
 from md_bridge.statics.rows import Row, make_rows
@@ -89,7 +90,9 @@ class PhononRequest:
             )
         if self.model_options.symmetrize != "none":
             raise ArgumentError("symmetrize", "is said of the rows, not of the model's options")
-        self.rows()
+        for row in self.rows():
+            if self.host != "phonopy":
+                require_host_can(self.host, row)
         if self.scan:
             parse_scan(self.scan)
 

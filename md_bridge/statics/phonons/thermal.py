@@ -33,6 +33,9 @@ class Thermal:
     """J/K/mol."""
     heat_capacity: float
     """At constant volume, J/K/mol."""
+    qpoints: Array
+    """[Q, 3], of the mesh, fractional coordinates of the primitive cell's reciprocal lattice; of an
+    odd one Γ is among them."""
     frequencies: Array
     """[Q, 3 n], on the mesh, THz; imaginary ones are negative."""
     weights: Array
@@ -71,6 +74,7 @@ def thermal_functions(
         free_energy=float(free[0]),
         entropy=float(entropy[0]),
         heat_capacity=float(heat[0]),
+        qpoints=np.array(phonon.mesh.qpoints),
         frequencies=frequencies,
         weights=weights,
         dos=_density(phonon, frequencies, weights) if dos else (np.zeros(0), np.zeros(0)),

@@ -30,6 +30,8 @@ _SMALL, _ROUNDING = 0.01, 1e-6
 """cm⁻¹: less is a power of ten; less is nothing."""
 _NOTHING = 1e-10
 """Of π, α, γ, and eV/Å of β: less is rounding."""
+_NO_GROWTH = 1e-9
+"""1/ps: less is rounding."""
 
 
 def result_rows(report: PhononReport) -> tuple[Row, ...]:
@@ -135,9 +137,8 @@ def _growth(report: PhononReport) -> Section:
             (
                 result.row.label,
                 result.correction,
-                f"{result.growth.largest:.2g}",
-                f"{result.growth.frequency:.2f}",
-                f"{result.growth.rms:.2g}",
+                *_rate_and_frequency(result.growth.largest, result.growth.frequency),
+                f"{result.growth.rms:.2g}" if result.growth.rms > _NO_GROWTH else "0",
                 _factor(result.growth.heating),
             )
         )
@@ -214,6 +215,11 @@ def _wavenumbers(value: float) -> str:
 
 def _slope(value: float) -> str:
     return minus_sign(f"{value:.2f}") if math.isfinite(value) else "-"
+
+
+def _rate_and_frequency(rate: float, frequency: float) -> tuple[str, str]:
+    """Of the fastest mode; where nothing grows none is the fastest."""
+    return (f"{rate:.2g}", f"{frequency:.2f}") if rate > _NO_GROWTH else ("0", "-")
 
 
 def _factor(value: float) -> str:

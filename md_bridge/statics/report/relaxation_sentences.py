@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import statistics
+from collections.abc import Sequence
 
 from md_bridge.forces import CONSERVATIVE, DIRECT
 from md_bridge.statics.relaxing.request import DIRECT_THEN_CONSERVATIVE, Relaxations
@@ -35,36 +36,48 @@ def sentences(found: Relaxations) -> tuple[str, ...]:
 
 
 def _time_saved(found: Relaxations) -> list[str]:
+    """Of structures that came to rest both ways: a time to a minimum is that of who arrives."""
     told = []
     for row in found.request.rows:
         if row.forces != DIRECT_THEN_CONSERVATIVE:
             continue
-        counts, seconds = found.evaluations(row), _seconds_by_kind(found, row)
-        parts = " and ".join(
-            f"{counts.get(kind, 0)} {kind} ones ({significant(seconds.get(kind, 0.0), 2)} s)"
-            for kind in (DIRECT, CONSERVATIVE)
-        )
-        text = f"{row.label} took {parts}"
         alone = found.request.partner(row, CONSERVATIVE)
-        if alone is not None and found.seconds(row) > 0:
-            before = sum(found.evaluations(alone).values())
-            ratio = found.seconds(alone) / found.seconds(row)
-            compared = (
-                f"{ratio:.2f} times faster than"
-                if ratio >= 1
-                else f"{1 / ratio:.2f} times slower than"
+        if alone is None:
+            told.append(f"{row.label} took {_cost(found.relaxed[row], DIRECT, CONSERVATIVE)}.")
+            continue
+        both = zip(found.relaxed[row], found.relaxed[alone], strict=True)
+        pairs = [pair for pair in both if all(each.converged for each in pair)]
+        if not pairs:
+            told.append(
+                f"No structure came to rest both with {row.label} and with {alone.label} forces "
+                "alone: their times cannot be compared."
             )
-            text += (
-                f": {compared} {alone.label} alone, which took {before} "
-                f"({significant(found.seconds(alone), 2)} s)"
-            )
-        told.append(f"{text}.")
+            continue
+        walked, straight = zip(*pairs, strict=True)
+        seconds, before = (sum(_seconds(group).values()) for group in (walked, straight))
+        ratio = before / seconds if seconds > 0 else 1.0
+        compared = f"{ratio:.2f} times faster" if ratio >= 1 else f"{1 / ratio:.2f} times slower"
+        told.append(
+            f"For the {len(pairs)} of {len(found.request.starts)} structures that came to rest "
+            f"both ways, {row.label} took {_cost(walked, DIRECT, CONSERVATIVE)}: {compared} than "
+            f"{alone.label} alone, which took {_cost(straight, CONSERVATIVE)}."
+        )
     return told
 
 
-def _seconds_by_kind(found: Relaxations, row: Row) -> dict[str, float]:
+def _cost(results: Sequence[Relaxation], *kinds: str) -> str:
+    seconds = _seconds(results)
+    return " and ".join(
+        f"{sum(each.evaluations.get(kind, 0) for each in results)} evaluations of {kind} forces "
+        f"({significant(seconds.get(kind, 0.0), 2)} s)"
+        for kind in kinds
+    )
+
+
+def _seconds(results: Sequence[Relaxation]) -> dict[str, float]:
+    """By the kind of forces."""
     total: dict[str, float] = {}
-    for each in found.relaxed[row]:
+    for each in results:
         for kind, seconds in each.seconds.items():
             total[kind] = total.get(kind, 0.0) + seconds
     return total
@@ -118,7 +131,8 @@ def _left_behind(found: Relaxations) -> list[str]:
                 if each.status == "not converged"
                 else ""
             )
-            told.append(f"'{name}' with {row.label} forces {each.status}: {each.reason}{kept}.")
+            ended = "was stopped" if each.status == "stopped" else "did not come to rest"
+            told.append(f"'{name}' {ended} with {row.label} forces: {each.reason}{kept}.")
         if len(bad) > _MOST:
             told.append(f"The other {len(bad) - _MOST} of {row.label} forces are in summary.json.")
         if any(each.status == "not converged" for _, each in bad):

@@ -7,6 +7,7 @@ import statistics
 from md_bridge.drift.protocols.base import Row as TableRow
 from md_bridge.drift.protocols.base import Section
 from md_bridge.statics.relaxing.request import Relaxations
+from md_bridge.statics.relaxing.results import EV_PER_CUBIC_ANGSTROM_IN_GPA as _GPA
 from md_bridge.statics.relaxing.results import Relaxation
 from md_bridge.statics.rows import Row
 from md_bridge.text import minus_sign, significant
@@ -16,6 +17,8 @@ __all__ = ["MOST_STRUCTURES", "columns", "rows", "sections"]
 MOST_STRUCTURES = 24
 """Lines of the table of single structures."""
 
+_ROUNDING = 1e-12
+"""Of any unit of these tables."""
 _ABBREVIATIONS = {"direct": "d", "conservative": "c"}
 
 
@@ -128,15 +131,18 @@ def _structure(found: Relaxations, each: Relaxation, row: Row, place: int) -> Ta
 
 
 def _distances(found: Relaxations) -> Section:
+    """Of structures that came to rest with both rows: elsewhere there is no end to compare."""
     reference = found.request.reference
     table = []
     for row in found.request.rows:
-        apart = found.distances[row]
-        if row == reference:
+        ends = zip(found.distances[row], found.relaxed[row], found.relaxed[reference], strict=True)
+        apart = [each for each, own, other in ends if own.converged and other.converged]
+        if row == reference or not apart:
             continue
         energies = [each.energy for each in apart if each.energy == each.energy]
         cells = (
             row.label,
+            str(len(apart)),
             *_mean_and_largest([each.rmsd for each in apart]),
             *_mean_and_largest([each.cell for each in apart]),
             _number(statistics.fmean(energies)) if energies else "-",
@@ -144,6 +150,7 @@ def _distances(found: Relaxations) -> Section:
         table.append(TableRow(cells, "", None, observed=True))
     headings = (
         ("forces", ""),
+        ("at rest with both", f"of {len(found.request.starts)}"),
         ("mean distance", "Å"),
         ("largest", "Å"),
         ("mean of cells", "%"),
@@ -201,7 +208,7 @@ def _start_residuals(found: Relaxations) -> Section:
             residuals.group.symbol,
             _number(1e3 * residuals.largest_force),
             worst,
-            "-" if stress is None else _number(1e3 * float(abs(stress).max())),
+            "-" if stress is None else _number(_GPA * float(abs(stress).max())),
         )
         table.append(TableRow(cells, "", None, observed=True))
     headings = (
@@ -209,7 +216,7 @@ def _start_residuals(found: Relaxations) -> Section:
         ("space group", ""),
         ("forbidden force", "meV/Å"),
         ("operations", "meV/Å"),
-        ("traceless stress", "meV/Å³"),
+        ("traceless stress", "GPa"),
     )
     name = found.request.starts[0].name
     return Section(f"What breaks the symmetry of '{name}' in step 0", headings, tuple(table))
@@ -224,7 +231,9 @@ def _mean_and_largest(values: list[float]) -> tuple[str, str]:
 
 
 def _number(value: float) -> str:
-    """Three digits, small ones as powers of ten; ``-`` where there is none."""
+    """Three digits, small ones as powers of ten; ``-`` where there is none; rounding as 0."""
     if value != value:
         return "-"
+    if abs(value) < _ROUNDING:
+        return "0"
     return minus_sign(f"{value:.3g}" if abs(value) >= 1e-3 or value == 0 else f"{value:.1e}")

@@ -11,8 +11,11 @@ from ase.build import bulk, molecule
 from md_bridge.ase.space_group import SpaceGroupError
 from md_bridge.errors import ArgumentError
 from md_bridge.statics.errors import StaticsError
+from md_bridge.statics.phonons.api import analyse_force_constants
+from md_bridge.statics.phonons.band_path import make_path
 from md_bridge.statics.phonons.checks import residual_warning, set_warning, supercell_warnings
 from md_bridge.statics.phonons.crystal import make_crystal, multiples_for
+from md_bridge.statics.phonons.dynamical_matrix import THZ
 from md_bridge.statics.phonons.modes import Gamma, count_imaginary
 from md_bridge.statics.phonons.operations import find_operations
 from md_bridge.statics.phonons.results import reference_of
@@ -36,7 +39,9 @@ from md_bridge.statics.rows import Row
         ({"symmetrize": ("random",)}, "random draws another rotation at every evaluation"),
         ({"corrections": ("asr", "none")}, "corrections found 'none'"),
         ({"host": "lamps"}, "host found 'lamps': did you mean 'lammps'?"),
+        ({"host": "lammps", "forces": ("direct",)}, "choose the host phonopy, i-pi or autograd"),
         ({"host": "lammps", "fast": True}, "fast is a set of displacements of phonopy"),
+        ({"host": "lammps", "forces": ("conservative", "direct")}, "choose the host phonopy, i-pi"),
         ({"scan": "0.3:0.001"}, "scan must be two displacements"),
     ],
 )
@@ -130,6 +135,27 @@ def test_matbench_counts_imaginary_modes():
     assert found.lowest == -0.5
     assert found.any
     assert not count_imaginary(Gamma((-0.005, 0.0, 0.0), ()), np.array([1.0])).any
+
+
+@pytest.mark.parametrize("mesh", [3, 4])
+def test_gamma_on_an_odd_mesh_is_not_elsewhere(mesh):
+    """Acoustic modes at Γ of −0.005 THz are rounding by the rule, on whatever mesh."""
+    crystal = make_crystal(crystals.fcc(), (3, 3, 3))
+    vectors, weights = crystal.shortest
+    apart = np.einsum("ikm,ikmc->ikc", weights, vectors) @ crystal.primitive.cell.array
+    compact = np.zeros((1, len(crystal.supercell), 3, 3))
+    compact[0, np.abs(np.linalg.norm(apart[0], axis=1) - crystals.BOND) < 0.1] = -np.eye(3)
+    off = crystal.primitive.get_masses()[0] * (0.005 / THZ) ** 2
+    compact[0, crystal.first[0]] = (12.0 - off) * np.eye(3)
+    found = analyse_force_constants(
+        *(crystal, find_operations(crystal, 1e-3), make_path(crystal, "auto", 1e-2), compact),
+        row=Row("conservative"),
+        correction="raw",
+        mesh=mesh,
+        temperature=300.0,
+    )
+    assert found.gamma.acoustic == pytest.approx((-0.005,) * 3, rel=1e-4)
+    assert not found.imaginary.any
 
 
 def test_the_reference():

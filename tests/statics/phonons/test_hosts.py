@@ -14,6 +14,8 @@ from md_bridge.model_options import ModelOptions
 from md_bridge.processes import RunError
 from md_bridge.statics.errors import StaticsError
 from md_bridge.statics.evaluator import Evaluator
+from md_bridge.statics.phonons.crystal import make_crystal
+from md_bridge.statics.phonons.force_constants import finite_differences
 from md_bridge.statics.phonons.hosts import HOSTS, host_force_constants
 from md_bridge.statics.phonons.hosts.cells import triangular, turned_back
 from md_bridge.statics.phonons.hosts.lammps import dynamical_matrix
@@ -73,6 +75,17 @@ def test_one_matrix_from_all_hosts(anisotropic, host, forces):
     )
     assert_same(found, expected)
     assert all(0 <= done <= total == 24 for done, total in told)
+
+
+@pytest.mark.parametrize("host", HOSTS)
+def test_rows_of_the_primitive_cell(tmp_path, host):
+    """As the phonons of a crystal take them, from our differences and from a host."""
+    path = models.curl(size=0.0).export(tmp_path / "pairs.pt")
+    crystal = make_crystal(bulk("Ar", "fcc", a=5.24, cubic=True), (2, 1, 1))
+    row = Row("conservative")
+    expected = finite_differences(Evaluator(path, OPTIONS, row), crystal, STEP)
+    full = host_force_constants(host, path, OPTIONS, row, crystal.supercell, STEP)
+    assert_same(crystal.compact(full), expected)
 
 
 @pytest.mark.parametrize("host", ["lammps", "autograd"])

@@ -4,11 +4,14 @@ import json
 import re
 
 import ase.io
+import crystals as static_crystals
 import crystals_phonons as crystals
+import models
 import numpy as np
 import pytest
-from ase.build import molecule
+from ase.build import bulk, molecule
 from model_commands import message, run
+from phonopy.file_IO import parse_FORCE_CONSTANTS
 
 from md_bridge.cli.statics.phonons import phonons
 
@@ -110,6 +113,25 @@ def test_fast_and_double(files):
 
 
 @pytest.mark.parametrize(
+    ("host", "forces"), [("lammps", "conservative"), ("i-pi", "direct"), ("autograd", "direct")]
+)
+def test_other_hosts_give_the_same(files, host, forces):
+    """Of rock salt; direct forces with a swirl, whose transposed Φ is another one."""
+    ase.io.write("rs.xyz", crystals.rock_salt())
+    found = []
+    for name in ("phonopy", host):
+        options = ("--supercell", "2,1,1", "--mesh", "2", "--forces", forces, "--fc", "raw")
+        result = run(phonons, "m.pt", "rs.xyz", *options, "--host", name, "--out", name, "--json")
+        assert result.exit_code == 0, result.output
+        (row,) = json.loads(result.stdout)["results"]
+        constants = parse_FORCE_CONSTANTS(files / name / f"{forces}-raw" / "FORCE_CONSTANTS")
+        found.append((row["evaluations"], constants))
+    (ours, expected), (theirs, matrix) = found
+    assert (ours, theirs) == (12, 0 if host == "autograd" else 24)
+    assert matrix == pytest.approx(expected, abs=2e-5)  # the quartic bonds bend the differences
+
+
+@pytest.mark.parametrize(
     ("options", "status", "text"),
     [
         (("--forces", "dirct"), 2, "--forces found 'dirct': did you mean 'direct'?"),
@@ -161,9 +183,61 @@ def test_relaxed_first(files):
     assert content["space_group"] == "Fm-3m (225)"
 
 
-def test_direct_stress_is_missing(files):
+def test_elastic_constants_beside(files):
+    """T-E1 as a user has it: C₁₁ = 2K/a, C₁₂ = C₄₄ = K/a."""
+    static_crystals.springs().export("m.pt")
+    ase.io.write("c.xyz", static_crystals.fcc())
     result = run(
-        phonons, "m.pt", "c.xyz", *QUICK, "--forces", "direct", "--elastic", "--out", "found"
+        *(phonons, "m.pt", "c.xyz", *QUICK, "--forces", "conservative,direct", "--elastic"),
+        *("--fc", "raw", "--out", "found"),
+    )
+    assert result.exit_code == 0, result.output
+    stiffness = 160.21766208 * static_crystals.K / (np.sqrt(2.0) * static_crystals.REST)
+    numbers = rf"C11 {2 * stiffness:.1f}\d, C12 {stiffness:.1f}\d"
+    assert len(re.findall(numbers, result.stdout)) == 4  # relaxed and clamped of both forces
+    content = json.loads((files / "found" / "summary.json").read_text())
+    assert [each["row"] for each in content["elastic_GPa"]] == ["conservative", "direct"]
+
+
+def test_direct_stress_is_missing(files):
+    """Said before the first row is computed, whose result would be lost."""
+    result = run(
+        *(phonons, "m.pt", "c.xyz", *QUICK, "--forces", "conservative,direct", "--elastic"),
+        *("--out", "found"),
     )
     assert result.exit_code == 1
     assert "stress" in message(result)
+    assert "conservative: raw" not in message(result)
+
+
+def test_elastic_constants_of_each_row(files):
+    """T-P2's springs have C₁₁ = 2K/a and C₁₂ = C₄₄ = K/a; the model has no direct stress."""
+    models.harmonic(2.0, 2.0, cutoff=2.4).export("h.pt")
+    ase.io.write("h.xyz", bulk("H", "fcc", a=2.0 * np.sqrt(2.0)))
+    result = run(
+        *(phonons, "h.pt", "h.xyz", *QUICK, "--fc", "raw", "--elastic", "--json", "--out", "found")
+    )
+    assert result.exit_code == 0, result.output
+    (elastic,) = json.loads(result.stdout)["elastic_GPa"]
+    expected = 160.21766208 * 2.0 / (2.0 * np.sqrt(2.0))
+    stiffness = np.array(elastic["relaxed"]["projected"])
+    assert stiffness[0, 0] == pytest.approx(2.0 * expected, rel=1e-3)
+    assert stiffness[0, 1] == pytest.approx(expected, rel=1e-3)
+    assert stiffness[3, 3] == pytest.approx(expected, rel=1e-3)
+
+
+def test_another_host(files):
+    found = []
+    for host in ("phonopy", "autograd"):
+        result = run(
+            *(phonons, "m.pt", "c.xyz", *QUICK, "--fc", "raw", "--forces", "direct"),
+            *("--host", host, "--json", "--out", host),
+        )
+        assert result.exit_code == 0, result.output
+        found.append(json.loads(result.stdout)["results"][0])
+    assert found[1]["largest_frequency_THz"] == pytest.approx(
+        found[0]["largest_frequency_THz"], rel=1e-4
+    )
+    assert found[1]["violations"]["permutation"] == pytest.approx(
+        found[0]["violations"]["permutation"], rel=1e-3
+    )

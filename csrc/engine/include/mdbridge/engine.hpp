@@ -50,6 +50,11 @@ struct EngineOptions {
   /// Wait for the device at the end of each part of an evaluation, so that Timings says where the
   /// time went. Costs some.
   bool true_timings = false;
+  /// Total charge (in elementary charges) and spin multiplicity of each structure, for models that
+  /// ask for them, and refused with others; none given: what the model has for this case, if it
+  /// has.
+  std::optional<double> charge;
+  std::optional<double> spin_multiplicity;
 
   bool operator==(const EngineOptions&) const = default;
 };
@@ -79,7 +84,7 @@ struct StructureAndPairs {
 /// take turns by themselves.
 class MDBRIDGE_API Engine {
  public:
-  /// Throws Error if the options contradict each other.
+  /// Throws Error if the options contradict each other, ModelError if the model needs more of them.
   explicit Engine(std::shared_ptr<Model> model, EngineOptions options = {});
   ~Engine();
 

@@ -121,7 +121,8 @@ class MDBRIDGE_API FusedForces {
   /// none.
   const std::vector<Evaluation>& outer(const std::vector<Structure>& structures);
   /// Whether the outer evaluations from now on give the virial, as they do at first: a gradient
-  /// less where nobody asks. One that was made without it is made again if it is asked for there.
+  /// less where nobody asks. One that was made without it is made again if it is asked for there. A
+  /// model without a stress gives none in any case: whoever needs one requires it beforehand.
   void want_virial(bool wanted) { virial_wanted_ = wanted; }
   /// The host knows how many inner evaluations lie between two outer ones.
   void expect_stride(std::int64_t stride) { learner_.expect(stride); }
@@ -170,6 +171,7 @@ class MDBRIDGE_API FusedForces {
   bool one_model_;
   double skin_;
   FusedOptions options_;
+  bool gives_virial_;  // the outer model
   std::vector<Pairs> pairs_;
   std::vector<std::optional<Part>> parts_;  // by structure, for the inner model; none: all of it
   StrideLearner learner_;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <map>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -15,7 +16,8 @@ class Backend;
 /// A loaded model. One copy of a file on a device exists per process, whoever asks for it.
 class MDBRIDGE_API Model {
  public:
-  /// Load an exported model, or return the copy that this process has already.
+  /// Load an exported model, or one that somebody else evaluates (external/model.hpp), or return
+  /// the copy that this process has already.
   /// Throws ModelError if the file is missing, is not an exported model, or the device is not
   /// there.
   static std::shared_ptr<Model> load(const std::string& path, const ModelOptions& options = {});
@@ -28,6 +30,9 @@ class MDBRIDGE_API Model {
   Model& operator=(const Model&) = delete;
 
   const ModelInfo& info() const { return info_; }
+  /// What it asks for besides the atoms ("charge", "spin_multiplicity"), and whether it can do
+  /// without: see EngineOptions.
+  std::map<std::string, bool> inputs() const;
   /// What runs the network: the engine's own affair.
   Backend& backend() { return *backend_; }
   /// Engines in several threads that share the model take turns: each call of the backend that runs

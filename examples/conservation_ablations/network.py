@@ -1,0 +1,199 @@
+"""A network of argon with the parts of eSEN, small enough for seconds of dynamics; no training.
+
+Each part whose loss breaks the conservation of energy can be taken away: see :data:`ABLATIONS`.
+"""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from md_bridge.export import export_module, pair_vectors
+
+CUTOFF = 5.5
+"""Å; the second shell of the crystal is there, so that atoms cross it all the time."""
+NEAREST = 2.5
+EPSILON, SIGMA = 0.0104, 3.4
+STRENGTH = 0.01
+"""Of the part that is no sum over pairs (eV)."""
+ENVELOPE_POWER = 5
+MEAN_FADE = 0.3
+"""Of the nearest neighbours; all have it where there is no envelope."""
+NOISE = 0.05
+"""Of the weights of the radial basis."""
+OVERLAP = 2.0 * np.sqrt(2.0 * np.pi)
+"""Sum of the Gaussians at any distance."""
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What the network is made of."""
+
+    envelope: bool = True
+    """Whether all that neighbours contribute goes to zero smoothly at the cutoff."""
+    neighbours: int = 0
+    """Only so many nearest ones count; 0: all within the cutoff."""
+    basis: int = 10
+    """Gaussians of the distance; their width is twice their spacing, as in eSEN."""
+    grid: int = 6
+    """Latitudes of the grid on the sphere that the nonlinearity is evaluated on."""
+
+
+FULL = Parts()
+ABLATIONS = {
+    "full model": FULL,
+    "coarse grid": replace(FULL, grid=2),
+    "sharp radial basis": replace(FULL, basis=512),
+    "capped neighbours": replace(FULL, neighbours=10),
+    "no envelope": replace(FULL, envelope=False),
+}
+"""Models; the sixth row of the comparison, direct forces, is the full model driven by these."""
+
+
+class Network(torch.nn.Module):
+    """Energy of an atom: Lennard-Jones with an envelope, and messages from a sphere.
+
+    Neighbours make a function on the sphere around each atom, with l = 0, 1 and 2; its nonlinear
+    image is averaged over a grid that is aligned with an edge, as equivariant networks with
+    convolutions along edges do, and weighs the messages of that edge. How the grid is turned about
+    the edge is a matter of convention, and no convention is continuous: with a fine grid it does
+    not matter, with a coarse one it does. Direct forces lie along the edges, as a head without a
+    gradient might predict them.
+
+    :param parts: of what it is made
+    """
+
+    centres: torch.Tensor
+    weights: torch.Tensor
+    points: torch.Tensor
+    shares: torch.Tensor
+
+    def __init__(self, parts: Parts) -> None:
+        super().__init__()
+        self.envelope, self.neighbours = parts.envelope, parts.neighbours
+        # TorchScript knows attributes, and not the names of a module
+        self.cutoff, self.power = CUTOFF, float(ENVELOPE_POWER)
+        self.epsilon, self.sigma, self.strength = EPSILON, SIGMA, STRENGTH
+        self.mean_fade = MEAN_FADE
+        centres = torch.linspace(NEAREST, CUTOFF, parts.basis, dtype=torch.float64)
+        self.width = 2.0 * float(centres[1] - centres[0])
+        # all weights alike make a constant; what a training would leave on top of it is noise
+        generator = torch.Generator().manual_seed(1)
+        noise = torch.randn(parts.basis, dtype=torch.float64, generator=generator)
+        points, shares = _grid(parts.grid)
+        self.register_buffer("centres", centres)
+        self.register_buffer("weights", (1.0 + NOISE * noise) / OVERLAP)
+        self.register_buffer("points", points)
+        self.register_buffer("shares", shares)
+
+    def forward(
+        self,
+        types: torch.Tensor,
+        positions: torch.Tensor,
+        cell: torch.Tensor,
+        pairs: torch.Tensor,
+        shifts: torch.Tensor,
+        structure: torch.Tensor,
+    ) -> dict[str, torch.Tensor]:
+        """Energies of atoms (eV) and direct forces (eV/Å)."""
+        n = positions.size(0)
+        first = pairs[:, 0]
+        vectors = pair_vectors(positions, cell, pairs, shifts, structure)
+        r = torch.linalg.vector_norm(vectors, dim=1)
+        unit = vectors / r.unsqueeze(1)
+        fade = self.fade(r) * self.counted(r, first)
+
+        sixth = (self.sigma / r) ** 6
+        lennard_jones = 4.0 * self.epsilon * (sixth * sixth - sixth)
+        message = fade * self.radial(r)
+        field = self.field(unit, message, first, n)
+        per_edge = self.strength * message * self.over_the_grid(unit, field, first)
+        energy = 0.5 * lennard_jones * fade + per_edge
+
+        slope = 4.0 * self.epsilon * (-12.0 * sixth * sixth + 6.0 * sixth) / r
+        along = slope * fade + 2.0 * per_edge / self.sigma
+        zeros = torch.zeros_like(positions)
+        return {
+            "energy": torch.zeros_like(positions[:, 0]).index_add(0, first, energy),
+            "forces": zeros.index_add(0, first, along.unsqueeze(1) * unit),
+        }
+
+    def fade(self, r: torch.Tensor) -> torch.Tensor:
+        """The envelope of eSEN: 1 at the centre, 0 with two derivatives at the cutoff."""
+        if not self.envelope:
+            return self.mean_fade * torch.ones_like(r)
+        d, p = r / self.cutoff, self.power
+        return (
+            1.0
+            - 0.5 * (p + 1.0) * (p + 2.0) * d**p
+            + p * (p + 2.0) * d ** (p + 1.0)
+            - 0.5 * p * (p + 1.0) * d ** (p + 2.0)
+        )
+
+    def counted(self, r: torch.Tensor, first: torch.Tensor) -> torch.Tensor:
+        """1 for the edges to the nearest neighbours, 0 for others."""
+        if self.neighbours == 0:
+            return torch.ones_like(r)
+        same = first.unsqueeze(0) == first.unsqueeze(1)
+        nearer = (r.unsqueeze(0) < r.unsqueeze(1)) & same
+        return (nearer.sum(dim=1) < self.neighbours).to(r.dtype)
+
+    def radial(self, r: torch.Tensor) -> torch.Tensor:
+        """A function of the distance, from the basis."""
+        x = (r.unsqueeze(1) - self.centres.unsqueeze(0)) / self.width
+        return torch.exp(-0.5 * x * x) @ self.weights
+
+    def field(
+        self, unit: torch.Tensor, message: torch.Tensor, first: torch.Tensor, n: int
+    ) -> torch.Tensor:
+        """Coefficients of the function on the sphere of each atom, [N, 13]: l = 0, 1, 2."""
+        products = unit.unsqueeze(2) * unit.unsqueeze(1) - torch.eye(3, dtype=unit.dtype) / 3.0
+        rows = torch.cat(
+            [torch.ones_like(unit[:, :1]), 3.0 * unit, 7.5 * products.reshape(-1, 9)], dim=1
+        )
+        zeros = torch.zeros((n, 13), dtype=unit.dtype)
+        return zeros.index_add(0, first, message.unsqueeze(1) * rows)
+
+    def over_the_grid(
+        self, unit: torch.Tensor, field: torch.Tensor, first: torch.Tensor
+    ) -> torch.Tensor:
+        """Average of the nonlinear image over a grid that is aligned with each edge."""
+        # the axis of the laboratory that is furthest from the edge fixes the turn about it
+        axis = torch.nn.functional.one_hot(unit.abs().argmin(dim=1), 3).to(unit.dtype)
+        across = axis - (axis * unit).sum(dim=1, keepdim=True) * unit
+        across = across / torch.linalg.vector_norm(across, dim=1, keepdim=True)
+        frame = torch.stack([across, torch.linalg.cross(unit, across), unit], dim=1)
+        seen = torch.einsum("ga,eab->egb", self.points, frame)
+        edges = field.index_select(0, first)
+        tensors = edges[:, 4:].reshape(-1, 3, 3)
+        values = (
+            edges[:, :1]
+            + torch.einsum("egb,eb->eg", seen, edges[:, 1:4])
+            + torch.einsum("egb,ebc,egc->eg", seen, tensors, seen)
+        )
+        return torch.nn.functional.silu(values) @ self.shares
+
+
+def _grid(latitudes: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Points on the sphere and their shares: Gauss-Legendre times equidistant meridians."""
+    heights, shares = np.polynomial.legendre.leggauss(latitudes)
+    meridians = 2 * latitudes - 1
+    turns = 2 * np.pi * np.arange(meridians) / meridians
+    z, angle = (a.ravel() for a in np.meshgrid(heights, turns, indexing="ij"))
+    ring = np.sqrt(1 - z**2)
+    points = np.stack([ring * np.cos(angle), ring * np.sin(angle), z], axis=1)
+    return torch.tensor(points), torch.tensor(np.repeat(shares / 2 / meridians, meridians))
+
+
+def export(name: str, folder: Path) -> Path:
+    """Write the model of an ablation into a folder.
+
+    :param name: one of :data:`ABLATIONS`
+    :param folder: of the file
+    :returns: its path
+    """
+    path = folder / f"{name.replace(' ', '-')}.pt"
+    return export_module(
+        Network(ABLATIONS[name]), path, elements=["Ar"], cutoff=CUTOFF, layers=1, dtype="float64"
+    )

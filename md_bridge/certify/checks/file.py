@@ -1,0 +1,58 @@
+"""What ``md-bridge check`` asks of a file: derivatives, order, range, smoothness."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from md_bridge.certify.findings import Finding, of_check
+from md_bridge.certify.subject import Subject
+from md_bridge.export.checks.checks import check_corner_cases
+from md_bridge.export.checks.derivatives import check_forces, check_stress
+from md_bridge.export.checks.invariances import INVARIANCES, check_invariance
+from md_bridge.export.checks.locality import check_isolated_atoms, check_locality
+from md_bridge.export.checks.smoothness import (
+    check_smoothness_of_bulk,
+    check_smoothness_of_dimers,
+)
+
+__all__ = ["derivatives", "order", "reach", "smoothness"]
+
+
+def derivatives(subject: Subject) -> Iterator[Finding]:
+    """Conservative forces and stress against finite differences; odd structures.
+
+    :param subject: the model
+    """
+    yield of_check(check_forces(subject.double, subject.structures))
+    yield of_check(check_stress(subject.double, subject.structures))
+    yield of_check(check_corner_cases(subject.own, subject.elements))
+
+
+def order(subject: Subject) -> Iterator[Finding]:
+    """Neither place nor order nor company changes a prediction.
+
+    :param subject: the model
+    """
+    for name in INVARIANCES:
+        subject.say(name)
+        yield of_check(check_invariance(name, subject.double, subject.structures))
+
+
+def reach(subject: Subject) -> Iterator[Finding]:
+    """An atom sees no farther than the declared interaction range.
+
+    :param subject: the model
+    """
+    yield of_check(check_locality(subject.double, subject.elements))
+    yield of_check(check_isolated_atoms(subject.double, subject.elements))
+
+
+def smoothness(subject: Subject) -> Iterator[Finding]:
+    """No jumps where two atoms lose sight of each other, nor in the first structure.
+
+    :param subject: the model
+    """
+    subject.say("smoothness of dimers")
+    yield of_check(check_smoothness_of_dimers(subject.double, subject.elements))
+    subject.say("smoothness in bulk")
+    yield of_check(check_smoothness_of_bulk(subject.double, subject.structures[0]))

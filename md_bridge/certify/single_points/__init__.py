@@ -1,0 +1,1 @@
+"""Energy, forces and virial of one structure, by each host as it is installed."""

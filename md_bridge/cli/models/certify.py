@@ -1,0 +1,193 @@
+"""``md-bridge certify``: does a model file behave in this installation?"""
+
+from __future__ import annotations
+
+import json
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from click.core import ParameterSource
+from rich.console import Console
+from rich.markup import escape
+
+from md_bridge.cli.command import Command, epilog
+from md_bridge.cli.energy.options import (
+    length_option,
+    out_option,
+    seed_option,
+    timestep_option,
+    tolerance_option,
+)
+from md_bridge.cli.models.options import CHECKS_FAILED
+from md_bridge.cli.options import json_option, model_options, option
+from md_bridge.cli.progress import ProgressBar
+from md_bridge.cli.tables import tell_files, widen_for
+from md_bridge.model_options import ModelOptions
+
+if TYPE_CHECKING:
+    from md_bridge.certify.certificate import Certificate
+
+__all__ = ["certify"]
+
+_REQUEST = "md_bridge.certify.request:CertifyRequest"
+_STATUS = {
+    0: "every check that could be made is passed",
+    3: "a check failed, or runs are too short to tell",
+}
+
+
+class Words(click.ParamType):
+    """Words, or whole numbers, with commas between them.
+
+    :param kind: ``str`` or ``int``
+    """
+
+    name = "words"
+
+    def __init__(self, kind: type) -> None:
+        self.kind = kind
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[Any, ...]:
+        """A tuple of them."""
+        if not isinstance(value, str):
+            return tuple(value)
+        words = [word.strip() for word in value.split(",") if word.strip()]
+        try:
+            return tuple(self.kind(word) for word in words)
+        except ValueError:
+            self.fail(
+                f"expected whole numbers with commas between them, found {value!r}", param, ctx
+            )
+
+    def shown(self, value: Any) -> str:
+        """As a user types them."""
+        return ",".join(map(str, value))
+
+
+@click.command(
+    cls=Command,
+    epilog=epilog(
+        """
+        md-bridge certify model.pt start.xyz
+        md-bridge certify model.pt start.xyz --quick
+        md-bridge certify upet:pet-mad-s start.xyz --mts 1,4 --ps 2
+        md-bridge certify model.pt start.xyz --only precision,hosts
+        """,
+        _STATUS,
+    ),
+)
+@click.argument("model")
+@click.argument("starts", nargs=-1, metavar="[START]...", type=click.Path(path_type=Path))
+@option("--quick", is_flag=True, help="A first look: runs of 0.1 ps, M up to 4, 2 ranks.")
+@option(
+    "--only",
+    of=_REQUEST,
+    type=Words(str),
+    metavar="NAME,...",
+    show_default="all",
+    help="Only these checks: derivatives, precision, order, range, smoothness, direct, ranks, "
+    "hosts, nve, speed.",
+)
+@option(
+    "--mts",
+    "multiplicities",
+    of=_REQUEST,
+    type=Words(int),
+    metavar="M,...",
+    help="M of the runs at constant energy; 1: conservative forces.",
+)
+@option(
+    "--ranks",
+    of=_REQUEST,
+    type=Words(int),
+    metavar="N,...",
+    help="Numbers of MPI ranks that are compared with one.",
+)
+@timestep_option(_REQUEST)
+@length_option(_REQUEST, "Length of each run at constant energy")
+@option("--temperature", "temperature_k", of=_REQUEST, type=float, help="Of the runs (K).")
+@option(
+    "--equilibrate",
+    "equilibration_ps",
+    of=_REQUEST,
+    type=click.FloatRange(min=0),
+    help="Length of the thermostatted run before them (ps).",
+)
+@tolerance_option(_REQUEST)
+@seed_option(_REQUEST)
+@out_option("md-bridge-certify")
+@json_option("the certificate")
+@model_options(symmetrize=False, inner=True, correction=True)
+def certify(
+    model: str,
+    starts: tuple[Path, ...],
+    quick: bool,
+    out: Path,
+    as_json: bool,
+    model_options: ModelOptions,
+    **settings: Any,
+) -> None:
+    """Check whether MODEL behaves in this installation, and make a page to file with a paper.
+
+    MODEL is an exported file (.pt, .pt2), or upet:NAME[@VERSION], a published one. Each START is a
+    structure of your dynamics (any format of ASE), the last of its file; runs begin at the first
+    that is periodic. Without one, structures are made up, and no dynamics are run.
+    """
+    from md_bridge.certify.api import certify as make
+    from md_bridge.certify.errors import CertifyError
+    from md_bridge.certify.request import QUICK, CertifyRequest
+    from md_bridge.certify.source import model_file
+
+    warnings.filterwarnings("ignore", category=DeprecationWarning)
+    context = click.get_current_context()
+    if quick:
+        for name, value in QUICK.items():
+            if context.get_parameter_source(name) is ParameterSource.DEFAULT:
+                settings[name] = value
+    with ProgressBar(Console(stderr=True)) as bar:
+        bar.update("finding the model")
+        try:
+            out.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise CertifyError(
+                f"cannot make {out}: {error.strerror}; choose another folder"
+            ) from error
+        path = model_file(model, out)
+        request = CertifyRequest(path, tuple(starts), model_options=model_options, **settings)
+        certificate = make(request, out, source=model, progress=bar.update)
+    _tell(certificate, out, as_json)
+    if certificate.passed is not True:
+        raise SystemExit(CHECKS_FAILED)
+
+
+def _tell(certificate: Certificate, out: Path, as_json: bool) -> None:
+    """To the screen first: a full disk must not take the result of long runs with it."""
+    from md_bridge.certify.findings import Outcome
+    from md_bridge.certify.report.write import certificate_table, write_certificate
+
+    console = Console()
+    if as_json:
+        click.echo(json.dumps(certificate.as_dict(), allow_nan=False))
+    else:
+        table = certificate_table(certificate)
+        widen_for(console, table)
+        console.print(table)
+        for outcome in (Outcome.FAILED, Outcome.UNDECIDED, Outcome.SKIPPED):
+            for finding in certificate.named(outcome):
+                console.print(
+                    f"[bold]{escape(finding.name)}[/]: {escape(finding.sentence)}", highlight=False
+                )
+        console.print()
+        console.print(certificate.headline, highlight=False, markup=False)
+    try:
+        files = write_certificate(certificate, out)
+    except OSError as error:
+        raise click.ClickException(
+            f"cannot write into {out}: {error.strerror or error}; choose another folder with --out"
+        ) from None
+    if not as_json:
+        tell_files(console, ("Page", files.page), ("Numbers", files.numbers))

@@ -1,0 +1,191 @@
+"""Committees in ASE: means and deviations of members whose numbers are known."""
+
+import pickle
+
+import numpy as np
+import pytest
+from ase import units
+from ase.build import bulk, molecule
+from ase.calculators.calculator import PropertyNotImplementedError
+from ase.calculators.fd import calculate_numerical_forces
+from ase.md.velocitydistribution import MaxwellBoltzmannDistribution
+from ase.md.verlet import VelocityVerlet
+from ase.stress import full_3x3_to_voigt_6_stress
+from models import curl
+
+from md_bridge.ase import CommitteeCalculator, MDBridgeCalculator, ParameterError
+from md_bridge.engine import EngineError, ModelError, structure_from_ase
+
+SIGMAS = (3.3, 3.4, 3.5)
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("committee")
+    return [curl(size=1e-3, sigma=s).export(folder / f"{s}.pt") for s in SIGMAS]
+
+
+@pytest.fixture(scope="module")
+def ensemble(tmp_path_factory):
+    """One model whose last layer has five members."""
+    from pet_models import uncertain_pet_checkpoint
+
+    from md_bridge.export import export_file
+
+    folder = tmp_path_factory.mktemp("ensemble")
+    return export_file(uncertain_pet_checkpoint(folder / "m.ckpt", members=5), folder / "m.pt")
+
+
+@pytest.fixture
+def argon():
+    atoms = bulk("Ar", "fcc", a=5.4, cubic=True) * (2, 2, 2)
+    atoms.rattle(0.1, seed=1)
+    return atoms
+
+
+@pytest.fixture
+def water():
+    atoms = molecule("H2O")
+    atoms.set_cell([4.0, 4.2, 4.4])
+    atoms.pbc = True
+    atoms = atoms * (2, 1, 1)
+    atoms.rattle(0.1, seed=0)
+    return atoms
+
+
+@pytest.mark.parametrize("forces", ["conservative", "direct"])
+def test_of_several_files(files, argon, forces):
+    members = [MDBridgeCalculator(path, forces=forces) for path in files]
+    expected = {
+        name: np.array([one.get_property(name, argon) for one in members])
+        for name in ("energy", "forces", "stress")
+    }
+    argon.calc = CommitteeCalculator(files, forces=forces)
+    for name, values in expected.items():
+        found = argon.calc.get_property(name, argon)
+        np.testing.assert_allclose(found, values.mean(axis=0), atol=1e-12)
+        deviation = argon.calc.get_property(f"{name}_std", argon)
+        np.testing.assert_allclose(deviation, values.std(axis=0, ddof=1), atol=1e-12)
+    np.testing.assert_allclose(
+        argon.calc.get_property("committee_energies", argon), expected["energy"]
+    )
+    np.testing.assert_allclose(
+        argon.calc.get_property("committee_forces", argon), expected["forces"]
+    )
+
+
+def test_one_batch_a_model_and_pair_lists_that_are_kept(files, argon):
+    argon.calc = CommitteeCalculator(files)
+    argon.get_potential_energy()
+    argon.get_forces()
+    evaluations = [engine.timings.evaluations for engine in argon.calc.committee.engines]
+    argon.calc.get_property("forces_std", argon)
+    argon.calc.get_property("energy_std", argon)
+    assert evaluations == [engine.timings.evaluations for engine in argon.calc.committee.engines]
+    MaxwellBoltzmannDistribution(argon, temperature_K=40, rng=np.random.default_rng(0))
+    dynamics = VelocityVerlet(argon, 4 * units.fs)
+    before = argon.get_total_energy()
+    dynamics.run(50)
+    assert argon.get_total_energy() == pytest.approx(before, abs=2e-3)
+
+
+def test_members_of_one_file(ensemble, water):
+    """Their forces are minus the gradients of their energies, and the mean is the model's."""
+    water.calc = CommitteeCalculator(ensemble)
+    energies = water.calc.get_property("committee_energies", water)
+    assert energies.shape == (5,)
+    assert energies.mean() == pytest.approx(water.get_potential_energy(), abs=2e-5)
+    assert water.calc.get_property("energy_std", water) == pytest.approx(energies.std(ddof=1))
+    forces = water.calc.get_property("committee_forces", water)
+    assert forces.shape == (5, 6, 3)
+    np.testing.assert_allclose(forces.mean(axis=0), water.get_forces(), atol=1e-4)
+    deviation = water.calc.get_property("forces_std", water)
+    np.testing.assert_allclose(deviation, forces.std(axis=0, ddof=1))
+    assert deviation.max() > 1e-3
+    for atom, axis in ((0, 0), (4, 2)):
+        ends = []
+        for sign in (1, -1):
+            moved = water.copy()
+            moved.positions[atom, axis] += sign * 0.01
+            moved.calc = water.calc
+            ends.append(moved.calc.get_property("committee_energies", moved))
+        np.testing.assert_allclose(
+            forces[:, atom, axis], -(ends[0] - ends[1]) / 0.02, rtol=2e-2, atol=2e-3
+        )
+
+
+def test_the_stress_of_members_is_that_of_the_model_on_average(ensemble, water):
+    water.calc = CommitteeCalculator(ensemble)
+    (found,) = water.calc.committee.evaluate([structure_from_ase(water)], forces=True, virial=True)
+    mean = full_3x3_to_voigt_6_stress(-found.member_virials.mean(axis=0) / water.cell.volume)
+    np.testing.assert_allclose(mean, water.get_stress(), atol=1e-5)
+    assert water.calc.get_property("stress_std", water).shape == (6,)
+
+
+def test_an_ensemble_pays_for_gradients_only_when_asked(ensemble, water, monkeypatch):
+    calls = []
+    water.calc = CommitteeCalculator(ensemble)
+    gradients = water.calc.committee._gradients
+
+    def counted(structure):
+        calls.append(structure)
+        return gradients(structure)
+
+    monkeypatch.setattr(water.calc.committee, "_gradients", counted)
+    water.get_forces()
+    water.calc.get_property("energy_std", water)
+    assert calls == []
+    water.calc.get_property("forces_std", water)
+    assert len(calls) == 1
+
+
+def test_mean_forces_are_the_gradient_of_the_mean_energy(files, argon):
+    argon.calc = CommitteeCalculator(files)
+    np.testing.assert_allclose(
+        argon.get_forces()[:2],
+        calculate_numerical_forces(argon, eps=1e-4, iatoms=[0, 1]),
+        atol=1e-7,
+    )
+
+
+def test_copies_and_files_of_ase_know_it(files, argon, tmp_path):
+    argon.calc = CommitteeCalculator(files, skin=0.5)
+    energy = argon.get_potential_energy()
+    again = pickle.loads(pickle.dumps(argon.calc))
+    assert again.get_potential_energy(argon) == energy
+    argon.write(tmp_path / "argon.traj")
+    same = CommitteeCalculator(**argon.calc.parameters)
+    assert same.get_potential_energy(argon) == energy
+
+
+@pytest.mark.parametrize(
+    ("number", "options", "error", "message"),
+    [
+        (1, {}, ModelError, "energy_ensemble.* A committee takes several models, or one with"),
+        (0, {}, EngineError, "a committee needs models, found none"),
+        (2, {"forces": "both"}, ParameterError, "conservative or direct, found 'both'"),
+        (2, {"symetrize": "none"}, ParameterError, "did you mean 'symmetrize'"),
+    ],
+)
+def test_what_is_no_committee_is_refused(files, number, options, error, message):
+    with pytest.raises(error, match=message):
+        CommitteeCalculator(files[:number], **options)
+
+
+def test_one_model_twice_is_refused(files):
+    with pytest.raises(EngineError, match=r"different models, found .* twice"):
+        CommitteeCalculator([files[0], files[0]])
+
+
+def test_what_an_ensemble_does_not_have_is_said(ensemble, water):
+    with pytest.raises(EngineError, match="not averaged over rotated copies"):
+        CommitteeCalculator(ensemble, symmetrize="octahedral")
+    water.calc = CommitteeCalculator(ensemble, forces="direct")
+    assert "forces_std" not in water.calc.implemented_properties
+    assert water.get_forces().shape == (6, 3)
+    with pytest.raises(PropertyNotImplementedError, match="energies and no direct forces"):
+        water.calc.get_property("forces_std", water)
+    water.pbc = False
+    water.cell = None
+    with pytest.raises(PropertyNotImplementedError, match="volume of the cell"):
+        water.get_stress()

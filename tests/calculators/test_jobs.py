@@ -1,0 +1,174 @@
+"""What is done with models, done with one that Python evaluates."""
+
+import json
+import re
+
+import numpy as np
+import pytest
+from ase.io import write
+from click.testing import CliRunner
+from python_models import argon, of_file, python_model
+
+from md_bridge.cli import main
+from md_bridge.drift import measure
+from md_bridge.export.checks.costs import evaluation_costs
+from md_bridge.model_options import ModelOptions
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    write(tmp_path / "start.xyz", argon())
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    return tmp_path
+
+
+def run(*arguments):
+    return CliRunner().invoke(main, [str(argument) for argument in arguments])
+
+
+def message(result):
+    return " ".join(result.output.split())
+
+
+@pytest.mark.parametrize("host", ["lammps", "i-pi"])
+def test_drift_has_the_numbers_of_the_file(folder, model_file, host):
+    """Also from a folder of its own, with a name that is seen from here."""
+    exported, inner = model_file("strong_curl"), model_file("stand_in")
+    of_file(folder, exported)
+    results = []
+    for number, model in enumerate((f"python:of_{exported.stem.replace('-', '_')}:make", exported)):
+        results.append(
+            measure(
+                model,
+                argon(),
+                forces="conservative,mts:2",
+                host=host,
+                length_ps=0.02,
+                equilibration_ps=0.01,
+                temperature_k=50.0,
+                replicas=1,
+                model_options=ModelOptions(inner=str(inner)),
+                folder=folder / f"out-{number}",
+            )
+        )
+    found, expected = results
+    for one, other in zip(found.results, expected.results, strict=True):
+        np.testing.assert_allclose(
+            one.statistics.energy.slope, other.statistics.energy.slope, rtol=0, atol=1e-4
+        )
+    settings = json.loads((folder / "out-0" / "campaign.json").read_text())
+    assert settings["model"].startswith(f"python:{folder}/of_strong_curl")
+
+
+def test_drift_by_command(folder, model_file):
+    exported = model_file("strong_curl")
+    model = of_file(folder, exported)
+    result = run(
+        *("drift", model, "start.xyz", "--forces", "conservative", "--ps", "0.01"),
+        *("--equilibrate", "0", "--replicas", "1", "--host", "i-pi", "--json"),
+    )
+    assert result.exit_code in (0, 3), result.output
+    described = json.loads(result.stdout)["settings"]["model"]
+    assert described == f"_BothKinds ({model})"
+
+
+def test_errors_of_labelled_structures(folder, model_file):
+    atoms = argon()
+    atoms.info["energy"] = -1.0
+    atoms.arrays["forces"] = np.zeros((len(atoms), 3))
+    write(folder / "labelled.xyz", atoms)
+    tables = []
+    for model in (of_file(folder, model_file("strong_curl")), model_file("strong_curl")):
+        result = run("evaluate", model, "labelled.xyz", "--json")
+        assert result.exit_code == 0, result.output
+        tables.append(json.loads(result.stdout)["errors"])
+    assert re.sub(r"\d{6,}", "", json.dumps(tables[0])) == re.sub(
+        r"\d{6,}", "", json.dumps(tables[1])
+    )
+
+
+def test_symmetry(folder, model_file):
+    model = of_file(folder, model_file("strong_curl"))
+    small = argon()[:6]
+    small.pbc = False
+    write(folder / "small.xyz", small)
+    result = run(
+        *("symmetry", model, "small.xyz", "--lmax", "2", "--orientations", "0", "--json"),
+        *("--quantity", "direct_forces"),
+    )
+    assert result.exit_code in (0, 3), result.output
+    measured = json.loads(result.stdout)
+    assert "direct_forces" in json.dumps(measured)
+
+
+@pytest.mark.parametrize(
+    "command", [("info",), ("check",), ("compile", "-o", "x.pt2"), ("protocol", "jacobian")]
+)
+def test_what_needs_the_file_says_so(folder, model_file, command):
+    model = of_file(folder, model_file("strong_curl"))
+    words = [*command[:2], model] if command[0] == "protocol" else [command[0], model, *command[1:]]
+    result = run(*words, *(["start.xyz"] if command[0] == "protocol" else []))
+    assert result.exit_code != 0
+    assert not isinstance(result.exception, AttributeError | TypeError)
+    assert "Error" in result.output
+    if command[0] != "compile":  # which takes names of torch modules, and says what it got
+        assert "is evaluated by Python, and this looks into the file" in message(result)
+
+
+@pytest.mark.parametrize(
+    ("model", "words"),
+    [
+        ("python:nowhere:make", "Python finds no module 'nowhere'"),
+        ("python:nowhere", "must have the form python:package.module:factory"),
+        ("nowhere.pt", "does not exist"),
+    ],
+)
+def test_a_model_that_is_not_there(folder, model, words):
+    result = run("drift", model, "start.xyz")
+    assert result.exit_code == 2
+    assert words in message(result)
+
+
+def test_costs_are_those_of_evaluations(folder, model_file):
+    """And not of looking up what the calculator remembers."""
+    code = """
+import time
+from ase.calculators.lj import LennardJones
+
+class Slow(LennardJones):
+    def calculate(self, *arguments):
+        time.sleep(0.05)
+        super().calculate(*arguments)
+
+def make():
+    return Slow(sigma=3.4, epsilon=0.0104, rc=8.0)
+"""
+    costs = evaluation_costs(
+        python_model(folder, code), argon(), ModelOptions(inner=str(model_file("stand_in"))), 1
+    )
+    assert costs.outer_s > 0.05
+
+
+def test_inputs_for_ipi_and_lammps(folder, model_file):
+    """They name the model as it is seen from their folder."""
+    from pathlib import Path
+
+    from md_bridge.drift.tuning.inputs import InputPlan, write_planned_inputs
+
+    of_file(folder, model_file("strong_curl"))
+    plan = InputPlan(
+        model=Path("python:of_strong_curl_float64:make"),
+        start=folder / "start.xyz",
+        model_options=ModelOptions(),
+        multiplicity=2,
+        timestep_fs=1.0,
+        temperature_k=50.0,
+        seed=1,
+        finding="of a test",
+    )
+    lammps, ipi = (path.read_text() for path in write_planned_inputs(plan, Path("inputs")))
+    name = "python:../of_strong_curl_float64.py:make"
+    assert f"pair_style      mdbridge {name}" in lammps
+    assert f"# Run it with: md-bridge lammps --model {name} -in in.lammps" in lammps
+    assert f"model: {name}" in ipi
