@@ -1,7 +1,8 @@
 """Write the numbers and pictures of docs/statics.md and examples/silicon/README.md.
 
 python docs/make_statics.py                          # from docs/statics.json
-python docs/make_statics.py --measure --work FOLDER  # md-bridge relax and phonons first: an hour
+python docs/make_statics.py --measure --work FOLDER  # md-bridge relax and phonons first: two hours
+python docs/make_statics.py --measure --no-average   # without averages over copies: twenty minutes
 
 A measurement that FOLDER has already is not repeated.
 """
@@ -43,16 +44,17 @@ _RELAX = ["--cell", "full", "--steps", "1000", "--double", "--trajectory", "none
 _PHONONS = ["--supercell", "2,2,2"]
 
 
-def measurements(work: Path) -> dict[str, list[str]]:
+def measurements(work: Path, average: bool = True) -> dict[str, list[str]]:
     """The commands, by the name of the folder in which each leaves its numbers; in their order.
 
     :param work: folder of all of them, with ``stillinger-weber.pt`` and the starts in it
+    :param average: with rows that are averaged over 24 copies
     """
     model, truth = str(DATA / "silicon.pt"), str(work / "stillinger-weber.pt")
     water, ice = str(DATA / "water.pt"), str(EXAMPLES / "ice" / "ice-xi.xyz")
     starts, turned, rest = (str(work / f"{name}.xyz") for name in ("starts", "turned", "rest"))
     both = ["--forces", "conservative,direct"]
-    sets = ["--symmetrize", "none,octahedral"]
+    sets = ["--symmetrize", "none,octahedral" if average else "none"]
     three = ["--fc", "raw,space-group,symfc"]
     bfgs = ["--optimizer", "bfgs"]
     relaxed = str(work / "rest" / "standardised.extxyz")
@@ -85,10 +87,11 @@ def measurements(work: Path) -> dict[str, list[str]]:
     }
 
 
-def measure(work: Path) -> None:
+def measure(work: Path, average: bool = True) -> None:
     """Run what has not been run.
 
     :param work: folder of everything
+    :param average: with rows that are averaged over 24 copies
     :raises subprocess.CalledProcessError: a command failed; not at rest (3) is a result
     """
     work.mkdir(parents=True, exist_ok=True)
@@ -97,7 +100,7 @@ def measure(work: Path) -> None:
         subprocess.run([*script, "--out", str(work)], check=True)
     if not (work / "stillinger-weber.pt").exists():
         subprocess.run([sys.executable, str(SILICON / "stillinger_weber.py")], cwd=work, check=True)
-    for name, arguments in measurements(work).items():
+    for name, arguments in measurements(work, average).items():
         if (work / name / "summary.json").exists():
             continue
         click.echo(f"md-bridge {' '.join(arguments)}", err=True)
@@ -136,13 +139,14 @@ def unused(texts: Sequence[str]) -> list[str]:
 
 @click.command(help=__doc__)
 @click.option("--measure", "anew", is_flag=True, help="Run the commands first.")
+@click.option("--average/--no-average", default=True, help="With rows averaged over copies.")
 @click.option("--work", default="build/statics", type=click.Path(path_type=Path),
               help="Folder for what they write.")  # fmt: skip
-def main(anew: bool, work: Path) -> None:
+def main(anew: bool, average: bool, work: Path) -> None:
     """Write numbers and pictures."""
     if anew:
-        measure(work)
-        numbers = digest({name: work / name for name in measurements(work)})
+        measure(work, average)
+        numbers = digest({name: work / name for name in measurements(work, average)})
         JSON.write_text(json.dumps(numbers, ensure_ascii=False) + "\n", encoding="utf-8")
     numbers = json.loads(JSON.read_text(encoding="utf-8"))
     for name, draw in PICTURES.items():
