@@ -92,9 +92,10 @@ def test_input_that_exists_and_its_restart(model_file, tmp_path):
 
 
 def test_start_over_sockets_with_two_clients(model_file, tmp_path, socket_name):
-    """Four beads, two for each client; the conserved quantity says that all got their forces."""
+    """Four beads, two for each client; the conserved quantity says that all got their forces. Steps
+    enough for the second client to come in time on a machine that has other work."""
     ase.io.write(tmp_path / "start.xyz", argon())
-    arguments = "--forces mts:2 --ensemble nvt --beads 4 --temperature 40 --steps 4 --stride 1"
+    arguments = "--forces mts:2 --ensemble nvt --beads 4 --temperature 40 --steps 40 --stride 1"
     process = command(
         tmp_path,
         *["start.xyz", "-m", model_file("curl"), *arguments.split()],
@@ -102,7 +103,7 @@ def test_start_over_sockets_with_two_clients(model_file, tmp_path, socket_name):
     )
     status, output, message = finish(process)
     assert status == 0, message
-    assert "4 steps in" in output
+    assert "40 steps in" in output
     conserved = np.loadtxt(tmp_path / "input.out")[:, 2]
     assert np.ptp(conserved) < 1e-3
     for log in ("log.client", "log.client-2"):
