@@ -383,8 +383,8 @@ void PairMDBridge::refuse_virial() {
   if (virial_refused_) return;
   virial_refused_ = true;
   if (comm->me != 0) return;
-  const bool direct = settings_.forces == Settings::Forces::direct &&
-                      settings_.virial == Settings::Virial::direct;
+  const bool direct =
+      settings_.forces == Settings::Forces::direct && settings_.virial == Settings::Virial::direct;
   error->warning(FLERR, "Pair style mdbridge: " + (direct ? problem_of_direct_virial(*lmp, *engine_)
                                                           : problem_of_virial(*engine_)));
 }

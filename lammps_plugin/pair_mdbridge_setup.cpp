@@ -96,7 +96,8 @@ std::shared_ptr<mdbridge::Engine> PairMDBridge::open(const std::string& path,
   if (path.rfind("python:", 0) == 0 && !mdbridge::opens_external_model(path)) {
     throw Error("the model '" + path +
                 "' is evaluated by Python, and there is none in this program: run the input with "
-                "`md-bridge lammps --model " + path + " -in FILE`, on one rank");
+                "`md-bridge lammps --model " +
+                path + " -in FILE`, on one rank");
   }
   // a potential may also lie in LAMMPS_POTENTIALS, as for every other pair style
   const std::string found = utils::get_potential_file_path(path);

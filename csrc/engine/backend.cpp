@@ -27,7 +27,8 @@ void add_pair_gradients(const SystemTensors& system, const std::vector<torch::Te
 }
 
 std::unique_ptr<Backend> load_backend(const std::string& path, const ModelOptions& options) {
-  if (opens_external_model(path)) return std::make_unique<ExternalBackend>(open_external(path, options));
+  if (opens_external_model(path))
+    return std::make_unique<ExternalBackend>(open_external(path, options));
   // one line for each kind of file, and the sentence for all others
   if (TorchScriptBackend::reads(path)) return std::make_unique<TorchScriptBackend>(path, options);
   if (CompiledBackend::reads(path)) return std::make_unique<CompiledBackend>(path, options);

@@ -113,8 +113,8 @@ class Backend {
   virtual ModelInfo info() const = 0;
   /// Whether the model can give this output (its own name) atom by atom.
   virtual bool has_per_atom(const std::string& output) const = 0;
-  /// What the model asks for besides the atoms ("charge", "spin_multiplicity"), and whether it can do
-  /// without.
+  /// What the model asks for besides the atoms ("charge", "spin_multiplicity"), and whether it can
+  /// do without.
   virtual std::map<std::string, bool> inputs() const { return {}; }
   /// Whether the energy of a structure is to be added up from those of its atoms wherever there are
   /// some: single precision resolves them better.
@@ -142,8 +142,8 @@ class Backend {
 void add_pair_gradients(const SystemTensors& system, const std::vector<torch::Tensor>& gradients,
                         const BackendRequest& request, BackendResult& result);
 
-/// Load a model file onto a device; its content, not its name, says which backend runs it. Or open a
-/// model that is no file, of a name that somebody registered (external/registry.hpp). Throws
+/// Load a model file onto a device; its content, not its name, says which backend runs it. Or open
+/// a model that is no file, of a name that somebody registered (external/registry.hpp). Throws
 /// ModelError if no backend reads such files, the file is broken, or the device is not there.
 std::unique_ptr<Backend> load_backend(const std::string& path, const ModelOptions& options);
 

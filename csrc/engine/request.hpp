@@ -12,8 +12,8 @@ namespace mdbridge {
 /// Own variant of an output: `own` if given ("-" stands for the default one), else the common one.
 std::string resolve_variant(const std::string& own, const std::string& common);
 
-/// What the options say of structures besides their atoms. Throws ModelError if the model needs more,
-/// Error if it asks for less.
+/// What the options say of structures besides their atoms. Throws ModelError if the model needs
+/// more, Error if it asks for less.
 std::map<std::string, double> inputs_for(Model& model, const EngineOptions& options);
 
 /// The model's names for what is wanted. Throws ModelError if it lacks any of it, Error if

@@ -102,8 +102,7 @@ class PythonModel final : public ExternalModel {
   Wanted abilities() const override { return abilities_; }
   std::map<std::string, bool> inputs() const override { return inputs_; }
 
-  std::vector<Evaluation> evaluate(const std::vector<Structure>& structures,
-                                   const Wanted& wanted,
+  std::vector<Evaluation> evaluate(const std::vector<Structure>& structures, const Wanted& wanted,
                                    const std::map<std::string, double>& inputs) override {
     return in_python(info_.path, [&] {
       const py::list found = model_.attr("evaluate")(structures, wanted, inputs);

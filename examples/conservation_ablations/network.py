@@ -3,8 +3,6 @@
 Each part whose loss breaks the conservation of energy can be taken away: see :data:`ABLATIONS`.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 from pathlib import Path
 

@@ -161,16 +161,17 @@ def model_options(
         "seed": _of_model("--seed", "Seed of --symmetrize random.", type=click.IntRange(min=0)),
         "charge": _of_model(
             "--charge",
-            "Total charge (--spin-multiplicity likewise).",
+            "Total charge of each structure.",
             type=float,
             metavar="E",
+            hidden=True,  # for few models, and the help is full
         ),
         "spin_multiplicity": _of_model(
             "--spin-multiplicity",
             "Spin multiplicity: 1 for a singlet.",
             type=float,
             metavar="M",
-            hidden=True,  # the help is full, and --charge names it
+            hidden=True,
         ),
         "threads": threads_option(),
         "max_correction": _of_model(

@@ -44,6 +44,9 @@ def test_oscillators_conserve_with_and_without_inner_steps(tmp_path):
         "NVE, M = 4: ml-peg, mlipaudit",
     ]
     assert found.passed is True, found.headline
+    bounds = [float(finding.measured.split()[2]) for finding in found.findings]
+    assert max(bounds[::2]) <= 0.1
+    assert max(bounds[1::2]) < 1.0  # what is shown is what the verdict rests on
     assert "LAMBench's slope" in found.findings[0].sentence
     data = [name for name in found.checksums if name.startswith("data, nve/")]
     assert len(data) == 3  # a start and two series

@@ -57,8 +57,7 @@ mtt::TensorMap input_of(const std::string& name, double value, torch::Dtype dtyp
       values, mtt::LabelsHolder::create({"system"}, {{0}})->to(device), std::vector<mtt::Labels>{},
       mtt::LabelsHolder::create({name}, {{0}})->to(device));
   const auto key = mtt::LabelsHolder::create({"_"}, {{0}})->to(device);
-  auto map =
-      torch::make_intrusive<mtt::TensorMapHolder>(key, std::vector<mtt::TensorBlock>{block});
+  auto map = torch::make_intrusive<mtt::TensorMapHolder>(key, std::vector<mtt::TensorBlock>{block});
   map->set_info("unit", name == "charge" ? "e" : "");
   return map;
 }

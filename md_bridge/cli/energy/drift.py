@@ -64,7 +64,7 @@ _STATUS = {
 @option(
     "--keep-velocities",
     is_flag=True,
-    help="Run from START as it is, with its velocities: one replica, no thermostat.",
+    help="Run once from START with its velocities.",
 )
 @tolerance_option("md_bridge.drift.judging.verdict:drift_statistics")
 @stall_option()

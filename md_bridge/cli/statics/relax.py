@@ -13,7 +13,7 @@ from rich.console import Console
 
 from md_bridge.cli.command import Command, epilog
 from md_bridge.cli.energy.options import RESUMES, out_option
-from md_bridge.cli.options import EXISTING_FILE, Numbers, json_option, model_options, option
+from md_bridge.cli.options import Model, Numbers, json_option, model_options, option
 from md_bridge.cli.progress import ProgressBar
 from md_bridge.cli.results import tell_result
 from md_bridge.model_options import ModelOptions
@@ -42,7 +42,7 @@ _STATUS = {
         _STATUS,
     ),
 )
-@click.argument("model", type=EXISTING_FILE)
+@click.argument("model", type=Model())
 @click.argument(
     "starts",
     metavar="START...",

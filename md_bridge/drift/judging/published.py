@@ -52,7 +52,7 @@ class PublishedDrift:
 def fairchem_drift(
     time_ps: ArrayLike, conserved_energy: ArrayLike, atom_count: int
 ) -> float | None:
-    """|Ē(end) − Ē(after 10 %)| / t per atom, where Ē is a running mean of 20 samples.
+    """Ē(end) − Ē(after 10 %), its absolute value over t and per atom; Ē is a mean of 20 samples.
 
     As ``nvemd_reducer`` of FAIR-Chem computes it for TM23 and MD22 (eSEN, arXiv:2502.12147, and its
     successors): of the energies of every tenth step the first 10 % are left out, t is the time from
@@ -81,7 +81,7 @@ def fairchem_drift(
 def lambench_drift(
     time_ps: ArrayLike, conserved_energy: ArrayLike, atom_count: int
 ) -> float | None:
-    """|slope| of a least-squares line through the energy after 20 % of the run.
+    """Slope (its absolute value) of a least-squares line through the energy after 20 % of the run.
 
     As LAMBench has it (``nve_simulation_single``): 100 samples over the run, those of the first
     fifth left out. Its code counts time in ASE's unit (10.18 fs) where its documentation says ps,
@@ -105,7 +105,7 @@ def lambench_drift(
 def drift_ratio(
     time_ps: ArrayLike, conserved_energy: ArrayLike, kinetic_energy: ArrayLike
 ) -> float | None:
-    """|fitted drift of the energy over 50 ps| / standard deviation of the kinetic energy.
+    """Fitted drift of 50 ps, its absolute value over the standard deviation of the kinetic energy.
 
     The measure of ml-peg's and mlipaudit's NVE benchmark, which ask for less than 1: then the drift
     of 50 ps (their length; a run of another one is extrapolated) is smaller than what the kinetic

@@ -110,16 +110,16 @@ def shadow_energy(
 ) -> Array:
     """The energy that velocity Verlet conserves to fourth order in the step.
 
-    H + dt² (v·V''v / 12 − |F|²/m / 24), the modified Hamiltonian of the method to second order (E.
+    H + dt² (v·V''v / 12 − F²/m / 24), the modified Hamiltonian of the method to second order (E.
     Hairer, C. Lubich and G. Wanner, Acta Numerica 12, 399 (2003), section 4). With d²V/dt² =
-    v·V''v − |F|²/m, from second differences of V, no second derivatives are needed (as R. D. Engel,
+    v·V''v − F²/m, from second differences of V, no second derivatives are needed (as R. D. Engel,
     R. D. Skeel and M. Drees, J. Comput. Phys. 206, 432 (2005), do to higher orders):
 
-        H + (V(t + dt) − 2 V(t) + V(t − dt)) / 12 + dt² |F|²/m / 24.
+        H + (V(t + dt) − 2 V(t) + V(t − dt)) / 12 + dt² F²/m / 24.
 
     :param kinetic: of every step, shape (n,)
     :param potential: likewise
-    :param squared_forces: Σ |F_i|²/m_i, likewise, energy over time squared
+    :param squared_forces: Σ F_i²/m_i, likewise, energy over time squared
     :param timestep: in the unit of time of ``squared_forces``
     :returns: shape (n − 2,): first and last step have no second difference
     :raises ValueError: fewer than three steps, or arrays that do not match

@@ -14,6 +14,7 @@ from md_bridge.ase import SpaceGroupError
 from md_bridge.engine import Engine, EngineError, ModelError, set_threads, structure_from_ase
 from md_bridge.errors import ArgumentError
 from md_bridge.forces import CONSERVATIVE, DIRECT
+from md_bridge.model_names import model_checksum
 from md_bridge.statics.constraints import make_symmetry
 from md_bridge.statics.errors import StaticsError
 from md_bridge.statics.evaluator import Evaluator
@@ -34,7 +35,7 @@ from md_bridge.statics.rows import Row, require_fixed_set
 from md_bridge.statics.space_groups import hexagonal_problem, reading_problem
 from md_bridge.statics.starts import Start, require_apart
 from md_bridge.symmetry.models.precision import in_double_precision
-from md_bridge.text import replace_atomically, sha256_of, significant
+from md_bridge.text import replace_atomically, significant
 
 __all__ = ["Progress", "relax"]
 
@@ -243,7 +244,7 @@ def _final(row: Row) -> Row:
 def _deciding(request: RelaxRequest) -> dict[str, object]:
     """All that decides where a structure ends, besides row and start."""
     return {
-        "model": sha256_of(request.model),
+        "model": model_checksum(request.model),
         "model_options": {**asdict(request.model_options), "threads": 0},
         "settings": asdict(request.settings),
         "symprec": request.symprec[0] if request.settings.space_group != "free" else None,

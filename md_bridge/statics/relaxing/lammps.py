@@ -25,6 +25,7 @@ from md_bridge.errors import ArgumentError
 from md_bridge.forces import FORCES
 from md_bridge.lammps import environment, lmp_command
 from md_bridge.lammps.keywords import pair_style_keywords, quoted
+from md_bridge.model_names import ModelName, absolute_model
 from md_bridge.model_options import ModelOptions
 from md_bridge.processes import LineCounter, Program, RunError, watch
 from md_bridge.statics.errors import StaticsError
@@ -149,7 +150,7 @@ def relax_with_lammps(
         )
     text = minimize_input(model, options, row, start, settings)
     (folder / _INPUT).write_text(text, encoding="utf-8")
-    failure = _run(folder, options.threads, on_step or (lambda _: None))
+    failure = _run(folder, model, options.threads, on_step or (lambda _: None))
     frames = read_frames(folder / _LOG, folder / _DUMP, len(start), settings.moves_cell)
     if not frames:
         raise failure or RunError(f"LAMMPS wrote no structure, see {folder / _SCREEN}")
@@ -185,7 +186,7 @@ def minimize_input(
         f"boundary {' '.join('p' if periodic else 'f' for periodic in start.pbc)}",
         "box tilt large",
         f"read_data {_DATA}",
-        f"pair_style mdbridge {quoted(Path(model).resolve())}{keywords}",
+        f"pair_style mdbridge {quoted(absolute_model(model))}{keywords}",
         f"pair_coeff * * {' '.join(elements)}",
         virial,
         f"dump path all custom 1 {_DUMP} id xu yu zu fx fy fz",
@@ -319,12 +320,14 @@ def _cell_force(settings: RelaxSettings, pressure: str) -> str:
     return f"sqrt({normal}+{shear}){scale}"
 
 
-def _run(folder: Path, threads: int, on_step: Callable[[int], None]) -> RunError | None:
+def _run(
+    folder: Path, model: ModelName, threads: int, on_step: Callable[[int], None]
+) -> RunError | None:
     """LAMMPS to its end; the error if it fails on the way."""
     try:
         program = Program(
             "lmp",
-            lmp_command(["-in", _INPUT, "-log", _LOG]),
+            lmp_command(["-in", _INPUT, "-log", _LOG], models=[model]),
             folder / _SCREEN,
             environment=environment(threads or None),
             folder=folder,

@@ -132,6 +132,8 @@ def _fast(report: PhononReport) -> list[str]:
 
 def _cost(report: PhononReport) -> str:
     rows = dict.fromkeys(result.row for result in report.results)
+    if report.request.host == "autograd":
+        return f"Derivatives of the network; {significant(report.seconds, 2)} s in all."
     each = [next(r.evaluations for r in report.results if r.row == row) for row in rows]
     return (
         f"{sum(each)} displaced supercells of {len(report.crystal.supercell)} atoms for the force "

@@ -20,10 +20,10 @@ CUTOFF = 5.5
 class Faded(torch.nn.Module):
     """Lennard-Jones times (1 − r²/rc²)^power, whose derivative of this order jumps at rc.
 
-    Ten times as deep as argon's, so that the drift is not next to nothing.
+    A hundred times as deep as argon's, so that the drift is not next to nothing.
     """
 
-    def __init__(self, power: int, epsilon: float = 0.104):
+    def __init__(self, power: int, epsilon: float = 1.04):
         super().__init__()
         self.power, self.cutoff, self.epsilon = power, CUTOFF, epsilon
 
@@ -57,7 +57,7 @@ def silent(what, share):
 def test_a_fluid_with_a_faded_cutoff(folder, power, verdict):
     model = AnalyticModel(Faded(power), ["Ar"], CUTOFF).export(folder / f"{power}.pt")
     request = ProtocolRequest(
-        model, argon_crystal(temperature=1200), folder / "out", timestep_fs=5.0, length_ps=1.25
+        model, argon_crystal(temperature=12000), folder / "out", timestep_fs=1.6, length_ps=0.4
     )
     result = smoothness.run(request, silent)
     found = result.summary
@@ -86,7 +86,7 @@ def test_from_the_command_line(folder):
     model = AnalyticModel(Faded(1), ["Ar"], CUTOFF).export(folder / "command.pt")
     write(folder / "argon.xyz", argon_crystal())
     words = ["protocol", "smoothness", str(model), str(folder / "argon.xyz"), "--json"]
-    words += ["--timestep", "5", "--ps", "0.5", "--temperature", "2400", "--equilibrate", "0"]
+    words += ["--timestep", "1.6", "--ps", "0.2", "--temperature", "24000", "--equilibrate", "0"]
     result = CliRunner().invoke(main, [*words, "--out", str(folder)])
     assert result.exit_code == 3, result.output
     content = json.loads(result.stdout)

@@ -4,12 +4,14 @@ import json
 import re
 
 import ase.io
+import crystals as static_crystals
 import crystals_phonons as crystals
 import models
 import numpy as np
 import pytest
 from ase.build import bulk, molecule
 from model_commands import message, run
+from phonopy.file_IO import parse_FORCE_CONSTANTS
 
 from md_bridge.cli.statics.phonons import phonons
 
@@ -111,6 +113,25 @@ def test_fast_and_double(files):
 
 
 @pytest.mark.parametrize(
+    ("host", "forces"), [("lammps", "conservative"), ("i-pi", "direct"), ("autograd", "direct")]
+)
+def test_other_hosts_give_the_same(files, host, forces):
+    """Of rock salt; direct forces with a swirl, whose transposed Φ is another one."""
+    ase.io.write("rs.xyz", crystals.rock_salt())
+    found = []
+    for name in ("phonopy", host):
+        options = ("--supercell", "2,1,1", "--mesh", "2", "--forces", forces, "--fc", "raw")
+        result = run(phonons, "m.pt", "rs.xyz", *options, "--host", name, "--out", name, "--json")
+        assert result.exit_code == 0, result.output
+        (row,) = json.loads(result.stdout)["results"]
+        constants = parse_FORCE_CONSTANTS(files / name / f"{forces}-raw" / "FORCE_CONSTANTS")
+        found.append((row["evaluations"], constants))
+    (ours, expected), (theirs, matrix) = found
+    assert (ours, theirs) == (12, 0 if host == "autograd" else 24)
+    assert matrix == pytest.approx(expected, abs=2e-5)  # the quartic bonds bend the differences
+
+
+@pytest.mark.parametrize(
     ("options", "status", "text"),
     [
         (("--forces", "dirct"), 2, "--forces found 'dirct': did you mean 'direct'?"),
@@ -160,6 +181,22 @@ def test_relaxed_first(files):
     assert content["relaxed"] is True
     assert max(content["residual_forces_eV_per_angstrom"].values()) < 1e-4
     assert content["space_group"] == "Fm-3m (225)"
+
+
+def test_elastic_constants_beside(files):
+    """T-E1 as a user has it: C₁₁ = 2K/a, C₁₂ = C₄₄ = K/a."""
+    static_crystals.springs().export("m.pt")
+    ase.io.write("c.xyz", static_crystals.fcc())
+    result = run(
+        *(phonons, "m.pt", "c.xyz", *QUICK, "--forces", "conservative,direct", "--elastic"),
+        *("--fc", "raw", "--out", "found"),
+    )
+    assert result.exit_code == 0, result.output
+    stiffness = 160.21766208 * static_crystals.K / (np.sqrt(2.0) * static_crystals.REST)
+    numbers = rf"C11 {2 * stiffness:.1f}\d, C12 {stiffness:.1f}\d"
+    assert len(re.findall(numbers, result.stdout)) == 4  # relaxed and clamped of both forces
+    content = json.loads((files / "found" / "summary.json").read_text())
+    assert [each["row"] for each in content["elastic_GPa"]] == ["conservative", "direct"]
 
 
 def test_direct_stress_is_missing(files):

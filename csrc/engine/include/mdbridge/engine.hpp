@@ -51,7 +51,8 @@ struct EngineOptions {
   /// time went. Costs some.
   bool true_timings = false;
   /// Total charge (in elementary charges) and spin multiplicity of each structure, for models that
-  /// ask for them, and refused with others; none given: what the model has for this case, if it has.
+  /// ask for them, and refused with others; none given: what the model has for this case, if it
+  /// has.
   std::optional<double> charge;
   std::optional<double> spin_multiplicity;
 

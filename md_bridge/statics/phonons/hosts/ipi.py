@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from md_bridge.ipi import driver_path
 from md_bridge.ipi.parameters import changed_options
+from md_bridge.model_names import absolute_model, is_python_model
 from md_bridge.model_options import ModelOptions
 from md_bridge.processes import LineCounter, Program, RunError, find_program, watch
 from md_bridge.statics.phonons.hosts import OnRow
@@ -64,8 +65,10 @@ def force_constants(
         folder = Path(name)
         ase.io.write(folder / _TEMPLATE, atoms, format="extxyz")
         # i-PI's parameters end at a comma or a brace, which a path may have in it
-        link = f"model{Path(model).suffix}"
-        (folder / link).symlink_to(Path(model).resolve())
+        path = absolute_model(model)
+        link = str(path) if is_python_model(path) else f"model{path.suffix}"
+        if not is_python_model(path):
+            (folder / link).symlink_to(path)
         text = _input(atoms, displacement, _parameters(link, options, row))
         (folder / _INPUT).write_text(text, encoding="utf-8")
         program = Program(
@@ -93,7 +96,7 @@ def _parameters(link: str, options: ModelOptions, row: Row) -> str:
         options.without_inner().absolute(), symmetrize=row.symmetrize, direct_symmetrize=""
     )
     values = {"model": link, "template": _TEMPLATE, "forces": row.forces}
-    if row.forces == "direct":
+    if row.forces == "direct" or is_python_model(link):
         values["stress"] = "none"
     values |= {name: str(value) for name, value in changed_options(chosen).items()}
     return ", ".join(f"{name}: {value}" for name, value in values.items())

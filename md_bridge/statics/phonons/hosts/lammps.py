@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from md_bridge.lammps import environment, lmp_command
 from md_bridge.lammps.keywords import pair_style_keywords, quoted
+from md_bridge.model_names import absolute_model, is_python_model
 from md_bridge.model_options import ModelOptions
 from md_bridge.processes import Program, RunError, watch
 from md_bridge.statics.phonons.hosts import OnRow
@@ -75,7 +76,7 @@ def pair_commands(
     )
     forces = " forces direct" if row.forces == "direct" else ""
     return (
-        f"pair_style mdbridge {quoted(Path(model).resolve())}{forces}{keywords}\n"
+        f"pair_style mdbridge {quoted(absolute_model(model))}{forces}{keywords}\n"
         f"pair_coeff * * {' '.join(elements)}"
     )
 
@@ -111,7 +112,10 @@ def dynamical_matrix(
         (folder / _INPUT).write_text(_input(pair, displacement), encoding="utf-8")
         program = Program(
             "LAMMPS",
-            lmp_command(["-in", _INPUT, "-log", "none"]),
+            lmp_command(
+                ["-in", _INPUT, "-log", "none"],
+                models=[word for word in pair.split() if is_python_model(word)],
+            ),
             folder / _LOG,
             environment=environment(threads),
             folder=folder,

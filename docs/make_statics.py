@@ -1,0 +1,160 @@
+"""Write the numbers and pictures of docs/statics.md and examples/silicon/README.md.
+
+python docs/make_statics.py                          # from docs/statics.json
+python docs/make_statics.py --measure --work FOLDER  # md-bridge relax and phonons first: two hours
+python docs/make_statics.py --measure --no-average   # without averages over copies: twenty minutes
+
+A measurement that FOLDER has already is not repeated.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from md_bridge._paths import DATA
+
+sys.path.insert(0, str(Path(__file__).parent))
+from statics_digest import digest
+from statics_pictures import draw_bands, draw_ice, draw_scan
+from statics_tables import TABLES
+
+HERE = Path(__file__).parent
+EXAMPLES = HERE.parent / "examples"
+SILICON = EXAMPLES / "silicon"
+JSON = HERE / "statics.json"
+IMAGES = HERE / "images"
+DOCUMENTS = (HERE / "statics.md", SILICON / "README.md")
+PICTURES = {
+    "statics-bands.png": draw_bands,
+    "statics-scan.png": draw_scan,
+    "statics-ice.png": draw_ice,
+}
+_MARKER = "<!-- {name}: written by make_statics.py -->"
+_END = "<!-- end -->"
+
+_ROWS = "conservative,direct,direct-then-conservative"
+_RELAX = ["--cell", "full", "--steps", "1000", "--double", "--trajectory", "none"]
+_PHONONS = ["--supercell", "2,2,2"]
+
+
+def measurements(work: Path, average: bool = True) -> dict[str, list[str]]:
+    """The commands, by the name of the folder in which each leaves its numbers; in their order.
+
+    :param work: folder of all of them, with ``stillinger-weber.pt`` and the starts in it
+    :param average: with rows that are averaged over 24 copies
+    """
+    model, truth = str(DATA / "silicon.pt"), str(work / "stillinger-weber.pt")
+    water, ice = str(DATA / "water.pt"), str(EXAMPLES / "ice" / "ice-xi.xyz")
+    starts, turned, rest = (str(work / f"{name}.xyz") for name in ("starts", "turned", "rest"))
+    both = ["--forces", "conservative,direct"]
+    sets = ["--symmetrize", "none,octahedral" if average else "none"]
+    three = ["--fc", "raw,space-group,symfc"]
+    bfgs = ["--optimizer", "bfgs"]
+    relaxed = str(work / "rest" / "standardised.extxyz")
+    scan = ["phonons", model, relaxed, *both, "--fc", "raw", *_PHONONS, "--scan", "0.0003:0.3:13"]
+    return {
+        "relax": ["relax", model, starts, "--forces", _ROWS, *sets, *_RELAX],
+        "relax-coarse": ["relax", model, starts, "--forces", _ROWS, *_RELAX, "--fmax", "0.02"],
+        "relax-truth": ["relax", truth, starts, *_RELAX],
+        "turned-free": ["relax", model, turned, *both, *sets, *_RELAX],
+        "turned-project": [
+            *("relax", model, turned, *both, *sets, *_RELAX),
+            *("--space-group", "project"),
+        ],
+        "rest": ["relax", model, rest, *_RELAX, "--space-group", "project"],
+        "phonons": [
+            *("phonons", model, relaxed),
+            *(*both, *sets, *three, *_PHONONS, "--elastic", "--double"),
+        ],
+        "phonons-scan": [*scan, "--double"],
+        "phonons-scan-single": scan,
+        "phonons-truth": [
+            *("phonons", truth, rest, "--fc", "symfc", *_PHONONS, "--elastic"),
+        ],
+        "ice-relax": ["relax", water, ice, "--forces", _ROWS, *_RELAX, *bfgs],
+        "ice-rest": ["relax", water, ice, *_RELAX, *bfgs, "--space-group", "project"],
+        "ice-phonons": [
+            *("phonons", water, str(work / "ice-rest" / "standardised.extxyz"), *both, *three),
+            *("--supercell", "2,1,1", "--double"),
+        ],
+    }
+
+
+def measure(work: Path, average: bool = True) -> None:
+    """Run what has not been run.
+
+    :param work: folder of everything
+    :param average: with rows that are averaged over 24 copies
+    :raises subprocess.CalledProcessError: a command failed; not at rest (3) is a result
+    """
+    work.mkdir(parents=True, exist_ok=True)
+    if not (work / "rest.xyz").exists():
+        script = [sys.executable, str(SILICON / "make_data.py"), "--share", "0.01"]
+        subprocess.run([*script, "--out", str(work)], check=True)
+    if not (work / "stillinger-weber.pt").exists():
+        subprocess.run([sys.executable, str(SILICON / "stillinger_weber.py")], cwd=work, check=True)
+    for name, arguments in measurements(work, average).items():
+        if (work / name / "summary.json").exists():
+            continue
+        click.echo(f"md-bridge {' '.join(arguments)}", err=True)
+        command = [sys.executable, "-m", "md_bridge", *arguments, "--out", str(work / name)]
+        status = subprocess.run([*command, "--threads", "1"], check=False).returncode
+        if status not in (0, 3):
+            raise subprocess.CalledProcessError(status, command)
+
+
+def fill_in(text: str, numbers: Mapping[str, Any]) -> str:
+    """A document with what is between its markers written anew.
+
+    :param text: of the document
+    :param numbers: of :func:`statics_digest.digest`
+    :raises ValueError: a marker is there twice, or has no end
+    """
+    for name, make in TABLES.items():
+        marker = _MARKER.format(name=name)
+        if marker not in text:
+            continue
+        before, _, rest = text.partition(marker)
+        _, end, after = rest.partition(_END)
+        if marker in rest or not end:
+            raise ValueError(f"expected {marker} once in the document, and {_END} after it")
+        text = "\n".join([before + marker, *make(numbers), end + after])
+    return text
+
+
+def unused(texts: Sequence[str]) -> list[str]:
+    """Tables that no document shows.
+
+    :param texts: of all documents
+    """
+    return [name for name in TABLES if not any(_MARKER.format(name=name) in text for text in texts)]
+
+
+@click.command(help=__doc__)
+@click.option("--measure", "anew", is_flag=True, help="Run the commands first.")
+@click.option("--average/--no-average", default=True, help="With rows averaged over copies.")
+@click.option("--work", default="build/statics", type=click.Path(path_type=Path),
+              help="Folder for what they write.")  # fmt: skip
+def main(anew: bool, average: bool, work: Path) -> None:
+    """Write numbers and pictures."""
+    if anew:
+        measure(work, average)
+        numbers = digest({name: work / name for name in measurements(work, average)})
+        JSON.write_text(json.dumps(numbers, ensure_ascii=False) + "\n", encoding="utf-8")
+    numbers = json.loads(JSON.read_text(encoding="utf-8"))
+    for name, draw in PICTURES.items():
+        (IMAGES / name).write_bytes(draw(numbers))
+    for document in DOCUMENTS:
+        text = document.read_text(encoding="utf-8")
+        document.write_text(fill_in(text, numbers), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
