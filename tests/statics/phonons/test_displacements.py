@@ -158,6 +158,8 @@ class TestSlopes:
         found = fitted_slopes(self.SIZES, self.SIZES**power)
         assert found[place] == pytest.approx(power)
         assert np.isnan(found[1 - place])
+        few = fitted_slopes(self.SIZES[:3], self.SIZES[:3] ** power)
+        assert few[place] == pytest.approx(power)
 
     @pytest.mark.parametrize("text", ["0.1", "0.3:0.1", "a:b", "0.1:0.3:2", "0:1", "1:2:3:4"])
     def test_a_scan_that_cannot_be(self, text):

@@ -241,3 +241,12 @@ def test_another_host(files):
     assert found[1]["violations"]["permutation"] == pytest.approx(
         found[0]["violations"]["permutation"], rel=1e-3
     )
+
+
+def test_a_model_that_breaks(files):
+    """NaN as soon as atoms come nearer than they are at rest."""
+    models.nan_when_close(crystals.BOND - 0.005).export("nan.pt")
+    result = run(phonons, "nan.pt", "c.xyz", *QUICK, "--out", "found")
+    assert result.exit_code == 1, result.output
+    assert "a conservative force that is not finite on atom 0" in message(result)
+    assert not (files / "found").exists()
