@@ -16,7 +16,7 @@ from md_bridge.drift.report.plot import as_png
 __all__ = ["draw_bands", "draw_ice", "draw_scan"]
 
 Numbers = Mapping[str, Any]
-_CONSERVATIVE, _DIRECT, _, _TRUTH, *_ = OKABE_ITO
+_CONSERVATIVE, _DIRECT, _TRUTH = OKABE_ITO[0], OKABE_ITO[1], OKABE_ITO[3]
 _COLOURS = {"conservative": _CONSERVATIVE, "direct": _DIRECT}
 
 
