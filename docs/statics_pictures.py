@@ -22,36 +22,38 @@ _COLOURS = {"conservative": _CONSERVATIVE, "direct": _DIRECT}
 
 def draw_bands(numbers: Numbers) -> bytes:
     """Silicon: force constants as they are and corrected, the truth beneath."""
-    figure = Figure(figsize=(9.0, 3.4), layout="constrained")
-    FigureCanvasAgg(figure)
-    panels = figure.subplots(1, 2, sharey=True)
-    found, truth = numbers["phonons"], numbers["phonons-truth"]
-    for axes, correction in zip(panels, ("raw", "symfc"), strict=True):
-        (exact,) = truth["bands"].values()
-        # on the places of the model's own path: the cells differ by a fraction of a percent
-        _lines(axes, found["path"], exact, _TRUTH, "Stillinger–Weber", width=2.4, alpha=0.25)
-        for forces, colour in _COLOURS.items():
-            _lines(axes, found["path"], found["bands"][f"{forces}: {correction}"], colour, forces)
-        _decorate(axes, found["path"], f"force constants: {correction}")
-    panels[0].set_ylabel("frequency (THz)", fontsize=9)
-    panels[0].legend(fontsize=8, frameon=False, loc="lower center")
+    (exact,) = numbers["phonons-truth"]["bands"].values()
+    figure, _ = _bands_of_both(numbers["phonons"], exact)
     return as_png(figure)
 
 
 def draw_ice(numbers: Numbers) -> bytes:
     """Ice: lattice modes with both kinds of forces."""
+    figure, panels = _bands_of_both(numbers["ice-phonons"])
+    for axes in panels:
+        axes.set_ylim(-3.0, 35.0)
+    return as_png(figure)
+
+
+def _bands_of_both(found: Numbers, exact: Any = None) -> tuple[Figure, Any]:
+    """Bands of both kinds of forces, a panel for each correction.
+
+    :param found: of one crystal
+    :param exact: the true frequencies, drawn on the places of the model's own path: the cells
+        differ by a fraction of a percent
+    """
     figure = Figure(figsize=(9.0, 3.4), layout="constrained")
     FigureCanvasAgg(figure)
     panels = figure.subplots(1, 2, sharey=True)
-    found = numbers["ice-phonons"]
     for axes, correction in zip(panels, ("raw", "symfc"), strict=True):
+        if exact is not None:
+            _lines(axes, found["path"], exact, _TRUTH, "Stillinger–Weber", width=2.4, alpha=0.25)
         for forces, colour in _COLOURS.items():
             _lines(axes, found["path"], found["bands"][f"{forces}: {correction}"], colour, forces)
         _decorate(axes, found["path"], f"force constants: {correction}")
-        axes.set_ylim(-3.0, 35.0)
     panels[0].set_ylabel("frequency (THz)", fontsize=9)
     panels[0].legend(fontsize=8, frameon=False, loc="lower center")
-    return as_png(figure)
+    return figure, panels
 
 
 def draw_scan(numbers: Numbers) -> bytes:

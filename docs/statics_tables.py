@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from md_bridge.statics.phonons.dynamical_matrix import WAVENUMBERS
 from md_bridge.text import minus_sign, significant
 
 __all__ = ["TABLES"]
@@ -241,7 +242,7 @@ def _from_truth(found: Numbers, truth: Numbers, label: str) -> str:
     bands = found["bands"].get(label)
     if found is truth or bands is None or found["path"]["qpoints"] != truth["path"]["qpoints"]:
         return "-"
-    return f"{33.35641 * np.sqrt(np.mean((np.array(bands) - np.array(exact)) ** 2)):.1f}"
+    return f"{WAVENUMBERS * np.sqrt(np.mean((np.array(bands) - np.array(exact)) ** 2)):.1f}"
 
 
 def _label(result: Numbers) -> str:

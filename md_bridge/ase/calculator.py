@@ -8,15 +8,13 @@ from typing import Any
 import numpy as np
 from ase import Atoms
 from ase.calculators.calculator import (
-    Calculator,
     InputError,
     PropertyNotImplementedError,
     all_changes,
-    all_properties,
 )
-from ase.outputs import Properties
 from ase.stress import full_3x3_to_voigt_6_stress
 
+from md_bridge.ase.missing import ExplainingCalculator, no_volume
 from md_bridge.engine import (
     DEFAULT_SKIN,
     Engine,
@@ -57,7 +55,7 @@ class ParameterError(MDBridgeError, InputError, ValueError):
     """A parameter of the calculator is unknown, or has a value that it cannot have."""
 
 
-class MDBridgeCalculator(Calculator):
+class MDBridgeCalculator(ExplainingCalculator):
     """Energy, forces and stress of a trained model, in ASE's units: eV, eV/Å, eV/Å³.
 
     ======================  ========  ==========================================================
@@ -252,25 +250,6 @@ class MDBridgeCalculator(Calculator):
         self.__dict__.update(state)
         self._open(self.parameters)
 
-    def get_property(
-        self, name: str, atoms: Atoms | None = None, allow_calculation: bool = True
-    ) -> Any:
-        """One property, computed if it has to be.
-
-        :param name: one of :attr:`implemented_properties`
-        :param atoms: the structure; None: that of the last calculation
-        :param allow_calculation: False: None where it is not known yet
-        :returns: with the units and shape of the table above
-        :raises PropertyNotImplementedError: the model or the structure does not have it
-        """
-        if name in self._missing:
-            raise PropertyNotImplementedError(self._missing[name])
-        return super().get_property(name, atoms, allow_calculation)
-
-    def export_properties(self) -> Properties:
-        """The results that ASE has a standard name for; see ``Atoms.get_properties``."""
-        return Properties({k: v for k, v in self.results.items() if k in all_properties})
-
     def calculate(
         self,
         atoms: Atoms | None = None,
@@ -392,19 +371,14 @@ class MDBridgeCalculator(Calculator):
 
     def _why_no_stress(self) -> str:
         """What the structure lacks for a stress; empty if nothing."""
-        pbc, vectors = self.atoms.pbc, self.atoms.cell.rank
+        pbc = self.atoms.pbc
         if self._direct[1] and not pbc.all():
             return (
                 "the direct stress is defined for structures that are periodic in all directions, "
                 f"found pbc {pbc.tolist()}. For the derivative of the energy say "
                 "stress='conservative'"
             )
-        if vectors < 3:
-            return (
-                "a stress needs the volume of the cell, so three cell vectors; found "
-                f"{vectors} (pbc {pbc.tolist()})"
-            )
-        return ""
+        return no_volume(self.atoms)
 
 
 def _stress_of(virials: np.ndarray, atoms: Atoms) -> np.ndarray:

@@ -9,15 +9,13 @@ from typing import Any
 import numpy as np
 from ase import Atoms
 from ase.calculators.calculator import (
-    Calculator,
     PropertyNotImplementedError,
     all_changes,
-    all_properties,
 )
-from ase.outputs import Properties
 from ase.stress import full_3x3_to_voigt_6_stress
 
 from md_bridge.ase.calculator import ParameterError
+from md_bridge.ase.missing import ExplainingCalculator, no_volume
 from md_bridge.committee import Committee, CommitteeEvaluation
 from md_bridge.engine import DEFAULT_SKIN, Wanted, structure_from_ase
 from md_bridge.forces import DIRECT, FORCES
@@ -32,7 +30,7 @@ _OF_STRESS = {"stress", "stress_std"}
 _OF_MEMBERS = {"forces_std", "committee_forces", "stress_std"}
 
 
-class CommitteeCalculator(Calculator):
+class CommitteeCalculator(ExplainingCalculator):
     """Energy, forces and stress of a committee, with what its members differ by.
 
     ======================  ============  ======================================================
@@ -136,25 +134,6 @@ class CommitteeCalculator(Calculator):
         self.__dict__.update(state)
         self._open()
 
-    def get_property(
-        self, name: str, atoms: Atoms | None = None, allow_calculation: bool = True
-    ) -> Any:
-        """One property, computed if it has to be.
-
-        :param name: one of :attr:`implemented_properties`
-        :param atoms: the structure; None: that of the last calculation
-        :param allow_calculation: False: None where it is not known yet
-        :returns: with the units and shape of the table above
-        :raises PropertyNotImplementedError: the committee or the structure does not have it
-        """
-        if name in self._missing:
-            raise PropertyNotImplementedError(self._missing[name])
-        return super().get_property(name, atoms, allow_calculation)
-
-    def export_properties(self) -> Properties:
-        """The results that ASE has a standard name for; see ``Atoms.get_properties``."""
-        return Properties({k: v for k, v in self.results.items() if k in all_properties})
-
     def calculate(
         self,
         atoms: Atoms | None = None,
@@ -175,11 +154,8 @@ class CommitteeCalculator(Calculator):
         for name in sorted(wanted & set(self._missing)):
             raise PropertyNotImplementedError(self._missing[name])
         stress = bool(wanted & _OF_STRESS)
-        if stress and self.atoms.cell.rank < 3:
-            raise PropertyNotImplementedError(
-                "a stress needs the volume of the cell, so three cell vectors; found "
-                f"{self.atoms.cell.rank} (pbc {self.atoms.pbc.tolist()})"
-            )
+        if stress and no_volume(self.atoms):
+            raise PropertyNotImplementedError(no_volume(self.atoms))
         # who asks for one of them often asks for the other next, and a gradient gives both
         forces = stress or bool(wanted & _OF_FORCES)
         members = not self.committee.is_ensemble or bool(wanted & _OF_MEMBERS)

@@ -47,6 +47,8 @@ its gaps is as wide as the vacuum, and no translation fits that takes a part acr
 _ALIKE = 0.13
 """The first of x, y and z is taken of those as far as this (of 1) from being least along a lattice:
 no direction of small indices is as far from another as that, so that rounding does not decide."""
+_TRIGONAL, _CUBIC = 143, 195
+"""The first space groups of these: what is between is trigonal or hexagonal."""
 _NOT_A_GROUP = 1e-8
 """By how much (of 1) a mean over a group, taken twice, may differ from the same taken once."""
 
@@ -92,6 +94,11 @@ class SpaceGroup:
 
     def __len__(self) -> int:
         return len(self.rotations)
+
+    @property
+    def is_trigonal_or_hexagonal(self) -> bool:
+        """Whether it has axes of order 3 or 6 along one direction alone."""
+        return _TRIGONAL <= int(self.symbol.rpartition("(")[2].rstrip(")")) < _CUBIC
 
     def fits(self, atoms: Atoms) -> bool:
         """Whether a structure has the same atoms in this order, periodic in the same directions.

@@ -17,6 +17,7 @@ from md_bridge.certify.checks.speed import speed
 from md_bridge.certify.errors import CertifyError
 from md_bridge.certify.findings import Finding, failure_words, judged, skipped
 from md_bridge.certify.request import CHECKS, CertifyRequest
+from md_bridge.certify.source import make_folder
 from md_bridge.certify.subject import Subject
 from md_bridge.drift.report.environment import describe_model, surroundings
 from md_bridge.errors import ArgumentError
@@ -65,12 +66,7 @@ def certify(
     :raises StructureError: a start cannot be read, or cannot be used for dynamics
     """
     place = Path(folder)
-    try:
-        place.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise CertifyError(
-            f"cannot make {place}: {error.strerror}; choose another folder"
-        ) from error
+    make_folder(place)
     with alone_in(place, "md-bridge certify", CertifyError):
         findings = tuple(iterate_findings(request, place, progress))
     now = datetime.datetime.now(datetime.timezone.utc)

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from md_bridge.cli.command import Command, epilog
-from md_bridge.cli.options import EXISTING_FILE, json_option, option
+from md_bridge.cli.options import EXISTING_FILE, Words, json_option, option
 from md_bridge.cli.progress import ProgressBar
 from md_bridge.cli.signals import INTERRUPTED, signals_as_exceptions
 from md_bridge.cli.tables import tell_files
@@ -25,32 +25,6 @@ __all__ = ["bench"]
 
 _FILE_WIDTH = 160
 _SETTINGS = "md_bridge.bench.api:BenchSettings"
-
-
-class Words(click.ParamType):
-    """Words, or whole numbers, with commas between them."""
-
-    name = "list"
-
-    def __init__(self, convert: type[str] | type[int], what: str) -> None:
-        self._convert, self._what = convert, what
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[str | int, ...]:
-        """A tuple of them."""
-        if not isinstance(value, str):
-            return tuple(value)
-        try:
-            return tuple(self._convert(word.strip()) for word in value.split(","))
-        except ValueError:
-            self.fail(
-                f"expected {self._what} with commas between them, found {value!r}", param, ctx
-            )
-
-    def shown(self, value: Any) -> str:
-        """As a user types them."""
-        return ",".join(str(word) for word in value)
 
 
 @click.command(

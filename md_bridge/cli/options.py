@@ -20,6 +20,7 @@ __all__ = [
     "Function",
     "Model",
     "Numbers",
+    "Words",
     "chain",
     "extensions_option",
     "json_option",
@@ -78,6 +79,36 @@ class Numbers(click.ParamType):
     def shown(self, value: Any) -> str:
         """As a user types them."""
         return ",".join(f"{number:g}" for number in value)
+
+
+class Words(click.ParamType):
+    """Words, or whole numbers, with commas between them.
+
+    :param convert: what each becomes
+    :param what: they are, for the message
+    """
+
+    name = "list"
+
+    def __init__(self, convert: type[str] | type[int], what: str) -> None:
+        self._convert, self._what = convert, what
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str | int, ...]:
+        """A tuple of them."""
+        if not isinstance(value, str):
+            return tuple(value)
+        try:
+            return tuple(self._convert(word.strip()) for word in value.split(","))
+        except ValueError:
+            self.fail(
+                f"expected {self._what} with commas between them, found {value!r}", param, ctx
+            )
+
+    def shown(self, value: Any) -> str:
+        """As a user types them."""
+        return ",".join(str(word) for word in value)
 
 
 def option(*names: str, **attributes: Any) -> Callable[[Function], Function]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +16,23 @@ from md_bridge.cli.tables import tell_files, widen_for
 if TYPE_CHECKING:
     from md_bridge.drift.protocols.base import ProtocolResult
 
-__all__ = ["tell_result"]
+__all__ = ["tell_result", "writing_into"]
+
+
+@contextlib.contextmanager
+def writing_into(folder: Path) -> Iterator[None]:
+    """Say in a sentence that files cannot be written.
+
+    :param folder: they go to, of ``--out``
+    :raises click.ClickException: in the place of the OSError
+    """
+    try:
+        yield
+    except OSError as error:
+        raise click.ClickException(
+            f"cannot write into {folder}: {error.strerror or error}; choose another folder with "
+            "--out"
+        ) from None
 
 
 def tell_result(
@@ -50,11 +68,7 @@ def tell_result(
             console.print()
         for sentence in result.sentences:
             console.print(sentence, markup=False, highlight=False)
-    try:
+    with writing_into(out):
         written = write_result(result, settings, out)
-    except OSError as error:
-        raise click.ClickException(
-            f"cannot write into {out}: {error.strerror or error}; choose another folder with --out"
-        ) from None
     if not as_json:
         tell_files(console, ("Page", written.page), ("Numbers", written.summary), *files)

@@ -31,6 +31,11 @@ class Forces:
     stress: Array | None
     """[3, 3], eV/Å³, of the row's kind, positive under tension; None if it was not asked for."""
 
+    @property
+    def largest_force(self) -> float:
+        """On an atom, eV/Å."""
+        return float(np.linalg.norm(self.forces, axis=1).max())
+
 
 class Evaluator:
     """The forces of a row, of any number of structures in one pass.

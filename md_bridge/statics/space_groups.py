@@ -66,9 +66,6 @@ _KINDS = {
 }  # fmt: skip
 """Hermann-Mauguin symbol of an operation by determinant and trace of its rotation: International
 Tables for Crystallography A, table 1.2.2.1."""
-_TRIGONAL = 143
-_CUBIC = 195
-"""Numbers of the first trigonal and the first cubic space group; hexagonal ones are between."""
 _SAME_ROTATION = 1e-6
 """By how much an element of a rotation matrix may differ from that of the same rotation."""
 
@@ -313,7 +310,7 @@ def hexagonal_problem(atoms: Atoms, symmetrize: str, symprec: float = 1e-5) -> s
         group = find_space_group(atoms, symprec)
     except SpaceGroupError:
         return None
-    if not _TRIGONAL <= _number(group) < _CUBIC:
+    if not group.is_trigonal_or_hexagonal:
         return None
     rotations, weights = rotation_set(symmetrize)
     kinds, axes = _kinds_and_axes(group)
@@ -359,11 +356,6 @@ def _type_or_none(atoms: Atoms, symprec: float) -> SpaceGroupType | None:
 
 def _key(group: SpaceGroupType | None) -> tuple[int, int]:
     return (0, 0) if group is None else (group.number, group.operations)
-
-
-def _number(group: SpaceGroup) -> int:
-    """Of the space group, which its symbol ends with."""
-    return int(group.symbol.rpartition("(")[2].rstrip(")"))
 
 
 def _nearest_pair(atoms: Atoms, symprec: float) -> str:

@@ -25,6 +25,7 @@ from md_bridge.cli.energy.options import (
 )
 from md_bridge.cli.options import chain, json_option, model_options, with_seed
 from md_bridge.cli.progress import ProgressBar
+from md_bridge.cli.results import writing_into
 from md_bridge.cli.signals import INTERRUPTED, signals_as_exceptions
 from md_bridge.cli.tables import tell_files
 from md_bridge.drift.protocols import PROTOCOLS, runner
@@ -200,7 +201,7 @@ def _run(
     """The result; runs of dynamics get a start with velocities first."""
     from dataclasses import replace
 
-    try:
+    with writing_into(request.folder):
         request.folder.mkdir(parents=True, exist_ok=True)
         if name not in _DYNAMICS:
             result: ProtocolResult = runner(name)(request, report)
@@ -216,15 +217,6 @@ def _run(
             lambda what, share: report(what, _START_SHARE + (1 - _START_SHARE) * share),
         )
         return result
-    except OSError as error:
-        raise click.ClickException(_cannot_write(request, error)) from None
-
-
-def _cannot_write(request: ProtocolRequest, error: OSError) -> str:
-    return (
-        f"cannot write into {request.folder}: {error.strerror or error}; choose another folder "
-        "with --out"
-    )
 
 
 def _read(path: Path, periodic: bool) -> Atoms:
@@ -268,9 +260,7 @@ def _tell(result: ProtocolResult, request: ProtocolRequest, as_json: bool) -> No
         console.print()
         for sentence in result.sentences:
             console.print(sentence, markup=False, highlight=False)
-    try:
+    with writing_into(request.folder):
         files = write_protocol_report(result, request)
-    except OSError as error:
-        raise click.ClickException(_cannot_write(request, error)) from None
     if not as_json:
         tell_files(console, ("Page", files.page), ("Numbers", files.summary))

@@ -23,6 +23,7 @@ from md_bridge.cli.energy.options import (
 from md_bridge.cli.models.options import CHECKS_FAILED
 from md_bridge.cli.options import json_option, model_options, option
 from md_bridge.cli.progress import ProgressBar
+from md_bridge.cli.results import writing_into
 from md_bridge.cli.tables import tell_files, widen_for
 from md_bridge.model_options import ModelOptions
 
@@ -138,7 +139,6 @@ def certify(
     that is periodic. Without one, structures are made up, and no dynamics are run.
     """
     from md_bridge.certify.api import certify as make
-    from md_bridge.certify.errors import CertifyError
     from md_bridge.certify.request import QUICK, CertifyRequest
     from md_bridge.certify.source import model_file
 
@@ -150,12 +150,6 @@ def certify(
                 settings[name] = value
     with ProgressBar(Console(stderr=True)) as bar:
         bar.update("finding the model")
-        try:
-            out.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise CertifyError(
-                f"cannot make {out}: {error.strerror}; choose another folder"
-            ) from error
         path = model_file(model, out)
         request = CertifyRequest(path, tuple(starts), model_options=model_options, **settings)
         certificate = make(request, out, source=model, progress=bar.update)
@@ -183,11 +177,7 @@ def _tell(certificate: Certificate, out: Path, as_json: bool) -> None:
                 )
         console.print()
         console.print(certificate.headline, highlight=False, markup=False)
-    try:
+    with writing_into(out):
         files = write_certificate(certificate, out)
-    except OSError as error:
-        raise click.ClickException(
-            f"cannot write into {out}: {error.strerror or error}; choose another folder with --out"
-        ) from None
     if not as_json:
         tell_files(console, ("Page", files.page), ("Numbers", files.numbers))

@@ -12,33 +12,16 @@ from rich.console import Console
 from md_bridge.cli.command import Command, epilog
 from md_bridge.cli.energy.options import out_option
 from md_bridge.cli.models.options import CHECKS_FAILED
-from md_bridge.cli.options import Numbers, json_option, model_options, option
+from md_bridge.cli.options import Numbers, Words, json_option, model_options, option
 from md_bridge.cli.progress import ProgressBar
-from md_bridge.cli.results import tell_result
+from md_bridge.cli.results import tell_result, writing_into
 from md_bridge.model_options import ModelOptions
 
 __all__ = ["phonons"]
 
 _REQUEST = "md_bridge.statics.phonons.settings:PhononRequest"
+_NAMES = Words(str, "names")
 _STATUS = {0: "computed", 3: "atoms did not come to rest (--relax, --elastic)"}
-
-
-class Names(click.ParamType):
-    """Names with commas between them, as a tuple."""
-
-    name = "names"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[str, ...]:
-        """A tuple of them."""
-        if not isinstance(value, str):
-            return tuple(value)
-        return tuple(word.strip() for word in value.split(","))
-
-    def shown(self, value: Any) -> str:
-        """As a user types them."""
-        return ",".join(value)
 
 
 @click.command(
@@ -54,13 +37,25 @@ class Names(click.ParamType):
 )
 @click.argument("model", type=click.Path(path_type=Path))
 @click.argument("cell", type=click.Path(path_type=Path))
-@option("--forces", of=_REQUEST, type=Names(), metavar="KIND,...", help="Conservative, direct.")
-@option("--symmetrize", of=_REQUEST, type=Names(), metavar="SET,...", help="None, octahedral, ….")
+@option(
+    "--forces",
+    of=_REQUEST,
+    type=_NAMES,
+    metavar="KIND,...",
+    help="Conservative, direct.",
+)
+@option(
+    "--symmetrize",
+    of=_REQUEST,
+    type=_NAMES,
+    metavar="SET,...",
+    help="None, octahedral, ….",
+)
 @option(
     "--fc",
     "corrections",
     of=_REQUEST,
-    type=Names(),
+    type=_NAMES,
     metavar="NAME,...",
     help="Corrections: raw, permutation, asr, space-group, symfc.",
 )
@@ -126,11 +121,7 @@ def phonons(
         report = measure_phonons(request, bar.update)
     result = as_result(report)
     tell_result(result, settings_of(report), out, as_json, ("Bands", out / "bands.json"))
-    try:
+    with writing_into(out):
         write_files(report, result, out)
-    except OSError as error:
-        raise click.ClickException(
-            f"cannot write into {out}: {error.strerror or error}; choose another folder with --out"
-        ) from None
     if result.passed is not True:
         raise SystemExit(CHECKS_FAILED)

@@ -15,7 +15,7 @@ from md_bridge.cli.command import Command, epilog
 from md_bridge.cli.energy.options import RESUMES, out_option
 from md_bridge.cli.options import Model, Numbers, json_option, model_options, option
 from md_bridge.cli.progress import ProgressBar
-from md_bridge.cli.results import tell_result
+from md_bridge.cli.results import tell_result, writing_into
 from md_bridge.model_options import ModelOptions
 
 __all__ = ["relax"]
@@ -135,15 +135,11 @@ def relax(
         model_options=model_options,
         **values,
     )
-    try:
+    with writing_into(out):
         with ProgressBar(Console(stderr=True)) as bar:
             bar.update("loading the model")
             found = relax_all(request, bar.update)
         files = write_structures(found, out)
-    except OSError as error:
-        raise click.ClickException(
-            f"cannot write into {out}: {error.strerror or error}; choose another folder with --out"
-        ) from None
     result = as_result(found)
     written = [("Relaxed", files.relaxed)]
     if files.standardised is not None:

@@ -82,7 +82,7 @@ def _at_rest(
     Atoms that a strain leaves at rest, as in a lattice of one atom, need no relaxation.
     """
     found = list(clamped)
-    moved = [n for n, each in enumerate(clamped) if _largest(each.forces) >= request.fmax]
+    moved = [n for n, each in enumerate(clamped) if each.largest_force >= request.fmax]
     if not moved:
         return found, []
     ends = relax_together(
@@ -107,10 +107,6 @@ def _stiffness(
     return Stiffness(raw=slopes, error=errors, projected=0.5 * (mean + mean.T), stress=stresses[0])
 
 
-def _largest(forces: Array) -> float:
-    return float(np.linalg.norm(forces, axis=1).max())
-
-
 def _require_crystal(atoms: Atoms) -> None:
     if len(atoms) == 0:
         raise StaticsError("a structure without atoms has no elastic constants")
@@ -133,7 +129,7 @@ def _require_above_noise(evaluator: Evaluator, atoms: Atoms, request: ElasticReq
 
 
 def _require_rest(found: Forces, request: ElasticRequest) -> None:
-    largest = _largest(found.forces)
+    largest = found.largest_force
     if largest > request.at_rest:
         raise StaticsError(
             f"the crystal is not at rest: its largest force is {largest:.3g} eV/Å, expected at "

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,6 @@ import numpy as np
 from ase import Atoms
 from numpy.typing import NDArray
 
-from md_bridge.engine import structure_from_ase
 from md_bridge.statics.errors import StaticsError
 from md_bridge.statics.evaluator import Evaluator
 from md_bridge.statics.noise import noise_floor
@@ -34,6 +32,7 @@ from md_bridge.statics.phonons.scan import Scan, scan_displacements
 from md_bridge.statics.phonons.settings import PhononRequest
 from md_bridge.statics.phonons.thermal import thermal_functions
 from md_bridge.statics.phonons.violations import measure_violations
+from md_bridge.statics.precision import precise_model
 from md_bridge.statics.rows import Row
 
 __all__ = ["analyse_force_constants", "measure_phonons"]
@@ -56,7 +55,9 @@ def measure_phonons(request: PhononRequest, progress: Progress) -> PhononReport:
     :raises md_bridge.engine.EngineError: the model fails or lacks the forces
     """
     began = time.perf_counter()
-    with _model_file(request) as model:
+    with precise_model(
+        request.model, request.model_options, request.atoms, request.double
+    ) as model:
         atoms, converged = request.atoms, True
         if request.relax:
             progress("relaxing", 0.0)
@@ -185,7 +186,7 @@ class _Work:
         self.warnings += set_warning(self.operations, row.symmetrize)
         self.noise[row.label] = noise_floor(evaluator, crystal.supercell)
         (at_rest,) = evaluator([crystal.supercell])
-        largest = float(np.linalg.norm(at_rest.forces, axis=1).max())
+        largest = at_rest.largest_force
         self.residual[row.label] = largest
         self.warnings += residual_warning(row.label, largest)
         compact, evaluations = self._force_constants(evaluator)
@@ -261,19 +262,6 @@ class _Work:
 
     def _share(self) -> float:
         return min(1.0, self._done / self._all)
-
-
-@contextlib.contextmanager
-def _model_file(request: PhononRequest) -> Iterator[Path]:
-    """The model, in double precision if that was asked for."""
-    if not request.double:
-        yield request.model
-        return
-    from md_bridge.symmetry.models.precision import in_double_precision
-
-    structure = structure_from_ase(request.atoms)
-    with in_double_precision(request.model, request.model_options, structure) as path:
-        yield path
 
 
 def _at_rest(model: Path, request: PhononRequest) -> tuple[Atoms, bool]:

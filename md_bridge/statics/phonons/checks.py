@@ -57,7 +57,7 @@ def set_warning(operations: Operations, symmetrize: str) -> list[str]:
         return []
     hint = (
         "hexagonal has a six-fold axis along z"
-        if 143 <= _number(operations.symbol) <= 194
+        if operations.is_trigonal_or_hexagonal
         else "turn the crystal so that its axes are along x, y and z"
     )
     return [
@@ -79,8 +79,3 @@ def residual_warning(label: str, largest: float) -> list[str]:
         f"With {label} forces the crystal is not at rest: the largest is {largest:.2g} eV/Å, and "
         f"{FORCE_LIMIT:g} is allowed. Its phonons are those of atoms held there; relax it first."
     ]
-
-
-def _number(symbol: str) -> int:
-    """Of a space group: 227 for ``Fd-3m (227)``."""
-    return int(symbol.rpartition("(")[2].rstrip(")"))

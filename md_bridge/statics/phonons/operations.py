@@ -30,6 +30,8 @@ class Operations:
 
     symbol: str
     """Of the crystal, as in ``Fd-3m (227)``."""
+    is_trigonal_or_hexagonal: bool
+    """The crystal."""
     left_out: int
     """Operations of the crystal that the shape of the supercell does not allow."""
     rotations: Array
@@ -66,6 +68,7 @@ def find_operations(crystal: Crystal, symprec: float) -> Operations:
         )
     return Operations(
         symbol=group.symbol,
+        is_trigonal_or_hexagonal=group.is_trigonal_or_hexagonal,
         left_out=len(group) - len(kept),
         rotations=group.rotations[kept],
         rows=group.permutations[kept],

@@ -11,7 +11,7 @@ from pathlib import Path
 import ase.io
 
 from md_bridge.ase import SpaceGroupError
-from md_bridge.engine import Engine, EngineError, ModelError, set_threads, structure_from_ase
+from md_bridge.engine import Engine, EngineError, ModelError, set_threads
 from md_bridge.errors import ArgumentError
 from md_bridge.forces import CONSERVATIVE, DIRECT
 from md_bridge.model_names import model_checksum
@@ -19,6 +19,7 @@ from md_bridge.statics.constraints import make_symmetry
 from md_bridge.statics.errors import StaticsError
 from md_bridge.statics.evaluator import Evaluator
 from md_bridge.statics.noise import SAFETY, noise_floor
+from md_bridge.statics.precision import precise_model
 from md_bridge.statics.relaxing.comparing import compare
 from md_bridge.statics.relaxing.kept import KeptRelaxations
 from md_bridge.statics.relaxing.lammps import relax_with_lammps, require_lammps_can
@@ -34,7 +35,6 @@ from md_bridge.statics.relaxing.settings import free_strains
 from md_bridge.statics.rows import Row, require_fixed_set
 from md_bridge.statics.space_groups import hexagonal_problem, reading_problem
 from md_bridge.statics.starts import Start, require_apart
-from md_bridge.symmetry.models.precision import in_double_precision
 from md_bridge.text import replace_atomically, significant
 
 __all__ = ["Progress", "relax"]
@@ -63,7 +63,9 @@ def relax(request: RelaxRequest, progress: Progress | None = None) -> Relaxation
     if request.model_options.threads:
         set_threads(request.model_options.threads)
     warnings = _look_at_starts(request)
-    with _precise_model(request) as model:
+    with precise_model(
+        request.model, request.model_options, request.starts[0].atoms, request.double
+    ) as model:
         job = _Job(request, model)
         noise = job.require_fmax()
         relaxed = {}
@@ -251,17 +253,6 @@ def _deciding(request: RelaxRequest) -> dict[str, object]:
         "double": request.double,
         "host": request.host,
     }
-
-
-@contextlib.contextmanager
-def _precise_model(request: RelaxRequest) -> Iterator[Path]:
-    if not request.double:
-        yield request.model
-        return
-    options = replace(request.model_options, symmetrize="none", direct_symmetrize="")
-    structure = structure_from_ase(request.starts[0].atoms)
-    with in_double_precision(request.model, options, structure) as path:
-        yield path
 
 
 def _look_at_starts(request: RelaxRequest) -> list[str]:

@@ -240,7 +240,7 @@ class Moving:
                 "start_energy": self._first.found.energy,
                 "energy": best.found.energy,
                 "gradient": best.gradient,
-                "largest_force": _largest(best.found.forces),
+                "largest_force": best.found.largest_force,
                 "stress": best.found.stress,
                 "work": self._last.work,
                 "change": self._last.value - self._first.value,
