@@ -81,44 +81,41 @@ def compare(
 
 
 class _Work:
-    def __init__(
-        self, request: CompareRequest, folder: Path, threads: int, tell: Progress
-    ) -> None:
+    def __init__(self, request: CompareRequest, folder: Path, threads: int, tell: Progress) -> None:
         self._request, self._threads, self._tell = request, threads, tell
         self._rows = KeptRows(folder)
         self._around = surroundings()
+        self._done = self._shown = 0.0
 
     def measure(self, subjects: tuple[Subject, ...]) -> tuple[Outcome, ...]:
         """All measures, each of all models, so that what is compared is made at about one time."""
         measures = {name: measure_named(name) for name in self._request.chosen}
         total = len(subjects) * sum(measure.weight for measure in measures.values())
-        done, outcomes = 0.0, []
+        outcomes = []
         for name, measure in measures.items():
             for subject in subjects:
-                before = done
-
-                def say(
-                    words: str,
-                    share: float,
-                    before: float = before,
-                    weight: float = measure.weight,
-                    label: str = f"{subject.name}, {name}",
-                ) -> None:
-                    self._tell(f"{label}: {words}", (before + weight * share) / total)
-
+                say = self._share_of(f"{subject.name}, {name}", measure.weight / total)
                 say(MEASURES[name], 0.0)
                 outcomes.append(self._outcome(name, measure, subject, say))
-                done += measure.weight
-        self._tell("done", 1.0)
+                say(MEASURES[name], 1.0)
+                self._done += measure.weight / total
         return tuple(outcomes)
 
-    def _outcome(
-        self, name: str, measure: Measure, subject: Subject, say: Progress
-    ) -> Outcome:
+    def _share_of(self, label: str, part: float) -> Progress:
+        """The progress of one row in that of all, which never goes back."""
+
+        def say(words: str, share: float) -> None:
+            self._shown = max(self._shown, min(1.0, self._done + part * share))
+            self._tell(f"{label}: {words}", self._shown)
+
+        return say
+
+    def _outcome(self, name: str, measure: Measure, subject: Subject, say: Progress) -> Outcome:
         settings = self._deciding(name, measure)
         kept = self._rows.load(name, subject, settings)
         if kept is not None:
-            return Outcome(name, subject.name, kept.found, kept=kept.made)
+            others = self._other_versions(kept.versions)
+            return Outcome(name, subject.name, kept.found, kept=kept.made, other_versions=others)
         folder = self._rows.work(name, subject, settings)
         try:
             found = measure.make(Task(subject, self._request, folder, self._threads, say))
@@ -127,6 +124,14 @@ class _Work:
             return Outcome(name, subject.name, None, reason=lines[0])
         self._rows.save(name, subject, settings, found, self._around)
         return Outcome(name, subject.name, found)
+
+    def _other_versions(self, then: Mapping[str, str]) -> tuple[str, ...]:
+        now = self._around["versions"]
+        return tuple(
+            f"{name} {version} (now {now[name]})"
+            for name, version in then.items()
+            if now.get(name, version) != version
+        )
 
     def _deciding(self, name: str, measure: Measure) -> Mapping[str, Any]:
         """All that decides the numbers of a measure, besides the model."""

@@ -27,6 +27,8 @@ class Outcome:
     """Why it failed, in a sentence."""
     kept: str = ""
     """When an earlier call measured it (UTC); empty: this one did."""
+    other_versions: tuple[str, ...] = ()
+    """What has another version now than when it was measured, as in ``torch 2.12 (now 2.13)``."""
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from md_bridge.text import finite_values
+
 __all__ = ["Figure", "Found"]
 
 
@@ -29,6 +31,9 @@ class Figure:
     section: str = ""
     """Title of the further table that it is in; empty: the main one."""
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "value", finite_values(self.value))
+
     @property
     def key(self) -> tuple[str, str, str]:
         """What it has in common with those of other models."""
@@ -41,12 +46,15 @@ class Found:
 
     :param figures: in the order of the tables
     :param sentences: what the figures do not say, and why one is missing
-    :param numbers: everything, for JSON; names carry their units
+    :param numbers: everything, for JSON; names carry their units. What is not finite becomes None
     """
 
     figures: tuple[Figure, ...] = ()
     sentences: tuple[str, ...] = ()
     numbers: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "numbers", finite_values(self.numbers))
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""

@@ -56,9 +56,7 @@ class KeptRows:
         path.mkdir(parents=True, exist_ok=True)
         return path
 
-    def load(
-        self, measure: str, subject: Subject, settings: Mapping[str, Any]
-    ) -> KeptRow | None:
+    def load(self, measure: str, subject: Subject, settings: Mapping[str, Any]) -> KeptRow | None:
         """The row that is there; None without one, or where it cannot be read.
 
         :param measure: its name
@@ -68,9 +66,7 @@ class KeptRows:
         path = self._path(measure, subject, settings)
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
-            return KeptRow(
-                Found.from_dict(content["found"]), content["made"], content["versions"]
-            )
+            return KeptRow(Found.from_dict(content["found"]), content["made"], content["versions"])
         except (OSError, ValueError, KeyError, TypeError):  # not there, or of another version
             return None
 

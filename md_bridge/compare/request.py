@@ -43,7 +43,7 @@ MEASURES = {
 USUAL = ("errors", "lambda", "cost")
 """Those that take minutes at most, made where nothing else is asked for."""
 
-NEEDS = {name: "start" for name in MEASURES} | {
+NEEDS = dict.fromkeys(MEASURES, "start") | {
     "errors": "labelled",
     "relax": "crystal",
     "phonons": "crystal",
@@ -200,9 +200,7 @@ def named_models(models: Sequence[ModelName | NamedModel]) -> tuple[NamedModel, 
     """
     found = tuple(each if isinstance(each, NamedModel) else _named(each) for each in models)
     if len(found) < 2:
-        raise ArgumentError(
-            "models", f"must be two or more, to be compared, found {len(found)}"
-        )
+        raise ArgumentError("models", f"must be two or more, to be compared, found {len(found)}")
     for place, one in enumerate(found):
         require_model("models", one.model)
         for other in found[:place]:

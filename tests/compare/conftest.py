@@ -15,7 +15,9 @@ def argon(tmp_path_factory):
     folder = tmp_path_factory.mktemp("argon")
     ase.io.write(folder / "test.xyz", labelled_structures())
     ase.io.write(folder / "start.xyz", start())
-    ase.io.write(folder / "crystal.xyz", bulk("Ar", "fcc", a=5.26, cubic=True))
+    crystal = bulk("Ar", "fcc", a=5.26, cubic=True)
+    crystal.rattle(0.03, seed=1)
+    ase.io.write(folder / "crystal.xyz", crystal)
     return SimpleNamespace(
         folder=folder,
         both=models.curl(size=2e-2).export(folder / "both.pt"),

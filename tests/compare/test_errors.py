@@ -14,6 +14,7 @@ from python_models import python_model
 from md_bridge.cli.models.evaluate import evaluate
 from md_bridge.compare import CompareRequest, compare
 from md_bridge.compare.report.result import as_result
+from md_bridge.text import significant
 
 DIRECT_ONLY = """
 import numpy as np
@@ -94,7 +95,7 @@ def test_lines_are_side_by_side_and_name_the_best(comparison):
     best = min(values, key=lambda name: values[name]["conservative force"]["rmse"])
     assert line.verdict == f"best: {best}"
     assert line.cells[1:] == tuple(
-        f"{each['conservative force']['rmse']:.3g}" for each in (both, one)
+        significant(each["conservative force"]["rmse"], 3) for each in (both, one)
     )
     assert "one.pt gives conservative forces alone" in " ".join(result.sentences)
     assert result.passed is True  # nothing that can be failed

@@ -28,7 +28,7 @@ from md_bridge.cli.options import (
     threads_option,
 )
 from md_bridge.cli.progress import ProgressBar
-from md_bridge.cli.results import tell_result
+from md_bridge.cli.results import tell_result, writing_into
 from md_bridge.cli.signals import INTERRUPTED, signals_as_exceptions
 from md_bridge.model_options import ModelOptions
 
@@ -144,8 +144,13 @@ def compare(
     )
     screen = Console(stderr=True)
     try:
-        with signals_as_exceptions(), ProgressBar(screen) as bar:
-            comparison = compare_models(request, out, progress=bar.update)
+        with signals_as_exceptions(), writing_into(out), ProgressBar(screen) as bar:
+
+            def show(words: str, share: float) -> None:
+                stage, _, detail = words.partition(": ")
+                bar.update(stage, share, detail)
+
+            comparison = compare_models(request, out, progress=show)
     except KeyboardInterrupt:
         screen.print("Interrupted: the same command goes on with what is missing.")
         raise SystemExit(INTERRUPTED) from None

@@ -22,7 +22,7 @@ _PROGRAM = "md_bridge.compare.measures.evaluating"
 
 
 def _make(task: Task) -> Found:
-    request, subject = task.request, task.subject
+    request = task.request
     assert request.start is not None
     count = len(read_structure(request.start))
     numbers = _in_a_process(task)
@@ -38,9 +38,7 @@ def _make(task: Task) -> Found:
         ("memory, at most", "peak_MB"),
     ):
         if key in numbers:
-            figures.append(
-                Figure(name, "MB", f"{numbers[key]:.0f}", numbers[key], "smaller")
-            )
+            figures.append(Figure(name, "MB", f"{numbers[key]:.0f}", numbers[key], "smaller"))
     return Found(
         tuple(figures),
         (),

@@ -55,9 +55,7 @@ def _make(task: Task) -> Found:
     request, subject = task.request, task.subject
     structures, labels = read_labelled(request)
     samples: list[Sample] = []
-    steps = evaluate_structures(
-        subject.engine, structures, labels, source=f"'{request.labelled}'"
-    )
+    steps = evaluate_structures(subject.engine, structures, labels, source=f"'{request.labelled}'")
     for done, several in enumerate(steps, start=1):
         samples += several
         task.progress("labelled structures", done / len(structures))
@@ -106,9 +104,7 @@ def _no_stress(task: Task, labels: Sequence[Labels]) -> list[str]:
 
 
 MEASURE = Measure(
-    settings=lambda request: as_settings(
-        request, "energy_key", "force_key", "stress_key", "shift"
-    ),
+    settings=lambda request: as_settings(request, "energy_key", "force_key", "stress_key", "shift"),
     make=_make,
     weight=2.0,
 )

@@ -21,11 +21,7 @@ def _make(task: Task) -> Found:
     request, subject = task.request, task.subject
     assert request.crystal is not None
     settings = RelaxSettings(cell=request.cell, fmax=request.fmax)
-    kinds = [
-        kind
-        for kind in subject.kinds
-        if not settings.moves_cell or kind in subject.stresses
-    ]
+    kinds = [kind for kind in subject.kinds if not settings.moves_cell or kind in subject.stresses]
     lacking = [
         f"It gives no {kind} stress, which a cell that is {request.cell} is relaxed by."
         for kind in subject.kinds

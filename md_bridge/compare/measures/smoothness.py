@@ -1,5 +1,4 @@
-"""By which power N of the time step the drift falls: as ``md-bridge protocol smoothness`` has it.
-"""
+"""By which power N of the time step the drift falls: that of ``md-bridge protocol smoothness``."""
 
 from __future__ import annotations
 

@@ -62,13 +62,9 @@ def _figures(found: Tuning) -> tuple[Figure, ...]:
         return (Figure("largest M", "", "none", judged=True, good=False),)
     energy = best.statistics.energy
     return (
-        Figure(
-            "largest M", "", str(best.multiplicity), best.multiplicity, "larger", True, True
-        ),
+        Figure("largest M", "", str(best.multiplicity), best.multiplicity, "larger", True, True),
         Figure("gain of that M", "times", factor(best.speedup), best.speedup, "larger"),
-        Figure(
-            "drift with that M", "meV/atom/ps", with_error(energy.slope, energy.stderr)
-        ),
+        Figure("drift with that M", "meV/atom/ps", with_error(energy.slope, energy.stderr)),
     )
 
 

@@ -166,7 +166,13 @@ def _kept(comparison: Comparison) -> list[str]:
     kept = sum(bool(outcome.kept) for outcome in comparison.outcomes)
     if not kept:
         return []
-    return [f"{kept} of {len(comparison.outcomes)} results were there from an earlier call."]
+    found = [f"{kept} of {len(comparison.outcomes)} results were there from an earlier call."]
+    older = dict.fromkeys(words for each in comparison.outcomes for words in each.other_versions)
+    if older:
+        found.append(
+            f"Some of them are of other versions: {', '.join(older)}. Another folder measures anew."
+        )
+    return found
 
 
 def _listed(names: Sequence[str]) -> str:

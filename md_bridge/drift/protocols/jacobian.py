@@ -283,9 +283,7 @@ def run(
     return _result(direct, whole, parts, conservative, limit, exact)
 
 
-def conservative_asymmetry(
-    request: ProtocolRequest, progress: Progress
-) -> tuple[Asymmetry, float]:
+def conservative_asymmetry(request: ProtocolRequest, progress: Progress) -> tuple[Asymmetry, float]:
     """λ of the conservative forces at the start, which have a potential: 0 within what can be told.
 
     :param request: model, start and seed
