@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from md_bridge import __version__
+from md_bridge.certify.findings import failure_words
 from md_bridge.compare.comparison import Comparison, Outcome
 from md_bridge.compare.errors import CompareError
 from md_bridge.compare.kept import KeptRows
@@ -120,8 +121,7 @@ class _Work:
         try:
             found = measure.make(Task(subject, self._request, folder, self._threads, say))
         except Exception as error:  # a model, and a program that runs it, can fail in any way
-            lines = str(error).strip().splitlines() or [type(error).__name__]
-            return Outcome(name, subject.name, None, reason=lines[0])
+            return Outcome(name, subject.name, None, reason=_reason(error))
         self._rows.save(name, subject, settings, found, self._around)
         return Outcome(name, subject.name, found)
 
@@ -150,6 +150,13 @@ class _Work:
             machine = {"machine": self._around["machine"], "device": options.device}
             settings |= {**machine, "threads": self._threads}
         return settings
+
+
+def _reason(error: Exception) -> str:
+    """What an error says, and the line of a program's log that says why."""
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    why = failure_words(str(error)) if len(lines) > 1 else lines[0]
+    return lines[0] if why in lines[0] else f"{lines[0]} {why}"
 
 
 def _checksum(path: Path) -> str:

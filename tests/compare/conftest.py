@@ -18,6 +18,7 @@ def argon(tmp_path_factory):
     crystal = bulk("Ar", "fcc", a=5.26, cubic=True)
     crystal.rattle(0.03, seed=1)
     ase.io.write(folder / "crystal.xyz", crystal)
+    ase.io.write(folder / "cell.xyz", bulk("Ar", "fcc", a=5.26))
     return SimpleNamespace(
         folder=folder,
         both=models.curl(size=2e-2).export(folder / "both.pt"),
@@ -25,4 +26,5 @@ def argon(tmp_path_factory):
         labelled=folder / "test.xyz",
         start=folder / "start.xyz",
         crystal=folder / "crystal.xyz",
+        cell=folder / "cell.xyz",
     )

@@ -1,6 +1,7 @@
 """Every measure has the numbers that its own command reports with the same settings."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from model_commands import run
@@ -16,20 +17,58 @@ from md_bridge.compare import CompareRequest, compare
 from md_bridge.compare.report.result import as_result, summary_of
 from md_bridge.compare.request import MEASURES
 
+DYNAMIC = ("drift", "tune")
+STATIC = tuple(name for name in MEASURES if name not in (*DYNAMIC, "phonons"))
 DYNAMICS = ("--timestep", 4, "--temperature", 60, "--equilibrate", 0.1)
 
 
 @pytest.fixture(scope="module")
-def comparison(argon, tmp_path_factory):
-    request = CompareRequest(
+def asked(argon):
+    """Of two models, as short as it can be."""
+    return CompareRequest(
         (argon.both, argon.one),
-        labelled=argon.labelled, start=argon.start, crystal=argon.crystal,
-        measures=tuple(MEASURES),
-        timestep_fs=4.0, temperature_k=60.0, equilibration_ps=0.1, replicas=1,
-        length_ps=0.4, tune_ps=0.4, smoothness_ps=0.4, most=2, lmax=2, supercell=(2, 2, 2),
+        labelled=argon.labelled,
+        start=argon.start,
+        crystal=argon.crystal,
+        measures=STATIC,
+        timestep_fs=4.0,
+        temperature_k=60.0,
+        equilibration_ps=0.1,
+        replicas=1,
+        length_ps=0.4,
+        tune_ps=0.4,
+        smoothness_ps=0.4,
+        most=2,
+        lmax=2,
         fmax=1e-3,
-    )  # fmt: skip
-    return compare(request, tmp_path_factory.mktemp("all"))
+    )
+
+
+@pytest.fixture(scope="module")
+def comparison(asked, tmp_path_factory):
+    return compare(asked, tmp_path_factory.mktemp("all"))
+
+
+@pytest.fixture(scope="module")
+def dynamics(asked, tmp_path_factory):
+    return compare(replace(asked, measures=DYNAMIC), tmp_path_factory.mktemp("dynamics"))
+
+
+@pytest.fixture(scope="module")
+def vibrating(argon, asked, tmp_path_factory):
+    """One atom in the cell: bands and meshes of more take their time."""
+    request = replace(asked, measures=("phonons",), crystal=argon.cell, supercell=(3, 3, 3))
+    return compare(request, tmp_path_factory.mktemp("phonons"))
+
+
+def beginnings(comparison, *expected):
+    """Some line of the table begins with each of these, and none is there twice."""
+    assert [(each.measure, each.model, each.reason) for each in comparison.failures] == []
+    json.dumps(summary_of(comparison), allow_nan=False)
+    lines = [row.cells[0] for row in as_result(comparison).rows]
+    assert len(set(lines)) == len(lines)
+    missing = [each for each in expected if not any(line.startswith(each) for line in lines)]
+    assert missing == []
 
 
 @pytest.fixture
@@ -60,17 +99,16 @@ def same(numbers, expected, *, without=()):
             assert numbers[name] == value, name
 
 
-def test_nothing_failed_and_all_has_a_line(comparison):
-    assert [(each.measure, each.model, each.reason) for each in comparison.failures] == []
+def test_all_have_lines(comparison, dynamics, vibrating):
     measured = {outcome.measure for outcome in comparison.outcomes if outcome.found.figures}
-    assert measured == set(MEASURES)
-    json.dumps(summary_of(comparison), allow_nan=False)
-    lines = [row.cells[0] for row in as_result(comparison).rows]
-    assert len(set(lines)) == len(lines)
-    for beginning in ("energy, RMSE", "λ of direct", "energy with conservative", "largest M",
-                      "smoothness: N", "symmetry error, direct forces", "at rest with direct",
-                      "phonons, direct: π", "time, direct", "memory, resident"):  # fmt: skip
-        assert any(line.startswith(beginning) for line in lines), beginning
+    assert measured == set(STATIC)
+    beginnings(
+        comparison,
+        *("energy, RMSE", "λ of direct", "smoothness: N", "symmetry error, direct forces"),
+        *("at rest with direct", "time, direct", "memory, resident"),
+    )
+    beginnings(dynamics, "energy with conservative", "drift, direct", "largest M")
+    beginnings(vibrating, "phonons, direct: π", "phonons, conservative: imaginary modes")
 
 
 def test_lambda(argon, comparison, of):
@@ -93,30 +131,30 @@ def test_lambda(argon, comparison, of):
 
 @pytest.mark.parametrize(("model", "kinds"), [("both", "conservative,direct"),
                                               ("one", "conservative")])  # fmt: skip
-def test_drift(argon, comparison, of, model, kinds):
+def test_drift(argon, dynamics, of, model, kinds):
     options = ("--forces", kinds, "--ps", 0.4, "--replicas", 1)
     expected = of(drift, getattr(argon, model), argon.start, *DYNAMICS, *options)["methods"]
-    found = comparison.numbers("drift", f"{model}.pt")["methods"]
+    found = dynamics.numbers("drift", f"{model}.pt")["methods"]
     assert len(found) == len(kinds.split(","))
     for one, other in zip(found, expected, strict=True):
         same(one, other)
-    verdict = comparison.found("drift", f"{model}.pt").figures[0]
+    verdict = dynamics.found("drift", f"{model}.pt").figures[0]
     assert (verdict.text, verdict.judged) == (expected[0]["verdict"], True)
 
 
-def test_tune(argon, comparison, of):
+def test_tune(argon, dynamics, of):
     expected = of(
         *(tune, argon.both, argon.start, "--timesteps", 4, "--temperature", 60),
         *("--equilibrate", 0.1, "--ps", 0.4, "--longest-ps", 1.6, "--replicas", 1),
         *("--max-m", 2),
     )
-    found = comparison.numbers("tune", "both.pt")
+    found = dynamics.numbers("tune", "both.pt")
     (step,), (other,) = found["steps"], expected["steps"]
     assert step["best_M"] == other["best_M"]
     same(step["conservative"], other["conservative"])
     for one, two in zip(step["trials"], other["trials"], strict=True):
         same(one, two)
-    assert "no direct forces" in comparison.found("tune", "one.pt").sentences[0]
+    assert "no direct forces" in dynamics.found("tune", "one.pt").sentences[0]
 
 
 def test_smoothness(argon, comparison, of):
@@ -157,12 +195,12 @@ def test_relax(argon, comparison, of):
         same(found[name], row)
 
 
-def test_phonons(argon, comparison, of):
+def test_phonons(argon, vibrating, of):
     expected = of(
-        *(phonons, argon.both, argon.crystal, "--forces", "conservative,direct", "--fc", "raw"),
-        *("--supercell", "2,2,2"),
+        *(phonons, argon.both, argon.cell, "--forces", "conservative,direct", "--fc", "raw"),
+        *("--supercell", "3,3,3"),
     )["results"]
-    found = comparison.numbers("phonons", "both.pt")["results"]
+    found = vibrating.numbers("phonons", "both.pt")["results"]
     for one, other in zip(found, expected, strict=True):
         same(one["violations"], other["violations"])
         same(one["imaginary"], other["imaginary"])
