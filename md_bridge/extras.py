@@ -30,6 +30,7 @@ are installed, which is also how they are imported (mpich has nothing to import)
 COMMANDS = {
     "bench": ("bench",),
     "certify": ("drift",),
+    "compare": ("drift",),
     "demo": ("drift", "lammps", "ipi"),
     "distil": ("drift",),
     "drift": ("drift",),

@@ -25,6 +25,7 @@ __all__ = [
     "alone_in",
     "find_program",
     "kill_with_parent",
+    "memory_of",
     "watch",
 ]
 
@@ -257,3 +258,18 @@ class LineCounter:
         self._offset += len(whole) + len(newline)
         self._lines += sum(1 for line in whole.splitlines() if self._accepts(line))
         return self._lines
+
+
+def memory_of(pid: int) -> dict[str, float]:
+    """Resident memory of a process, now and at most (MB); empty where the system does not say.
+
+    :param pid: of the process
+    """
+    names = {"VmRSS": "rss_MB", "VmHWM": "peak_MB"}
+    found: dict[str, float] = {}
+    with contextlib.suppress(OSError):
+        for line in Path(f"/proc/{pid}/status").read_text(encoding="utf-8").splitlines():
+            key, _, value = line.partition(":")
+            if key in names:
+                found[names[key]] = int(value.split()[0]) / 1024
+    return found

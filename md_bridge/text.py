@@ -6,13 +6,15 @@ import difflib
 import hashlib
 import math
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 __all__ = [
     "factor",
     "finite_or_none",
+    "finite_values",
     "minus_sign",
     "nearest",
     "replace_atomically",
@@ -41,6 +43,18 @@ def finite_or_none(value: float) -> float | None:
     :param value: in any unit
     """
     return value if math.isfinite(value) else None
+
+
+def finite_values(value: Any) -> Any:
+    """The same with None for each number that is not finite, as JSON can have it.
+
+    :param value: a number, anything else, or mappings and sequences of such
+    """
+    if isinstance(value, Mapping):
+        return {name: finite_values(each) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite_values(each) for each in value]
+    return finite_or_none(value) if isinstance(value, float) else value
 
 
 def replace_atomically(path: Path, write: Callable[[Path], object]) -> None:

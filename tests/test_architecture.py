@@ -33,6 +33,7 @@ JOBS = [
     "symmetry",
     "certify",
     "statics",
+    "compare",
     "distil",
     "compiled",
     "bench",
@@ -69,6 +70,7 @@ FORBIDDEN = {
             "drift",
             "certify",
             "statics",
+            "compare",
             "distil",
             "compiled",
             "bench",
@@ -77,9 +79,9 @@ FORBIDDEN = {
         ),
         *(f"symmetry.{name}" for name in ("layers", "models", "report")),
     ],
-    "drift": ["symmetry", "certify", "statics", "distil", "compiled", "bench", "demo", "cli"],
+    "drift": ["symmetry", *below(JOBS, "certify")],
     # of any function: the engine is for the matrices of its sets alone
-    "symmetry": [*HOSTS, "certify", "statics", "distil", "compiled", "bench", "demo", "cli"],
+    "symmetry": [*HOSTS, *below(JOBS, "certify")],
     **{
         f"symmetry.{name}": [
             *(job for job in JOBS if job != "symmetry"),
@@ -93,23 +95,33 @@ FORBIDDEN = {
         *("symmetry.models", "symmetry.report"),
     ],
     "symmetry.models": ["drift", "symmetry.report"],
-    "certify": ["statics", "distil", "compiled", "bench", "demo", "cli"],
+    "certify": below(JOBS, "statics"),
     # findings <- single_points <- checks <- certificate <- report
     "certify.single_points": ["certify.checks", "certify.certificate", "certify.report"],
     "certify.checks": ["certify.certificate", "certify.api", "certify.report"],
     # rows, evaluator, noise, … <- relaxing <- phonons, elastic <- report
-    "statics": ["certify", "distil", "compiled", "bench", "demo", "cli"],
+    "statics": ["certify", *below(JOBS, "compare")],
     **{
         f"statics.{name}": ["drift", *(f"statics.{later}" for later in STATICS)]
         for name in ("rows", "evaluator", "noise", "starts", "space_groups", "constraints")
     },
     "statics.relaxing": ["drift", *(f"statics.{name}" for name in below(STATICS, "phonons"))],
-    "distil": ["lammps", "ipi", "certify", "statics", "compiled", "bench", "demo", "cli"],
-    "compiled": [*HOSTS, "drift", "certify", "statics", "bench", "demo", "cli"],
+    # findings, request <- subjects <- measures <- comparison <- api, report
+    "compare": [*HOSTS, *below(JOBS, "distil")],
+    **{
+        f"compare.{name}": [f"compare.{later}" for later in ("comparison", "api", "report")]
+        for name in ("request", "findings", "subjects", "kept", "measures")
+    },
+    "compare.report": ["compare.api", "compare.measures"],
+    "distil": [
+        *("lammps", "ipi", "certify", "statics", "compare"),
+        *below(JOBS, "compiled"),
+    ],
+    "compiled": [*HOSTS, "drift", "certify", "statics", "compare", *below(JOBS, "bench")],
     "compiled.pet": ["compiled.api", "compiled.module", "compiled.student", "distil"],
     "distil.training": ["distil.report", "distil.api", "distil.tuning"],
     "distil.labelling": ["distil.training", "distil.report", "distil.api", "distil.student"],
-    "bench": ["certify", "statics", "distil", "demo", "cli"],
+    "bench": ["certify", "statics", "compare", "distil", "demo", "cli"],
     # programs are run by path, and those of the alternatives load nothing of ours
     **{
         f"bench.programs.{name}": ["engine", *HOSTS, *JOBS]
@@ -120,7 +132,7 @@ FORBIDDEN = {
         f"bench.{name}": ["bench.groups", "bench.api"]
         for name in ("sessions", "models", "panels", "runner", "results", "statistics", "tables")
     },
-    "demo": ["certify", "statics", "distil", "compiled", "bench", "cli"],
+    "demo": ["certify", "statics", "compare", "distil", "compiled", "bench", "cli"],
     # judging <- records <- runs <- tuning, protocols <- report
     "drift.judging": [
         *(f"drift.{name}" for name in below(DRIFT, "records")),
@@ -201,6 +213,10 @@ def test_dependencies_point_one_way():
         ("statics/relaxing/api.py", "from md_bridge.statics.report.relaxation import as_result"),
         ("statics/relaxing/api.py", "from md_bridge.drift.report import page"),
         ("distil/api.py", "from md_bridge.statics.rows import Row"),
+        ("statics/rows.py", "from md_bridge.compare import compare"),
+        ("compare/api.py", "from md_bridge.bench.sessions.process import Work"),
+        ("compare/measures/cost.py", "from md_bridge.compare.api import compare"),
+        ("compare/report/tables.py", "from md_bridge.compare.measures import measure_named"),
         ("distil/api.py", "from md_bridge.lammps import runner"),
         ("distil/labelling/teacher.py", "from md_bridge.distil.training import loss"),
         ("demo.py", "from md_bridge.cli import main"),

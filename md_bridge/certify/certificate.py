@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from md_bridge.certify.findings import Finding, Outcome
-from md_bridge.text import finite_or_none
+from md_bridge.text import finite_values
 
 __all__ = ["Certificate"]
 
@@ -89,7 +89,7 @@ class Certificate:
                     "expected": finding.expected,
                     "measured": finding.measured,
                     "sentence": finding.sentence,
-                    "numbers": _finite(finding.numbers),
+                    "numbers": finite_values(finding.numbers),
                 }
                 for finding in self.findings
             ],
@@ -97,13 +97,6 @@ class Certificate:
             "sha256": dict(self.checksums),
             "settings": dict(self.settings),
         }
-
-
-def _finite(value: Any) -> Any:
-    """As JSON can have it: None for numbers that are not finite."""
-    if isinstance(value, Mapping):
-        return {name: _finite(each) for name, each in value.items()}
-    return finite_or_none(value) if isinstance(value, float) else value
 
 
 def _counted(number: int, word: str) -> str:

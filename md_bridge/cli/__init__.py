@@ -47,6 +47,9 @@ SECTIONS = {
         "evaluate": Subcommand(
             "models.evaluate", "evaluate", "Compare a model with labelled structures."
         ),
+        "compare": Subcommand(
+            "models.compare", "compare", "Compare models: which one to trust, in one table."
+        ),
         "compile": Subcommand(
             "models.compile", "compile_", "Compile a model for this CPU: two times faster."
         ),

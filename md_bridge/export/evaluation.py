@@ -20,6 +20,8 @@ __all__ = [
     "Sample",
     "error_table",
     "evaluate_structures",
+    "label_keys",
+    "labels_of",
     "read_labels",
 ]
 
@@ -108,6 +110,45 @@ def read_labels(
     return found
 
 
+def labels_of(
+    structures: Sequence[ase.Atoms],
+    energy_key: str = "energy",
+    force_key: str = "forces",
+    stress_key: str = "stress",
+    source: str = "the file",
+) -> list[Labels]:
+    """The labels of all structures.
+
+    :param structures: at least one
+    :param energy_key: as for :func:`read_labels`
+    :param force_key: likewise
+    :param stress_key: likewise
+    :param source: where the structures are from, for the messages
+    :raises ExportError: there are none of these names, or as :func:`read_labels`
+    """
+    labels = [
+        read_labels(atoms, energy_key, force_key, stress_key, f"structure {index} of {source}")
+        for index, atoms in enumerate(structures)
+    ]
+    if all(x.energy is None and x.forces is None and x.stress is None for x in labels):
+        raise ExportError(
+            f"{source} has no labels '{energy_key}', '{force_key}' or '{stress_key}'; it "
+            f"has {', '.join(label_keys(structures[0])) or 'none'}. Name them: energy_key, "
+            "force_key, stress_key"
+        )
+    return labels
+
+
+def label_keys(atoms: ase.Atoms) -> list[str]:
+    """Names of all that a structure has besides elements and positions, wherever ASE put it.
+
+    :param atoms: the structure
+    """
+    results = list(atoms.calc.results) if atoms.calc is not None else []
+    arrays = [name for name in atoms.arrays if name not in ("numbers", "positions")]
+    return [*results, *atoms.info, *arrays]
+
+
 def _numbers(values: Any, what: str) -> np.ndarray:
     try:
         numbers = np.asarray(values, dtype=float)
@@ -144,17 +185,25 @@ def evaluate_structures(
     :param batch_size: structures in one forward pass
     :param group_key: of ``atoms.info``; errors are told apart by its value
     :param source: where the structures are from, for the messages
+    :returns: of the kinds of forces and of stress that the model has
     :raises ExportError: an element that the model does not know, a prediction that is not finite
     """
     require_elements(structures, engine.info.atomic_types, source)
-    has_direct_force = _can_give(engine, Wanted(direct_forces=True))
-    has_direct_stress = _can_give(engine, Wanted(direct_virial=True))
+    has_force, has_stress, has_direct_force, has_direct_stress = (
+        _can_give(engine, Wanted(energy=False, **{name: True}))
+        for name in (
+            "conservative_forces",
+            "conservative_virial",
+            "direct_forces",
+            "direct_virial",
+        )
+    )
     for start, stop in _batches(structures, batch_size):
         batch = structures[start:stop]
         periodic = bool(batch[0].pbc.all())
         wanted: dict[str, Any] = {
-            "conservative_forces": True,
-            "conservative_virial": periodic,
+            "conservative_forces": has_force,
+            "conservative_virial": periodic and has_stress,
             "direct_forces": has_direct_force,
             "direct_virial": periodic and has_direct_stress,
         }

@@ -14,9 +14,9 @@ from ase import Atoms
 
 from md_bridge.bench.errors import UnavailableError
 from md_bridge.bench.sessions.child import Child
-from md_bridge.bench.sessions.process import memory_of
 from md_bridge.bench.sessions.session import Burst
 from md_bridge.lammps.runner import environment, lmp_command
+from md_bridge.processes import memory_of
 
 __all__ = ["Deck", "LammpsSession"]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import sys
@@ -14,8 +13,9 @@ from typing import Any
 from md_bridge.bench.errors import UnavailableError
 from md_bridge.bench.sessions.child import Child
 from md_bridge.bench.sessions.session import Burst
+from md_bridge.processes import memory_of
 
-__all__ = ["Work", "WorkerSession", "memory_of"]
+__all__ = ["Work", "WorkerSession"]
 
 _WORKER = Path(__file__).parents[1] / "programs" / "worker.py"
 
@@ -83,18 +83,3 @@ class WorkerSession:
         self._child.close()
         for path in self._leftovers:
             path.unlink(missing_ok=True)
-
-
-def memory_of(pid: int) -> dict[str, float]:
-    """Resident memory of a process, now and at most (MB); empty where the system does not say.
-
-    :param pid: of the process
-    """
-    names = {"VmRSS": "rss_MB", "VmHWM": "peak_MB"}
-    found: dict[str, float] = {}
-    with contextlib.suppress(OSError):
-        for line in Path(f"/proc/{pid}/status").read_text(encoding="utf-8").splitlines():
-            key, _, value = line.partition(":")
-            if key in names:
-                found[names[key]] = int(value.split()[0]) / 1024
-    return found

@@ -201,6 +201,8 @@ def _run(
     """The result; runs of dynamics get a start with velocities first."""
     from dataclasses import replace
 
+    from md_bridge.drift.protocols.starting import thermalised_start
+
     with writing_into(request.folder):
         request.folder.mkdir(parents=True, exist_ok=True)
         if name not in _DYNAMICS:
@@ -209,7 +211,7 @@ def _run(
         kinds = [kind for kind, _ in request.forces]
         require_use_of_inner(request.model, request.model_options, kinds)
         require_forces(request.model, kinds, request.model_options, request.start)
-        start = _thermalised(
+        start = thermalised_start(
             request, equilibration_ps, lambda what, share: report(what, _START_SHARE * share)
         )
         result = runner(name)(
@@ -224,27 +226,6 @@ def _read(path: Path, periodic: bool) -> Atoms:
     from md_bridge.structures import read_structure
 
     return read_periodic_structure(path) if periodic else read_structure(path)
-
-
-def _thermalised(request: ProtocolRequest, equilibration_ps: float, report: Progress) -> Atoms:
-    """The start with velocities of its own, as every replica of a campaign has them."""
-    from md_bridge.ase import MDBridgeCalculator
-    from md_bridge.drift.runs.starts import thermalise, write_start
-    from md_bridge.engine import set_threads
-
-    set_threads(request.threads)
-    steps = round(1000 * equilibration_ps / request.timestep_fs)
-    start = thermalise(
-        request.start,
-        MDBridgeCalculator(request.model, **request.model_options.engine_keywords()),
-        request.temperature,
-        request.timestep_fs,
-        steps,
-        request.seed,
-        lambda done: report("thermalise", done / steps),
-    )
-    write_start(start, request.folder / "start.xyz")
-    return start
 
 
 def _tell(result: ProtocolResult, request: ProtocolRequest, as_json: bool) -> None:

@@ -18,9 +18,7 @@ from md_bridge.cli.tables import print_errors
 from md_bridge.model_options import ModelOptions
 
 if TYPE_CHECKING:
-    from ase import Atoms
-
-    from md_bridge.export.evaluation import Labels, Sample
+    from md_bridge.export.evaluation import Sample
 
 __all__ = [
     "check_plot",
@@ -85,7 +83,7 @@ def evaluate(
     from md_bridge.engine import Engine, choose_threads, set_threads
     from md_bridge.export.energy_shift import shift_energies
     from md_bridge.export.errors import ExportError
-    from md_bridge.export.evaluation import error_table, evaluate_structures
+    from md_bridge.export.evaluation import error_table, evaluate_structures, labels_of
     from md_bridge.export.model_file import require_exported
     from md_bridge.model_names import is_python_model
     from md_bridge.structures import read_structures
@@ -95,7 +93,8 @@ def evaluate(
     if not is_python_model(model):
         require_exported(model)
     structures = read_structures(labelled)
-    labels = _labels(structures, labelled, energy_key, force_key, stress_key)
+    source = f"'{labelled}'"
+    labels = labels_of(structures, energy_key, force_key, stress_key, source)
     set_threads(choose_threads(model_options.threads))
     engine = Engine(model, **model_options.engine_keywords())
     steps = evaluate_structures(
@@ -104,7 +103,7 @@ def evaluate(
         labels,
         batch_size=batch_size,
         group_key=group_key,
-        source=f"'{labelled}'",
+        source=source,
     )
     samples: list[Sample] = []
     with ProgressBar(Console(stderr=True)) as bar:
@@ -136,35 +135,6 @@ def evaluate(
             draw_parity(samples, plot)
         except OSError as error:
             raise click.ClickException(f"could not write '{plot}': {error}") from None
-
-
-def _labels(
-    structures: Sequence[Atoms], path: Path, energy_key: str, force_key: str, stress_key: str
-) -> list[Labels]:
-    """The labels of all structures.
-
-    :raises ExportError: there are none of these names
-    """
-    from md_bridge.export.errors import ExportError
-    from md_bridge.export.evaluation import read_labels
-
-    labels = [
-        read_labels(atoms, energy_key, force_key, stress_key, f"structure {index} of '{path}'")
-        for index, atoms in enumerate(structures)
-    ]
-    if all(x.energy is None and x.forces is None and x.stress is None for x in labels):
-        raise ExportError(
-            f"'{path}' has no labels '{energy_key}', '{force_key}' or '{stress_key}'; it "
-            f"has {', '.join(_keys(structures[0])) or 'none'}. Name them: --energy-key, "
-            "--force-key, --stress-key"
-        )
-    return labels
-
-
-def _keys(atoms: Any) -> list[str]:
-    results = list(atoms.calc.results) if atoms.calc is not None else []
-    arrays = [name for name in atoms.arrays if name not in ("numbers", "positions")]
-    return [*results, *atoms.info, *arrays]
 
 
 def check_plot(path: Path) -> None:

@@ -42,6 +42,7 @@ __all__ = [
     "Asymmetry",
     "Blocks",
     "Part",
+    "conservative_asymmetry",
     "full_jacobian",
     "jacobian_asymmetry",
     "jacobian_blocks",
@@ -274,14 +275,29 @@ def run(
         whole = probed_asymmetry(jv, jtv)
         step = _part_of(progress, 0.3, 0.8, "single atoms")
         blocks = _probe_blocks(direct, ATOM_PROBES, request.seed + 1, step)
-    conservative = DifferentiableForces(request.model, atoms, "conservative", variant)
-    vectors = random_signs(_PROBES_OF_HESSIAN, conservative.size, request.seed)
     check = _part_of(progress, 0.8, 1.0, "conservative forces")
-    jv, jtv, error = probe(conservative, vectors, check)
+    conservative, limit = conservative_asymmetry(request, check)
     progress("done", 1.0)
     distances = atoms.get_all_distances(mic=bool(atoms.pbc.any()))
     parts = resolve(blocks, distances, atoms.get_chemical_symbols())
-    return _result(direct, whole, parts, probed_asymmetry(jv, jtv), error, exact)
+    return _result(direct, whole, parts, conservative, limit, exact)
+
+
+def conservative_asymmetry(request: ProtocolRequest, progress: Progress) -> tuple[Asymmetry, float]:
+    """λ of the conservative forces at the start, which have a potential: 0 within what can be told.
+
+    :param request: model, start and seed
+    :param progress: called with a text and the share done, from 0 to 1
+    :returns: λ, and the largest one that differences cannot tell from 0
+    :raises ArgumentError: the request wants the model symmetrized
+    """
+    from md_bridge.drift.protocols.differentiable import DifferentiableForces
+
+    variant = _only_variant(request.model_options)
+    forces = DifferentiableForces(request.model, request.start, "conservative", variant)
+    vectors = random_signs(_PROBES_OF_HESSIAN, forces.size, request.seed)
+    jv, jtv, error = probe(forces, vectors, progress)
+    return probed_asymmetry(jv, jtv), max(1e-6, error)
 
 
 def _ratio(antisymmetric: float, whole: float) -> float:
@@ -349,12 +365,10 @@ def _result(
     whole: Asymmetry,
     parts: tuple[list[Part], list[Part]],
     conservative: Asymmetry,
-    difference_error: float,
+    limit: float,
     exact: bool,
 ) -> ProtocolResult:
     by_distance, by_elements = parts
-    # what differences cannot tell from zero, see probe()
-    limit = max(1e-6, difference_error)
     symmetric = conservative.value <= limit
     rows = [Row(("direct, all", _lambda(whole), "100", "100"), "observed", None, observed=True)]
     rows += [

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "costs_summary",
+    "method_summary",
     "summary_content",
     "write_summary",
 ]
@@ -39,7 +40,7 @@ def summary_content(
     :param failures: why a run failed, by its label
     """
     return {
-        "methods": [_method_summary(result) for result in analysis.results],
+        "methods": [method_summary(result) for result in analysis.results],
         "runs": [_run_summary(result, run) for result in analysis.results for run in result.runs],
         "failures": [{"run": run, "error": error} for run, error in (failures or {}).items()],
         "settings": asdict(settings),
@@ -70,7 +71,11 @@ def write_summary(content: dict[str, Any], path: Path) -> None:
     path.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n", encoding="utf-8")
 
 
-def _method_summary(result: MethodResult) -> dict[str, Any]:
+def method_summary(result: MethodResult) -> dict[str, Any]:
+    """The numbers of one method; those that do not exist or are not finite are None.
+
+    :param result: of one method, all replicas
+    """
     method = result.method
     return {
         "label": result.label,

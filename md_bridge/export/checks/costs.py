@@ -6,12 +6,16 @@ import os
 import statistics
 import time
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from ase import Atoms
 
 from md_bridge.model_options import ModelOptions
 
-__all__ = ["EvaluationCosts", "evaluation_costs"]
+if TYPE_CHECKING:
+    from md_bridge.engine import Engine
+
+__all__ = ["EvaluationCosts", "evaluation_costs", "evaluation_seconds"]
 
 _LEAST_TIME = 1.0  # s
 _LEAST_ROUNDS = 5
@@ -100,3 +104,27 @@ def evaluation_costs(
     # the first round has the start of everything in it
     outer_s, inner_s = (statistics.median(column) for column in zip(*times[1:], strict=True))
     return EvaluationCosts(outer_s, inner_s)
+
+
+def evaluation_seconds(engine: Engine, atoms: Atoms, kind: str) -> float:
+    """Wall time of an evaluation of one kind of forces, with a pair list that is kept.
+
+    The median of at least five and of a second, after a first one that has the start of everything
+    in it. The energy comes with conservative forces, as in dynamics.
+
+    :param engine: of the model
+    :param atoms: the structure, Å
+    :param kind: ``conservative`` or ``direct``
+    :returns: s
+    :raises EngineError: the model lacks an element or these forces, or fails
+    """
+    from md_bridge.engine import DEFAULT_SKIN, Pairs, structure_from_ase
+
+    structure, pairs = structure_from_ase(atoms), Pairs(DEFAULT_SKIN)
+    times: list[float] = []
+    begin = time.perf_counter()
+    while len(times) <= _LEAST_ROUNDS or time.perf_counter() - begin < _LEAST_TIME:
+        before = time.perf_counter()
+        engine.evaluate(structure, pairs, energy=kind != "direct", **{f"{kind}_forces": True})
+        times.append(time.perf_counter() - before)
+    return statistics.median(times[1:])

@@ -52,6 +52,8 @@ __all__ = [
     "ModelComparison",
     "compare_models",
     "drift_from_change",
+    "engine_forces",
+    "force_asymmetry",
     "force_matrix",
     "guess_from_change",
     "rate_of_change",
@@ -223,7 +225,7 @@ def compare_models(
     numbers = sorted({int(number) for atoms in filled for number in atoms.numbers})
     outer.require_types(numbers)
     inner.require_types(numbers)
-    conservative, cheap = _forces(outer, "conservative"), _forces(inner, kind)
+    conservative, cheap = engine_forces(outer, "conservative"), engine_forces(inner, kind)
 
     say("the difference of the models")
     symbols = np.array([symbol for atoms in filled for symbol in atoms.get_chemical_symbols()])
@@ -236,7 +238,7 @@ def compare_models(
     of_difference = of_outer - np.concatenate([rate_of_change(cheap, atoms) for atoms in filled])
 
     say("the asymmetry of the inner forces")
-    asymmetry = 0.0 if kind == "conservative" else _asymmetry(cheap, filled[0])
+    asymmetry = 0.0 if kind == "conservative" else force_asymmetry(cheap, filled[0])
     say("the costs of both")
     costs = evaluation_costs(model, filled[0], options, choose_threads(options.threads))
     say("the first guess of M")
@@ -274,8 +276,16 @@ def force_matrix(forces: Callable[[Array], Array], probes: Array, step: float) -
     return np.vstack([probes @ products.T, np.sum(products**2, axis=1)])
 
 
-def _asymmetry(forces: Forces, atoms: Atoms) -> float:
-    """λ from random signs u, v: (uᵀJv − vᵀJu)² is ‖J − Jᵀ‖² on average, and |Jv|² is ‖J‖²."""
+def force_asymmetry(forces: Forces, atoms: Atoms) -> float:
+    """λ = ‖J − Jᵀ‖ / (2 ‖J‖) of any forces, of which nothing but their values is known.
+
+    From random signs u, v: (uᵀJv − vᵀJu)² is ‖J − Jᵀ‖² on average, and |Jv|² is ‖J‖². The products
+    are central differences of 0.01 Å.
+
+    :param forces: of a structure, ``[N, 3]``, eV/Å
+    :param atoms: at which they are differentiated, N atoms, Å
+    :returns: without unit; 0 of forces that do not change
+    """
 
     def at(displacement: Array) -> Array:
         there = atoms.copy()
@@ -322,7 +332,13 @@ def drift_from_change(outer_step: float, period: float, change_heating: float) -
     return 1e6 * outer_step * kicks * uncancelled  # eV/fs -> meV/ps
 
 
-def _forces(engine: Engine, kind: str) -> Forces:
+def engine_forces(engine: Engine, kind: str) -> Forces:
+    """The forces of a model as a function of a structure.
+
+    :param engine: of the model
+    :param kind: ``conservative`` or ``direct``
+    :returns: from N atoms (Å) to ``[N, 3]``, eV/Å
+    """
     from md_bridge.engine import structure_from_ase
 
     def forces(atoms: Atoms) -> Array:

@@ -1,0 +1,124 @@
+"""A model that is compared: how it is opened, and what it gives."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from ase import Atoms
+from ase.data import chemical_symbols
+
+from md_bridge.compare.request import CompareRequest
+from md_bridge.engine import Engine, EngineError, ModelError, Wanted
+from md_bridge.export.errors import ExportError
+from md_bridge.export.model_file import require_exported
+from md_bridge.export.structures import require_elements
+from md_bridge.forces import FORCES
+from md_bridge.model_names import Factory, absolute_model, is_python_model, model_checksum
+from md_bridge.model_options import ModelOptions
+from md_bridge.text import finite_or_none
+
+__all__ = ["Subject", "open_subjects"]
+
+
+@dataclass(frozen=True)
+class Subject:
+    """One of the models."""
+
+    name: str
+    """In the tables."""
+    model: Path
+    """As it was named."""
+    options: ModelOptions
+
+    @cached_property
+    def engine(self) -> Engine:
+        """As all hosts have it.
+
+        :raises md_bridge.engine.EngineError: it cannot be loaded
+        """
+        return Engine(self.model, **self.options.engine_keywords())
+
+    def gives(self, *quantities: str) -> bool:
+        """Whether the model gives all of these.
+
+        :param quantities: names of :class:`md_bridge.engine.Wanted`
+        """
+        try:
+            self.engine.require(Wanted(energy=False, **dict.fromkeys(quantities, True)))
+        except ModelError:
+            return False
+        return True
+
+    @cached_property
+    def kinds(self) -> tuple[str, ...]:
+        """Kinds of forces that it gives: ``conservative``, ``direct``."""
+        return tuple(kind for kind in FORCES if self.gives(f"{kind}_forces"))
+
+    @cached_property
+    def stresses(self) -> tuple[str, ...]:
+        """Kinds of stress that it gives."""
+        return tuple(kind for kind in FORCES if self.gives(f"{kind}_virial"))
+
+    @cached_property
+    def identity(self) -> dict[str, str]:
+        """What tells it from all other models: the checksum of its file, and the factory in it."""
+        checksum = model_checksum(self.model)
+        if not is_python_model(self.model):
+            return {"sha256": checksum}
+        named = Factory.parse(self.model)
+        # a factory that is in no file is known by its name alone
+        place = {} if checksum else {"module": named.module}
+        return {"sha256": checksum, "factory": named.function, **place}
+
+    def require_elements(self, structures: Sequence[Atoms], what: str) -> None:
+        """Refuse structures with elements that it does not know.
+
+        :param structures: that are measured
+        :param what: what they are, for the message
+        :raises ExportError: naming the model and the element
+        """
+        try:
+            require_elements(structures, self.engine.info.atomic_types, what)
+        except ExportError as error:
+            raise ExportError(
+                f"'{self.name}' cannot be compared with the others: {error}. Leave it out, or take "
+                "structures of elements that all models know"
+            ) from None
+
+    def as_dict(self) -> dict[str, Any]:
+        """What it is, for JSON."""
+        info = self.engine.info
+        return {
+            "model": str(absolute_model(self.model)),
+            **self.identity,
+            "elements": [chemical_symbols[z] for z in info.atomic_types],
+            "forces": list(self.kinds),
+            "stresses": list(self.stresses),
+            "precision": info.dtype,
+            "cutoff_angstrom": finite_or_none(info.cutoff),
+            "interaction_range_angstrom": finite_or_none(info.interaction_range),
+        }
+
+
+def open_subjects(request: CompareRequest) -> tuple[Subject, ...]:
+    """The models of a request, each loaded once.
+
+    :param request: what is asked for
+    :raises ExportError: one is no exported model, naming it
+    :raises md_bridge.engine.EngineError: one cannot be loaded
+    """
+    found = []
+    for each in request.named:
+        if not is_python_model(each.model):
+            require_exported(each.model)
+        subject = Subject(each.name, each.model, request.model_options)
+        try:
+            _ = subject.engine
+        except EngineError as error:
+            raise type(error)(f"'{each.name}' cannot be compared: {error}") from error
+        found.append(subject)
+    return tuple(found)
