@@ -64,7 +64,7 @@ def measurements(work: Path, averaged: int = _STARTS) -> dict[str, list[str]]:
     bfgs = ["--optimizer", "bfgs"]
     relaxed = str(work / "rest" / "standardised.extxyz")
     scan = ["phonons", model, relaxed, *both, "--fc", "raw", *_PHONONS, "--scan", "0.0003:0.3:13"]
-    average = ["relax", model, first, "--forces", _ROWS, *sets, *_RELAX]
+    average = ["relax", model, first, *both, *sets, *_RELAX]
     return {
         "relax": ["relax", model, starts, "--forces", _ROWS, *_RELAX],
         **({"relax-average": average} if averaged else {}),

@@ -49,8 +49,8 @@ def _not_at_rest(report: PhononReport) -> list[str]:
     if report.relaxation_converged:
         return []
     return [
-        f"The atoms did not come to rest ({report.relaxation_reason}): the phonons are those of the "
-        "structure of the smallest forces. Relax it with md-bridge relax first."
+        f"The atoms did not come to rest ({report.relaxation_reason}): the phonons are those of "
+        "the structure of the smallest forces. Relax it with md-bridge relax first."
     ]
 
 

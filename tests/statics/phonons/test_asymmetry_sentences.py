@@ -50,7 +50,9 @@ def told(report, conservative, direct, noise=0.0, precision="float64", host="pho
 
 def test_of_an_energy_it_is_the_error_of_the_differences(report):
     (text,) = told(report, 2e-3, 0.0)
-    assert text.startswith("The force constants of conservative forces are not symmetric, π = 0.2 %")
+    assert text.startswith(
+        "The force constants of conservative forces are not symmetric, π = 0.2 %"
+    )
     assert "gradient of an energy, whose second derivatives are symmetric" in text
     assert "the error of the finite differences" in text
     assert "no potential" not in text
