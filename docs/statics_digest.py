@@ -35,9 +35,7 @@ def _of_relaxations(summary: Mapping[str, Any]) -> dict[str, Any]:
     kept = ("cell", "optimizer", "fmax_eV_per_angstrom", "steps", "space_group", "precision")
     settings = {name: summary[name] for name in kept}
     rows = {label: _of_row(row) for label, row in summary["rows"].items()}
-    crossed = summary["crossed_forces_eV_per_angstrom"]
-    machine = summary["settings"]["machine"]
-    return {**settings, "rows": rows, "crossed": crossed, "machine": machine}
+    return {**settings, "rows": rows, "machine": summary["settings"]["machine"]}
 
 
 def _of_row(row: Mapping[str, Any]) -> dict[str, Any]:

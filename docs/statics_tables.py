@@ -86,8 +86,14 @@ def gain(numbers: Numbers) -> list[str]:
         *("direct-then-conservative: evaluations", "time, s", "times less work"),
         "farthest from the same minimum, Å",
     ]
+    measurements = ("relax-coarse", "relax")
+    walks = [
+        numbers[each]["rows"]["direct-then-conservative"].get("walk") for each in measurements
+    ]
+    if all(walks):
+        heading += ["the walk ends at, eV/Å", "both kinds differ there by, eV/Å"]
     rows = []
-    for measured in ("relax-coarse", "relax"):
+    for measured, walk in zip(measurements, walks, strict=True):
         found = numbers[measured]
         alone = found["rows"]["conservative"]
         both = found["rows"]["direct-then-conservative"]
@@ -104,32 +110,9 @@ def gain(numbers: Numbers) -> list[str]:
                 _number(max(each for each in both["rmsd_angstrom"] if each is not None)),
             ]
         )
-    return _markdown(heading, rows)
-
-
-def walks(numbers: Numbers) -> list[str]:
-    """Where walks on direct forces end, and why; medians."""
-    heading = [
-        *("until no force is above", "evaluations of a walk", "largest force at its start, eV/Å"),
-        *("at its end", "difference of both kinds there"),
-        "direct forces where the energy has its minimum: rms, eV/Å",
-    ]
-    rows = []
-    for measured in ("relax-coarse", "relax"):
-        found = numbers[measured]
-        walk = found["rows"]["direct-then-conservative"]["walk"]
-        (crossed,) = (each for each in found["crossed"]["none"] if each["forces"] == "direct")
-        rows.append(
-            [
-                f"{found['fmax_eV_per_angstrom']:g} eV/Å",
-                f"{walk['evaluations']:g}",
-                *(
-                    significant(walk[f"{name}_eV_per_angstrom"], 2)
-                    for name in ("first_gradient", "last_gradient", "difference")
-                ),
-                _number(crossed["rms"]),
-            ]
-        )
+        if all(walks):
+            names = ("last_gradient", "difference")
+            rows[-1] += [significant(walk[f"{name}_eV_per_angstrom"], 2) for name in names]
     return _markdown(heading, rows)
 
 
@@ -322,7 +305,6 @@ TABLES: Mapping[str, Callable[[Numbers], list[str]]] = {
     "relaxations": relaxations,
     "turned": turned,
     "gain": gain,
-    "walks": walks,
     "phonons": phonons,
     "scan": scan,
     "elastic": elastic,
