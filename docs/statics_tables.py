@@ -87,9 +87,7 @@ def gain(numbers: Numbers) -> list[str]:
         "farthest from the same minimum, Å",
     ]
     measurements = ("relax-coarse", "relax")
-    walks = [
-        numbers[each]["rows"]["direct-then-conservative"].get("walk") for each in measurements
-    ]
+    walks = [numbers[each]["rows"]["direct-then-conservative"].get("walk") for each in measurements]
     if all(walks):
         heading += ["the walk ends at, eV/Å", "both kinds differ there by, eV/Å"]
     rows = []
