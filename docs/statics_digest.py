@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import statistics
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -64,7 +64,16 @@ def _of_row(row: Mapping[str, Any]) -> dict[str, Any]:
         "cell_percent": [each["cell_percent"] for each in apart],
         "start_breaks": row.get("start_breaks"),
         "cell_angstrom": results[0]["cell_angstrom"],
+        "walk": _of_walks([result["walk"] for result in results]),
     }
+
+
+def _of_walks(walks: Sequence[Mapping[str, float] | None]) -> dict[str, float] | None:
+    """Medians."""
+    known = [walk for walk in walks if walk is not None]
+    if not known:
+        return None
+    return {name: statistics.median(walk[name] for walk in known) for name in known[0]}
 
 
 def _of_phonons(summary: Mapping[str, Any], bands: Mapping[str, Any]) -> dict[str, Any]:

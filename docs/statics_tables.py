@@ -20,12 +20,14 @@ _ELASTIC = {"C₁₁": (0, 0), "C₁₂": (0, 1), "C₄₄": (3, 3)}
 
 
 def relaxations(numbers: Numbers) -> list[str]:
-    """50 rattled starts, a row for each kind of forces and set, the truth last."""
+    """Rattled starts, a row for each kind of forces and set, the truth last."""
+    averaged = numbers.get("relax-average")
     rows = [
         *_relaxation_rows(numbers["relax"], _DIAMOND),
+        *(_relaxation_rows(averaged, _DIAMOND, average=True) if averaged else ()),
         *_relaxation_rows(numbers["relax-truth"], _DIAMOND, "*Stillinger–Weber*"),
     ]
-    return _markdown(_relaxation_heading(numbers["relax"], _DIAMOND), rows)
+    return _markdown(_relaxation_heading(_DIAMOND), rows)
 
 
 def ice_relaxations(numbers: Numbers) -> list[str]:
@@ -84,8 +86,12 @@ def gain(numbers: Numbers) -> list[str]:
         *("direct-then-conservative: evaluations", "time, s", "times less work"),
         "farthest from the same minimum, Å",
     ]
+    measurements = ("relax-coarse", "relax")
+    walks = [numbers[each]["rows"]["direct-then-conservative"].get("walk") for each in measurements]
+    if all(walks):
+        heading += ["the walk ends at, eV/Å", "both kinds differ there by, eV/Å"]
     rows = []
-    for measured in ("relax-coarse", "relax"):
+    for measured, walk in zip(measurements, walks, strict=True):
         found = numbers[measured]
         alone = found["rows"]["conservative"]
         both = found["rows"]["direct-then-conservative"]
@@ -102,6 +108,9 @@ def gain(numbers: Numbers) -> list[str]:
                 _number(max(each for each in both["rmsd_angstrom"] if each is not None)),
             ]
         )
+        if all(walks):
+            names = ("last_gradient", "difference")
+            rows[-1] += [significant(walk[f"{name}_eV_per_angstrom"], 2) for name in names]
     return _markdown(heading, rows)
 
 
@@ -165,27 +174,33 @@ def elastic(numbers: Numbers) -> list[str]:
     return _markdown(heading, rows)
 
 
-def _relaxation_heading(found: Numbers, symbol: str) -> list[str]:
-    count = next(iter(found["rows"].values()))["structures"]
+def _relaxation_heading(symbol: str) -> list[str]:
     group = _symbol(symbol)
     return [
-        *("forces", f"at rest, of {count}", f"{group} at 10⁻² Å", "at 10⁻⁵ Å", "evaluations"),
-        *("time, s", "residual work, meV/atom", "farthest from the first row, Å"),
+        *("forces", "at rest", f"{group} at 10⁻² Å", "at 10⁻⁵ Å", "evaluations of a start"),
+        *("residual work, meV/atom", "farthest from the first row, Å"),
     ]
 
 
-def _relaxation_rows(found: Numbers, symbol: str, name: str = "") -> list[list[str]]:
+def _relaxation_rows(
+    found: Numbers, symbol: str, name: str = "", average: bool = False
+) -> list[list[str]]:
+    """Of rows with an average, or of those without."""
     rows = []
     for place, (label, row) in enumerate(found["rows"].items()):
+        if (", " in label) != average:
+            continue
         groups = [_count(row["end_space_groups"][each], symbol) for each in (_LOOSE, _TIGHT)]
+        each_start = {
+            kind: round(count / row["structures"]) for kind, count in row["evaluations"].items()
+        }
         known = [each for each in row["rmsd_angstrom"] if each is not None]
         rows.append(
             [
                 name or label,
-                str(row["converged"]),
+                f"{row['converged']} of {row['structures']}",
                 *map(str, groups),
-                _evaluations(row["evaluations"]),
-                significant(row["seconds"], 2),
+                _evaluations(each_start),
                 _number(row["residual_work_meV_per_atom"]),
                 _number(max(known)) if place and known else "-",
             ]

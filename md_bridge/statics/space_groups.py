@@ -294,7 +294,12 @@ def operation_residuals(
     )
 
 
-def hexagonal_problem(atoms: Atoms, symmetrize: str, symprec: float = 1e-5) -> str | None:
+_KEEP_IT = "or keep the space group (--space-group fix or project)"
+
+
+def hexagonal_problem(
+    atoms: Atoms, symmetrize: str, symprec: float = 1e-5, remedy: str = _KEEP_IT
+) -> str | None:
     """A sentence for a trigonal or hexagonal crystal and a set of copies that lacks its 3-fold or
     6-fold axis, so that an average over the set breaks the crystal's symmetry; None if it has it,
     if the crystal is another one, or if there is no average.
@@ -302,6 +307,7 @@ def hexagonal_problem(atoms: Atoms, symmetrize: str, symprec: float = 1e-5) -> s
     :param atoms: the crystal, Å
     :param symmetrize: name of a set or a grid
     :param symprec: how far atoms may be from where an operation takes others, Å
+    :param remedy: what one can do besides taking another set, the end of the sentence
     :raises md_bridge.engine.EngineError: there is no such set
     """
     if symmetrize == "none":
@@ -328,8 +334,8 @@ def hexagonal_problem(atoms: Atoms, symmetrize: str, symprec: float = 1e-5) -> s
     return (
         f"{group.symbol} has a {order}-fold axis along ({x:.3g}, {y:.3g}, {z:.3g}), and the set "
         f"{symmetrize} has none there: what it leaves of the model's dependence on the orientation "
-        "breaks the symmetry of the crystal. Put c along z and take hexagonal or hexagonal:L, or "
-        "keep the space group (--space-group fix or project)"
+        "breaks the symmetry of the crystal. Put c along z and take hexagonal or hexagonal:L, "
+        f"{remedy}"
     )
 
 

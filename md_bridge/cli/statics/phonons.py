@@ -21,7 +21,7 @@ __all__ = ["phonons"]
 
 _REQUEST = "md_bridge.statics.phonons.settings:PhononRequest"
 _NAMES = Words(str, "names")
-_STATUS = {0: "computed", 3: "atoms did not come to rest (--relax, --elastic)"}
+_STATUS = {0: "computed", 3: "a row failed, or atoms did not come to rest (--relax, --elastic)"}
 
 
 @click.command(

@@ -18,12 +18,15 @@ from md_bridge.statics.evaluator import Evaluator, Forces
 from md_bridge.statics.noise import SAFETY, noise_floor
 from md_bridge.statics.relaxing.lockstep import relax_together
 from md_bridge.statics.relaxing.results import EV_PER_CUBIC_ANGSTROM_IN_GPA
+from md_bridge.statics.rows import require_fixed_set
+from md_bridge.statics.space_groups import hexagonal_problem
 
 __all__ = ["measure_elasticity"]
 
 Array = NDArray[np.float64]
 
 _DEFAULT = ElasticRequest()
+_PROJECTED = "or trust the projected constants alone, which have all rotations"
 
 
 def measure_elasticity(
@@ -41,15 +44,18 @@ def measure_elasticity(
     :param request: strains, fit, relaxation
     :raises StaticsError: the crystal is not periodic in three directions or not at rest, or
         ``fmax`` is below what the model's forces can be trusted to
+    :raises ArgumentError: the row's set of copies is random
     :raises md_bridge.engine.ModelError: the model has no stress of the row's kind
     :raises md_bridge.ase.space_group.SpaceGroupError: spglib finds no rotations
     """
     _require_crystal(atoms)
+    require_fixed_set(evaluator.row.symmetrize)
     evaluator.require_stress()
     before = evaluator.evaluations
     if request.relax_ions:
         _require_above_noise(evaluator, atoms, request)
     group = find_space_group(atoms, request.symprec)
+    problem = hexagonal_problem(atoms, evaluator.row.symmetrize, request.symprec, _PROJECTED)
     points = points_of(request)
     structures = [strained(atoms, point) for point in points]
     found = evaluator(structures, stress=True)
@@ -68,6 +74,7 @@ def measure_elasticity(
         relaxed=relaxed,
         unconverged=tuple(reasons),
         evaluations=evaluator.evaluations - before,
+        set_sentence=f"{evaluator.row.label}: {problem}." if problem else "",
     )
 
 

@@ -119,6 +119,8 @@ class Elasticity:
     """Of the relaxations that did not converge, a reason each."""
     evaluations: int
     """Structures that were evaluated."""
+    set_sentence: str = ""
+    """What the set of copies lacks of the crystal's axes; empty if nothing."""
 
     @property
     def best(self) -> Stiffness:
@@ -184,4 +186,6 @@ class Elasticity:
                 f"{self.label}: the crystal has a stress of {self.shear_stress:.3g} GPa that is no "
                 "pressure, with which the coefficients are not symmetric: relax its cell first."
             )
+        if self.set_sentence:
+            found.append(self.set_sentence)
         return found

@@ -11,9 +11,9 @@ import numpy as np
 from ase import Atoms
 from numpy.typing import NDArray
 
-from md_bridge.statics.errors import StaticsError
+from md_bridge.errors import ArgumentError, MDBridgeError
 from md_bridge.statics.evaluator import Evaluator
-from md_bridge.statics.noise import noise_floor
+from md_bridge.statics.noise import SAFETY, noise_floor
 from md_bridge.statics.phonons.band_path import BandPath, make_path
 from md_bridge.statics.phonons.checks import residual_warning, set_warning, supercell_warnings
 from md_bridge.statics.phonons.crystal import Crystal, make_crystal
@@ -27,7 +27,7 @@ from md_bridge.statics.phonons.growth import measure_growth
 from md_bridge.statics.phonons.modes import count_imaginary, modes_at_gamma, splitting
 from md_bridge.statics.phonons.operations import Operations, find_operations
 from md_bridge.statics.phonons.projectors import correct
-from md_bridge.statics.phonons.results import PhononReport, PhononResult
+from md_bridge.statics.phonons.results import Failure, PhononReport, PhononResult
 from md_bridge.statics.phonons.scan import Scan, scan_displacements
 from md_bridge.statics.phonons.settings import PhononRequest
 from md_bridge.statics.phonons.thermal import thermal_functions
@@ -43,31 +43,37 @@ Progress = Callable[[str, float], object]
 
 _RELAX_FMAX = 1e-4
 """eV/Å."""
+_RELAX_STEPS = 500
 
 
 def measure_phonons(request: PhononRequest, progress: Progress) -> PhononReport:
     """Phonons with each kind of forces, each set of copies and each correction.
 
+    A row that fails leaves the others as they are; the report says what is missing.
+
     :param request: the crystal, and what is compared on it
     :param progress: called as the work goes on
-    :raises StaticsError: the crystal, its supercell or the displacement cannot be used
+    :raises md_bridge.statics.errors.StaticsError: the crystal, its supercell or the displacement
+        cannot be used
     :raises SpaceGroupError: spglib cannot read the cell
-    :raises md_bridge.engine.EngineError: the model fails or lacks the forces
+    :raises md_bridge.engine.EngineError: the model lacks the forces, or fails in all rows
+    :raises md_bridge.processes.RunError: another program fails in all rows
     """
     began = time.perf_counter()
     with precise_model(
         request.model, request.model_options, request.atoms, request.double
     ) as model:
-        atoms, converged = request.atoms, True
+        atoms, reason = request.atoms, ""
         if request.relax:
             progress("relaxing", 0.0)
-            atoms, converged = _at_rest(model, request)
+            atoms, reason = _at_rest(model, request)
         crystal = make_crystal(atoms, request.multiples)
         operations = find_operations(crystal, request.symprec)
         path = make_path(crystal, request.path, request.symprec)
         work = _Work(model, request, crystal, operations, path, progress)
         for row in request.rows():
             work.do(row)
+        work.require_result()
     return PhononReport(
         request=request,
         crystal=crystal,
@@ -83,7 +89,9 @@ def measure_phonons(request: PhononRequest, progress: Progress) -> PhononReport:
         scans=tuple(work.scans),
         elastic=tuple(work.elastic),
         relaxed=atoms if request.relax else None,
-        relaxation_converged=converged,
+        relaxation_converged=not reason,
+        relaxation_reason=reason,
+        failures=tuple(work.failures),
     )
 
 
@@ -159,6 +167,8 @@ class _Work:
         self.residual: dict[str, float] = {}
         self.noise: dict[str, float] = {}
         self.warnings: list[str] = []
+        self.failures: list[Failure] = []
+        self._errors: list[MDBridgeError] = []
         self.precision, self.interaction_range = "", 0.0
         # what a model lacks is told before the first row takes its time
         self.evaluators = {
@@ -172,11 +182,31 @@ class _Work:
         scanned = len(request.displacements) * count_displacements(crystal)
         own = count_displacements(crystal, request.fast) if request.host == "phonopy" else 0
         self._all = max(1, len(request.rows()) * (own + scanned))
-        self._stage = ""
+        self._stage = self._part = ""
 
     def do(self, row: Row) -> None:
-        """All of one row."""
-        self._stage = row.label
+        """All of one row, as far as nothing fails.
+
+        :raises ArgumentError: of an option, which is wrong for all rows
+        """
+        self._stage, self._part = row.label, "force constants"
+        try:
+            self._measure(row)
+        except ArgumentError:
+            raise
+        except MDBridgeError as error:
+            self.failures.append(Failure(row, self._part, str(error).rstrip(".")))
+            self._errors.append(error)
+
+    def require_result(self) -> None:
+        """Make sure that there is something to report.
+
+        :raises MDBridgeError: the first one, if all rows failed
+        """
+        if not self.results:
+            raise self._errors[0]
+
+    def _measure(self, row: Row) -> None:
         request, crystal = self.request, self.crystal
         evaluator = self.evaluators[row]
         info = evaluator.engine.info
@@ -203,7 +233,7 @@ class _Work:
                 )
             )
         if request.scan:
-            self._stage = f"{row.label}: scan"
+            self._stage, self._part = f"{row.label}: scan", "scan"
             self.scans.append(
                 scan_displacements(
                     *(evaluator, crystal, self.path.qpoints, request.displacements),
@@ -213,7 +243,8 @@ class _Work:
                 )
             )
         if request.elastic:
-            self._progress(f"{row.label}: elastic constants", self._share())
+            self._part = "elastic constants"
+            self._progress(f"{row.label}: {self._part}", self._share())
             self._measure_elasticity(evaluator)
 
     def _force_constants(self, evaluator: Evaluator) -> tuple[Array, int]:
@@ -246,15 +277,10 @@ class _Work:
         from md_bridge.statics.elastic import ElasticRequest, measure_elasticity
 
         settings = ElasticRequest(symprec=self.request.symprec)
-        try:
-            found = measure_elasticity(evaluator, self.crystal.unit_cell, settings)
-        except StaticsError as error:  # one row must not take the others with it
-            self.warnings.append(
-                f"No elastic constants with {evaluator.row.label} forces: {error}."
-            )
-            return
+        found = measure_elasticity(evaluator, self.crystal.unit_cell, settings)
         self.elastic.append(found)
-        self.warnings += found.sentences()
+        # of the set of copies the row has a sentence already
+        self.warnings += [each for each in found.sentences() if each != found.set_sentence]
 
     def _step(self, structures: int) -> None:
         self._done += structures
@@ -264,18 +290,32 @@ class _Work:
         return min(1.0, self._done / self._all)
 
 
-def _at_rest(model: Path, request: PhononRequest) -> tuple[Atoms, bool]:
-    """The crystal with its atoms at rest in the given cell, and whether they came to rest.
+def _at_rest(model: Path, request: PhononRequest) -> tuple[Atoms, str]:
+    """The crystal with its atoms at rest in the given cell; and why they are not, if they are not.
 
     With the conservative forces of the last set named, which is the reference row's.
+
+    :raises ArgumentError: the noise of the forces is as large as what is left at rest
     """
     from md_bridge.statics.relaxing.lockstep import relax_together
 
     row = Row("conservative", request.symmetrize[-1])
     evaluator = Evaluator(model, request.model_options, row)
+    noise = noise_floor(evaluator, request.atoms)
+    if SAFETY * noise > _RELAX_FMAX:
+        raise ArgumentError(
+            "relax",
+            f"cannot bring the atoms to rest, to {_RELAX_FMAX:g} eV/Å, with forces whose own "
+            f"rounding is {noise:.1g} eV/Å: leave it out, or take the model in double precision",
+        )
     (found,) = relax_together(
-        evaluator, [request.atoms], cell="fixed", optimizer="auto", fmax=_RELAX_FMAX, steps=500
+        evaluator,
+        [request.atoms],
+        cell="fixed",
+        optimizer="auto",
+        fmax=_RELAX_FMAX,
+        steps=_RELAX_STEPS,
     )
     atoms = found.end.copy()
     atoms.set_masses(request.atoms.get_masses())
-    return atoms, bool(found.converged)
+    return atoms, found.reason

@@ -22,7 +22,7 @@ from md_bridge.statics.phonons.thermal import Thermal
 from md_bridge.statics.phonons.violations import Violations
 from md_bridge.statics.rows import Row
 
-__all__ = ["PhononReport", "PhononResult", "reference_of"]
+__all__ = ["Failure", "PhononReport", "PhononResult", "reference_of"]
 
 Array = NDArray[np.float64]
 
@@ -66,6 +66,17 @@ class PhononResult:
         return float(np.sqrt(np.mean((self.bands - other.bands) ** 2)))
 
 
+@dataclass(frozen=True)
+class Failure:
+    """A part of a row that could not be computed."""
+
+    row: Row
+    part: str
+    """``force constants``, ``scan`` or ``elastic constants``."""
+    reason: str
+    """In words."""
+
+
 @dataclass(frozen=True, eq=False)
 class PhononReport:
     """All that was found of one crystal."""
@@ -93,6 +104,10 @@ class PhononReport:
     relaxed: Atoms | None = None
     """The crystal after a relaxation, if one was asked for."""
     relaxation_converged: bool = field(default=True)
+    relaxation_reason: str = ""
+    """Why its atoms did not come to rest, in words."""
+    failures: tuple[Failure, ...] = ()
+    """What is missing, because the model or a program failed on it."""
 
     @property
     def reference(self) -> PhononResult:
@@ -101,8 +116,10 @@ class PhononReport:
 
     @property
     def passed(self) -> bool:
-        """Whether the atoms came to rest where that was asked for, in strained cells too."""
-        return self.relaxation_converged and all(each.converged for each in self.elastic)
+        """Whether nothing failed, and the atoms came to rest where that was asked for, in strained
+        cells too."""
+        at_rest = self.relaxation_converged and all(each.converged for each in self.elastic)
+        return at_rest and not self.failures
 
 
 def reference_of(results: tuple[PhononResult, ...]) -> PhononResult:

@@ -14,7 +14,13 @@ from numpy.typing import NDArray
 from md_bridge.statics.phonons.crystal import Crystal
 from md_bridge.statics.phonons.operations import Operations, project_on_space_group
 
-__all__ = ["Violations", "acoustic_sums", "measure_violations", "transposed"]
+__all__ = [
+    "Violations",
+    "acoustic_sums",
+    "measure_violations",
+    "rounding_asymmetry",
+    "transposed",
+]
 
 Array = NDArray[np.float64]
 
@@ -24,7 +30,8 @@ class Violations:
     """0 where a rule is kept."""
 
     permutation: float
-    """π = ‖Φ − Φᵀ‖ / 2‖Φ‖: the forces have no potential."""
+    """π = ‖Φ − Φᵀ‖ / 2‖Φ‖: the forces have no potential; or, of forces that have one, the error of
+    the finite differences."""
     acoustic: float
     """α = max_i ‖Σ_j Φ_ij‖ / ‖Φ_ii‖: forces change when the whole crystal is moved."""
     net_force: float
@@ -53,6 +60,20 @@ def measure_violations(crystal: Crystal, operations: Operations, compact: Array)
         space_group=float(np.linalg.norm(asymmetric)) / size,
         rotational=_rotational(crystal, compact),
     )
+
+
+def rounding_asymmetry(compact: Array, noise: float, displacement: float) -> float:
+    """π of force constants that would be symmetric, were it not for the rounding of the forces.
+
+    In central differences each of the 9 n N elements is off by σ / √2 δ, with the noise σ of a
+    component of the forces, independently of the others: π = 3 √(n N) σ / (2 δ ‖Φ‖).
+
+    :param compact: [n, N, 3, 3], eV/Å²
+    :param noise: of the force on an atom, √3 σ, eV/Å
+    :param displacement: δ, Å
+    """
+    elements = compact.size / 3.0
+    return float(np.sqrt(elements) * noise / (2.0 * displacement * np.linalg.norm(compact)))
 
 
 def transposed(crystal: Crystal, compact: Array) -> Array:

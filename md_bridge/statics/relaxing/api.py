@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, replace
@@ -67,7 +68,8 @@ def relax(request: RelaxRequest, progress: Progress | None = None) -> Relaxation
         request.model, request.model_options, request.starts[0].atoms, request.double
     ) as model:
         job = _Job(request, model)
-        noise = job.require_fmax()
+        tell("measuring the rounding of the forces", 0.0)
+        job.require_fmax()
         relaxed = {}
         for number, row in enumerate(request.rows):
 
@@ -82,9 +84,10 @@ def relax(request: RelaxRequest, progress: Progress | None = None) -> Relaxation
         result = replace(
             found,
             precision=job.precision,
-            noise=noise,
+            noise={row: _largest_noise(relaxed[row]) for row in request.rows},
             warnings=tuple(warnings),
             kept=job.kept_results,
+            made_again=job.made_again,
         )
     tell("done", 1.0)
     return result
@@ -101,7 +104,9 @@ class _Job:
         self._request = request
         self._model = model
         self._evaluators: dict[Row, Evaluator] = {}
-        self._kept = KeptRelaxations(request.folder, _deciding(request))
+        self._kept = KeptRelaxations(request.folder, _deciding(request), request.trajectory)
+        self._results: dict[Row, dict[int, Relaxation]] = {}
+        self._noise: dict[tuple[Row, str], float] = {}
         self.kept_results = 0
         self._keeps_frames = request.folder is not None and request.trajectory != "none"
         self.precision = Engine(model, extensions=request.model_options.extensions).info.dtype
@@ -120,26 +125,58 @@ class _Job:
             self._evaluators[row] = Evaluator(self._model, self._request.model_options, row)
         return self._evaluators[row]
 
-    def require_fmax(self) -> dict[Row, float]:
-        """The noise of each row, eV/Å, for the first start.
+    @property
+    def made_again(self) -> int:
+        """Results that were there without the path that is wanted."""
+        return self._kept.without_path
 
-        :raises ArgumentError: fmax is too small for it
+    def require_fmax(self) -> None:
+        """Measure the noise of the forces on what is to be relaxed, once for each composition.
+
+        :raises ArgumentError: fmax is too small for one of them
         """
-        fmax, first = self._request.settings.fmax, self._request.starts[0]
-        noise = {}
+        noisy = []
         for row in self._request.rows:
-            noise[row] = noise_floor(self.evaluator(_final(row)), first.atoms)
-            least = SAFETY * noise[row]
-            if fmax < least:
-                double = "" if self._request.double else ", or double precision (--double)"
-                raise ArgumentError(
-                    "fmax",
-                    f"of {fmax:g} eV/Å is below what the model computes: the rounding of the "
-                    f"{row.label} forces on an atom of '{first.name}' is {noise[row]:.1g} eV/Å, "
-                    f"and a minimum is told from noise above {SAFETY:g} times that; choose "
-                    f"{significant(1.2 * least, 1)} or more{double}",
-                )
-        return noise
+            kept = self._results_of(row)
+            for number, start in enumerate(self._request.starts):
+                if number in kept:
+                    continue
+                place = _final(row), start.atoms.get_chemical_formula()
+                if place not in self._noise:
+                    self._noise[place] = self._noise_of(place[0], start)
+                if self._request.settings.fmax < SAFETY * self._noise[place]:
+                    noisy.append((self._noise[place], row, start))
+        if noisy:
+            self._refuse_fmax(*max(noisy, key=lambda each: each[0]), among=len(noisy))
+
+    def _noise_of(self, row: Row, start: Start) -> float:
+        """NaN where the model fails, of which its relaxation will tell."""
+        try:
+            return noise_floor(self.evaluator(row), start.atoms)
+        except ModelError:
+            raise
+        except EngineError:
+            return math.nan
+
+    def _refuse_fmax(self, noise: float, row: Row, start: Start, among: int) -> None:
+        """For the start with the largest noise, which is one of several."""
+        others = f" ({among - 1} more are below theirs)" if among > 1 else ""
+        double = "" if self._request.double else ", or double precision (--double)"
+        raise ArgumentError(
+            "fmax",
+            f"of {self._request.settings.fmax:g} eV/Å is below what the model computes: the "
+            f"rounding of the {row.label} forces on an atom of '{start.name}' is {noise:.1g} "
+            f"eV/Å{others}, and a minimum is told from noise above {SAFETY:g} times that; choose "
+            f"{significant(1.2 * SAFETY * noise, 1)} or more{double}",
+        )
+
+    def _results_of(self, row: Row) -> dict[int, Relaxation]:
+        """Those that are there, by the number of the start."""
+        if row not in self._results:
+            found = {n: self._kept.load(row, start) for n, start in enumerate(self._request.starts)}
+            self._results[row] = {n: kept for n, kept in found.items() if kept is not None}
+            self.kept_results += len(self._results[row])
+        return self._results[row]
 
     def relax_row(self, row: Row, done: Callable[[float], None]) -> tuple[Relaxation, ...]:
         """All starts with the forces of a row.
@@ -148,15 +185,16 @@ class _Job:
         :param done: called with the share that is done
         """
         request = self._request
-        found = {n: self._kept.load(row, start) for n, start in enumerate(request.starts)}
-        results = {n: kept for n, kept in found.items() if kept is not None}
-        self.kept_results += len(results)
+        results = self._results_of(row)
         missing = [n for n in range(len(request.starts)) if n not in results]
         if missing:
             starts = [request.starts[n] for n in missing]
 
             def ended(place: int, relaxation: Relaxation) -> None:
                 start = starts[place]
+                composition = start.atoms.get_chemical_formula()
+                noise = self._noise[_final(row), composition]
+                relaxation = replace(relaxation, noise=noise)
                 self._write_path(row, start, relaxation)
                 self._kept.save(row, start, relaxation)
                 results[missing[place]] = relaxation
@@ -235,6 +273,11 @@ class _Job:
             )
         except EngineError as error:
             raise StaticsError(f"start '{start.name}': {error}") from error
+
+
+def _largest_noise(results: Sequence[Relaxation]) -> float:
+    """0 if none is known."""
+    return max((each.noise for each in results if each.noise == each.noise), default=0.0)
 
 
 def _final(row: Row) -> Row:

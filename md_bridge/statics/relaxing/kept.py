@@ -25,6 +25,7 @@ KEPT = "kept"
 
 _NOT_KEPT = ("frames",)
 """The path has a file of its own."""
+_NO_PATH = "none"
 
 
 class KeptRelaxations:
@@ -32,14 +33,20 @@ class KeptRelaxations:
 
     :param folder: of everything; None: nothing is kept
     :param settings: all that decides a result besides the row and the start, as JSON can have it
+    :param trajectory: format of the paths that are wanted; ``none``: no paths
     """
 
-    def __init__(self, folder: Path | None, settings: Mapping[str, Any]) -> None:
+    def __init__(
+        self, folder: Path | None, settings: Mapping[str, Any], trajectory: str = _NO_PATH
+    ) -> None:
         self._folder = folder
         self._settings = json.dumps(settings, sort_keys=True, default=str)
+        self._trajectory = trajectory
+        self.without_path = 0
+        """Results that are there, but were made without the path that is wanted now."""
 
     def load(self, row: Row, start: Start) -> Relaxation | None:
-        """The result that is there, if there is one.
+        """The result that is there, if there is one; none whose path is wanted and was not written.
 
         :param row: of the forces
         :param start: that it began with
@@ -49,9 +56,14 @@ class KeptRelaxations:
             return None
         try:
             found = decode(path.read_text(encoding="utf-8"), always_array=False)
-            return Relaxation(**{**found, "kinds": tuple(found["kinds"])})
+            written = found.pop("trajectory")
+            relaxation = Relaxation(**{**found, "kinds": tuple(found["kinds"])})
         except (ValueError, KeyError, TypeError, OSError):  # of another version
             return None
+        if self._trajectory not in (_NO_PATH, written):
+            self.without_path += 1
+            return None
+        return relaxation
 
     def save(self, row: Row, start: Start, relaxation: Relaxation) -> None:
         """Keep a result.
@@ -71,6 +83,7 @@ class KeptRelaxations:
             if field.name not in _NOT_KEPT
         }
         content["kinds"] = list(relaxation.kinds)
+        content["trajectory"] = self._trajectory
         text = encode(content)
         replace_atomically(path, lambda whole: whole.write_text(text, encoding="utf-8"))
 

@@ -59,8 +59,9 @@ def relax_together(
     :param fmax: largest force on an atom, and on a row of the cell, eV/Å
     :param steps: after which a structure counts as not converged
     :param walk: of direct forces, on which structures move until these stop helping: their largest
-        is below fmax or below their largest difference from those of ``evaluator`` at the start, or
-        the energy has not fallen in five steps
+        is below fmax, or less than twice their largest difference from those of ``evaluator``, or
+        the energy has not fallen in five steps. The difference is measured at the start, and again
+        where forces have become as small as that
     :param symmetry: what the space group of each leaves of forces and stress; None: all
     :param keep_frames: whether results have their paths
     :param together: how many are on their way at a time

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
@@ -10,11 +11,12 @@ import numpy as np
 from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 from ase.filters import FrechetCellFilter
-from ase.optimize import BFGS, FIRE, LBFGS
+from ase.optimize import BFGS, FIRE
 from ase.stress import full_3x3_to_voigt_6_stress
 from numpy.typing import NDArray
 
 from md_bridge.statics.evaluator import Forces
+from md_bridge.statics.relaxing.lbfgs import GuardedLBFGS
 from md_bridge.statics.relaxing.results import Relaxation
 from md_bridge.statics.relaxing.settings import RelaxSettings, free_strains
 
@@ -27,9 +29,11 @@ LARGEST_GROWTH = 2.0
 
 _PATIENCE = 5
 """Steps of a walk on direct forces in which the energy does not fall below the lowest so far."""
+_WORTH = 2.0
+"""A walk goes on where direct forces are so many times as large as what they are off by."""
 _SAME_ENERGY = 1e-6
 """eV for each atom: of points of a walk that are no farther apart the last one is the best."""
-_OPTIMIZERS: dict[str, Callable[..., Any]] = {"fire": FIRE, "lbfgs": LBFGS, "bfgs": BFGS}
+_OPTIMIZERS: dict[str, Callable[..., Any]] = {"fire": FIRE, "lbfgs": GuardedLBFGS, "bfgs": BFGS}
 
 
 class Symmetry(Protocol):
@@ -129,7 +133,7 @@ class Moving:
         self._difference: float | None = None
         self._lowest: _Point | None = None
         self._since_lowest = 0
-        self._turning = False
+        self._turning = self._below_difference = False
         self._first: _Point | None = None
         self._last: _Point | None = None
         self._best: _Point | None = None
@@ -167,6 +171,8 @@ class Moving:
         :param found: of the kind that it needs now
         """
         point = self._point(found)
+        if self._turning and self._walk_goes_on(point):
+            return
         if self._turning:
             point = self._hand_over(point)
         elif self._last is not None:
@@ -244,6 +250,7 @@ class Moving:
                 "stress": best.found.stress,
                 "work": self._last.work,
                 "change": self._last.value - self._first.value,
+                "difference": math.nan if self._difference is None else self._difference,
                 "rise": self._last.value - min(self._values),
             }
         return Relaxation(
@@ -295,9 +302,25 @@ class Moving:
         if helps and self._since_lowest < _PATIENCE and self._steps < self._settings.steps - 1:
             return
         self.kind, self._turning = self.final_kind, True
+        self._below_difference = self._settings.fmax < point.gradient <= self._difference
         if point.value < self._lowest.value + _SAME_ENERGY * len(self.atoms):
             self._lowest = point
         self._target.set_positions(self._lowest.x.reshape(-1, 3))
+
+    def _walk_goes_on(self, point: _Point) -> bool:
+        """Whether direct forces are good enough where they were left because of their difference
+        from the others at the start: nearer to the minimum they differ by less, as a rule.
+
+        :param point: where the walk ended, with forces of the final kind
+        """
+        if not self._below_difference or self._lowest is None or self._lowest is not self._last:
+            return False
+        self._difference = _largest(self._lowest.force - point.force)
+        if self._lowest.gradient < _WORTH * self._difference:
+            return False
+        self._point(self._lowest.found)  # the optimizer is given these again
+        self.kind, self._turning = "direct", False
+        return True
 
     def _hand_over(self, point: _Point) -> _Point:
         """Begin anew with an optimizer that knows nothing of direct forces.

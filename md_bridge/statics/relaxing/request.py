@@ -122,7 +122,7 @@ class Relaxations:
     precision: str
     """Of the model as it was used."""
     noise: Mapping[Row, float]
-    """Of the forces of an atom of the first start, eV/Å."""
+    """Of the forces on an atom, the largest of all starts, eV/Å."""
     relaxed: Mapping[Row, tuple[Relaxation, ...]]
     symmetry: Mapping[Row, tuple[SymmetryChange, ...]]
     distances: Mapping[Row, tuple[Distance, ...]]
@@ -137,6 +137,8 @@ class Relaxations:
     """Sentences about starts and averages."""
     kept: int
     """Results that were there already."""
+    made_again: int = 0
+    """Results that were there, but without the path that is wanted now."""
 
     def seconds(self, row: Row) -> float:
         """Of all evaluations of a row.

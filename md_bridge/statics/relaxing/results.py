@@ -58,6 +58,11 @@ class Relaxation:
     """How far the last energy of the path (with pressure times volume) is above the lowest, eV."""
     reason: str = ""
     """Why it did not converge, in words."""
+    noise: float = math.nan
+    """Rounding of the forces on an atom of such a start, eV/Å; NaN if it was not measured."""
+    difference: float = math.nan
+    """Of a walk on direct forces: their largest difference from those of the end where they were
+    compared last, eV/Å. Below it they say nothing."""
     energies: Array = field(default_factory=lambda: np.zeros(0))
     """Along the path, energy plus pressure times volume, eV."""
     gradients: Array = field(default_factory=lambda: np.zeros(0))
@@ -71,6 +76,17 @@ class Relaxation:
     def converged(self) -> bool:
         """Whether all forces are below fmax."""
         return self.status == "converged"
+
+    @property
+    def walk(self) -> tuple[int, float, float] | None:
+        """Of a walk on direct forces how many evaluations it has on its path, and the largest force
+        at its first and at its last one, eV/Å; None if there was none."""
+        walked = [
+            gradient
+            for kind, gradient in zip(self.kinds, self.gradients, strict=True)
+            if kind != self.kinds[-1]
+        ]
+        return (len(walked), float(walked[0]), float(walked[-1])) if walked else None
 
     @property
     def residual_work(self) -> float:

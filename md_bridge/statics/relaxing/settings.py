@@ -27,7 +27,8 @@ __all__ = [
 CELLS = ("fixed", "iso", "full", "slab")
 """What of the cell is relaxed: nothing, its volume, everything, what is in the plane of a slab."""
 OPTIMIZERS = ("auto", "fire", "lbfgs", "bfgs")
-"""``auto``: fire for direct forces, lbfgs for conservative ones."""
+"""``auto``: fire for direct forces, lbfgs for conservative ones, see
+:class:`md_bridge.statics.relaxing.lbfgs.GuardedLBFGS`."""
 
 _FLAT = 1e-6
 """Å, by which the vectors of a slab may leave its plane."""

@@ -128,6 +128,15 @@ def summary_of(report: PhononReport) -> dict[str, Any]:
         "scans": [_of_scan(scan) for scan in report.scans],
         "elastic_GPa": [each.summary() for each in report.elastic],
         "relaxed": None if report.relaxed is None else report.relaxation_converged,
+        "failures": [
+            {
+                "forces": each.row.forces,
+                "symmetrize": each.row.symmetrize,
+                "part": each.part,
+                "reason": each.reason,
+            }
+            for each in report.failures
+        ],
         "seconds": report.seconds,
     }
 

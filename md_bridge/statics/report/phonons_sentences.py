@@ -7,12 +7,15 @@ import math
 from md_bridge.statics.phonons.dynamical_matrix import WAVENUMBERS
 from md_bridge.statics.phonons.results import PhononReport, PhononResult
 from md_bridge.statics.phonons.scan import Scan
+from md_bridge.statics.phonons.violations import rounding_asymmetry
 from md_bridge.text import minus_sign, significant
 
 __all__ = ["sentences"]
 
 _SEEN = 1e-4
 """Of π, from where on it is worth a sentence."""
+_ALIKE = 3.0
+"""Asymmetries that differ by no more than this factor have the same cause."""
 _SPLIT = 0.01
 """cm⁻¹: less is no splitting that anybody would see."""
 
@@ -23,6 +26,8 @@ def sentences(report: PhononReport) -> tuple[str, ...]:
     :param report: with at least one result
     """
     return (
+        *_failures(report),
+        *_not_at_rest(report),
         *_reference(report),
         *_asymmetry(report),
         *_splitting(report),
@@ -32,6 +37,21 @@ def sentences(report: PhononReport) -> tuple[str, ...]:
         *report.warnings,
         _cost(report),
     )
+
+
+def _failures(report: PhononReport) -> list[str]:
+    return [
+        f"No {each.part} with {each.row.label} forces: {each.reason}." for each in report.failures
+    ]
+
+
+def _not_at_rest(report: PhononReport) -> list[str]:
+    if report.relaxation_converged:
+        return []
+    return [
+        f"The atoms did not come to rest ({report.relaxation_reason}): the phonons are those of "
+        "the structure of the smallest forces. Relax it with md-bridge relax first."
+    ]
 
 
 def _reference(report: PhononReport) -> list[str]:
@@ -48,18 +68,57 @@ def _asymmetry(report: PhononReport) -> list[str]:
     for result in report.results:
         if result.correction != "raw" or result.violations.permutation < _SEEN:
             continue
-        text = (
+        found.append(
             f"The force constants of {result.row.label} forces are not symmetric, π = "
-            f"{100 * result.violations.permutation:.2g} %: these forces have no potential. Bands "
-            "do not show it, because the dynamical matrix is made Hermitian for them"
+            f"{100 * result.violations.permutation:.2g} %: {_cause(report, result)}."
         )
-        if result.growth.largest > 0:
-            text += (
-                f"; as it is, its fastest mode ({result.growth.frequency:.2f} THz) doubles its "
-                f"energy in {significant(result.growth.doubling, 2)} ps of NVE dynamics"
-            )
-        found.append(text + ".")
     return found
+
+
+def _cause(report: PhononReport, result: PhononResult) -> str:
+    """What makes raw force constants asymmetric: rounding, the differences, or no potential."""
+    asymmetry = result.violations.permutation
+    noise = report.noise[result.row.label]
+    rounding = rounding_asymmetry(result.force_constants, noise, report.request.displacement)
+    if report.request.host != "autograd" and asymmetry < _ALIKE * rounding:
+        double = "" if report.precision == "float64" else ", or double precision (--double),"
+        return (
+            f"this is the rounding of the forces ({noise:.1g} eV/Å) at this displacement, and a "
+            f"longer one{double} makes it smaller"
+        )
+    if result.row.forces == "conservative":
+        return (
+            "these forces are the gradient of an energy, whose second derivatives are symmetric, "
+            "and what is left is the error of the finite differences. A shorter displacement makes "
+            "it smaller where the energy is smooth, and larger where it jumps (--scan tells); the "
+            "growth in the table is none of dynamics"
+        )
+    exact = _partner(report, result)
+    if exact is not None and asymmetry < _ALIKE * exact.violations.permutation:
+        return (
+            f"this is hardly more than that of {exact.row.label} forces, "
+            f"{100 * exact.violations.permutation:.2g} %, which is the error of the finite "
+            "differences, and does not show whether these forces have a potential"
+        )
+    text = (
+        "these forces have no potential. Bands do not show it, because the dynamical matrix is "
+        "made Hermitian for them"
+    )
+    if result.growth.largest > 0:
+        text += (
+            f"; as it is, its fastest mode ({result.growth.frequency:.2f} THz) doubles its "
+            f"energy in {significant(result.growth.doubling, 2)} ps of NVE dynamics"
+        )
+    return text
+
+
+def _partner(report: PhononReport, result: PhononResult) -> PhononResult | None:
+    """The same of conservative forces, if they are a row, too."""
+    same = (result.row.symmetrize, result.correction)
+    for other in report.results:
+        if other.row.forces == "conservative" and (other.row.symmetrize, other.correction) == same:
+            return other
+    return None
 
 
 def _splitting(report: PhononReport) -> list[str]:

@@ -35,11 +35,12 @@ _NO_GROWTH = 1e-9
 
 
 def result_rows(report: PhononReport) -> tuple[Row, ...]:
-    """A row for each kind of forces with each correction; nothing is judged.
+    """A row for each kind of forces with each correction; nothing is judged but what failed.
 
     :param report: with at least one result
     """
-    return tuple(_observed(_cells(report, result)) for result in report.results)
+    found = [_observed(_cells(report, result)) for result in report.results]
+    return (*found, *_failed(report, "force constants", len(COLUMNS)))
 
 
 def sections(report: PhononReport) -> tuple[Section, ...]:
@@ -48,9 +49,10 @@ def sections(report: PhononReport) -> tuple[Section, ...]:
     :param report: with at least one result
     """
     found = [_modes(report), _thermal(report), _growth(report)]
-    if report.scans:
+    parts = {each.part for each in report.failures}
+    if report.scans or "scan" in parts:
         found.append(_scan(report))
-    if report.elastic:
+    if report.elastic or "elastic constants" in parts:
         found.append(_elastic(report))
     if report.relaxed is not None:
         found.append(_relaxation(report))
@@ -59,6 +61,15 @@ def sections(report: PhononReport) -> tuple[Section, ...]:
 
 def _observed(cells: tuple[str, ...]) -> Row:
     return Row(cells, "", None, observed=True)
+
+
+def _failed(report: PhononReport, part: str, columns: int) -> list[Row]:
+    """Rows of which a table has the name alone."""
+    return [
+        Row((each.row.label, *["-"] * (columns - 1)), "failed", False)
+        for each in report.failures
+        if each.part == part
+    ]
 
 
 def _cells(report: PhononReport, result: PhononResult) -> tuple[str, ...]:
@@ -179,7 +190,7 @@ def _scan(report: PhononReport) -> Section:
             )
         )
     title = "Displacement scan: change from one displacement to the next, and ranges of F, S, C_V"
-    return Section(title, columns, tuple(rows))
+    return Section(title, columns, (*rows, *_failed(report, "scan", len(columns))))
 
 
 def _elastic(report: PhononReport) -> Section:
@@ -189,6 +200,7 @@ def _elastic(report: PhononReport) -> Section:
     for each in report.elastic:
         word = "at rest" if each.converged else "not at rest"
         rows += [Row(cells, word, each.converged) for cells in tables.rows([each])]
+    rows += _failed(report, "elastic constants", len(tables.COLUMNS))
     return Section("Elastic constants", tables.COLUMNS, tuple(rows))
 
 

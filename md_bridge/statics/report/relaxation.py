@@ -88,6 +88,7 @@ def summary_of(found: Relaxations) -> dict[str, Any]:
         "precision": found.precision,
         "reference": request.reference.label,
         "kept_results": found.kept,
+        "results_made_again": found.made_again,
         "rows": {row.label: _of_row(found, row) for row in request.rows},
         "crossed_forces_eV_per_angstrom": {
             name: [asdict(each) for each in crossed] for name, crossed in found.crossed.items()
@@ -149,6 +150,8 @@ def _of_structure(found: Relaxations, row: Row, place: int, each: Relaxation) ->
         "largest_stress_GPa": finite_or_none(each.largest_stress),
         "residual_work_meV_per_atom": finite_or_none(each.residual_work),
         "rise_meV_per_atom": finite_or_none(1e3 * each.rise / atoms),
+        "noise_eV_per_angstrom": finite_or_none(each.noise),
+        "walk": _of_walk(each),
         "cell_angstrom": each.end.cell.tolist(),
         "space_group": _of_symmetry(found.symmetry[row][place]),
         "from_reference": {
@@ -156,6 +159,18 @@ def _of_structure(found: Relaxations, row: Row, place: int, each: Relaxation) ->
             "cell_percent": finite_or_none(apart.cell),
             "energy_meV_per_atom": None if math.isnan(apart.energy) else apart.energy,
         },
+    }
+
+
+def _of_walk(each: Relaxation) -> dict[str, Any] | None:
+    if each.walk is None:
+        return None
+    evaluations, first, last = each.walk
+    return {
+        "evaluations": evaluations,
+        "first_gradient_eV_per_angstrom": first,
+        "last_gradient_eV_per_angstrom": last,
+        "difference_eV_per_angstrom": finite_or_none(each.difference),
     }
 
 

@@ -25,12 +25,14 @@ def sentences(found: Relaxations) -> tuple[str, ...]:
     """
     return (
         *_time_saved(found),
+        *_walks(found),
         *_residual_work(found),
         *_left_behind(found),
         *_unread(found),
         *found.warnings,
         *_noise(found),
         *_kept(found),
+        *_made_again(found),
         *_left_out(found),
     )
 
@@ -61,6 +63,25 @@ def _time_saved(found: Relaxations) -> list[str]:
             f"For the {len(pairs)} of {len(found.request.starts)} structures that came to rest "
             f"both ways, {row.label} took {_cost(walked, DIRECT, CONSERVATIVE)}: {compared} than "
             f"{alone.label} alone, which took {_cost(straight, CONSERVATIVE)}."
+        )
+    return told
+
+
+def _walks(found: Relaxations) -> list[str]:
+    """Where walks on direct forces ended, which is what limits the time that they save."""
+    told = []
+    for row in found.request.rows:
+        both = [(each, each.walk) for each in found.relaxed[row]]
+        known = [(each, walk) for each, walk in both if walk and each.difference == each.difference]
+        if row.forces != DIRECT_THEN_CONSERVATIVE or not known:
+            continue
+        steps, first, last = (statistics.median(walk[n] for _, walk in known) for n in range(3))
+        apart = statistics.median(each.difference for each, _ in known)
+        told.append(
+            f"The walks of {row.label} took {steps:g} evaluations from {significant(first, 2)} to "
+            f"{significant(last, 2)} eV/Å (medians of the largest force), and the two kinds of "
+            f"forces differ by up to {significant(apart, 2)} eV/Å there: the way from that to "
+            f"{found.request.settings.fmax:g} eV/Å is the gradient's."
         )
     return told
 
@@ -179,6 +200,15 @@ def _kept(found: Relaxations) -> list[str]:
         return []
     whole = len(found.request.rows) * len(found.request.starts)
     return [f"{found.kept} of {whole} results were there already from an earlier run."]
+
+
+def _made_again(found: Relaxations) -> list[str]:
+    if not found.made_again:
+        return []
+    return [
+        f"{found.made_again} results of an earlier run had no path as {found.request.trajectory}, "
+        "and were made again."
+    ]
 
 
 def _left_out(found: Relaxations) -> list[str]:

@@ -10,7 +10,9 @@ from ase import Atoms
 from ase.build import bulk
 from scipy.spatial.transform import Rotation
 
+from md_bridge.ase.space_group import SpaceGroupError
 from md_bridge.engine import ModelError
+from md_bridge.errors import ArgumentError
 from md_bridge.model_options import ModelOptions
 from md_bridge.statics.elastic import ElasticRequest, measure_elasticity
 from md_bridge.statics.elastic.tables import COLUMNS, independent, matrix_lines, rows
@@ -226,6 +228,32 @@ def test_no_direct_stress(tmp_path):
     path = models.swirling_springs().export(tmp_path / "swirl.pt")
     with pytest.raises(ModelError, match="stress"):
         measure_elasticity(evaluator(path, "direct"), Atoms("H", cell=[1.3] * 3, pbc=True))
+
+
+def test_random_copies_are_refused(pairs):
+    with pytest.raises(ArgumentError, match="random draws another rotation"):
+        measure_elasticity(evaluator(pairs, symmetrize="random"), bulk("Ar", "fcc", a=5.2406))
+
+
+def test_a_cell_that_spglib_cannot_read(springs):
+    atoms = Atoms("H2", [[0, 0, 0], [0, 0, 1e-4]], cell=[4.0] * 3, pbc=True)
+    with pytest.raises(SpaceGroupError, match="nearer to each other than that"):
+        measure_elasticity(springs, atoms, ElasticRequest(relax_ions=False))
+
+
+def test_a_hexagonal_crystal_and_a_set_without_its_axis(pairs):
+    """Said of octahedral copies, not of hexagonal ones; nothing of a cubic crystal."""
+    hexagonal, cubic = bulk("Ar", "hcp", a=3.7, c=6.04), bulk("Ar", "fcc", a=5.2406)
+    request = ElasticRequest(relax_ions=False, at_rest=1.0)
+    for atoms, symmetrize, count in (
+        (hexagonal, "octahedral", 1),
+        (hexagonal, "hexagonal", 0),
+        (cubic, "octahedral", 0),
+    ):
+        found = measure_elasticity(evaluator(pairs, symmetrize=symmetrize), atoms, request)
+        told = [line for line in found.sentences() if "6-fold axis" in line]
+        assert len(told) == count
+        assert all("trust the projected constants" in line for line in told)
 
 
 def test_nothing_has_no_constants(springs):

@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 from ase.build import bulk
 from scipy.linalg import logm
+from scipy.optimize import minimize_scalar
 from scipy.spatial.transform import Rotation
 
 from md_bridge.ase import find_space_group
 from md_bridge.model_options import ModelOptions
+from md_bridge.statics.elastic import measure_elasticity
 from md_bridge.statics.evaluator import Evaluator
 from md_bridge.statics.relaxing.lockstep import relax_together
 from md_bridge.statics.rows import Row
@@ -193,6 +195,79 @@ class TestBain:
         (end,) = relaxed(models[which], [saddle], symmetrize, optimizer="fire", fmax=1e-7)
         assert find_space_group(saddle).deviation(end) < 1e-9
         assert plateau(end).at(1e-6).symbol == "Im-3m (229)"
+
+    def test_it_is_softer_than_stiff(self, models, saddle):
+        """C₁₁ < C₁₂ of the saddle: a strain along the path gains energy."""
+        evaluator = Evaluator(models[0], ModelOptions(), Row("conservative"))
+        found = measure_elasticity(evaluator, saddle)
+        constants = found.best.projected
+        assert 0 < constants[0, 0] < constants[0, 1]
+        assert not found.best.stable
+        assert found.best.eigenvalues[:2] == pytest.approx(
+            [constants[0, 0] - constants[0, 1]] * 2, rel=1e-6
+        )
+
+    @staticmethod
+    def energy(a, c, c2=0.0):
+        """Of two atoms of the body-centred cell a, a, c: a sum over its sites."""
+        corners = np.indices((11, 11, 11)).reshape(3, -1).T - 5
+        sites = np.concatenate([corners, corners + 0.5]) * [a, a, c]
+        r = np.linalg.norm(sites, axis=1)
+        end = 2.6 * crystals_axis.SIGMA
+        sites, r = sites[(r > 0) & (r < end)], r[(r > 0) & (r < end)]
+        x = np.clip((r / crystals_axis.SIGMA - 2.2) / 0.4, 0.0, 1.0)
+        sr6 = (crystals_axis.SIGMA / r) ** 6
+        pairs = 4 * 0.05 * (sr6**2 - sr6) * (1 - x**3 * (10 - 15 * x + 6 * x**2))
+        directed = c2 * (1 - (r / end) ** 2) ** 3 * (1.5 * (sites[:, 2] / r) ** 2 - 0.5)
+        return 2 * np.sum(0.5 * pairs + directed)
+
+    def lowest(self, ratio):
+        """Of all volumes, at c/a: the curve of the Bain path."""
+        found = minimize_scalar(
+            lambda a: self.energy(a, ratio * a), bounds=(3.2, 4.6), method="bounded",
+            options={"xatol": 1e-9},
+        )  # fmt: skip
+        return found.fun
+
+    def test_the_curve(self):
+        """Flat at both ends, which symmetry demands, and falling all the way between them."""
+        ratios = np.linspace(1.0, math.sqrt(2.0), 22)
+        curve = np.array([self.lowest(ratio) for ratio in ratios])
+        assert np.all(np.diff(curve) < 0)
+        steepest = np.abs(np.diff(curve)).max()
+        step = ratios[1] - ratios[0]
+        for end in (1.0, math.sqrt(2.0)):
+            slope = (self.lowest(end + 1e-3) - self.lowest(end - 1e-3)) / 2e-3
+            assert abs(slope * step) < 0.02 * steepest
+
+    def test_the_way_down_follows_the_curve(self, models):
+        """Every point of the relaxation is a tetragonal crystal with the energy of the sum over its
+        lattice; c/a and energy go one way until fcc is reached, on the curve of relaxed volumes."""
+        evaluator = Evaluator(models[1], ModelOptions(), Row("conservative"))
+        (start,) = relaxed(models[0], [bulk("Ar", "bcc", a=4.1, cubic=True)], fmax=1e-8)
+        (found,) = relax_together(
+            *(evaluator, [start]),
+            **{"cell": "full", "optimizer": "fire", "fmax": 1e-5, "steps": 2000},
+            keep_frames=True,
+        )
+        cells = np.array([frame.cell.array for frame in found.frames])
+        np.testing.assert_allclose(cells, cells * np.eye(3), atol=1e-6)
+        a, b, c = np.diagonal(cells, axis1=1, axis2=2).T
+        np.testing.assert_allclose(a, b, atol=1e-6)
+        np.testing.assert_allclose(
+            found.energies,
+            [self.energy(*lengths, 1e-6) for lengths in zip(a, c, strict=True)],
+            rtol=1e-9,
+        )
+        ratios = c / a
+        arrived = int(np.argmax(ratios > math.sqrt(2.0) - 1e-3))
+        assert ratios[0] == pytest.approx(1.0, abs=1e-6)
+        assert np.all(np.diff(ratios[: arrived + 1]) > -1e-9)
+        assert np.all(np.diff(found.energies[: arrived + 1]) < 1e-9)
+        depth = self.lowest(1.0) - self.lowest(math.sqrt(2.0))
+        above = found.energies[: arrived + 1] - [self.lowest(r) for r in ratios[: arrived + 1]]
+        assert above.min() > -1e-4 * depth - 1e-4
+        assert above.max() < 0.2 * depth
 
     def test_a_millionth_leaves_it(self, models, saddle):
         evaluator = Evaluator(models[1], ModelOptions(), Row("conservative"))

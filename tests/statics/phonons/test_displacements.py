@@ -12,6 +12,7 @@ from md_bridge.statics.errors import StaticsError
 from md_bridge.statics.evaluator import Evaluator
 from md_bridge.statics.phonons.band_path import make_path
 from md_bridge.statics.phonons.crystal import make_crystal
+from md_bridge.statics.phonons.dynamical_matrix import dynamical_matrices, hermitian
 from md_bridge.statics.phonons.force_constants import (
     count_displacements,
     finite_differences,
@@ -51,16 +52,21 @@ class TestQuarticBond:
     @pytest.mark.parametrize(("one_sided", "slope"), [(False, 2.0), (True, 1.0)])
     def test_order(self, evaluator, one_sided, slope):
         crystal = make_crystal(crystals.fcc(), (3, 3, 3))
-        exact = finite_differences(evaluator, crystal, 1e-4)
-        sizes = np.geomspace(0.01, 0.16, 5)
-        errors = [
-            np.linalg.norm(
-                finite_differences(evaluator, crystal, each, one_sided=one_sided) - exact
-            )
-            for each in sizes
-        ]
-        found = np.polyfit(np.log(sizes), np.log(errors), 1)[0]
-        assert found == pytest.approx(slope, abs=0.1)
+        q = np.random.default_rng(4).uniform(-0.5, 0.5, (8, 3))
+        sizes = np.array([1e-4, *np.geomspace(0.01, 0.16, 5)])
+        constants = np.array(
+            [finite_differences(evaluator, crystal, each, one_sided=one_sided) for each in sizes]
+        )
+        matrices = [dynamical_matrices(crystal, compact, q) for compact in constants]
+        squares = np.array([np.linalg.eigvalsh(hermitian(each)) for each in matrices])
+
+        def order(values):
+            errors = [np.linalg.norm(each - values[0]) for each in values[1:]]
+            return np.polyfit(np.log(sizes[1:]), np.log(errors), 1)[0]
+
+        assert order(constants) == pytest.approx(slope, abs=0.1)
+        # at a centre of inversion what is of first order has no part in Hermitian matrices
+        assert order(squares) == pytest.approx(2.0, abs=0.1)
 
     def test_scan(self, evaluator):
         found = scan(evaluator, make_crystal(crystals.fcc(), (2, 2, 2)), np.geomspace(0.01, 0.3, 6))
@@ -107,6 +113,71 @@ class TestRipple:
         assert rough.slopes[0] == pytest.approx(-1.0, abs=0.2)
         assert smooth.slopes[1] == pytest.approx(2.0, abs=0.1)
         assert rough.changes[0] > 100 * smooth.changes[0]
+
+
+class TestOptimum:
+    """T-P4: between a ripple, whose error falls as A/δ, and a quartic bond, whose error grows as
+    B δ², the best displacement is δ* = (A/√2 B)^⅓, ∼ (ε/φ⁗)^⅓."""
+
+    QUARTIC, WAVE = 0.5, 9000.0
+    STEP = np.sqrt(2.0)
+    """Of one displacement to the next, as nearly as crests of the ripple allow."""
+
+    @pytest.fixture(scope="class")
+    def sizes(self):
+        """Where the ripple has its crests of one sign."""
+        wanted = 0.008 * self.STEP ** np.arange(13)
+        return (2 * np.round(wanted * self.WAVE / (2 * np.pi)) + 0.5) * np.pi / self.WAVE
+
+    @pytest.fixture
+    def both(self, evaluators):
+        def make(ripple):
+            model = crystals.bonds(quartic=self.QUARTIC, ripple=ripple, wave=self.WAVE)
+            return evaluators(model, "direct", "conservative")
+
+        return make
+
+    def cosines(self, crystal):
+        """Of the ripple, for each bond and each component, and which atoms have bonds."""
+        vectors, weights = crystal.shortest
+        apart = np.einsum("ikm,ikmc->ikc", weights, vectors) @ crystal.primitive.cell.array
+        bonded = np.abs(np.linalg.norm(apart[0], axis=1) - crystals.BOND) < 0.1
+        return np.cos(self.WAVE * apart[0][bonded]), bonded
+
+    def test_of_force_constants(self, both, sizes):
+        """−√2 ε cos(κ x)/δ of the ripple and −φ δ² of the bond, each element as it should be."""
+        ripple = 2e-3
+        direct, conservative = both(ripple)
+        crystal = make_crystal(crystals.fcc(), (3, 3, 3))
+        exact = finite_differences(conservative, crystal, 1e-4)
+        cosines, bonded = self.cosines(crystal)
+        errors = []
+        for each in sizes:
+            found = finite_differences(direct, crystal, each) - exact
+            diagonal = np.einsum("kaa->ka", found[0][bonded])
+            expected = -np.sqrt(2) * ripple * cosines / each - self.QUARTIC * each**2
+            assert diagonal == pytest.approx(expected, rel=1e-4, abs=1e-6)
+            errors.append(np.sqrt(np.mean(diagonal**2)))
+        best = (ripple * np.sqrt(np.mean(cosines**2)) / self.QUARTIC) ** (1 / 3)
+        place = int(np.argmin(errors))
+        assert sizes[place] == pytest.approx(best, rel=self.STEP - 1)
+        assert errors[0] > 5 * errors[place] < errors[-1]
+
+    def test_of_the_scan(self, both, sizes):
+        """It changes least at δ*; a sixty-fourth of the ripple moves that to a quarter."""
+        crystal = make_crystal(crystals.fcc(), (2, 2, 2))
+        cosines, _ = self.cosines(make_crystal(crystals.fcc(), (3, 3, 3)))
+        # of one displacement to the next: A (1/δ₁ − 1/δ₂) and B (δ₂² − δ₁²), δ₂/δ₁ the step
+        shares = (self.STEP**0.5 - self.STEP**-0.5) / (self.STEP - 1 / self.STEP)
+        found = []
+        for ripple in (2e-3, 2e-3 / 64):
+            rough, smooth = (scan(each, crystal, sizes) for each in both(ripple))
+            least = int(np.argmin(rough.changes))
+            best = (shares * ripple * np.sqrt(np.mean(cosines**2)) / self.QUARTIC) ** (1 / 3)
+            assert 0.5 < rough.middles[least] / best < 2.0  # of a cube root
+            found.append(rough.middles[least])
+            assert int(np.argmin(smooth.changes)) == 0
+        assert found[0] / found[1] == pytest.approx(4.0, rel=0.1)
 
 
 class TestCap:

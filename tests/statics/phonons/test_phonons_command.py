@@ -9,11 +9,13 @@ import crystals_phonons as crystals
 import models
 import numpy as np
 import pytest
+from ase import Atoms
 from ase.build import bulk, molecule
 from model_commands import message, run
 from phonopy.file_IO import parse_FORCE_CONSTANTS
 
 from md_bridge.cli.statics.phonons import phonons
+from md_bridge.statics.phonons import api
 
 QUICK = ("--supercell", "2,2,2", "--mesh", "4")
 
@@ -183,6 +185,42 @@ def test_relaxed_first(files):
     assert content["space_group"] == "Fm-3m (225)"
 
 
+def test_atoms_that_do_not_come_to_rest(files, monkeypatch):
+    """The phonons are those of the best structure, with a sentence and an exit status."""
+    monkeypatch.setattr(api, "_RELAX_STEPS", 1)
+    atoms = crystals.rock_salt()
+    atoms.positions[1, 0] += 0.05
+    ase.io.write("moved.xyz", atoms)
+    options = (*QUICK, "--fc", "raw", "--symprec", "1e-5", "--relax", "--json")
+    result = run(phonons, "m.pt", "moved.xyz", *options)
+    assert result.exit_code == 3, result.output
+    content = json.loads(result.stdout)
+    assert content["relaxed"] is False
+    assert content["passed"] is False
+    assert content["sentences"][0].startswith("The atoms did not come to rest (after 1 steps its")
+    assert len(content["results"]) == 1
+
+
+def test_rest_below_the_noise_is_refused(files, monkeypatch):
+    static_crystals.springs(quartic=1e3).export("single.pt", "float32")  # rounds by 8e-6 eV/Å
+    monkeypatch.setattr(api, "_RELAX_FMAX", 1e-5)
+    atoms = static_crystals.fcc(cubic=True)
+    atoms.rattle(0.05, seed=1)
+    ase.io.write("moved.extxyz", atoms)
+    result = run(phonons, "single.pt", "moved.extxyz", "--supercell", "1,1,1", "--relax")
+    assert result.exit_code == 2
+    text = message(result).replace("│", "")
+    assert "--relax cannot bring the atoms to rest, to 1e-05 eV/Å, with forces whose own" in text
+
+
+def test_a_cell_that_spglib_cannot_read(files):
+    ase.io.write("twice.xyz", Atoms("Ar2", [[0, 0, 0], [0, 0, 1e-6]], cell=[6.0] * 3, pbc=True))
+    result = run(phonons, "m.pt", "twice.xyz", *QUICK)
+    assert result.exit_code == 1
+    assert "nearer to each other than that" in message(result)
+    assert not (files / "md-bridge-phonons").exists()
+
+
 def test_elastic_constants_beside(files):
     """T-E1 as a user has it: C₁₁ = 2K/a, C₁₂ = C₄₄ = K/a."""
     static_crystals.springs().export("m.pt")
@@ -241,6 +279,43 @@ def test_another_host(files):
     assert found[1]["violations"]["permutation"] == pytest.approx(
         found[0]["violations"]["permutation"], rel=1e-3
     )
+
+
+@pytest.mark.parametrize("forces", ["conservative,direct", "direct,conservative"])
+def test_a_row_that_fails_leaves_the_others(files, forces):
+    """Direct forces that are NaN as soon as an atom is displaced."""
+    models.nan_when_close(crystals.BOND - 0.005, "direct").export("nan.pt")
+    options = (*QUICK, "--forces", forces, "--symmetrize", "none", "--fc", "raw")
+    result = run(phonons, "nan.pt", "c.xyz", *options, "--out", "found")
+    assert result.exit_code == 3, result.output
+    text = message(result)
+    assert "No force constants with direct forces: " in text
+    assert "a direct force that is not finite" in text
+    assert re.search(r"^direct( +-){7} +failed", result.stdout, re.M)
+    content = json.loads((files / "found" / "summary.json").read_text())
+    assert content["passed"] is False
+    assert [each["forces"] for each in content["results"]] == ["conservative"]
+    (failure,) = content["failures"]
+    assert (failure["forces"], failure["part"]) == ("direct", "force constants")
+    assert (files / "found" / "conservative-raw" / "phonopy_params.yaml").exists()
+    bands = json.loads((files / "found" / "bands.json").read_text())
+    assert list(bands["frequencies_THz"]) == ["conservative: raw"]
+
+
+@pytest.mark.parametrize(
+    ("options", "closest", "part"),
+    [(("--scan", "0.01:0.3:4"), 0.1, "scan"), (("--elastic",), 0.012, "elastic constants")],
+)
+def test_a_part_that_fails_leaves_the_rest(files, options, closest, part):
+    """Force constants with 0.01 Å, and NaN with what is asked for besides."""
+    models.nan_when_close(crystals.BOND - closest).export("nan.pt")
+    result = run(phonons, "nan.pt", "c.xyz", *QUICK, "--fc", "raw", *options, "--json")
+    assert result.exit_code == 3, result.output
+    content = json.loads(result.stdout)
+    assert len(content["results"]) == 1
+    assert [each["part"] for each in content["failures"]] == [part]
+    assert content["sentences"][0].startswith(f"No {part} with conservative forces: ")
+    assert content["scans"] == content["elastic_GPa"] == []
 
 
 def test_a_model_that_breaks(files):

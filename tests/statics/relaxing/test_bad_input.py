@@ -164,6 +164,21 @@ def test_fmax_below_the_rounding(single, springs):
     assert found.converged(found.request.rows[0]) == 1
 
 
+def test_fmax_below_the_rounding_of_a_later_start(tmp_path):
+    """Each composition has its noise: that of a crystal under pressure is that of large forces."""
+    single = crystals.springs(quartic=1e3).export(tmp_path / "single.pt", dtype="float32")
+    pressed = crystals.fcc(2.4, cubic=True) * (2, 1, 1)
+    fmax = 10.0 * noise_floor(evaluator(single), rattled())
+    starts = (rattled(), pressed, pressed)
+    with pytest.raises(ArgumentError, match=r"an atom of 's1' is .* \(1 more are below theirs\)"):
+        relax(request_of(single, *starts, settings={"fmax": fmax}))
+    found = relax(request_of(single, *starts, settings={"fmax": 0.1, "steps": 2}))
+    near, away, same = (each.noise for each in found.relaxed[found.request.rows[0]])
+    assert near == pytest.approx(fmax / 10.0)
+    assert away == same > 10.0 * near
+    assert found.noise[found.request.rows[0]] == away
+
+
 def test_starts_are_looked_at_before_anything_is_done(springs):
     twice = crystals.fcc(cubic=True)
     twice.positions[1] = twice.positions[0] + 0.01
@@ -185,6 +200,20 @@ def test_requests_that_cannot_be(springs):
         request_of(springs, rattled(), symprec=(0.0,))
     with pytest.raises(ArgumentError, match="fixed_point compares direct and conservative"):
         request_of(springs, rattled(), fixed_point=True)
+
+
+def test_a_start_that_spglib_cannot_read(tmp_path):
+    """It is relaxed, and a sentence says what is not told; its group cannot be kept."""
+    path = models.harmonic(r0=0.9, cutoff=1.5).export(tmp_path / "h.pt")
+    start = Atoms("H2", [[0.0, 0.0, 0.0], [0.0, 0.0, 0.8]], cell=[6.0] * 3, pbc=True)
+    found = relax(request_of(path, start, symprec=(0.95,)))
+    assert found.converged(found.request.rows[0]) == 1
+    (warning,) = found.warnings
+    assert warning.startswith("Start 's0' has no space group to compare: ")
+    assert found.verdicts(found.request.rows[0], 0)["unknown"] == 1
+    for space_group in ("fix", "project"):
+        with pytest.raises(StaticsError, match="start 's0': its space group cannot be kept"):
+            relax(request_of(path, start, symprec=(0.95,), settings={"space_group": space_group}))
 
 
 def test_a_hexagonal_crystal_is_warned_of(tmp_path):

@@ -1,5 +1,7 @@
 """What is done is not done again, as long as nothing that decides it changes."""
 
+from dataclasses import replace
+
 import ase.io
 import crystals
 import pytest
@@ -8,6 +10,7 @@ from md_bridge.statics.relaxing import api
 from md_bridge.statics.relaxing.kept import KEPT
 from md_bridge.statics.relaxing.request import KINDS, RelaxRequest
 from md_bridge.statics.relaxing.settings import RelaxSettings
+from md_bridge.statics.report.relaxation_sentences import sentences
 from md_bridge.statics.rows import make_rows
 from md_bridge.statics.starts import Start
 
@@ -71,6 +74,22 @@ def test_what_cannot_be_read_is_made_anew(springs, tmp_path):
     path.write_text('{"half": 1')
     assert api.relax(request).kept == 0
     assert api.relax(request).kept == 1
+
+
+def test_a_path_that_is_wanted_later(springs, tmp_path):
+    """What was kept without a path, or with one of another format, is made again, once."""
+    counts = []
+    for trajectory in ("none", "extxyz", "extxyz", "none", "traj", "extxyz"):
+        request = replace(request_of(springs, tmp_path, count=2), trajectory=trajectory)
+        found = api.relax(request)
+        counts.append((found.kept, found.made_again))
+        if trajectory != "none":
+            for row in request.rows:
+                path = tmp_path / "trajectories" / row.file_name / f"s1.{trajectory}"
+                assert len(ase.io.read(path, ":")) == found.relaxed[row][1].steps + 1
+        told = [text for text in sentences(found) if "were made again" in text]
+        assert len(told) == (found.made_again > 0)
+    assert counts == [(0, 0), (0, 4), (4, 0), (4, 0), (0, 4), (0, 4)]
 
 
 def test_paths_are_written(springs, tmp_path):

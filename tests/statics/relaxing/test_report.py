@@ -1,7 +1,9 @@
 """What is said of structures that did not come to rest: nothing that compares them with others."""
 
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from ase.build import bulk
 
@@ -77,6 +79,28 @@ def test_no_structure_came_to_rest_both_ways():
     first, *others = sentences(report(stopped, (ended("converged", direct=1.0),) * 2))
     assert first.startswith("No structure came to rest both with direct-then-conservative and")
     assert "'s-0' was stopped with conservative forces: it did not." in others
+
+
+def test_where_a_walk_ended_is_told():
+    """The medians of two walks, and what direct forces were off by; nothing without a walk."""
+    walked = ended("converged", direct=0.5, conservative=1.5)
+    walks = tuple(
+        replace(
+            walked,
+            kinds=("direct",) * 3 + ("conservative",) * 2,
+            gradients=np.array([first, 1.0, 0.25, 0.2, 1e-5]),
+            difference=0.2,
+        )
+        for first in (3.0, 5.0)
+    )
+    alone = (ended("converged", conservative=3.0),) * 2
+    (text,) = (each for each in sentences(report(alone, walks)) if "The walks" in each)
+    assert text == (
+        "The walks of direct-then-conservative took 3 evaluations from 4.0 to 0.25 eV/Å (medians "
+        "of the largest force), and the two kinds of forces differ by up to 0.20 eV/Å there: the "
+        "way from that to 0.0001 eV/Å is the gradient's."
+    )
+    assert not any("The walks" in each for each in sentences(report(alone, alone)))
 
 
 def test_distances_are_those_of_structures_at_rest(mixed):
