@@ -389,13 +389,13 @@ BackendResult TorchScriptBackend::with_members_apart(const std::vector<SystemTen
   BackendRequest rest = request;
   rest.committee.clear();
   rest.member_position_gradients = rest.member_strain_gradients = false;
-  const BackendRequest of_members = {.committee = request.committee,
-                                     .committee_per_atom = request.committee_per_atom,
-                                     .member_position_gradients = request.member_position_gradients,
-                                     .member_strain_gradients = request.member_strain_gradients,
-                                     .check_consistency = request.check_consistency,
-                                     .timed = request.timed,
-                                     .inputs = request.inputs};
+  BackendRequest of_members = request;
+  for (auto output : {&BackendRequest::energy, &BackendRequest::direct_forces,
+                      &BackendRequest::direct_stress, &BackendRequest::uncertainty}) {
+    (of_members.*output).clear();
+  }
+  of_members.energy_per_atom = false;
+  of_members.position_gradient = of_members.strain_gradient = of_members.pair_gradients = false;
   BackendResult result = forward(systems, rest);
   BackendResult members = forward(systems, of_members);
   result.committee = members.committee;
