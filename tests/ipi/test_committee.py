@@ -10,6 +10,7 @@ import ase.build
 import ase.io
 import numpy as np
 import pytest
+from ase.stress import voigt_6_to_full_3x3_stress
 from click.testing import CliRunner
 from ipi.pes.metatomic import MetatomicDriver
 from ipi.utils.units import unit_to_internal
@@ -214,7 +215,8 @@ def test_i_pi_runs_a_committee_of_files(argon_files, tmp_path, socket_name, sock
     forces = [MDBridgeCalculator(path).get_forces(atoms) for path in argon_files]
     volume = atoms.cell.volume
     virials = [
-        -volume * MDBridgeCalculator(path).get_stress(atoms, voigt=False) for path in argon_files
+        -volume * voigt_6_to_full_3x3_stress(MDBridgeCalculator(path).get_stress(atoms))
+        for path in argon_files
     ]
     np.testing.assert_allclose(
         printed_rows(tmp_path, "committee_force", 3) * ANGSTROM / EV,
