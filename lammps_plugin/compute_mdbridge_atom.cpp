@@ -39,6 +39,7 @@ void ComputeMDBridgeAtom::parse(const std::vector<std::string>& words) {
       {"correction", Quantity::correction},
       {"spread", Quantity::spread},
       {"uncertainty", Quantity::uncertainty},
+      {"forces_std", Quantity::forces_std},
   };
   std::vector<std::string> names;
   for (const auto& [name, quantity] : known) names.push_back(name);
@@ -63,7 +64,12 @@ bool ComputeMDBridgeAtom::wants(Quantity quantity) const {
   return std::find(quantities_.begin(), quantities_.end(), quantity) != quantities_.end();
 }
 
-void ComputeMDBridgeAtom::init() { find_pair(); }
+void ComputeMDBridgeAtom::init() {
+  find_pair();
+  boundary_.agree([&] {
+    if (wants_members()) pair_->require_members(true);
+  });
+}
 
 /// The pair style may be another one since the last run.
 void ComputeMDBridgeAtom::find_pair() {
@@ -117,6 +123,11 @@ void ComputeMDBridgeAtom::fill() {
     }
     if (quantity == Quantity::spread) {
       write(column++, pair_->force_spread(), 1, units.force());
+      continue;
+    }
+    if (quantity == Quantity::forces_std) {
+      write(column, pair_->disagreement(true).forces_std, 3, units.force());
+      column += 3;
       continue;
     }
     if (quantity == Quantity::conservative || quantity == Quantity::correction) {

@@ -11,8 +11,8 @@ namespace mdbridge_lammps {
 
 class PairMDBridge;
 
-/// `compute ID group mdbridge/atom conservative|direct|correction|spread|uncertainty ...`: what the
-/// model of pair style mdbridge says of each atom, whichever forces drive the run.
+/// `compute ID group mdbridge/atom conservative|direct|correction|spread|uncertainty|forces_std
+/// ...`: what the model of pair style mdbridge says of each atom, whichever forces drive the run.
 class ComputeMDBridgeAtom : public LAMMPS_NS::Compute {
  public:
   ComputeMDBridgeAtom(LAMMPS_NS::LAMMPS* lmp, int count, char** words);
@@ -24,9 +24,10 @@ class ComputeMDBridgeAtom : public LAMMPS_NS::Compute {
   void unpack_reverse_comm(int count, int* atoms, double* buffer) override;
   double memory_usage() override;
   bool wants_uncertainty() const { return wants(Quantity::uncertainty); }
+  bool wants_members() const { return wants(Quantity::forces_std); }
 
  private:
-  enum class Quantity { conservative, direct, inner, correction, spread, uncertainty };
+  enum class Quantity { conservative, direct, inner, correction, spread, uncertainty, forces_std };
 
   void parse(const std::vector<std::string>& words);
   void find_pair();

@@ -16,6 +16,10 @@ inline constexpr char pair_library_name[] = "libmdbridge_lammps.so";
 inline constexpr char create_pair_symbol[] = "mdbridge_create_pair";
 using CreatePair = LAMMPS_NS::Pair* (*)(LAMMPS_NS::LAMMPS*);
 
+/// Styles of computes.
+inline constexpr char atom_style[] = "mdbridge/atom";
+inline constexpr char committee_style[] = "mdbridge/committee";
+
 inline constexpr char create_compute_symbol[] = "mdbridge_create_compute";
 using CreateCompute = LAMMPS_NS::Compute* (*)(LAMMPS_NS::LAMMPS*, int, char**);
 

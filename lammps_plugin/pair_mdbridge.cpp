@@ -63,8 +63,10 @@ void PairMDBridge::compute(int eflag, int vflag) {
     refuse_atomic_energies();
     uncertainty_.store(update->ntimestep, evaluation.uncertainty, follower_.atoms(),
                        follower_.owned(), atom->nlocal, units_.energy);
+    keep_members(evaluation);
   });
   warn_of_uncertainty(evaluation.uncertainty);
+  warn_of_disagreement();
 }
 
 /// A virial of single atoms is there where the energy is a function of pair vectors. Else an atom
@@ -91,6 +93,9 @@ Wanted PairMDBridge::wanted() const {
   wanted.direct_forces = settings_.forces == Settings::Forces::direct;
   wanted.conservative_forces = !wanted.direct_forces;
   wanted.uncertainty = uncertainty_.wanted();
+  if (members_are_at_hand()) {
+    (wanted.direct_forces ? wanted.committee_direct_forces : wanted.committee_forces) = true;
+  }
   if (vflag_global != 0) {
     wanted.direct_virial = wanted.direct_forces && settings_.virial == Settings::Virial::direct;
     wanted.conservative_virial = !wanted.direct_virial;
@@ -183,6 +188,7 @@ void PairMDBridge::update_structure() {
   // all ranks, all levels of rRESPA and a restarted run agree on the step
   const auto step = static_cast<std::uint64_t>(update->ntimestep);
   engine_->set_rotation_counter(step);
+  committee_->set_rotation_counter(step);
   inner_.engine().set_rotation_counter(step);
   // set before the first level is called, wherever a pressure will be asked for
   if (level_ == Level::several)
@@ -224,10 +230,19 @@ PairMDBridge::Inspection PairMDBridge::inspect(Wanted wanted, bool inner_forces)
   in_step([&] {
     update_structure();
     const auto& structures = follower_.structures();
+    // of a committee that does not drive
+    const bool apart = wanted.uncertainty && committee_ != engine_;
+    if (apart) wanted.uncertainty = false;
     // at an outer step all of it is there already, but for the direct forces of two models
     if (level_ == Level::several) found.outer = outer_level().outer(structures).front();
     if (level_ == Level::single || (wanted.direct_forces && !found.outer.has.direct_forces)) {
       found.outer = engine_->evaluate(structures.front(), fused_->pairs(), wanted);
+    }
+    if (apart) {
+      found.outer.uncertainty = committee_
+                                    ->evaluate(structures.front(), fused_->pairs(),
+                                               {.energy = false, .uncertainty = true})
+                                    .uncertainty;
     }
     if (!inner_forces) return;
     found.inner_forces = inner_.own() ? fused_->inner(structures).front().forces(inner_.kind())
@@ -400,7 +415,7 @@ void* PairMDBridge::extract_peratom(const char* name, int& columns) {
   if (std::strcmp(name, "uncertainty") != 0) return nullptr;
   boundary_.agree([&] {
     require_engine();
-    if (!uncertainty_.fix_reads()) require_uncertainty(*engine_);
+    if (!uncertainty_.fix_reads()) require_uncertainty(*engine_, settings_);
   });
   uncertainty_.expect_fix();
   boundary_.agree([&] {

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "checks/finite_displacements.hpp"
+#include "committee/disagreement.hpp"
 #include "error_boundary.hpp"
 #include "levels/inner_model.hpp"
 #include "mdbridge/engine.hpp"
@@ -79,6 +80,11 @@ class PairMDBridge : public LAMMPS_NS::Pair {
   /// they are averages of: the norm of the standard deviation, in eV and Å, by site. Of the forces
   /// that drive the run, direct ones with their net force. Collective.
   std::vector<double> force_spread();
+  /// What the members of a committee of models differ by, or those of the ensemble of one: of the
+  /// forces of the kind that `forces` says. Collective.
+  Disagreement disagreement(bool forces);
+  /// Throws mdbridge::Error unless there are members, and forces of them if these are wanted.
+  void require_members(bool forces) const;
   const ListFollower& follower() const { return follower_; }
   const Units& units() const { return units_; }
 
@@ -90,14 +96,16 @@ class PairMDBridge : public LAMMPS_NS::Pair {
   /// A model is loaded and the pair style starts anew. Collective.
   void load(const Settings& settings);
   /// A model file, where this or LAMMPS_POTENTIALS has it.
-  std::shared_ptr<mdbridge::Engine> open(const std::string& path, const Settings& settings,
-                                         bool inner, int device_rank) const;
+  std::shared_ptr<mdbridge::Model> open(const std::string& path, const Settings& settings,
+                                        int device_rank) const;
+  std::shared_ptr<mdbridge::Engine> engine_of(std::shared_ptr<mdbridge::Model> model,
+                                              mdbridge::EngineOptions options) const;
   /// Of a model, for restart files.
   struct ModelFile {
     std::string path;         // absolute
     std::string fingerprint;  // on rank 0
   };
-  ModelFile file_of(const mdbridge::Engine& engine) const;
+  ModelFile file_of(const mdbridge::ModelInfo& info) const;
   /// On rank 0: the file is not the one that the restart file was written with. `what`: "model".
   void warn_of_other_model(const ModelFile& file, const std::string& fingerprint,
                            const std::string& what);
@@ -173,6 +181,20 @@ class PairMDBridge : public LAMMPS_NS::Pair {
   /// Of all ranks' atoms, in eV. Collective.
   double energy_of(const mdbridge::Structure& structure);
 
+  // committee/members.cpp: what the members of a committee say
+  /// Of all outer models, the first one first.
+  std::vector<const mdbridge::ModelInfo*> outer_infos() const;
+  mdbridge::Wanted members_wanted(bool forces) const;
+  /// Whether force calls give the forces of the members too.
+  bool members_are_at_hand() const;
+  /// Of the evaluation of a force call.
+  void keep_members(const mdbridge::Evaluation& evaluation);
+  mdbridge::Evaluation evaluate_members(const mdbridge::Wanted& wanted);
+  /// disagreement() within a force call. Collective.
+  Disagreement disagreement_here(bool forces);
+  /// Collective.
+  void warn_of_disagreement();
+
   // from the engine's units and sites to LAMMPS's units and atoms; `factor` scales
   void add_forces(const std::vector<double>& forces, double factor);
   /// Direct ones without their net force. Collective.
@@ -193,13 +215,16 @@ class PairMDBridge : public LAMMPS_NS::Pair {
   Settings settings_;
   Units units_;
   std::shared_ptr<mdbridge::Engine> engine_;
+  /// Of the committee: the same where its mean drives, or where there is one model.
+  std::shared_ptr<mdbridge::Engine> committee_;
   InnerModel inner_;
   /// Atomic number by LAMMPS type; 0: a type that the model does not see.
   std::vector<std::int32_t> elements_;
   std::vector<std::string> mass_warnings_;  // those that were given
   int threads_ = 1;                         // for torch, whatever others of the process use
   ModelFile file_;
-  ModelFile inner_file_;  // empty without an inner model of its own
+  std::vector<ModelFile> member_files_;  // of the committee, but for the first one
+  ModelFile inner_file_;                 // empty without an inner model of its own
   bool model_logged_ = false;
   bool idle_inner_noted_ = false;
   bool checked_ = false;
@@ -219,6 +244,9 @@ class PairMDBridge : public LAMMPS_NS::Pair {
   std::unique_ptr<mdbridge::FusedForces> middle_;
   Level level_ = Level::single;  // of the last force call
   Uncertainty uncertainty_;
+  mdbridge::Evaluation last_members_;  // see keep_members()
+  mdbridge::Structure last_members_at_;
+  std::int64_t last_members_step_ = -1;
   std::vector<double> summed_;  // of sum_over_ghosts(), by atom and ghost
   RunTime time_;
 };

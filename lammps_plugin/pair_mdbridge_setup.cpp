@@ -64,13 +64,23 @@ void PairMDBridge::load(const Settings& settings) {
   const Node node(world);
   threads_ = mdbridge::choose_threads_for(settings.threads, node.cores);
   const ThreadScope scope(threads_);
-  auto outer = open(settings.model, settings, false, node.rank);
-  auto inner = settings.inner.empty()
-                   ? InnerModel(outer)
-                   : InnerModel(open(settings.inner, settings, true, node.rank), settings);
+  std::vector<std::shared_ptr<mdbridge::Model>> members = {
+      open(settings.model, settings, node.rank)};
+  for (const auto& path : settings.committee) members.push_back(open(path, settings, node.rank));
+  const auto model = members.size() > 1 ? mdbridge::Model::committee(members) : members.front();
+  auto committee = engine_of(model, outer_options(settings));
+  auto outer =
+      settings.first_drives() ? engine_of(members.front(), outer_options(settings)) : committee;
+  InnerModel inner(outer);
+  if (!settings.inner.empty()) {
+    auto own = open(settings.inner, settings, node.rank);
+    const auto options = inner_options(settings, own->inputs());
+    inner = InnerModel(engine_of(std::move(own), options), settings);
+  }
   if (inner.own()) mdbridge::require_teacher_variant(inner.engine(), *outer);
   inner_ = std::move(inner);
   engine_ = std::move(outer);
+  committee_ = std::move(committee);
   forget_list();
   centroidstressflag =
       settings.forces == Settings::Forces::conservative && engine_->gives_atomic_virials()
@@ -78,8 +88,12 @@ void PairMDBridge::load(const Settings& settings) {
           : LAMMPS_NS::CENTROID_NOTAVAIL;
   settings_ = settings;
   uncertainty_.set_threshold(settings.uncertainty_threshold);
-  file_ = file_of(*engine_);
-  inner_file_ = inner_.own() ? file_of(inner_.engine()) : ModelFile{};
+  file_ = file_of(members.front()->info());
+  member_files_.clear();
+  for (std::size_t m = 1; m < members.size(); ++m) {
+    member_files_.push_back(file_of(members[m]->info()));
+  }
+  inner_file_ = inner_.own() ? file_of(inner_.engine().info()) : ModelFile{};
   model_logged_ = false;
   idle_inner_noted_ = false;
   checked_ = false;
@@ -87,12 +101,12 @@ void PairMDBridge::load(const Settings& settings) {
   virial_refused_ = false;
   direct_compared_ = false;
   inner_compared_ = false;
-  require_outputs(*engine_, settings_);
+  require_outputs(*committee_, settings_);
 }
 
-std::shared_ptr<mdbridge::Engine> PairMDBridge::open(const std::string& path,
-                                                     const Settings& settings, bool inner,
-                                                     int device_rank) const {
+std::shared_ptr<mdbridge::Model> PairMDBridge::open(const std::string& path,
+                                                    const Settings& settings,
+                                                    int device_rank) const {
   if (path.rfind("python:", 0) == 0 && !mdbridge::opens_external_model(path)) {
     throw Error("the model '" + path +
                 "' is evaluated by Python, and there is none in this program: run the input with "
@@ -101,17 +115,19 @@ std::shared_ptr<mdbridge::Engine> PairMDBridge::open(const std::string& path,
   }
   // a potential may also lie in LAMMPS_POTENTIALS, as for every other pair style
   const std::string found = utils::get_potential_file_path(path);
-  auto model = mdbridge::Model::load(found.empty() ? path : found,
-                                     {settings.device, settings.extensions, device_rank});
-  mdbridge::EngineOptions options =
-      inner ? inner_options(settings, model->inputs()) : outer_options(settings);
+  return mdbridge::Model::load(found.empty() ? path : found,
+                               {settings.device, settings.extensions, device_rank});
+}
+
+std::shared_ptr<mdbridge::Engine> PairMDBridge::engine_of(std::shared_ptr<mdbridge::Model> model,
+                                                          mdbridge::EngineOptions options) const {
   // over several ranks the sum is over all of them: see remove_net_over_ranks()
   options.remove_net_force = options.remove_net_force && comm->nprocs == 1;
   return std::make_shared<mdbridge::Engine>(std::move(model), options);
 }
 
-PairMDBridge::ModelFile PairMDBridge::file_of(const mdbridge::Engine& engine) const {
-  const std::string& path = engine.info().path;
+PairMDBridge::ModelFile PairMDBridge::file_of(const mdbridge::ModelInfo& info) const {
+  const std::string& path = info.path;
   if (mdbridge::opens_external_model(path)) return {path, ""};
   return {std::filesystem::absolute(path).string(), comm->me == 0 ? fingerprint_of(path) : ""};
 }
@@ -124,7 +140,9 @@ void PairMDBridge::use_elements(const std::vector<std::string>& names) {
   boundary_.agree([&] {
     require_engine();
     const bool hybrid = utils::strmatch(force->pair_style, "^hybrid");
-    elements_ = parse_elements(names, atom->ntypes, hybrid, engine_->info());
+    for (const mdbridge::ModelInfo* info : outer_infos()) {
+      elements_ = parse_elements(names, atom->ntypes, hybrid, *info);
+    }
     parse_elements(names, atom->ntypes, hybrid, inner_.engine().info());
   });
   if (allocated == 0) allocate();
@@ -144,20 +162,24 @@ void PairMDBridge::allocate() {
 
 void PairMDBridge::init_style() {
   boundary_.agree([&] { require_engine(); });
-  const auto& info = engine_->info();
-  const auto& inner_info = inner_.engine().info();
+  auto infos = outer_infos();
+  const auto& first = *infos.front();
   boundary_.agree([&] {
     units_ = Units::of(update->unit_style);
-    require_supported_input(*lmp, info, settings_, message_passing_layers(info));
+    for (const auto* info : infos) {
+      require_supported_input(*lmp, *info, settings_, message_passing_layers(*info));
+    }
+    const auto& inner_info = inner_.engine().info();
     require_supported_input(*lmp, inner_info, settings_, message_passing_layers(inner_info));
     require_complete_pairs(*lmp);
   });
   if (modify->get_fix_by_style("^pair$").empty()) uncertainty_.forget_fix();
   ListNeeds needs = {.elements = elements_,
-                     .cutoff = info.cutoff,
-                     .layers = message_passing_layers(info),
+                     .cutoff = first.cutoff,
+                     .layers = message_passing_layers(first),
                      .margin = motion_margin(*lmp, units_.length),
                      .length = units_.length};
+  for (std::size_t m = 1; m < infos.size(); ++m) needs.extend(*infos[m]);
   inner_.extend(needs);
   follower_.begin(needs);
   forget_list();
@@ -166,6 +188,7 @@ void PairMDBridge::init_style() {
   allow_neighbours();
   ghosts_.reach(comm->nprocs > 1 ? follower_.needs().ghost_range() + neighbor->skin : 0.0);
   engine_->reset_timings();
+  committee_->reset_timings();
   inner_.engine().reset_timings();
   time_ = {};
   redundancy_known_ = false;
@@ -219,12 +242,16 @@ void PairMDBridge::forget_list() {
   middle_.reset();
   level_ = Level::single;
   uncertainty_.forget_values();
+  last_members_ = {};
 }
 
 void PairMDBridge::log_model() {
   if (model_logged_ || comm->me != 0) return;
   model_logged_ = true;
   utils::logmesg(lmp, describe_model(*engine_, settings_, threads_));
+  if (!settings_.committee.empty()) {
+    utils::logmesg(lmp, describe_committee(outer_infos(), settings_));
+  }
   if (inner_.own()) utils::logmesg(lmp, describe_inner(inner_));
   for (const auto& warning : warnings_of(*engine_, settings_, threads_, universe->nworlds)) {
     error->warning(FLERR, "Pair style mdbridge: " + warning);
@@ -250,6 +277,10 @@ void PairMDBridge::write_restart_settings(std::FILE* file) {
   if (!file_.fingerprint.empty() && !inner_file_.fingerprint.empty()) {
     words.push_back(inner_file_.fingerprint);
   }
+  for (std::size_t m = 0; m < member_files_.size(); ++m) {
+    const auto& [path, fingerprint] = member_files_[m];
+    words.push_back(RestartMember{settings_.committee[m], path, fingerprint}.word());
+  }
   write_words(file, words);
 }
 
@@ -260,6 +291,12 @@ void PairMDBridge::read_restart_settings(std::FILE* file) {
     if (comm->me == 0 && words.size() < 2) throw Error("the restart file names no model");
   });
   words = words_of_rank_0(world, words);
+  std::vector<RestartMember> members;
+  for (auto member = RestartMember::of(words.back()); member;
+       member = RestartMember::of(words.back())) {
+    members.insert(members.begin(), *member);
+    words.pop_back();
+  }
   // files of the first versions have none
   std::vector<std::string> fingerprints;  // of the model, of an inner one
   while (is_fingerprint(words.back())) {
@@ -277,6 +314,8 @@ void PairMDBridge::read_restart_settings(std::FILE* file) {
       inner_written_at = words.back();
       words.pop_back();
     }
+    if (!members.empty()) words.emplace_back("committee");
+    for (const auto& member : members) words.push_back(find_model(member.name, member.path));
     settings = Settings::parse(words);
     settings.model = find_model(settings.model, written_at);
     if (!settings.inner.empty()) settings.inner = find_model(settings.inner, inner_written_at);
@@ -285,6 +324,9 @@ void PairMDBridge::read_restart_settings(std::FILE* file) {
   if (problem.empty()) {
     warn_of_other_model(file_, fingerprints[0], "model");
     warn_of_other_model(inner_file_, fingerprints[1], "inner model");
+    for (std::size_t m = 0; m < members.size(); ++m) {
+      warn_of_other_model(member_files_[m], members[m].fingerprint, "model");
+    }
     return;
   }
   // what the restart file holds besides can be read, converted and run with another pair style

@@ -121,8 +121,10 @@ extern "C" __attribute__((visibility("default"))) void lammpsplugin_init(void* l
   PluginDescription pair{version, "pair", "mdbridge", "pair style mdbridge", authors, {}, handle};
   pair.create.pair = &create_pair;
   add(&pair, lammps);
-  PluginDescription compute{version, "compute", "mdbridge/atom", "compute style mdbridge/atom",
-                            authors, {},        handle};
-  compute.create.compute = &create_compute;
-  add(&compute, lammps);
+  for (const char* style : {mdbridge_lammps::atom_style, mdbridge_lammps::committee_style}) {
+    PluginDescription compute{version, "compute", style, "compute of pair style mdbridge",
+                              authors, {},        handle};
+    compute.create.compute = &create_compute;
+    add(&compute, lammps);
+  }
 }

@@ -47,6 +47,18 @@ std::string describe_model(const mdbridge::Engine& engine, const Settings& setti
       symmetrization(engine), notes);
 }
 
+std::string describe_committee(const std::vector<const mdbridge::ModelInfo*>& members,
+                               const Settings& settings) {
+  std::string text =
+      fmt::format("  committee of {} models, {}:\n", members.size(),
+                  settings.first_drives() ? "of which the first one drives" : "whose mean drives");
+  for (const auto* info : members) {
+    text += fmt::format("    \"{}\" from {}, cutoff {:.6g} Angstrom, {}\n", info->name, info->path,
+                        info->cutoff, info->dtype);
+  }
+  return text;
+}
+
 std::string describe_inner(const InnerModel& inner) {
   const auto& info = inner.engine().info();
   std::string notes;

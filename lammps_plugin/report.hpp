@@ -24,6 +24,10 @@ std::string describe_model(const mdbridge::Engine& engine, const Settings& setti
 std::vector<std::string> warnings_of(const mdbridge::Engine& engine, const Settings& settings,
                                      int threads, int partitions);
 
+/// The members of a committee, and what drives the run.
+std::string describe_committee(const std::vector<const mdbridge::ModelInfo*>& members,
+                               const Settings& settings);
+
 /// The same of a model for the inner forces.
 std::string describe_inner(const InnerModel& inner);
 

@@ -74,6 +74,9 @@ void require_outputs(const Engine& engine, const Settings& settings) {
   wanted.conservative_forces = settings.forces == Settings::Forces::conservative;
   wanted.direct_forces = settings.forces == Settings::Forces::direct;
   wanted.uncertainty = settings.uncertainty_threshold > 0.0;
+  if (settings.force_uncertainty_threshold > 0.0) {
+    (wanted.direct_forces ? wanted.committee_direct_forces : wanted.committee_forces) = true;
+  }
   engine.require(wanted);
 }
 
@@ -181,7 +184,12 @@ std::string problem_of_direct_virial(const LAMMPS& lammps, const Engine& engine)
   return "";
 }
 
-void require_uncertainty(const Engine& engine) {
+void require_uncertainty(const Engine& engine, const Settings& settings) {
+  if (settings.first_drives()) {
+    throw Error(
+        "fix pair reads the uncertainty in force calls, in which 'committee/driver first' leaves "
+        "the other members out: use compute mdbridge/atom uncertainty");
+  }
   Wanted wanted;
   wanted.uncertainty = true;
   engine.require(wanted);

@@ -15,7 +15,7 @@ namespace mdbridge_lammps {
 // What the pair style requires of the model, the input and the run. All throw mdbridge::Error with
 // a sentence for the user. Something else to refuse goes here.
 
-/// At pair_style: the model has the outputs that the settings ask for.
+/// At pair_style: the model, and each of a committee, has the outputs that the settings ask for.
 void require_outputs(const mdbridge::Engine& engine, const Settings& settings);
 
 /// Before a run: atoms, box, ranks, neighbour style and kind of run are such that the forces can be
@@ -50,6 +50,6 @@ std::string problem_of_direct_virial(const LAMMPS_NS::LAMMPS& lammps,
                                      const mdbridge::Engine& engine);
 
 /// When `fix pair` asks for the uncertainty.
-void require_uncertainty(const mdbridge::Engine& engine);
+void require_uncertainty(const mdbridge::Engine& engine, const Settings& settings);
 
 }  // namespace mdbridge_lammps

@@ -24,6 +24,8 @@ int read_count(std::FILE* file, int largest) {
   return count;
 }
 
+const std::string member_prefix = "member:";
+
 bool exists(const std::string& path) {
   std::error_code ignored;
   return std::filesystem::exists(path, ignored);
@@ -64,6 +66,20 @@ std::vector<std::string> words_of_rank_0(MPI_Comm world, const std::vector<std::
     all.emplace_back(flat.c_str() + start);
   }
   return all;
+}
+
+std::string RestartMember::word() const {
+  return member_prefix + name + "\n" + path + "\n" + fingerprint;
+}
+
+std::optional<RestartMember> RestartMember::of(const std::string& word) {
+  if (word.rfind(member_prefix, 0) != 0) return std::nullopt;
+  const auto first = word.find('\n');
+  const auto second = word.find('\n', first + 1);
+  if (first == std::string::npos || second == std::string::npos) return std::nullopt;
+  const auto start = member_prefix.size();
+  return RestartMember{word.substr(start, first - start),
+                       word.substr(first + 1, second - first - 1), word.substr(second + 1)};
 }
 
 std::string find_model(const std::string& model, const std::string& written_at) {

@@ -4,6 +4,7 @@
 #include <mpi.h>
 
 #include <cstdio>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -20,6 +21,17 @@ std::vector<std::string> read_words(std::FILE* file);
 
 /// Give all ranks the words of rank 0. Collective.
 std::vector<std::string> words_of_rank_0(MPI_Comm world, const std::vector<std::string>& words);
+
+/// A model of a committee in a restart file: one word for it, which begins like no other.
+struct RestartMember {
+  std::string name;         // as the user wrote it
+  std::string path;         // absolute
+  std::string fingerprint;  // may be empty
+
+  std::string word() const;
+  /// None if the word is not one of these.
+  static std::optional<RestartMember> of(const std::string& word);
+};
 
 /// Where the model of a restart file is now: `model` as the user wrote it, if it is there (or in
 /// LAMMPS_POTENTIALS), else the absolute path that it was `written_at`. Throws mdbridge::Error if

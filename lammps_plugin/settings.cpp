@@ -82,6 +82,8 @@ struct Keyword {
   std::string name;
   std::function<void(Settings&, const std::string&)> read;
   std::function<std::string(const Settings&)> write;
+  /// It has any number of values, up to the next keyword.
+  bool several = false;
 };
 
 Keyword text_keyword(const std::string& name, std::string Settings::* member) {
@@ -125,6 +127,16 @@ Keyword inner_symmetrize_keyword() {
     return s.inner.empty() ? std::string() : s.inner_symmetrize;
   };
   return keyword;
+}
+
+std::vector<std::string> names_of_keywords();
+
+/// A misspelt keyword behind a list of files is no file.
+std::string read_member(const std::string& found) {
+  if (found.find_first_of("./:") != std::string::npos) return found;
+  throw Error("keyword 'committee' expects files of models up to the next keyword, found '" +
+              found + "': did you mean the keyword '" + nearest(found, names_of_keywords()) +
+              "'? (A file of that name: ./" + found + ")");
 }
 
 /// All keywords of the pair style. A new one is an entry here and a member of Settings.
@@ -193,6 +205,24 @@ const std::vector<Keyword>& keywords() {
        }},
       text_keyword("inner_variant", &Settings::inner_variant),
       inner_symmetrize_keyword(),
+      {"committee",
+       [](Settings& s, const std::string& value) { s.committee.push_back(read_member(value)); },
+       [](const Settings&) { return std::string(); }, true},
+      {"committee/driver",
+       [](Settings& s, const std::string& value) {
+         using Driver = Settings::Driver;
+         s.committee_driver = choose<Driver>("committee/driver", value,
+                                             {{"mean", Driver::mean}, {"first", Driver::first}});
+       },
+       [](const Settings& s) { return std::string(s.first_drives() ? "first" : ""); }},
+      {"uncertainty/forces",
+       [](Settings& s, const std::string& value) {
+         s.force_uncertainty_threshold =
+             read_number<double>("uncertainty/forces", value, "a positive force in eV/Angstrom");
+       },
+       [](const Settings& s) {
+         return s.force_uncertainty_threshold > 0.0 ? written(s.force_uncertainty_threshold) : "";
+       }},
       {"uncertainty",
        [](Settings& s, const std::string& value) {
          s.uncertainty_threshold =
@@ -205,12 +235,22 @@ const std::vector<Keyword>& keywords() {
   return all;
 }
 
-const Keyword& find_keyword(const std::string& word) {
+std::vector<std::string> names_of_keywords() {
   std::vector<std::string> names;
+  for (const auto& keyword : keywords()) names.push_back(keyword.name);
+  return names;
+}
+
+bool is_keyword(const std::string& word) {
+  return std::any_of(keywords().begin(), keywords().end(),
+                     [&](const Keyword& keyword) { return keyword.name == word; });
+}
+
+const Keyword& find_keyword(const std::string& word) {
   for (const auto& keyword : keywords()) {
     if (keyword.name == word) return keyword;
-    names.push_back(keyword.name);
   }
+  const auto names = names_of_keywords();
   throw Error("unknown keyword '" + word + "': did you mean '" + nearest(word, names) +
               "'? The keywords are " + join(names, ", "));
 }
@@ -249,6 +289,28 @@ void require_consistent_inner(const Settings& settings, const std::set<std::stri
   }
 }
 
+/// `given`: the keywords in the input.
+void require_consistent_committee(const Settings& settings, const std::set<std::string>& given) {
+  if (settings.committee.empty()) {
+    if (!given.contains("committee/driver")) return;
+    throw Error(
+        "keyword 'committee/driver' says what drives a run with a committee, and there is none: "
+        "add 'committee b.pt ...', or leave it out");
+  }
+  if (given.contains("variant/uncertainty")) {
+    throw Error(
+        "keyword 'variant/uncertainty' has no effect with a committee, whose uncertainty is what "
+        "its members differ by: leave it out");
+  }
+  if (!settings.first_drives()) return;
+  for (const char* keyword : {"uncertainty", "uncertainty/forces"}) {
+    if (!given.contains(keyword)) continue;
+    throw Error("keyword '" + std::string(keyword) +
+                "' looks at all members in each step, in which 'committee/driver first' leaves "
+                "them out: leave one of them out, or read compute mdbridge/committee now and then");
+  }
+}
+
 }  // namespace
 
 Settings Settings::parse(const std::vector<std::string>& arguments) {
@@ -259,18 +321,22 @@ Settings Settings::parse(const std::vector<std::string>& arguments) {
   Settings settings;
   settings.model = arguments.front();
   std::set<std::string> given;
-  for (std::size_t i = 1; i < arguments.size(); i += 2) {
+  for (std::size_t i = 1; i < arguments.size();) {
     const Keyword& keyword = find_keyword(arguments[i]);
-    if (i + 1 == arguments.size()) {
+    std::size_t end = ++i;
+    if (!keyword.several) ++end;
+    while (keyword.several && end < arguments.size() && !is_keyword(arguments[end])) ++end;
+    if (end == i || end > arguments.size()) {
       throw Error("keyword '" + keyword.name + "' needs a value after it");
     }
     if (!given.insert(keyword.name).second) {
       throw Error("keyword '" + keyword.name + "' is given twice");
     }
-    keyword.read(settings, arguments[i + 1]);
+    for (; i < end; ++i) keyword.read(settings, arguments[i]);
   }
   require_consistent_seed(settings);
   require_consistent_inner(settings, given);
+  require_consistent_committee(settings, given);
   return settings;
 }
 

@@ -17,6 +17,8 @@ struct Settings {
   enum class Forces { conservative, direct };
   /// Where the pressure of a run with direct forces comes from.
   enum class Virial { direct, conservative };
+  /// What drives a run with a committee: the mean of its members, or `model` alone.
+  enum class Driver { mean, first };
 
   std::string model;
   Forces forces = Forces::conservative;
@@ -56,13 +58,22 @@ struct Settings {
   /// As `variant` and `symmetrize`, of the inner model.
   std::string inner_variant;
   std::string inner_symmetrize = "none";
-  /// Warn when an atom's energy uncertainty (eV) is larger; 0: never.
+  /// Models that make a committee together with `model`; empty: none.
+  std::vector<std::string> committee;
+  Driver committee_driver = Driver::mean;
+  /// Warn when an atom's energy uncertainty (eV) is larger, or that of the force on it (eV/Å); 0:
+  /// never.
   double uncertainty_threshold = 0.0;
+  double force_uncertainty_threshold = 0.0;
+
+  /// Whether the members of the committee but for the first are left out of the forces.
+  bool first_drives() const { return !committee.empty() && committee_driver == Driver::first; }
 
   /// Read the arguments of `pair_style mdbridge`. Throws mdbridge::Error, with a sentence that
   /// names the argument at fault, for anything unknown, missing or given twice.
   static Settings parse(const std::vector<std::string>& arguments);
-  /// The arguments that parse() turns into these settings (for restart files).
+  /// The arguments that parse() turns into these settings (for restart files), but for the models
+  /// of a committee, which restart files hold as words of their own (RestartMember).
   std::vector<std::string> arguments() const;
 };
 

@@ -19,6 +19,14 @@ std::string Uncertainty::warning(MPI_Comm world, std::int64_t step,
                                  const std::vector<std::int64_t>& ids,
                                  const std::vector<double>& values) const {
   if (!(threshold_ > 0.0)) return "";
+  return warning_above(world, step, structure, ids, values,
+                       {threshold_, "energy uncertainty", "eV"});
+}
+
+std::string warning_above(MPI_Comm world, std::int64_t step, const mdbridge::Structure& structure,
+                          const std::vector<std::int64_t>& ids, const std::vector<double>& values,
+                          const Watched& watched) {
+  const double threshold = watched.threshold;
   int me = 0;
   MPI_Comm_rank(world, &me);
   const auto owned = std::min(static_cast<std::size_t>(structure.owned_size()), values.size());
@@ -29,9 +37,9 @@ std::string Uncertainty::warning(MPI_Comm world, std::int64_t step,
     int rank;
   } mine = {owned > 0 ? *largest : 0.0, me}, worst = mine;
   MPI_Allreduce(&mine, &worst, 1, MPI_DOUBLE_INT, MPI_MAXLOC, world);
-  if (!(worst.value > threshold_)) return "";
+  if (!(worst.value > threshold)) return "";
   long long above =
-      std::count_if(values.begin(), end, [&](double value) { return value > threshold_; });
+      std::count_if(values.begin(), end, [&](double value) { return value > threshold; });
   MPI_Allreduce(MPI_IN_PLACE, &above, 1, MPI_LONG_LONG, MPI_SUM, world);
   long long id_and_element[2] = {0, 0};
   if (me == worst.rank) {
@@ -42,9 +50,9 @@ std::string Uncertainty::warning(MPI_Comm world, std::int64_t step,
   MPI_Bcast(id_and_element, 2, MPI_LONG_LONG, worst.rank, world);
   if (me != 0) return "";
   return fmt::format(
-      "in step {} the energy uncertainty of {} atom{} is above {} eV; the largest is {:.4g} eV, on "
-      "atom ID {} ({})",
-      step, above, above == 1 ? "" : "s", threshold_, worst.value, id_and_element[0],
+      "in step {} the {} of {} atom{} is above {} {}; the largest is {:.4g} {}, on atom ID {} ({})",
+      step, watched.what, above, above == 1 ? "" : "s", threshold, watched.unit, worst.value,
+      watched.unit, id_and_element[0],
       mdbridge::chemical_symbol(static_cast<int>(id_and_element[1])));
 }
 

@@ -12,6 +12,20 @@
 
 namespace mdbridge_lammps {
 
+/// What is warned of ("energy uncertainty"), where it is above a threshold.
+struct Watched {
+  double threshold;
+  const char* what;
+  const char* unit;
+};
+
+/// The warning for the atoms of all ranks in this step; empty if there is nothing to warn of, and
+/// on ranks other than 0. `values` by site; of them the leading `structure.owned` count.
+/// Collective.
+std::string warning_above(MPI_Comm world, std::int64_t step, const mdbridge::Structure& structure,
+                          const std::vector<std::int64_t>& ids, const std::vector<double>& values,
+                          const Watched& watched);
+
 /// Who wants the uncertainty of the atomic energies, and what becomes of it: the warning of the
 /// keyword `uncertainty`, and the values that `fix pair mdbridge uncertainty 0|1` reads.
 ///
@@ -25,9 +39,7 @@ class Uncertainty {
   /// Whether the evaluation of this step should give it.
   bool wanted() const;
 
-  /// The warning for the atoms of all ranks in this step; empty if there is nothing to warn of, and
-  /// on ranks other than 0. `values` in eV, by site; of them the leading `structure.owned` count.
-  /// Collective.
+  /// warning_above() the threshold, if there is one. `values` in eV, by site. Collective.
   std::string warning(MPI_Comm world, std::int64_t step, const mdbridge::Structure& structure,
                       const std::vector<std::int64_t>& ids,
                       const std::vector<double>& values) const;

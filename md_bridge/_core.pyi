@@ -270,6 +270,13 @@ class Model:
     A loaded model. One copy of a file on a device exists per process, whoever asks for it.
     """
     @staticmethod
+    def committee(members: collections.abc.Sequence[Model]) -> Model:
+        """
+        Several models as one, whose energies, forces and virials are the means of theirs, whose committee they are, and whose uncertainty is the standard deviation of their atomic energies.
+
+        :raises ModelError: if there are fewer than two, one is there twice, or they are on different devices
+        """
+    @staticmethod
     def load(path: str, device: str = "auto", extensions: str = "") -> Model:
         """
         Load an exported model, or return the copy that this process has already.
@@ -299,6 +306,11 @@ class Model:
         """
         What it asks for besides the atoms ("charge", "spin_multiplicity") -> whether it can do without.
         """
+    @property
+    def members(self) -> list[Model]:
+        """
+        Those that ``committee`` was given; else none.
+        """
 
 class Wanted:
     """
@@ -315,6 +327,9 @@ class Wanted:
         atomic_energies: bool = False,
         uncertainty: bool = False,
         committee: bool = False,
+        committee_forces: bool = False,
+        committee_virials: bool = False,
+        committee_direct_forces: bool = False,
         atomic_virials: bool = False,
         halved_atomic_virials: bool = False,
         energy_rot_std: bool = False,
@@ -338,6 +353,21 @@ class Wanted:
     def committee(self) -> bool:
         """
         Energy that each member of the model's committee gives, [members], eV.
+        """
+    @property
+    def committee_direct_forces(self) -> bool:
+        """
+        Forces that each member predicts directly, [members, atoms, 3], eV/Å, net force of each removed.
+        """
+    @property
+    def committee_forces(self) -> bool:
+        """
+        Minus the gradient of each member's energy with respect to the positions, [members, atoms, 3], eV/Å.
+        """
+    @property
+    def committee_virials(self) -> bool:
+        """
+        W = -dE/d(strain) of each member, symmetric, [members, 3, 3], eV.
         """
     @property
     def conservative_forces(self) -> bool:
@@ -419,6 +449,21 @@ class Evaluation:
     def committee(self) -> numpy.typing.NDArray[numpy.float64] | typing.Any:
         """
         Energy that each member of the model's committee gives, [members], eV.
+        """
+    @property
+    def committee_direct_forces(self) -> numpy.typing.NDArray[numpy.float64] | typing.Any:
+        """
+        Forces that each member predicts directly, [members, atoms, 3], eV/Å, net force of each removed.
+        """
+    @property
+    def committee_forces(self) -> numpy.typing.NDArray[numpy.float64] | typing.Any:
+        """
+        Minus the gradient of each member's energy with respect to the positions, [members, atoms, 3], eV/Å.
+        """
+    @property
+    def committee_virials(self) -> numpy.typing.NDArray[numpy.float64] | typing.Any:
+        """
+        W = -dE/d(strain) of each member, symmetric, [members, 3, 3], eV.
         """
     @property
     def conservative_forces(self) -> numpy.typing.NDArray[numpy.float64] | typing.Any:

@@ -13,17 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-
-# isort: split (md_bridge.engine loads the libraries that these need)
-import torch
-from metatomic.torch import (
-    ModelEvaluationOptions,
-    ModelOutput,
-    System,
-    load_atomistic_model,
-)
 from numpy.typing import NDArray
-from vesin.metatomic import NeighborList
 
 from md_bridge.engine import (
     DEFAULT_SKIN,
@@ -40,8 +30,6 @@ from md_bridge.forces import CONSERVATIVE, DIRECT
 __all__ = ["Committee", "CommitteeEvaluation"]
 
 Array = NDArray[np.float64]
-
-_DTYPES = {"float32": torch.float32, "float64": torch.float64}
 
 
 @dataclass(frozen=True)
@@ -92,7 +80,7 @@ class Committee:
     :param skin: of the pair lists, Å
     :param options: keywords of :class:`md_bridge.engine.Engine`, for every model
     :raises ModelError: a model cannot be loaded, or lacks the forces or the ensemble
-    :raises EngineError: no model, one model twice, or options that an ensemble cannot have
+    :raises EngineError: no model, or one model twice
     """
 
     def __init__(
@@ -119,29 +107,29 @@ class Committee:
         direct = forces == DIRECT
         for engine in self.engines:
             engine.require(Wanted(direct_forces=direct, conservative_forces=not direct))
-        self._gradients: _EnsembleGradients | None = None
-        if len(paths) == 1:
-            self._open_ensemble(paths[0], options)
+        self._no_member_forces = ""
+        if self.is_ensemble:
+            self._require_ensemble()
 
-    def _open_ensemble(self, path: str, options: dict[str, Any]) -> None:
+    def _require_ensemble(self) -> None:
         try:
             self.engines[0].require(Wanted(committee=True))
         except ModelError as error:
             raise ModelError(
                 f"{error}. A committee takes several models, or one with an ensemble"
             ) from error
-        symmetrize = options.get("symmetrize", "none")
-        if symmetrize != "none":
-            raise EngineError(
-                "the members of an ensemble are not averaged over rotated copies: expected "
-                f"symmetrize none, found {symmetrize}"
+        if self.forces == DIRECT:
+            self._no_member_forces = (
+                "the members of an ensemble have energies and no direct forces: take forces "
+                "'conservative', or several models"
             )
-        self._gradients = _EnsembleGradients(path, options, self.engines[0])
+        else:
+            self._no_member_forces = self.can_give(Wanted(committee_forces=True))
 
     @property
     def is_ensemble(self) -> bool:
         """Whether this is one model with an ensemble."""
-        return self._gradients is not None
+        return len(self.engines) == 1
 
     def require_types(self, types: Sequence[int]) -> None:
         """Refuse elements that a model does not know.
@@ -166,12 +154,7 @@ class Committee:
 
     def why_no_member_forces(self) -> str:
         """Why there are no forces of the members; empty if there are."""
-        if self.is_ensemble and self.forces == DIRECT:
-            return (
-                "the members of an ensemble have energies and no direct forces: take forces "
-                "'conservative', or several models"
-            )
-        return ""
+        return self._no_member_forces
 
     def evaluate(
         self,
@@ -191,25 +174,29 @@ class Committee:
         :returns: one a structure
         :raises EngineError: a model fails, lacks an element, or a number is not finite
         """
-        if self._gradients is None:
+        if not self.is_ensemble:
             return self._evaluate_files(structures, forces, virial)
-        found = self._of_model(0, structures, forces, virial, committee=True)
-        results = []
-        for structure, evaluation in zip(structures, found, strict=True):
-            member_forces = member_virials = None
-            if members and (forces or virial) and not self.why_no_member_forces():
-                member_forces, member_virials = self._gradients(structure)
-            results.append(
-                CommitteeEvaluation(
-                    np.asarray(evaluation.committee),
-                    evaluation.energy,
-                    self._forces_of(evaluation) if forces else None,
-                    self._virial_of(evaluation) if virial else None,
-                    member_forces if forces else None,
-                    member_virials if virial else None,
-                )
+        of_members = members and not self.why_no_member_forces()
+        found = self._of_model(
+            0,
+            structures,
+            forces,
+            virial,
+            committee=True,
+            committee_forces=of_members and forces,
+            committee_virials=of_members and virial,
+        )
+        return [
+            CommitteeEvaluation(
+                np.asarray(one.committee),
+                one.energy,
+                self._forces_of(one) if forces else None,
+                self._virial_of(one) if virial else None,
+                one.committee_forces,
+                one.committee_virials,
             )
-        return results
+            for one in found
+        ]
 
     def _evaluate_files(
         self, structures: Sequence[Structure], forces: bool, virial: bool
@@ -238,7 +225,7 @@ class Committee:
         structures: Sequence[Structure],
         forces: bool,
         virial: bool,
-        committee: bool = False,
+        **of_members: bool,
     ) -> list[Evaluation]:
         pairs = self._pairs[index]
         pairs += [Pairs(self._skin) for _ in range(len(structures) - len(pairs))]
@@ -250,7 +237,7 @@ class Committee:
             conservative_virial=virial and not direct,
             direct_forces=forces and direct,
             direct_virial=virial and direct,
-            committee=committee,
+            **of_members,
         )
         return found
 
@@ -261,59 +248,6 @@ class Committee:
     def _virial_of(self, evaluation: Evaluation) -> Array:
         direct = self.forces == DIRECT
         return np.asarray(evaluation.direct_virial if direct else evaluation.conservative_virial)
-
-
-class _EnsembleGradients:
-    """Forces and virials of the members of one model, from one forward pass and as many backward.
-
-    :param path: of the model
-    :param options: keywords of the engine
-    :param engine: of the same model, which knows the device
-    """
-
-    def __init__(self, path: str, options: dict[str, Any], engine: Engine) -> None:
-        variant = options.get("uncertainty_variant") or options.get("variant", "")
-        variant = "" if variant == "-" else variant
-        self._output = engine.model.require_output("energy_ensemble", variant)
-        extensions = options.get("extensions") or None
-        self._device = torch.device(str(engine.info.device))
-        self._model = load_atomistic_model(path, extensions).to(self._device)
-        self._dtype = _DTYPES[engine.info.dtype]
-        self._requests = self._model.requested_neighbor_lists()
-
-    def __call__(self, structure: Structure) -> tuple[Array, Array]:
-        """[M, N, 3] in eV/Å, and W = −dE/d(strain), [M, 3, 3] in eV, symmetric."""
-        positions = torch.tensor(np.asarray(structure.positions), dtype=self._dtype)
-        positions.requires_grad_(True)
-        strain = torch.eye(3, dtype=self._dtype, requires_grad=True)
-        system = System(
-            types=torch.tensor(np.asarray(structure.types), dtype=torch.int32),
-            positions=positions @ strain,
-            cell=torch.tensor(np.asarray(structure.cell), dtype=self._dtype) @ strain,
-            pbc=torch.tensor(list(structure.periodic)),
-        )
-        for request in self._requests:
-            pairs = NeighborList(request, length_unit="angstrom", skin=0.0).compute(system)
-            system.add_neighbor_list(request, pairs)
-        outputs = {self._output: ModelOutput(unit="eV", sample_kind="system")}
-        options = ModelEvaluationOptions(length_unit="angstrom", outputs=outputs)
-        with torch.jit.optimized_execution(False):
-            found = self._model([system.to(self._device)], options, check_consistency=False)
-        energies = found[self._output].block().values.reshape(-1)
-        forces, virials = [], []
-        for member in range(len(energies)):
-            gradients = torch.autograd.grad(
-                energies[member], [positions, strain], retain_graph=True, allow_unused=True
-            )
-            of_positions, of_strain = (
-                np.zeros(tuple(x.shape)) if g is None else g.detach().cpu().double().numpy()
-                for x, g in zip((positions, strain), gradients, strict=True)
-            )
-            forces.append(-of_positions)
-            virials.append(-0.5 * (of_strain + of_strain.T))
-        if not (np.isfinite(forces).all() and np.isfinite(virials).all()):
-            raise EngineError(f"forces of a member of {self._output} are not finite")
-        return np.array(forces), np.array(virials)
 
 
 def _deviation(values: Array | None) -> Array | None:

@@ -186,6 +186,9 @@ class Engine(_core.Engine):
         atomic_energies: bool = False,
         uncertainty: bool = False,
         committee: bool = False,
+        committee_forces: bool = False,
+        committee_virials: bool = False,
+        committee_direct_forces: bool = False,
         atomic_virials: bool = False,
         halved_atomic_virials: bool = False,
         energy_rot_std: bool = False,
@@ -209,6 +212,9 @@ class Engine(_core.Engine):
         atomic_energies: bool = False,
         uncertainty: bool = False,
         committee: bool = False,
+        committee_forces: bool = False,
+        committee_virials: bool = False,
+        committee_direct_forces: bool = False,
         atomic_virials: bool = False,
         halved_atomic_virials: bool = False,
         energy_rot_std: bool = False,
@@ -231,6 +237,9 @@ class Engine(_core.Engine):
         atomic_energies: bool = False,
         uncertainty: bool = False,
         committee: bool = False,
+        committee_forces: bool = False,
+        committee_virials: bool = False,
+        committee_direct_forces: bool = False,
         atomic_virials: bool = False,
         halved_atomic_virials: bool = False,
         energy_rot_std: bool = False,
@@ -261,6 +270,11 @@ class Engine(_core.Engine):
         :param uncertainty: standard deviation of the energy of each atom as the model gives it,
             [atoms], eV
         :param committee: energy that each member of the model's committee gives, [members], eV
+        :param committee_forces: minus the gradient of each of these with respect to the positions,
+            [members, atoms, 3], eV/Å: a backward pass a member
+        :param committee_virials: the same with respect to a strain, [members, 3, 3], eV
+        :param committee_direct_forces: forces that each member predicts directly, [members, atoms,
+            3], eV/Å, net forces removed; of a committee of models only
         :param atomic_virials: share of each atom in the virial, [atoms, 3, 3], eV, not symmetric:
             -r_ij (x) dE_i/dr_ij of each pair with its neighbour j (Fan et al., PRB 92, 094301
             (2015)); only of models that see pair vectors alone
@@ -299,6 +313,9 @@ class Engine(_core.Engine):
             atomic_energies=atomic_energies,
             uncertainty=uncertainty,
             committee=committee,
+            committee_forces=committee_forces,
+            committee_virials=committee_virials,
+            committee_direct_forces=committee_direct_forces,
             atomic_virials=atomic_virials,
             halved_atomic_virials=halved_atomic_virials,
             energy_rot_std=energy_rot_std,

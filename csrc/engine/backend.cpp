@@ -10,6 +10,11 @@
 
 namespace mdbridge {
 
+bool wants_gradient(const BackendRequest& request) {
+  return request.position_gradient || request.strain_gradient || request.pair_gradients ||
+         request.member_position_gradients || request.member_strain_gradients;
+}
+
 void add_pair_gradients(const SystemTensors& system, const std::vector<torch::Tensor>& gradients,
                         const BackendRequest& request, BackendResult& result) {
   const auto numbers = system.positions.options().dtype(torch::kFloat64);

@@ -51,6 +51,11 @@ struct BackendRequest {
   std::string committee;
   /// As energy_per_atom, of the committee.
   bool committee_per_atom = false;
+  /// Gradients of the energy of each member of the committee, which then has a name; direct forces
+  /// of each member. Only where lacks_forces_of_members() says so.
+  bool member_position_gradients = false;
+  bool member_strain_gradients = false;
+  bool member_direct_forces = false;
   /// Gradients of the energy, which then has a name.
   bool position_gradient = false;
   bool strain_gradient = false;
@@ -85,6 +90,10 @@ struct BackendResult {
   /// dE/d(pair vector), of each structure one [P, 3] for each of its pair lists: of the energy of
   /// the owned atoms.
   std::vector<std::vector<torch::Tensor>> pair_gradients;
+  /// As position_gradients and strain_gradients, of each of M members: [M, N, 3] and [M, 3, 3].
+  std::vector<torch::Tensor> member_position_gradients;
+  std::vector<torch::Tensor> member_strain_gradients;
+  torch::Tensor member_direct_forces;  // [M, atoms, 3]
   /// How much of the call went into gradients, in seconds, where that can be told: for Timings.
   double gradient_seconds = 0.0;
 };
@@ -124,6 +133,11 @@ class Backend {
   virtual std::string lacks_gradient(const std::string& /*energy*/, bool /*of_strain*/) const {
     return "";
   }
+  /// Why there are no forces of the members of a committee: direct ones, or minus the gradients of
+  /// their energies. The end of a sentence; empty if there are.
+  virtual std::string lacks_forces_of_members(bool /*direct*/) const {
+    return "its committee has energies alone";
+  }
   /// Whether this energy (the model's name for it) depends on positions through the pair vectors
   /// alone, so that it has gradients with respect to them.
   virtual bool gives_pair_gradients(const std::string& energy) = 0;
@@ -136,6 +150,9 @@ class Backend {
   virtual torch::Device device() const = 0;
   virtual torch::Dtype dtype() const = 0;
 };
+
+/// Whether a gradient of any kind is asked for.
+bool wants_gradient(const BackendRequest& request);
 
 /// dE/d(positions) and dE/d(strain) of one structure, where they are wanted, from gradients of its
 /// pair vectors r_j - r_i + S @ cell (one tensor for each pair list), in double precision.

@@ -52,10 +52,10 @@ void naming_structure(std::size_t s, std::size_t count, const auto& work) {
 
 /// Remove from the direct forces what no potential could give: a net force, and without any
 /// periodicity a net torque.
-void remove_net(const Structure& structure, std::vector<double>& forces) {
-  remove_net_force(forces.data(), structure.size());
+void remove_net(const Structure& structure, double* forces) {
+  remove_net_force(forces, structure.size());
   if (!structure.is_periodic()) {
-    remove_net_torque(structure.positions.data(), forces.data(), structure.size());
+    remove_net_torque(structure.positions.data(), forces, structure.size());
   }
 }
 
@@ -261,8 +261,11 @@ std::vector<Evaluation> Engine::evaluate(const std::vector<StructureAndPairs>& b
     if (structure.size() > 0) evaluation = std::move(averages[s]).result();
     evaluation.has = wanted;
     naming_structure(s, batch.size(), [&] { check_finite(evaluation, structure); });
-    if (wanted.direct_forces && options_.remove_net_force) {
-      remove_net(structure, evaluation.direct_forces);
+    if (!options_.remove_net_force || structure.size() == 0) continue;
+    if (wanted.direct_forces) remove_net(structure, evaluation.direct_forces.data());
+    auto& of_members = evaluation.committee_direct_forces;
+    for (std::size_t i = 0; i < of_members.size(); i += 3 * structure.types.size()) {
+      remove_net(structure, &of_members[i]);
     }
   }
   return evaluations;

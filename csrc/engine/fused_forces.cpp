@@ -36,13 +36,18 @@ std::vector<int> hops_from_owned(const Structure& structure,
   return hops;
 }
 
-/// The rows (`width` numbers each) of some atoms as those of `whole` atoms.
+/// The rows (`width` numbers each) of some atoms as those of `whole` atoms; of each member, if
+/// there are several.
 void spread_rows(std::vector<double>& rows, const std::vector<std::int32_t>& atoms,
                  std::size_t whole, std::size_t width) {
   if (rows.empty()) return;
-  std::vector<double> all(width * whole, 0.0);
-  for (std::size_t a = 0; a < atoms.size(); ++a) {
-    std::copy_n(rows.begin() + width * a, width, all.begin() + width * atoms[a]);
+  const std::size_t members = rows.size() / (width * atoms.size());
+  std::vector<double> all(members * width * whole, 0.0);
+  for (std::size_t m = 0; m < members; ++m) {
+    for (std::size_t a = 0; a < atoms.size(); ++a) {
+      std::copy_n(rows.begin() + width * (m * atoms.size() + a), width,
+                  all.begin() + width * (m * whole + atoms[a]));
+    }
   }
   rows = std::move(all);
 }
@@ -103,7 +108,8 @@ Evaluation Part::spread(Evaluation evaluation) const {
   if (atoms_.size() == whole_) return evaluation;
   for_each_quantity([&](const auto& quantity) {
     constexpr Form form = std::remove_cvref_t<decltype(quantity)>::form;
-    if constexpr (form == Form::atom_vectors || form == Form::atom_vector_deviations) {
+    if constexpr (form == Form::atom_vectors || form == Form::atom_vector_deviations ||
+                  form == Form::member_vectors) {
       spread_rows(evaluation.*quantity.value, atoms_, whole_, 3);
     } else if constexpr (form == Form::atom_tensors) {
       spread_rows(evaluation.*quantity.value, atoms_, whole_, 9);
@@ -173,6 +179,7 @@ void FusedForces::want_outer(Wanted& wanted) const {
   wanted.halved_atomic_virials = of_pairs && options_.outer_halved_atomic_virials;
   wanted.uncertainty = options_.uncertainty || options_.outer_uncertainty;
   wanted.committee = options_.committee;
+  wanted.committee_forces = options_.outer_committee_forces;
   wanted.energy_rot_std = wanted.conservative_forces_rot_std =
       options_.deviations && outer_->copies() > 1;
 }

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "backend.hpp"
+#include "committee/backend_committee.hpp"
 #include "devices/choice.hpp"
 #include "external/registry.hpp"
 #include "mdbridge/error.hpp"
@@ -83,6 +84,12 @@ std::shared_ptr<Model> Model::load(const std::string& path, const ModelOptions& 
   return model;
 }
 
+std::shared_ptr<Model> Model::committee(const std::vector<std::shared_ptr<Model>>& members) {
+  auto model = std::make_shared<Model>(std::make_unique<CommitteeBackend>(members));
+  model->members_ = members;
+  return model;
+}
+
 Model::Model(std::unique_ptr<Backend> backend)
     : backend_(std::move(backend)), info_(backend_->info()) {}
 
@@ -107,6 +114,12 @@ std::string Model::require_output(const std::string& standard_name,
                                   const std::string& variant) const {
   std::string name = find_output(standard_name, variant);
   if (!name.empty()) return name;
+  for (const auto& member : members_) {
+    // the sentence about the one that lacks it
+    const bool of_energies =
+        standard_name == "energy_ensemble" || standard_name == "energy_uncertainty";
+    member->require_output(of_energies ? "energy" : standard_name, variant);
+  }
   std::vector<std::string> known;
   for (const auto& [output, unit] : info_.outputs) known.push_back(output);
   const std::string suffix = variant.empty() ? "" : "/" + variant;

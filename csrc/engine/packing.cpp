@@ -131,6 +131,18 @@ std::vector<Evaluation> unpack(const std::vector<SystemTensors>& systems,
                                                    : result.committee.slice(0, row, row + 1);
       download.bring(rows.to(torch::kFloat64).sum(0), into(out.committee));
     }
+    if (wanted.committee_forces) {
+      download.bring(result.member_position_gradients[s], into(out.committee_forces, -1.0));
+    }
+    if (wanted.committee_virials) {
+      const auto& gradients = result.member_strain_gradients[s];
+      download.bring(0.5 * (gradients + gradients.transpose(1, 2)),
+                     into(out.committee_virials, -1.0));
+    }
+    if (wanted.committee_direct_forces) {
+      download.bring(result.member_direct_forces.slice(1, start, end),
+                     into(out.committee_direct_forces));
+    }
     if (wanted.uncertainty) {
       download.bring(result.uncertainty.slice(0, start, end), into(out.uncertainty));
     }

@@ -42,8 +42,9 @@ auto numbers(Value& value) {
 
 /// Whether a quantity, or its deviation, is predicted, and not derived from the energy.
 bool is_direct(const auto& quantity) {
-  for (const auto wanted : {&Wanted::direct_forces, &Wanted::direct_virial,
-                            &Wanted::direct_forces_rot_std, &Wanted::direct_virial_rot_std}) {
+  for (const auto wanted :
+       {&Wanted::direct_forces, &Wanted::direct_virial, &Wanted::direct_forces_rot_std,
+        &Wanted::direct_virial_rot_std, &Wanted::committee_direct_forces}) {
     if (quantity.wanted == wanted) return true;
   }
   return false;
@@ -112,11 +113,11 @@ void set_zero(std::vector<double>& value, const std::vector<double>& like) {
 void check_finite(const Evaluation& evaluation, const Structure& structure) {
   // forces first, for they name the atom
   for_each_quantity([&](const auto& quantity) {
-    if (quantity.form != Form::atom_vectors) return;
+    if (quantity.form != Form::atom_vectors && quantity.form != Form::member_vectors) return;
     const auto values = numbers(evaluation.*quantity.value);
     for (std::size_t i = 0; i < values.size(); ++i) {
       if (std::isfinite(values[i])) continue;
-      const auto atom = static_cast<std::int64_t>(i / 3);
+      const auto atom = static_cast<std::int64_t>(i / 3) % structure.size();
       throw NonFiniteError("the model returned " + std::string(quantity.words) +
                                " that is not finite on atom " + std::to_string(atom) +
                                " (counted from 0, element " +
@@ -137,6 +138,7 @@ Wanted with_averages(Wanted wanted) {
   for_each_deviation([&](const auto& each) {
     if (wanted.*each.wanted) wanted.*each.value_wanted = true;
   });
+  if (wanted.of_members()) wanted.committee = true;
   return wanted;
 }
 
@@ -149,9 +151,10 @@ bool wants_deviations(const Wanted& wanted) {
 void turn_back(Evaluation& of_copy, const Rotation& rotation) {
   for_each_quantity([&](const auto& quantity) {
     constexpr Form form = std::decay_t<decltype(quantity)>::form;
-    if constexpr (form == Form::atom_vectors) {
+    if constexpr (form == Form::atom_vectors || form == Form::member_vectors) {
       turn_vectors_back(of_copy.*quantity.value, rotation);
-    } else if constexpr (form == Form::tensor || form == Form::atom_tensors) {
+    } else if constexpr (form == Form::tensor || form == Form::atom_tensors ||
+                         form == Form::member_tensors) {
       turn_tensors_back(of_copy.*quantity.value, rotation);
     }
   });
@@ -165,7 +168,9 @@ bool wants_energy(const Wanted& wanted) {
   return any;
 }
 
-bool wants_direct(const Wanted& wanted) { return wanted.direct_forces || wanted.direct_virial; }
+bool wants_direct(const Wanted& wanted) {
+  return wanted.direct_forces || wanted.direct_virial || wanted.committee_direct_forces;
+}
 
 Wanted part_of(Wanted wanted, bool energy, bool direct) {
   for_each_quantity([&](const auto& quantity) {

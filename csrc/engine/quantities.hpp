@@ -14,7 +14,8 @@ namespace mdbridge {
 /// is not finite.
 void check_finite(const Evaluation& evaluation, const Structure& structure);
 
-/// What is wanted, and what that is made of: the values whose deviations are wanted.
+/// What is wanted, and what that is made of: the values whose deviations are wanted, and of members
+/// of a committee their energies.
 Wanted with_averages(Wanted wanted);
 
 /// Whether deviations over rotated copies are wanted.

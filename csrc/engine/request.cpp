@@ -38,6 +38,19 @@ void require_gradients(Model& model, const std::string& energy, const Wanted& wa
   require(wanted.conservative_virial, true, "a conservative stress");
 }
 
+/// Throws ModelError, saying why, if forces of the members of a committee are wanted and there are
+/// none.
+void require_forces_of_members(const Model& model, Backend& backend, const Wanted& wanted) {
+  const auto require = [&](bool asked, bool direct) {
+    const std::string why = asked ? backend.lacks_forces_of_members(direct) : "";
+    if (why.empty()) return;
+    throw ModelError("the model '" + model.info().path + "' cannot give " +
+                     (direct ? "direct " : "") + "forces of the members of its committee: " + why);
+  };
+  require(wanted.committee_forces || wanted.committee_virials, false);
+  require(wanted.committee_direct_forces, true);
+}
+
 /// "spin multiplicity"
 std::string words_of(std::string input) {
   std::replace(input.begin(), input.end(), '_', ' ');
@@ -82,7 +95,7 @@ BackendRequest make_request(Model& model, const EngineOptions& options, const Wa
   if (wanted.energy || wanted.gradient() || wanted.atomic_energies) {
     request.energy = model.require_output("energy", options.variant);
   }
-  if (wanted.direct_forces) {
+  if (wanted.direct_forces || wanted.committee_direct_forces) {
     request.direct_forces = model.require_output("non_conservative_force", direct);
   }
   if (wanted.direct_virial) {
@@ -99,6 +112,10 @@ BackendRequest make_request(Model& model, const EngineOptions& options, const Wa
   if (wanted.committee) {
     request.committee = model.require_output("energy_ensemble", uncertain);
     request.committee_per_atom = model.backend().has_per_atom(request.committee);
+    require_forces_of_members(model, model.backend(), wanted);
+    request.member_position_gradients = wanted.committee_forces;
+    request.member_strain_gradients = wanted.committee_virials;
+    request.member_direct_forces = wanted.committee_direct_forces;
   }
   // Added up in double precision here: float32 resolves the energy of 81 water molecules to 0.5 meV
   // only, that of one atom to 0.02 meV, and what conserves energy shows in such digits.
@@ -124,6 +141,7 @@ BackendRequest part_of(BackendRequest request, bool energy, bool direct) {
   if (!energy) {
     return {.direct_forces = request.direct_forces,
             .direct_stress = request.direct_stress,
+            .member_direct_forces = request.member_direct_forces,
             .check_consistency = request.check_consistency,
             .timed = request.timed,
             .inputs = request.inputs};
@@ -131,6 +149,7 @@ BackendRequest part_of(BackendRequest request, bool energy, bool direct) {
   if (!direct) {
     request.direct_forces.clear();
     request.direct_stress.clear();
+    request.member_direct_forces = false;
   }
   return request;
 }

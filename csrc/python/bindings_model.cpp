@@ -1,5 +1,6 @@
 #include <pybind11/stl.h>
 
+#include <algorithm>
 #include <memory>
 #include <sstream>
 #include <utility>
@@ -105,6 +106,11 @@ py::object value_of(const Evaluation& evaluation, const Quantity<Value, form>& q
   const auto& value = evaluation.*quantity.value;
   if constexpr (form == Form::atom_vectors || form == Form::atom_vector_deviations) {
     return vectors_to_array(value);
+  } else if constexpr (form == Form::member_vectors || form == Form::member_tensors) {
+    const auto members = static_cast<py::ssize_t>(evaluation.committee.size());
+    const auto rows =
+        static_cast<py::ssize_t>(value.size()) / std::max<py::ssize_t>(members, 1) / 3;
+    return to_array(value.data(), {members, rows, 3});
   } else if constexpr (form == Form::atom_tensors) {
     return to_array(value.data(), {static_cast<py::ssize_t>(value.size() / 9), 3, 3});
   } else if constexpr (form == Form::atom_scalars || form == Form::scalars) {
@@ -160,6 +166,14 @@ void bind_model(py::module_& module) {
           ":param extensions: folder of compiled TorchScript extensions; empty: none\n"
           ":raises ModelError: if the file is missing or no exported model, or the device is not "
           "there")
+      .def_static("committee", &Model::committee, py::arg("members"),
+                  "Several models as one, whose energies, forces and virials are the means of "
+                  "theirs, whose committee they are, and whose uncertainty is the standard "
+                  "deviation of their atomic energies.\n\n"
+                  ":raises ModelError: if there are fewer than two, one is there twice, or they "
+                  "are on different devices")
+      .def_property_readonly("members", &Model::members,
+                             "Those that ``committee`` was given; else none.")
       .def_property_readonly("info", &Model::info, "What the model says of itself.")
       .def_property_readonly("inputs", &Model::inputs,
                              "What it asks for besides the atoms (\"charge\", "

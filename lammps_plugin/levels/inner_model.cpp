@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "levels/inner_model.hpp"
 
-#include <algorithm>
 #include <utility>
 
 #include "mdbridge/error.hpp"
@@ -34,12 +33,7 @@ std::unique_ptr<mdbridge::FusedForces> InnerModel::with(std::shared_ptr<Engine> 
 }
 
 void InnerModel::extend(ListNeeds& needs) const {
-  if (!own_) return;
-  const auto& info = engine_->info();
-  const int layers = message_passing_layers(info);
-  needs.range = std::max(needs.layers * needs.cutoff, layers * info.cutoff);
-  needs.cutoff = std::max(needs.cutoff, info.cutoff);
-  needs.layers = std::max(needs.layers, layers);
+  if (own_) needs.extend(engine_->info());
 }
 
 mdbridge::EngineOptions outer_options(const Settings& settings) {

@@ -145,6 +145,7 @@ void PairMDBridge::compute_outer(int eflag, int vflag) {
     refuse_atomic_energies();
   });
   warn_of_uncertainty(evaluation->uncertainty);
+  warn_of_disagreement();
 }
 
 void PairMDBridge::start_respa() {
@@ -173,7 +174,9 @@ void PairMDBridge::start_middle_level() {
 
 mdbridge::FusedOptions PairMDBridge::fused_options() const {
   mdbridge::FusedOptions options;
-  options.outer_uncertainty = uncertainty_.wanted() || uncertainty_computed(*modify);
+  options.outer_uncertainty =
+      committee_ == engine_ && (uncertainty_.wanted() || uncertainty_computed(*modify));
+  options.outer_committee_forces = members_are_at_hand();
   options.outer_atomic_energies = atomic_energies_computed(*modify);
   options.outer_halved_atomic_virials = atomic_virials_computed(*modify, halved_form);
   options.outer_atomic_virials = atomic_virials_computed(*modify, centroid_form);

@@ -45,6 +45,13 @@ double** held_positions(LAMMPS_NS::Neighbor& neighbor, const LAMMPS_NS::NeighLis
 
 }  // namespace
 
+void ListNeeds::extend(const mdbridge::ModelInfo& info) {
+  const int more_layers = message_passing_layers(info);
+  range = std::max(range > 0.0 ? range : layers * cutoff, more_layers * info.cutoff);
+  cutoff = std::max(cutoff, info.cutoff);
+  layers = std::max(layers, more_layers);
+}
+
 int message_passing_layers(const mdbridge::ModelInfo& info) {
   if (!(info.cutoff > 0.0)) return 1;
   return std::max(1, static_cast<int>(std::ceil(info.interaction_range / info.cutoff - 1e-6)));

@@ -45,6 +45,8 @@ struct ListNeeds {
   double ghost_range() const {
     return (range > 0.0 ? range * length : layers * (cutoff * length)) + margin;
   }
+  /// Let a list of these needs serve this model too.
+  void extend(const mdbridge::ModelInfo& info);
 };
 
 /// How many cutoffs far an atom of this model feels others; at least one.

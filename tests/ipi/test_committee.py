@@ -10,6 +10,7 @@ import ase.build
 import ase.io
 import numpy as np
 import pytest
+from ase.stress import voigt_6_to_full_3x3_stress
 from click.testing import CliRunner
 from ipi.pes.metatomic import MetatomicDriver
 from ipi.utils.units import unit_to_internal
@@ -41,6 +42,12 @@ COMMITTEE_INPUT = """
     <trajectory filename="committee_pot" stride="1" extra_type="committee_pot">extras</trajectory>
     <trajectory filename="committee_uncertainty" stride="1"
                 extra_type="committee_uncertainty">extras</trajectory>
+    <trajectory filename="committee_force" stride="1"
+                extra_type="committee_force">extras</trajectory>
+    <trajectory filename="committee_virial" stride="1"
+                extra_type="committee_virial">extras</trajectory>
+    <trajectory filename="forces_std" stride="1"
+                extra_type="committee_forces_std">extras</trajectory>
   </output>
   <total_steps>2</total_steps>
   <ffcommittee name="committee">
@@ -205,6 +212,32 @@ def test_i_pi_runs_a_committee_of_files(argon_files, tmp_path, socket_name, sock
     np.testing.assert_allclose(np.sort(first), np.sort(energies), rtol=1e-6)
     spread = (tmp_path / "simulation.committee_uncertainty_0").read_text().splitlines()
     assert float(spread[1]) / EV == pytest.approx(np.std(energies, ddof=1), rel=1e-5)
+    forces = [MDBridgeCalculator(path).get_forces(atoms) for path in argon_files]
+    volume = atoms.cell.volume
+    virials = [
+        -volume * voigt_6_to_full_3x3_stress(MDBridgeCalculator(path).get_stress(atoms))
+        for path in argon_files
+    ]
+    np.testing.assert_allclose(
+        printed_rows(tmp_path, "committee_force", 3) * ANGSTROM / EV,
+        np.reshape(forces, (3, -1)),
+        atol=1e-6,
+    )
+    np.testing.assert_allclose(
+        printed_rows(tmp_path, "committee_virial", 3) / EV, np.reshape(virials, (3, -1)), rtol=1e-5
+    )
+    np.testing.assert_allclose(
+        printed_rows(tmp_path, "forces_std", 1)[0] * ANGSTROM / EV,
+        np.std(forces, axis=0, ddof=1).ravel(),
+        atol=1e-6,
+    )
+
+
+def printed_rows(folder, name, members):
+    """What i-PI has printed of the extras of this name in the first step."""
+    text = (folder / f"simulation.{name}_0").read_text()
+    first = text.split("#")[2].split("\n", 1)[1]
+    return np.array(first.split(), dtype=float).reshape(members, -1)
 
 
 @pytest.mark.parametrize(

@@ -81,8 +81,7 @@ std::string CompiledBackend::function_for(const BackendRequest& request) const {
     return "";
   }
   if (request.pair_gradients && package_.value("kind") != "pairs") return "";
-  const bool gradient =
-      request.position_gradient || request.strain_gradient || request.pair_gradients;
+  const bool gradient = wants_gradient(request);
   const bool direct = !request.direct_forces.empty() || !request.direct_stress.empty();
   const std::string function = gradient ? (direct ? "both" : "conservative") : "direct";
   // without direct forces a file has no function that stops at the energy

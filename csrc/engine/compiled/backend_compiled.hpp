@@ -29,6 +29,9 @@ class CompiledBackend final : public Backend {
     return torchscript_->has_per_atom(output);
   }
   std::map<std::string, bool> inputs() const override { return torchscript_->inputs(); }
+  std::string lacks_forces_of_members(bool direct) const override {
+    return torchscript_->lacks_forces_of_members(direct);
+  }
   bool gives_pair_gradients(const std::string& energy) override;
   bool shares_direct_stress(const std::string& stress) override;
   const std::vector<PairRequest>& pair_requests() const override {

@@ -227,6 +227,10 @@ bool TorchScriptBackend::needs_wrapper(const BackendRequest& request) const {
          unknown(request.committee);
 }
 
+std::string TorchScriptBackend::lacks_forces_of_members(bool direct) const {
+  return direct ? "its committee has energies and no direct forces" : "";
+}
+
 bool TorchScriptBackend::has_per_atom(const std::string& output) const {
   const auto outputs = capabilities_->outputs();
   return outputs.contains(output) && outputs.at(output)->sample_kind() == "atom";
@@ -368,19 +372,42 @@ bool TorchScriptBackend::shares_direct_stress(const std::string& stress) {
 
 BackendResult TorchScriptBackend::forward(const std::vector<SystemTensors>& systems,
                                           const BackendRequest& request) {
+  if (request.pair_gradients &&
+      (request.member_position_gradients || request.member_strain_gradients)) {
+    return with_members_apart(systems, request);
+  }
   // it is gradients that the padding spoils
-  const bool gradient =
-      request.position_gradient || request.strain_gradient || request.pair_gradients;
-  if (!dimer_ || !gradient) return evaluate(systems, request);
+  if (!dimer_ || !wants_gradient(request)) return evaluate(systems, request);
   std::vector<SystemTensors> all = {*dimer_};
   all.insert(all.end(), systems.begin(), systems.end());
   return metatrain::without_dimer(evaluate(std::move(all), request), request);
 }
 
+/// Gradients of pair vectors have leaves of their own: the members have another forward pass.
+BackendResult TorchScriptBackend::with_members_apart(const std::vector<SystemTensors>& systems,
+                                                     const BackendRequest& request) {
+  BackendRequest rest = request;
+  rest.committee.clear();
+  rest.member_position_gradients = rest.member_strain_gradients = false;
+  BackendRequest of_members = request;
+  for (auto output : {&BackendRequest::energy, &BackendRequest::direct_forces,
+                      &BackendRequest::direct_stress, &BackendRequest::uncertainty}) {
+    (of_members.*output).clear();
+  }
+  of_members.energy_per_atom = false;
+  of_members.position_gradient = of_members.strain_gradient = of_members.pair_gradients = false;
+  BackendResult result = forward(systems, rest);
+  BackendResult members = forward(systems, of_members);
+  result.committee = members.committee;
+  result.member_position_gradients = std::move(members.member_position_gradients);
+  result.member_strain_gradients = std::move(members.member_strain_gradients);
+  result.gradient_seconds += members.gradient_seconds;
+  return result;
+}
+
 BackendResult TorchScriptBackend::evaluate(std::vector<SystemTensors> systems,
                                            const BackendRequest& request) {
-  const bool gradient =
-      request.position_gradient || request.strain_gradient || request.pair_gradients;
+  const bool gradient = wants_gradient(request);
   const torch::AutoGradMode grad_mode(gradient);
   const c10::DeviceGuard guard(device_);  // the engine's own, but in gives_pair_gradients()
   const Leaves leaves = grow_leaves(systems, request);
@@ -392,7 +419,10 @@ BackendResult TorchScriptBackend::evaluate(std::vector<SystemTensors> systems,
   if (gradient) {
     const Stopwatch watch(result.gradient_seconds);
     if (!request.pair_gradients) {
-      differentiate(result.energy, leaves, result);
+      if (result.committee.defined()) {
+        differentiate_members(result.committee, leaves, request, result);
+      }
+      differentiate(result.energy, leaves, request, result);
     } else if (!differentiate_pairs(result.energy, leaves, systems, request, result)) {
       throw ModelError("the energy '" + request.energy + "' of the model '" + info_.path +
                        "' depends on the positions, not on pair vectors alone: its virial cannot "

@@ -39,6 +39,7 @@ class TorchScriptBackend final : public Backend {
   ModelInfo info() const override { return info_; }
   bool has_per_atom(const std::string& output) const override;
   std::map<std::string, bool> inputs() const override { return inputs_; }
+  std::string lacks_forces_of_members(bool direct) const override;
   bool gives_pair_gradients(const std::string& energy) override;
   bool shares_direct_stress(const std::string& stress) override;
   const std::vector<PairRequest>& pair_requests() const override { return pair_requests_; }
@@ -49,6 +50,8 @@ class TorchScriptBackend final : public Backend {
   ModelInfo read_info(const std::string& path, double true_range);
   void find_network();
   bool needs_wrapper(const BackendRequest& request) const;
+  BackendResult with_members_apart(const std::vector<SystemTensors>& systems,
+                                   const BackendRequest& request);
   BackendResult evaluate(std::vector<SystemTensors> systems, const BackendRequest& request);
   metatomic_torch::System make_system(const SystemTensors& tensors,
                                       const BackendRequest& request) const;

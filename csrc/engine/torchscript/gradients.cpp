@@ -3,6 +3,7 @@
 #include <torch/csrc/autograd/autograd.h>
 #include <torch/torch.h>
 
+#include <cstdint>
 #include <string>
 #include <utility>
 
@@ -45,13 +46,14 @@ class MissingDerivatives : public c10::WarningHandler {
 
 /// Gradients of the sum of `energy`; undefined for leaves that it does not depend on.
 std::vector<torch::Tensor> gradients_of(const torch::Tensor& energy,
-                                        const std::vector<torch::Tensor>& leaves) {
+                                        const std::vector<torch::Tensor>& leaves,
+                                        bool keep_graph = false) {
   // structures without pairs have a constant energy, which is in no graph at all
   if (!energy.requires_grad()) return std::vector<torch::Tensor>(leaves.size());
   MissingDerivatives missing;
   const c10::WarningUtils::WarningHandlerGuard watched(&missing);
   auto gradients = torch::autograd::grad({energy.sum()}, leaves, /*grad_outputs=*/{},
-                                         /*retain_graph=*/false, /*create_graph=*/false,
+                                         /*retain_graph=*/keep_graph, /*create_graph=*/false,
                                          /*allow_unused=*/true);
   missing.require_none();
   return gradients;
@@ -72,12 +74,12 @@ Leaves grow_leaves(std::vector<SystemTensors>& systems, const BackendRequest& re
       }
       continue;
     }
-    if (request.position_gradient) {
+    if (request.position_gradient || request.member_position_gradients) {
       // the same memory, but a tensor of our own: the caller's stays out of the graph
       system.positions = system.positions.detach().requires_grad_(true);
       leaves.positions.push_back(system.positions);
     }
-    if (request.strain_gradient) {
+    if (request.strain_gradient || request.member_strain_gradients) {
       const auto strain = torch::eye(3, system.cell.options()).requires_grad_(true);
       system.positions = system.positions.matmul(strain);
       system.cell = system.cell.matmul(strain);
@@ -87,13 +89,49 @@ Leaves grow_leaves(std::vector<SystemTensors>& systems, const BackendRequest& re
   return leaves;
 }
 
-void differentiate(const torch::Tensor& energy, const Leaves& leaves, BackendResult& result) {
-  std::vector<torch::Tensor> all = leaves.positions;
-  all.insert(all.end(), leaves.strains.begin(), leaves.strains.end());
+namespace {
+
+/// The leaves of those gradients that are wanted, positions first.
+std::vector<torch::Tensor> chosen(const Leaves& leaves, bool positions, bool strains) {
+  std::vector<torch::Tensor> all;
+  if (positions) all = leaves.positions;
+  if (strains) all.insert(all.end(), leaves.strains.begin(), leaves.strains.end());
+  return all;
+}
+
+}  // namespace
+
+void differentiate_members(const torch::Tensor& energies, const Leaves& leaves,
+                           const BackendRequest& request, BackendResult& result) {
+  const bool positions = request.member_position_gradients;
+  const auto all = chosen(leaves, positions, request.member_strain_gradients);
+  if (all.empty()) return;
+  std::vector<std::vector<torch::Tensor>> by_leaf(all.size());
+  for (std::int64_t member = 0; member < energies.size(1); ++member) {
+    auto gradients = gradients_of(energies.select(1, member), all, /*keep_graph=*/true);
+    for (std::size_t k = 0; k < all.size(); ++k) {
+      if (!gradients[k].defined()) gradients[k] = torch::zeros_like(all[k]);
+      by_leaf[k].push_back(gradients[k].detach());
+    }
+  }
+  const std::size_t first_strain = positions ? leaves.positions.size() : 0;
+  for (std::size_t k = 0; k < all.size(); ++k) {
+    auto& kind =
+        k < first_strain ? result.member_position_gradients : result.member_strain_gradients;
+    kind.push_back(torch::stack(by_leaf[k]));
+  }
+}
+
+void differentiate(const torch::Tensor& energy, const Leaves& leaves, const BackendRequest& request,
+                   BackendResult& result) {
+  const bool positions = request.position_gradient;
+  const auto all = chosen(leaves, positions, request.strain_gradient);
+  if (all.empty()) return;
   auto gradients = gradients_of(energy, all);
+  const std::size_t first_strain = positions ? leaves.positions.size() : 0;
   for (std::size_t k = 0; k < all.size(); ++k) {
     if (!gradients[k].defined()) gradients[k] = torch::zeros_like(all[k]);
-    auto& kind = k < leaves.positions.size() ? result.position_gradients : result.strain_gradients;
+    auto& kind = k < first_strain ? result.position_gradients : result.strain_gradients;
     kind.push_back(gradients[k].detach());
   }
 }

@@ -19,8 +19,14 @@ struct Leaves {
 /// Put the leaves of the gradients that are wanted under these tensors.
 Leaves grow_leaves(std::vector<SystemTensors>& systems, const BackendRequest& request);
 
+/// Gradients of the energies of the members of a committee (the columns of `energies`, whatever
+/// their rows), into the result; the graph stays.
+void differentiate_members(const torch::Tensor& energies, const Leaves& leaves,
+                           const BackendRequest& request, BackendResult& result);
+
 /// Gradients of the sum of `energy`, into the result.
-void differentiate(const torch::Tensor& energy, const Leaves& leaves, BackendResult& result);
+void differentiate(const torch::Tensor& energy, const Leaves& leaves, const BackendRequest& request,
+                   BackendResult& result);
 
 /// Gradients of the sum of `energy` with respect to the pair vectors, and what follows from them,
 /// into the result. False if the energy depends on the positions in another way.

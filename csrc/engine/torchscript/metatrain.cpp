@@ -112,7 +112,8 @@ BackendResult without_dimer(BackendResult result, const BackendRequest& request)
   drop_rows(result.direct_stress, 1);
   drop_rows(result.uncertainty, 2);
   drop_rows(result.committee, request.committee_per_atom ? 2 : 1);
-  for (auto* gradients : {&result.position_gradients, &result.strain_gradients}) {
+  for (auto* gradients : {&result.position_gradients, &result.strain_gradients,
+                          &result.member_position_gradients, &result.member_strain_gradients}) {
     if (!gradients->empty()) gradients->erase(gradients->begin());
   }
   auto& of_pairs = result.pair_gradients;

@@ -33,6 +33,11 @@ struct Wanted {
   bool uncertainty = false;
   /// The energies that the members of a committee give.
   bool committee = false;
+  /// Minus the gradients of these, with respect to the positions and to a strain, and the forces
+  /// that the members predict directly. The energies of the members come with them.
+  bool committee_forces = false;
+  bool committee_virials = false;
+  bool committee_direct_forces = false;
 
   /// The share of each atom in the conservative virial, and the same in the form that gives half
   /// of a pair to each of its atoms; of energies of pair vectors only.
@@ -49,6 +54,9 @@ struct Wanted {
 
   bool of_pairs() const { return atomic_virials || halved_atomic_virials; }
   bool gradient() const { return conservative_forces || conservative_virial || of_pairs(); }
+  bool of_members() const {
+    return committee_forces || committee_virials || committee_direct_forces;
+  }
 };
 
 /// Results for one structure; what was not wanted is empty or zero. For structures with ghosts the
@@ -69,8 +77,14 @@ struct Evaluation {
   std::vector<double> atomic_energies;
   /// N, eV; zero for atoms that are not owned.
   std::vector<double> uncertainty;
-  /// One energy for each member of the committee, eV: of the owned atoms.
+  /// One energy for each of the M members of the committee, eV: of the owned atoms.
   std::vector<double> committee;
+  /// 3N for each member, one member after the other, as conservative_forces and direct_forces: of
+  /// all atoms, and of the owned ones with each member's net force removed.
+  std::vector<double> committee_forces;
+  std::vector<double> committee_direct_forces;
+  /// 9 for each member, one after the other, as conservative_virial.
+  std::vector<double> committee_virials;
   /// 9N, eV, of all atoms: -r_ij (x) dE_i/dr_ij of each directed pair, all of it with atom j. E_i
   /// sits at r_i then, and the sum over W_j v_j is the potential part of the heat flux (Fan et al.,
   /// PRB 92, 094301 (2015)). Not symmetric; the sum over atoms is the virial.
@@ -111,6 +125,10 @@ enum class Form {
   atom_tensors,
   /// A 3x3 tensor, which turns with the structure on both sides.
   tensor,
+  /// A vector for each atom, or a 3x3 tensor, of each member of a committee, one member after the
+  /// other; they turn with the structure.
+  member_vectors,
+  member_tensors,
   /// Standard deviations of the copies of a scalar, of a vector for each atom, of a 3x3 tensor:
   /// there is one of the average, component by component, and none of a copy.
   scalar_deviation,
@@ -168,6 +186,20 @@ inline constexpr std::tuple quantities = {
         "committee", "an energy of a member of the committee",
         "Energy that each member of the model's committee gives, [members], eV.",
         &Wanted::committee, &Evaluation::committee},
+    Quantity<std::vector<double>, Form::member_vectors>{
+        "committee_forces", "a force of a member of the committee",
+        "Minus the gradient of each member's energy with respect to the positions, [members, "
+        "atoms, 3], eV/Å.",
+        &Wanted::committee_forces, &Evaluation::committee_forces},
+    Quantity<std::vector<double>, Form::member_tensors>{
+        "committee_virials", "a stress of a member of the committee",
+        "W = -dE/d(strain) of each member, symmetric, [members, 3, 3], eV.",
+        &Wanted::committee_virials, &Evaluation::committee_virials},
+    Quantity<std::vector<double>, Form::member_vectors>{
+        "committee_direct_forces", "a direct force of a member of the committee",
+        "Forces that each member predicts directly, [members, atoms, 3], eV/Å, net force of each "
+        "removed.",
+        &Wanted::committee_direct_forces, &Evaluation::committee_direct_forces},
     Quantity<std::vector<double>, Form::atom_tensors>{
         "atomic_virials", "a virial of an atom",
         "Share of each atom in the virial, that of a pair with its neighbour, [atoms, 3, 3], eV.",

@@ -61,6 +61,8 @@ struct FusedOptions {
   /// The same of the shares of each atom in the conservative virial, in either form.
   bool outer_atomic_virials = false;
   bool outer_halved_atomic_virials = false;
+  /// Outer evaluations give the conservative forces of the members of the committee.
+  bool outer_committee_forces = false;
 };
 
 /// Some atoms of a structure with pairs of their own: what a model needs to see of a structure that

@@ -22,6 +22,12 @@ class MDBRIDGE_API Model {
   /// there.
   static std::shared_ptr<Model> load(const std::string& path, const ModelOptions& options = {});
 
+  /// Several models as one, which says what they say on average: energies, forces and virials of
+  /// the mean drive a host, its committee are the members, and its uncertainty is the standard
+  /// deviation of their atomic energies. Its interaction range is the longest one. Throws
+  /// ModelError if there are fewer than two, one twice, or they are on different devices.
+  static std::shared_ptr<Model> committee(const std::vector<std::shared_ptr<Model>>& members);
+
   /// A model that is run by a backend made elsewhere (csrc/engine/backend.hpp, which is not
   /// installed). Hosts call load().
   explicit Model(std::unique_ptr<Backend> backend);
@@ -30,6 +36,8 @@ class MDBRIDGE_API Model {
   Model& operator=(const Model&) = delete;
 
   const ModelInfo& info() const { return info_; }
+  /// Those of committee(), in order; else empty.
+  const std::vector<std::shared_ptr<Model>>& members() const { return members_; }
   /// What it asks for besides the atoms ("charge", "spin_multiplicity"), and whether it can do
   /// without: see EngineOptions.
   std::map<std::string, bool> inputs() const;
@@ -52,6 +60,7 @@ class MDBRIDGE_API Model {
 
  private:
   std::unique_ptr<Backend> backend_;
+  std::vector<std::shared_ptr<Model>> members_;
   std::recursive_mutex turn_;
   ModelInfo info_;
 };
