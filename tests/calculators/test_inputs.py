@@ -12,21 +12,22 @@ from click.testing import CliRunner
 from python_models import crystal, toy
 
 from md_bridge.cli import main
+from md_bridge.engine import ModelError
 
 GIVEN = ("--charge", "2", "--spin-multiplicity", "3")
-ONE_STEP = ("--ps", "0.001", "--equilibrate", "0")
+SHORT = ("--equilibrate", "0", "--ps")
 COMMANDS = {
-    "drift": ("drift", "MODEL", "start.xyz", "--forces", "conservative", *ONE_STEP),
-    "tune": ("tune", "MODEL", "start.xyz", *ONE_STEP),
+    "drift": ("drift", "MODEL", "start.xyz", "--forces", "conservative", *SHORT, "0.001"),
+    "tune": ("tune", "MODEL", "start.xyz", *SHORT, "0.01"),
     **{
-        f"protocol {name}": ("protocol", name, "MODEL", "start.xyz", *ONE_STEP)
+        f"protocol {name}": ("protocol", name, "MODEL", "start.xyz", *SHORT, "0.05")
         for name in ("order", "reverse", "resonance", "smoothness", "thermostat")
     },
     "protocol loop": ("protocol", "loop", "MODEL", "start.xyz"),
     "protocol jacobian": ("protocol", "jacobian", "MODEL", "start.xyz"),
     "symmetry": ("symmetry", "MODEL", "start.xyz", "--lmax", "1", "--orientations", "0"),
     "relax": ("relax", "MODEL", "start.xyz"),
-    "phonons": ("phonons", "MODEL", "perfect.xyz", "--supercell", "1,1,1"),
+    "phonons": ("phonons", "MODEL", "perfect.xyz", "--supercell", "1,1,1", "--fc", "raw"),
     "check": ("check", "MODEL", "start.xyz", "--lenient"),
     "evaluate": ("evaluate", "MODEL", "labelled.xyz"),
     "distil": ("distil", "MODEL", "start.xyz", "-o", "inner.pt", "--frames", "14", "--steps", "1"),
@@ -124,6 +125,17 @@ def test_inputs_for_ipi(folder):
         )
         assert program.wait(120) == 1
         assert "needs the charge of each structure" in (folder / "log").read_text()
+
+
+def test_an_inner_model_in_ase_gets_those_of_the_outer_one(folder):
+    from md_bridge.ase import MDBridgeCalculator, MultipleTimeStep
+
+    atoms = crystal()
+    atoms.calc = MDBridgeCalculator("python:toy.py:asks", charge=1, spin_multiplicity=3)
+    MultipleTimeStep(atoms, 4.0, 2, inner="python:toy.py:asks").run(1)
+    atoms.calc = MDBridgeCalculator("python:toy.py:make")
+    with pytest.raises(ModelError, match="needs the charge of each structure"):
+        MultipleTimeStep(atoms, 4.0, 2, inner="python:toy.py:asks")
 
 
 def test_lammps(folder):
