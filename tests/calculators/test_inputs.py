@@ -35,6 +35,10 @@ COMMANDS = {
 }
 
 
+def slow(value):
+    return pytest.param(value, marks=pytest.mark.slow)
+
+
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
     from ase.build import bulk
@@ -81,8 +85,9 @@ def test_those_that_nobody_asks_for_are_refused(folder, command):
 @pytest.mark.parametrize(
     "command",
     [
-        *("relax", "phonons", "check", "evaluate", "symmetry", "distil"),
-        *("protocol loop", "protocol jacobian", "protocol resonance", "protocol smoothness"),
+        *("relax", "check", "evaluate", "symmetry"),
+        *("protocol loop", "protocol jacobian", "protocol resonance"),
+        *(slow("phonons"), slow("distil"), slow("protocol smoothness")),
     ],
 )
 def test_they_reach_the_model(folder, command):
@@ -100,7 +105,7 @@ def test_energies_are_those_of_the_charge(folder):
     assert abs(energies[0] - energies[-1]) == pytest.approx(20.0 * 1000 / 4, rel=0.01)  # meV/atom
 
 
-@pytest.mark.parametrize("host", ["lammps", "i-pi"])
+@pytest.mark.parametrize("host", ["lammps", slow("i-pi")])
 def test_drift_hands_them_on(folder, host):
     result = run(
         COMMANDS["drift"], "asks", *GIVEN, "--host", host, "--replicas", "1", "--out", host
