@@ -49,6 +49,7 @@ __all__ = [
     "cheapest_forces",
     "choose_threads",
     "get_threads",
+    "model_info",
     "open_inner",
     "require_teacher_variant",
     "rotation_group",
@@ -326,6 +327,19 @@ class Engine(_core.Engine):
         )
         results = self.evaluate_batch(batch, lists, wanted)
         return results[0] if isinstance(structures, Structure) else results
+
+
+def model_info(
+    model: str | os.PathLike[str], device: str = "auto", extensions: str = ""
+) -> ModelInfo:
+    """What a model says of itself, also where it could not be evaluated without a charge.
+
+    :param model: as of :class:`Engine`, as all others
+    :param device: see there
+    :param extensions: see there
+    :raises ModelError: if the model cannot be loaded
+    """
+    return _core.Model.load(os.fspath(model), device, extensions).info
 
 
 def cheapest_forces(engine: Engine) -> str:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from typing import Protocol
+from collections.abc import Mapping
+from typing import Any, Protocol
 
 import numpy as np
 from ase import Atoms
@@ -12,12 +13,12 @@ from numpy.typing import NDArray
 
 from md_bridge.ase.calculator import MDBridgeCalculator, ParameterError
 from md_bridge.engine import (
-    Engine,
     FusedForces,
-    cheapest_forces,
+    open_inner,
     require_teacher_variant,
     structure_from_ase,
 )
+from md_bridge.model_options import ModelOptions
 
 __all__ = ["ForceLevels", "force_levels"]
 
@@ -68,6 +69,20 @@ class _TwoCalculators:
     def serves(self, atoms: Atoms) -> bool:
         """See :class:`ForceLevels`."""
         return not _is_direct(atoms.calc)
+
+
+def _opened(inner: str | os.PathLike[str], outer: Mapping[str, Any]) -> MDBridgeCalculator:
+    """The cheapest forces of an inner model.
+
+    :param outer: parameters of the outer calculator: charge and spin multiplicity are those of both
+    """
+    shared = ("variant", "charge", "spin_multiplicity")
+    options = ModelOptions(
+        inner=os.fspath(inner), **{name: outer[name] for name in shared if name in outer}
+    )
+    engine, kind = open_inner(options)  # which holds the model until the calculator has it
+    inputs = {name: getattr(options, name) for name in engine.model.inputs}
+    return MDBridgeCalculator(inner, forces=kind, **inputs)
 
 
 class _OneEngine:
@@ -134,7 +149,7 @@ def force_levels(atoms: Atoms, inner: Inner) -> ForceLevels:
             "the inner ones"
         )
     if isinstance(inner, str | os.PathLike):
-        inner = MDBridgeCalculator(inner, forces=cheapest_forces(Engine(inner)))
+        inner = _opened(inner, outer.parameters if isinstance(outer, MDBridgeCalculator) else {})
     if isinstance(outer, MDBridgeCalculator) and (
         inner is None or isinstance(inner, MDBridgeCalculator)
     ):

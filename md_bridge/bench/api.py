@@ -36,7 +36,7 @@ class BenchSettings:
     groups: tuple[str, ...] = tuple(GROUPS)
     """Names of :data:`md_bridge.bench.groups.GROUPS`."""
     models: tuple[str, ...] = (BUNDLED, XS)
-    """``bundled``, ``xs``, or paths of exported models."""
+    """``bundled``, ``xs``, paths of exported models, or ``python:package.module:factory``."""
     sizes: tuple[int, ...] = (81, 192, 648)
     """Numbers of atoms, about."""
     scaling_sizes: tuple[int, ...] = (81, 192, 648, 2187, 5184)
@@ -81,7 +81,7 @@ class BenchSettings:
             if not values or min(values) < least:
                 raise BenchError(f"{name} must be at least {least} each, found {list(values)}")
         if not self.models:
-            raise BenchError(f"there is no model: expected {BUNDLED}, {XS} or paths")
+            raise BenchError(f"there is no model: expected {BUNDLED}, {XS}, paths or python:…")
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON, with lists."""

@@ -21,7 +21,7 @@ from md_bridge.errors import MDBridgeError
 from md_bridge.model_names import Factory, ModelName
 from md_bridge.text import nearest
 
-__all__ = ["failure", "make"]
+__all__ = ["call_factory", "failure", "make"]
 
 _DISTRIBUTIONS = {
     "fairchem": "fairchem-core",
@@ -51,24 +51,10 @@ def make(model: ModelName, device: str = "auto") -> tuple[Any, str]:
     :raises ModelError: there is no such module or factory, a package is missing, it fails, or
         returns something else
     """
-    factory = Factory.parse(model)
-    folder = Path(factory.module).resolve().parent if factory.is_file else Path.cwd()
-    with _importable(folder):  # also what a factory imports when it is called
-        module = _module(factory)
-        found = getattr(module, factory.function, None)
-        if found is None:
-            known = [name for name in vars(module) if not name.startswith("_")]
-            near = nearest(factory.function, known)
-            hint = f" Did you mean '{near}'?" if near else ""
-            raise ModelError(f"'{factory.module}' has no '{factory.function}'.{hint}")
-        who = f"{factory.module}:{factory.function}"
+    with _found(model) as (found, who):
         if isinstance(found, BaseCalculator):
             return found, ""
-        if not callable(found):
-            raise ModelError(
-                f"{who} is a {type(found).__name__}; expected a function that returns an ASE "
-                "calculator"
-            )
+        _require_function(found, who, "a function that returns an ASE calculator")
         chosen = _device(found, device, who)
         made = _call(found, {"device": chosen} if chosen else {}, who)
     if not (callable(made) or hasattr(made, "get_potential_energy")):
@@ -77,6 +63,40 @@ def make(model: ModelName, device: str = "auto") -> tuple[Any, str]:
             "of Atoms that returns a dictionary"
         )
     return made, chosen
+
+
+def call_factory(model: ModelName) -> Any:
+    """Whatever the factory of this name returns.
+
+    :param model: see :func:`make`
+    :raises ArgumentError: the name has another form
+    :raises ModelError: there is no such module or function, a package is missing, or it fails
+    """
+    with _found(model) as (found, who):
+        _require_function(found, who, "a function without arguments")
+        return _call(found, {}, who)
+
+
+@contextlib.contextmanager
+def _found(model: ModelName) -> Iterator[tuple[Any, str]]:
+    """What a module has under the name of a factory, and how to call it in messages; meanwhile its
+    folder is where Python looks first, also for what is imported when it is called."""
+    factory = Factory.parse(model)
+    folder = Path(factory.module).resolve().parent if factory.is_file else Path.cwd()
+    with _importable(folder):
+        module = _module(factory)
+        found = getattr(module, factory.function, None)
+        if found is None:
+            known = [name for name in vars(module) if not name.startswith("_")]
+            near = nearest(factory.function, known)
+            hint = f" Did you mean '{near}'?" if near else ""
+            raise ModelError(f"'{factory.module}' has no '{factory.function}'.{hint}")
+        yield found, f"{factory.module}:{factory.function}"
+
+
+def _require_function(found: Any, who: str, expected: str) -> None:
+    if not callable(found):
+        raise ModelError(f"{who} is a {type(found).__name__}; expected {expected}")
 
 
 def failure(error: BaseException) -> str:

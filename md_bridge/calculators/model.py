@@ -55,6 +55,7 @@ class CalculatorModel:
             )
         self.name: str = self._source.name
         self.description = f"{self.name} of {os.fspath(model)}"
+        self.names_elements = hasattr(made, "atomic_numbers")
         self.atomic_numbers = [int(z) for z in getattr(made, "atomic_numbers", _ELEMENTS)]
         self.interaction_range = float(getattr(made, "interaction_range", math.inf))
         self.device = device or str(getattr(made, "device", "") or "cpu")
@@ -78,6 +79,19 @@ class CalculatorModel:
     def inputs(self) -> dict[str, bool]:
         """What it asks for besides the atoms, and whether it can do without."""
         return {name: any(key in self._info for key in _INFO[name]) for name in self._inputs}
+
+    @property
+    def assumed(self) -> dict[str, str]:
+        """The values of :attr:`inputs` that it has already, in words."""
+        known = {
+            name: next((self._info[key] for key in _INFO[name] if key in self._info), None)
+            for name in self._inputs
+        }
+        return {
+            name: f"{name.replace('_', ' ')} {value:g}"
+            for name, value in known.items()
+            if value is not None
+        }
 
     def evaluate(
         self, structures: Sequence[Structure], wanted: Wanted, inputs: Mapping[str, float]

@@ -35,6 +35,7 @@ _SETTINGS = "md_bridge.bench.api:BenchSettings"
         md-bridge bench --groups ase,lammps --models bundled --sizes 81,648
         md-bridge bench --groups memory --steps 20000 --minutes 60 --resume
         md-bridge bench --models my.pt --start my.xyz --inner my-student.pt
+        md-bridge bench --models my.pt,python:my_model.py:make --start my.xyz
         """,
         {INTERRUPTED: "interrupted; the same command goes on from there"},
     ),
@@ -42,7 +43,7 @@ _SETTINGS = "md_bridge.bench.api:BenchSettings"
 @option("--groups", type=Words(str, "names"), metavar="A,B", show_default=False,
         help="Of ase, lammps, ipi, ranks, symmetry, busy, scaling, memory; else all.")  # fmt: skip
 @option("--models", type=Words(str, "names"), metavar="A,B", show_default=False,
-        help="Models: bundled, xs (a PET of the XS size), paths; else these two.")  # fmt: skip
+        help="Of bundled, xs (a PET of XS size), paths, python:…; else the first two.")  # fmt: skip
 @option("--sizes", type=Words(int, "sizes"), metavar="N,N", show_default=False,
         help="Numbers of atoms; else 81,192,648.")  # fmt: skip
 @option("--scaling-sizes", type=Words(int, "sizes"), metavar="N,N", show_default=False,

@@ -45,17 +45,40 @@ __all__ = [
     help="The variable ${model} of the input. One of Python (python:module:factory) runs LAMMPS "
     "inside of Python, on one rank.",
 )
+@option("--charge", type=float, metavar="E", help="Total charge of the system, with --model.")
+@option(
+    "--spin-multiplicity",
+    type=float,
+    metavar="M",
+    help="Spin multiplicity, with --model: 1 for a singlet.",
+)
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
-def lammps(ranks: int, threads: int | None, model: str | None, arguments: tuple[str, ...]) -> None:
+def lammps(
+    ranks: int,
+    threads: int | None,
+    model: str | None,
+    charge: float | None,
+    spin_multiplicity: float | None,
+    arguments: tuple[str, ...],
+) -> None:
     """Run lmp, or mpirun lmp, so that it finds MPI and pair_style mdbridge.
 
     ARGUMENTS are those of lmp. A plain `lmp` of the same environment does the same on one rank.
+    Charge and spin multiplicity are in ${model} behind the model, as keywords of the pair style.
     """
     from md_bridge.lammps import environment, lmp_command
+    from md_bridge.lammps.keywords import pair_style_keywords
     from md_bridge.model_names import is_python_model
+    from md_bridge.model_options import ModelOptions
 
+    words = pair_style_keywords(ModelOptions(charge=charge, spin_multiplicity=spin_multiplicity))
     if model is not None:
-        arguments = ("-var", "model", model, *arguments)
+        arguments = ("-var", "model", f"{model}{words}", *arguments)
+    elif words:
+        raise click.UsageError(
+            f"without --model there is no variable that could hold{words}: write it behind the "
+            "model in the input, as pair_style mdbridge has it"
+        )
     if model is not None and is_python_model(model):
         _run_inside(model, arguments, ranks, threads)
         return

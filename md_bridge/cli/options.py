@@ -154,7 +154,6 @@ def model_options(
     uncertainty: bool = False,
     inner: bool = False,
     correction: bool = False,
-    inputs: bool = True,
 ) -> Callable[[Any], Any]:
     """What a user may say of a model besides its file, gathered in a parameter ``model_options``.
 
@@ -163,7 +162,6 @@ def model_options(
     :param uncertainty: with ``--uncertainty-variant``, for commands that hand uncertainties on
     :param inner: with ``--inner`` and what belongs to it, for commands with multiple time stepping
     :param correction: with ``--max-correction``, for those that run it
-    :param inputs: whether the engine evaluates the model, which hands charge and spin on
     """
     decorators = {
         "variant": _of_model(
@@ -219,8 +217,6 @@ def model_options(
         "seed": seed,
         "uncertainty_variant": uncertainty,
         "max_correction": correction,
-        "charge": inputs,
-        "spin_multiplicity": inputs,
         **dict.fromkeys(_INNER, inner),
         "inner_symmetrize": inner and symmetrize,
         "direct_symmetrize": inner and symmetrize,

@@ -56,7 +56,10 @@ def print_variants(console: Console, path: Path, options: ModelOptions) -> None:
     """
     from md_bridge.export.checks.runner import energy_variants
     from md_bridge.export.model_file import load_exported
+    from md_bridge.model_names import is_python_model
 
+    if is_python_model(path):
+        return  # a calculator has one
     variants = energy_variants(load_exported(path, options.extensions).capabilities().outputs)
     if len(variants) > 1:
         checked = options.variant or variants[0]

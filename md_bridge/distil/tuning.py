@@ -14,7 +14,7 @@ import numpy as np
 from ase import Atoms
 from ase.md.velocitydistribution import MaxwellBoltzmannDistribution
 
-from md_bridge.distil.guess import Guess, guess_multiplicity, write_script
+from md_bridge.distil.guess import Guess, guess_multiplicity
 from md_bridge.distil.labelling.teacher import Teacher
 from md_bridge.distil.request import DistilRequest
 from md_bridge.engine import choose_threads
@@ -87,7 +87,7 @@ def measure_multiplicity(
     """
     command = f"md-bridge tune MODEL START --inner {request.out}"
     if teacher.path is None:
-        return _guessed_for_ase(request, teacher, start, timestep_fs, folder)
+        return _guessed_for_ase(request, teacher, timestep_fs, folder)
     try:
         if not request.tune:
             return _guessed(request, teacher, teacher.path, start, timestep_fs, folder, command)
@@ -135,27 +135,23 @@ def _guessed(
 
 
 def _guessed_for_ase(
-    request: DistilRequest, teacher: Teacher, start: Atoms, timestep_fs: float, folder: Path
+    request: DistilRequest, teacher: Teacher, timestep_fs: float, folder: Path
 ) -> TuningOutcome:
-    """A calculator runs in ASE only, where no search is made."""
+    """A calculator that has no name runs here only, where no search is made."""
     told = [
-        "M was not measured: the teacher is no exported file, which LAMMPS and i-PI could run. In "
-        "ASE, MultipleTimeStep(atoms, timestep, M, inner=student) takes both."
+        "M was not measured: the teacher is a calculator, which LAMMPS and i-PI could run by a "
+        "name only (python:file.py:factory of a function that returns it). In ASE, "
+        "MultipleTimeStep(atoms, timestep, M, inner=student) takes both."
     ]
     try:
         guess = guess_multiplicity(request, teacher, timestep_fs, folder)
-        if guess is None or guess.multiplicity < 2:
-            return TuningOutcome([*told, _NO_GUESS])
-        told.append(f"{_guess_in_words(guess)}: watch the energy of a short run.")
-        if not isinstance(request.teacher, str):  # a calculator, which no script can make
-            return TuningOutcome(told)
     except Exception as error:  # calculators raise whatever they stumble over
         told.append(f"M was not guessed either: {type(error).__name__}: {error}.")
         return TuningOutcome(told)
-    try:
-        return TuningOutcome(told, inputs=[write_script(request, guess, start, folder / "inputs")])
-    except OSError as error:
-        return TuningOutcome([*told, f"No script was written: {error}."])
+    if guess is None or guess.multiplicity < 2:
+        return TuningOutcome([*told, _NO_GUESS])
+    told.append(f"{_guess_in_words(guess)}: watch the energy of a short run.")
+    return TuningOutcome(told)
 
 
 _NO_GUESS = (

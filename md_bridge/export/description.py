@@ -1,4 +1,4 @@
-"""What an exported model says of itself, as plain data."""
+"""What a model says of itself, as plain data."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from metatomic.torch import unit_conversion_factor
 
 from md_bridge.export.model_file import load_exported, requested_inputs
 from md_bridge.export.pet import assumed_inputs, true_range
+from md_bridge.model_names import is_python_model
 
 __all__ = ["describe"]
 
@@ -26,17 +27,33 @@ USED_OUTPUTS = (
 )
 """Outputs of a model that MD Bridge makes use of, without their variants."""
 
+_OF_CALCULATORS = {
+    "energy": ("energy", "eV", "system"),
+    "conservative_forces": ("forces", "eV/A", "atom"),
+    "conservative_virial": ("stress", "eV/A^3", "system"),
+    "direct_forces": ("direct_forces", "eV/A", "atom"),
+    "direct_virial": ("direct_stress", "eV/A^3", "system"),
+    "atomic_energies": ("energies", "eV", "atom"),
+    "uncertainty": ("energy_uncertainty", "eV", "atom"),
+    "committee": ("energy_ensemble", "eV", "system"),
+}
+"""The engine's quantities: name, unit and of what they are, as docs/python-models.md has them."""
+
 
 def describe(path: str | os.PathLike[str], extensions: str = "") -> dict[str, Any]:
     """Name, elements, cutoffs and range (Å), outputs, precision, size, origin, references.
 
-    :param path: of the exported model
+    :param path: of the exported model, or ``python:package.module:factory``
     :param extensions: folder of compiled TorchScript extensions; empty: none
     :returns: plain data, ready for JSON; an infinite range is None. ``stated_range_A`` is what the
         file states, where the network in it reaches further. ``inputs`` are those besides the
-        structure, each with the value that is assumed where there is one
+        structure, each with the value that is assumed where there is one. Of a calculator, what it
+        does not say is empty or None, and ``elements`` are all if it names none
     :raises ExportError: not an exported model
+    :raises md_bridge.engine.ModelError: there is no such calculator
     """
+    if is_python_model(path):
+        return _of_calculator(os.fspath(path))
     model = load_exported(path, extensions)
     capabilities, metadata = model.capabilities(), model.metadata()
     stated = capabilities.engine_interaction_range("angstrom")
@@ -74,6 +91,40 @@ def describe(path: str | os.PathLike[str], extensions: str = "") -> dict[str, An
         "parameters": sum(parameter.numel() for parameter in model.parameters()),
         "bytes": Path(path).stat().st_size,
         **versions,
+    }
+
+
+def _of_calculator(name: str) -> dict[str, Any]:
+    """The same of what Python evaluates."""
+    from md_bridge.calculators.opening import open_model
+
+    model = open_model(name)
+    outputs = [_OF_CALCULATORS[quantity] for quantity in model.quantities]
+    reach = model.interaction_range
+    return {
+        "path": name,
+        "name": model.name,
+        "description": "evaluated by Python",
+        "authors": [],
+        "references": {},
+        "extra": {},
+        "elements": [_symbol(number) for number in model.atomic_numbers],
+        "cutoffs_A": [],
+        "interaction_range_A": reach if np.isfinite(reach) else None,
+        "stated_range_A": reach if np.isfinite(reach) else None,
+        "inputs": {each: model.assumed.get(each) for each in model.inputs},
+        "length_unit": "angstrom",
+        "outputs": [
+            {"name": output, "unit": unit, "per": per, "used": True}
+            for output, unit, per in outputs
+        ],
+        "dtype": "",
+        "devices": [model.device],
+        "parameters": None,
+        "bytes": None,
+        "exported": "",
+        "torch": "",
+        "metatomic": "",
     }
 
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import importlib
 import re
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
@@ -13,12 +11,16 @@ from typing import Any
 import torch
 from metatomic.torch import AtomisticModel, ModelMetadata
 
+from md_bridge.calculators import factories
+from md_bridge.engine import ModelError
+from md_bridge.errors import ArgumentError
 from md_bridge.export.checkpoint import build_file_model
 from md_bridge.export.errors import ExportError, nearest
 from md_bridge.export.metadata import merge_metadata
 from md_bridge.export.options import FileOptions, ModuleOptions
 from md_bridge.export.outputs import keep_outputs
 from md_bridge.export.torch_module.module import build_module_model
+from md_bridge.model_names import PYTHON
 
 __all__ = ["build_model", "call_factory", "call_python", "download_upet"]
 
@@ -44,8 +46,8 @@ def build_model(
     """
     kind, colon, rest = source.partition(":")
     if colon and kind == "python":
-        options = _module_options({**given, "metadata": metadata})
-        return build_module_model(call_factory(rest), options)
+        module = call_factory(rest)  # which says at once if it makes something else
+        return build_module_model(module, _module_options({**given, "metadata": metadata}))
     is_file = not colon or Path(source).exists() or not re.fullmatch(r"[a-z]{3,}", kind)
     if not is_file and kind != "upet":
         raise ExportError(
@@ -95,11 +97,17 @@ def call_factory(target: str) -> torch.nn.Module:
     :raises ExportError: as :func:`call_python`, or the function returns something else
     """
     made = call_python(target)
-    if not isinstance(made, torch.nn.Module):
-        raise ExportError(
-            f"{target}() returned a {type(made).__name__}; expected a torch.nn.Module"
-        )
-    return made
+    if isinstance(made, torch.nn.Module):
+        return made
+    hint = (
+        ". There is no network in a calculator that a file could hold: name it as it is, "
+        f"{PYTHON}{target}, wherever a model is asked for"
+        if hasattr(made, "get_potential_energy")
+        else ""
+    )
+    raise ExportError(
+        f"{target}() returned a {type(made).__name__}; expected a torch.nn.Module{hint}"
+    )
 
 
 def call_python(target: str) -> Any:
@@ -108,33 +116,10 @@ def call_python(target: str) -> Any:
     :param target: name of a Python module and of a function in it that needs no arguments
     :raises ExportError: no such module or function, or it fails
     """
-    module_name, colon, factory_name = target.partition(":")
-    if not colon or not module_name or not factory_name:
-        raise ExportError(f"expected python:package.module:factory, found 'python:{target}'")
-    sys.path.insert(0, str(Path.cwd()))
     try:
-        module = importlib.import_module(module_name)
-    except ImportError as error:
-        raise ExportError(f"Python cannot import '{module_name}': {error}") from error
-    except SyntaxError as error:
-        raise ExportError(
-            f"importing '{module_name}' failed: {type(error).__name__}: {error.msg} in "
-            f"{error.filename}, line {error.lineno}"
-        ) from error
-    except (Exception, SystemExit) as error:  # the user's file can raise anything, or call exit()
-        raise ExportError(
-            f"importing '{module_name}' failed: {type(error).__name__}: {error}"
-        ) from error
-    finally:
-        sys.path.pop(0)
-    factory = getattr(module, factory_name, None)
-    if factory is None:
-        near = nearest(factory_name, [name for name in vars(module) if not name.startswith("_")])
-        raise ExportError(f"'{module_name}' has no '{factory_name}'.{near}")
-    try:
-        return factory()
-    except Exception as error:
-        raise ExportError(f"{target}() failed: {type(error).__name__}: {error}") from error
+        return factories.call_factory(f"{PYTHON}{target}")
+    except (ArgumentError, ModelError) as error:
+        raise ExportError(str(error)) from error
 
 
 def download_upet(name: str) -> Path:

@@ -16,8 +16,10 @@ where both are wanted.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
+from collections.abc import Iterator
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,7 +30,7 @@ from ipi.utils.messages import info, verbosity
 from ipi.utils.softexit import softexit
 
 from md_bridge.engine import EngineError
-from md_bridge.errors import ArgumentError
+from md_bridge.errors import ArgumentError, MDBridgeError
 from md_bridge.forces import FORCES
 from md_bridge.ipi.session import (
     STRESS,
@@ -64,6 +66,9 @@ _OTHER_NAMES = {
     "energy_ensemble": "committee: True",
 }
 
+_PROGRAMS = ("i-pi", "i-pi-driver-py")
+"""Of i-PI, which load this file."""
+
 _OF_FORCES = "forces"
 """Value of the parameter ``committee``: forces and virials of an ensemble's members, too."""
 
@@ -86,6 +91,10 @@ class MDBridgeDriver(Dummy_driver):
     """
 
     def __init__(self, *args: Any, verbose: bool = False, **parameters: Any):
+        with _errors_as_sentences():
+            self._set_up(args, verbose, parameters)
+
+    def _set_up(self, args: tuple[Any, ...], verbose: bool, parameters: dict[str, Any]) -> None:
         parameters.pop("verbosity", None)  # i-PI adds it
         if args:
             raise EngineError(f"expected parameters of the form name: value, found {args[0]!r}")
@@ -153,11 +162,27 @@ class MDBridgeDriver(Dummy_driver):
             found = in_evaluator(self.session.evaluate, self.forces, cells, positions)
         except EngineError as error:
             _stop_simulation(str(error))
-            raise
+            with _errors_as_sentences():
+                raise
         news = self.session.take_news()
         if news:
             info(f" @MDBridge ({self.forces}): {news}", verbosity.low)
         return found
+
+
+@contextlib.contextmanager
+def _errors_as_sentences() -> Iterator[None]:
+    """In i-PI's own programs an error of ours is its message and an exit status of 1: they would
+    print a traceback. Whoever uses i-PI as a library gets the error.
+
+    :raises SystemExit: in place of an error
+    """
+    try:
+        yield
+    except MDBridgeError as error:
+        if Path(sys.argv[0]).name in _PROGRAMS:
+            raise SystemExit(f"MD Bridge: {error}") from None
+        raise
 
 
 def _models(value: Any) -> list[Path]:

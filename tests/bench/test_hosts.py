@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import ase.io
@@ -11,10 +12,11 @@ import models
 import pytest
 from click.testing import CliRunner
 from ipi_tools import argon
+from python_models import crystal, toy
 
 from md_bridge.bench.errors import UnavailableError
 from md_bridge.bench.groups import GROUPS, Plan
-from md_bridge.bench.models.files import ModelFiles, Source
+from md_bridge.bench.models.files import ModelFiles, Source, prepare_model
 from md_bridge.bench.panels import Panel
 from md_bridge.bench.programs import raw_call
 from md_bridge.bench.results import FILE_NAME, Results
@@ -164,3 +166,40 @@ def test_ipi_without_its_client(plan, monkeypatch):
     with pytest.raises(UnavailableError, match=r"the client sh -c exit 3 ended \(status 3\)"):
         panels[1].subjects[0].open(100.0)
     assert time.monotonic() - begin < 60
+
+
+@pytest.fixture(scope="module")
+def of_python(tmp_path_factory):
+    """A plan with a calculator, and a file for its inner steps."""
+    folder = tmp_path_factory.mktemp("bench-python")
+    ase.io.write(folder / "start.xyz", crystal())
+    inner = models.curl(size=5e-4).export(folder / "inner.pt")
+    made = prepare_model(toy(folder), folder / "models", inner, lambda words: None, False)
+    made = replace(made, inner_compiled=NOT_THERE)
+    return Plan([made], [32], 1, "cpu", folder / "work", [2], [32], 10, folder / "start.xyz")
+
+
+def test_a_calculator_beside_files(of_python):
+    made = of_python.models[0]
+    assert (made.name, made.has_direct, made.inner_forces) == ("toy:make", True, "direct")
+    measured(of_python, "ase", "MD Bridge")
+    measured(of_python, "lammps", "conservative", "two models, M = 2")
+    measured(of_python, "ipi", "MTS M = 2, MD Bridge")
+
+
+def test_what_a_calculator_has_not_is_said(of_python):
+    rows = {
+        (panel.group, subject.name): subject
+        for group in ("ase", "lammps", "ranks")
+        for panel in GROUPS[group](of_python)
+        for subject in panel.subjects
+    }
+    assert not [name for name in rows if "compiled" in name[1]]
+    for name, words in {
+        ("ase", "metatomic"): "there is no exported file of it",
+        ("ase", "pet-kokkos"): "there is no file of it",
+        ("lammps", "network alone, conservative"): "there is no exported file of it",
+        ("ranks", "conservative, 2 ranks"): "ranks must be 1 with the model python:",
+    }.items():
+        with pytest.raises(UnavailableError, match=words):
+            rows[name].open(60.0)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from ase.io import write
 from click.testing import CliRunner
-from python_models import argon, of_file, python_model
+from python_models import argon, crystal, of_file, python_model, toy
 
 from md_bridge.cli import main
 from md_bridge.drift import measure
@@ -102,18 +102,46 @@ def test_symmetry(folder, model_file):
     assert "direct_forces" in json.dumps(measured)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("host", ["lammps", "i-pi"])
 @pytest.mark.parametrize(
-    "command", [("info",), ("check",), ("compile", "-o", "x.pt2"), ("protocol", "jacobian")]
+    ("command", "length"),
+    [
+        (("protocol", "order", "--forces", "conservative,mts:2"), 0.05),
+        (("protocol", "reverse", "--forces", "conservative,direct,mts:2"), 0.05),
+        (("protocol", "thermostat", "--forces", "conservative,mts:2"), 0.05),
+        (("tune",), 0.02),
+    ],
+    ids=lambda value: " ".join(value[:2]) if isinstance(value, tuple) else "",
 )
-def test_what_needs_the_file_says_so(folder, model_file, command):
-    model = of_file(folder, model_file("strong_curl"))
-    words = [*command[:2], model] if command[0] == "protocol" else [command[0], model, *command[1:]]
-    result = run(*words, *(["start.xyz"] if command[0] == "protocol" else []))
-    assert result.exit_code != 0
-    assert not isinstance(result.exception, AttributeError | TypeError)
-    assert "Error" in result.output
-    if command[0] != "compile":  # which takes names of torch modules, and says what it got
-        assert "is evaluated by Python, and this looks into the file" in message(result)
+def test_runs_of_dynamics(folder, command, length, host):
+    """With two models of one, and with a file inside."""
+    write(folder / "crystal.xyz", crystal())
+    result = run(
+        *(*command[:2], toy(folder), "crystal.xyz", *command[2:], "--ps", length),
+        *("--equilibrate", "0", "--temperature", "20", "--host", host, "--out", "out"),
+    )
+    assert result.exit_code in (0, 3), result.output
+    assert list(folder.glob("out/**/*.json"))
+
+
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        (("compile", "-o", "x.pt2"), "expected a torch.nn.Module. There is no network in a"),
+        (("export", "-o", "x.pt"), "expected a torch.nn.Module. There is no network in a"),
+        (("symmetry", "small.xyz", "--layers", "*"), "this looks into the file of an exported"),
+        (("relax", "start.xyz", "--double"), "is"),
+    ],
+)
+def test_what_needs_a_file_says_so(folder, command, words):
+    write(folder / "small.xyz", argon()[:4])
+    result = run(command[0], toy(folder), *command[1:])
+    if command[-1] == "--double":  # what is in double precision already stays as it is
+        assert result.exit_code in (0, 3), result.output
+        return
+    assert result.exit_code == 1, result.output
+    assert words in message(result)
 
 
 @pytest.mark.parametrize(

@@ -150,11 +150,11 @@ def test_a_factory_and_several_starts(folder, monkeypatch):
     result = invoke(
         "python:my_teacher.py:argon",
         *("two.xyz", "start.xyz", "-o", "lj.pt", "--frames", "42", "--steps", "4"),
-        *("--temperature", "30"),
+        *("--temperature", "30", "--no-tune"),
     )
     assert result.exit_code == 0, result.output
     assert "39 frames of LennardJones of my_teacher.py:argon" in message(result)
-    assert "the teacher is no exported file" in message(result)
+    assert "M was not measured (--no-tune)" in message(result)
 
 
 @pytest.mark.parametrize(

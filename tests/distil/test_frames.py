@@ -7,10 +7,12 @@ from ase.calculators.calculator import Calculator, all_changes
 from ase.calculators.emt import EMT
 from ase.calculators.lj import LennardJones
 from distil_tools import Moody, argon, frames_of, quietly
+from python_models import crystal, toy
 
 from md_bridge.ase import MDBridgeCalculator
 from md_bridge.distil import DistilError, open_teacher, read_frames
 from md_bridge.distil.budget import held_out_blocks
+from md_bridge.distil.labelling.driving import choose_driving
 from md_bridge.distil.labelling.sampling import default_timestep
 from md_bridge.engine import ModelError
 
@@ -155,5 +157,22 @@ def test_factories(tmp_path, monkeypatch):
         "gone.py:argon": "there is no file 'gone.py'",
         "my_teachers": "must have the form python:package.module:factory",
     }.items():
-        with pytest.raises(DistilError, match=words):
+        with pytest.raises(ModelError, match=words):
             open_teacher(f"python:{target}")
+
+
+def test_a_calculator_with_two_kinds_of_forces(tmp_path):
+    """Its direct forces drive the dynamics, as those of a file."""
+    teacher = open_teacher(toy(tmp_path))
+    assert teacher.has_direct_forces
+    assert choose_driving(teacher, [crystal()]).multiple_time_stepping
+    assert teacher.missing([18, 36]) == [36]
+    atoms = crystal()
+    found = teacher.direct_calculator().get_forces(atoms) - teacher.calculator().get_forces(atoms)
+    assert np.abs(found).max() > 1e-5
+    assert not open_teacher("python:" + str(tmp_path / "toy.py") + ":one_kind").has_direct_forces
+
+
+def test_direct_forces_alone_teach_nothing(tmp_path):
+    with pytest.raises(DistilError, match="has no conservative forces, which a student learns"):
+        open_teacher(toy(tmp_path, "direct_alone"))

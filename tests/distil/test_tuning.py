@@ -11,21 +11,14 @@ import pytest
 from ase.calculators.lj import LennardJones
 from ase.constraints import FixAtoms
 from distil_tools import argon, quietly
+from python_models import crystal, toy
 
 from md_bridge.distil import tuning
-from md_bridge.distil.guess import Guess, write_script
 from md_bridge.distil.labelling.teacher import open_teacher
-from md_bridge.distil.request import DistilRequest
 from md_bridge.drift.runs.starts import read_periodic_structure
 from md_bridge.drift.runs.tasks import Task
 from md_bridge.drift.tuning import search as search_module
-
-FACTORY = """
-from ase.calculators.lj import LennardJones
-
-def argon():
-    return LennardJones(sigma=3.4, epsilon=0.0104, rc=5.2, smooth=True)
-"""
+from md_bridge.processes import RunError
 
 
 def test_a_start_with_frozen_atoms_is_tuned_and_the_bar_goes_on(
@@ -92,24 +85,40 @@ def test_both_inputs_run(request_of):
         assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_of_a_factory_a_script_for_ase(model_file, tmp_path, monkeypatch):
-    """It runs from everywhere."""
-    (tmp_path / "my_teacher.py").write_text(FACTORY)
-    monkeypatch.chdir(tmp_path)
-    start = argon(size=1)
-    request = DistilRequest(
-        "python:my_teacher.py:argon", [start], tmp_path / "inner.pt", temperatures_k=(20.0,)
+def test_a_teacher_of_python_is_searched_by_its_name(request_of, model_file, tmp_path, monkeypatch):
+    seen = []
+
+    def searched(request, folder, threads, show):
+        seen.append((str(request.model), request.model_options.inner))
+        raise RunError("enough")
+
+    monkeypatch.setattr(search_module, "search", searched)
+    shutil.copy(model_file("stand_in"), tmp_path / "inner.pt")
+    request = request_of(teacher=toy(tmp_path), starts=[crystal()], tune=True)
+    outcome = tuning.measure_multiplicity(
+        request, open_teacher(request.teacher), crystal(), 2.0, tmp_path, lambda *words: None
     )
-    shutil.copy(model_file("stand_in"), request.out)
-    script = write_script(request, Guess(3, 2.0, 0.01), start, tmp_path / "inner.distil" / "inputs")
-    done = subprocess.run(
-        [sys.executable, script, "3"], check=True, capture_output=True, text=True, cwd="/"
+    assert seen == [(request.teacher, str(request.out))]
+    assert "M was not measured: enough. Then run `md-bridge tune" in outcome.sentences[0]
+
+
+def test_inputs_of_a_teacher_of_python_run(request_of, tmp_path):
+    """With the student inside: LAMMPS inside of Python, and i-PI."""
+    request = request_of(
+        teacher=toy(tmp_path), starts=[crystal()], temperatures_k=(20.0,), frames=14, steps=40
     )
-    lines = [line for line in done.stdout.splitlines() if not line.startswith("#")]
-    rows = [line.split() for line in lines[1:]]
-    assert [float(row[0]) for row in rows] == pytest.approx([0.0, 0.006, 0.012, 0.018], abs=1e-4)
-    energies = [float(row[1]) for row in rows]
-    assert max(energies) - min(energies) < 2e-3
+    lammps, ipi = quietly(request).tuning.inputs
+    command = re.search("# Run it with: (md-bridge lammps --model .*)", lammps.read_text())[1]
+    lammps.write_text(re.sub(r"(?m)^run .*", "run 2", lammps.read_text()))
+    ipi.write_text(re.sub(r"<total_steps>.*?<", "<total_steps>2<", ipi.read_text()))
+    for words in (
+        [sys.executable, "-m", *command.replace("-", "_", 1).split()],
+        ["i-pi", ipi.name],
+    ):
+        if words[0] == "i-pi":
+            words[0] = str(Path(sys.executable).with_name("i-pi"))
+        done = subprocess.run(words, cwd=lammps.parent, capture_output=True, text=True, timeout=300)
+        assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_of_a_calculator_the_guess_in_words(request_of):

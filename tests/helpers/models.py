@@ -210,6 +210,17 @@ def _direct_stress(vectors, pair_forces, pairs, cell, structure):
     return _sum_to_atoms(shares, structure, cell.size(0))
 
 
+def _legendre_series(coefficients: list[float], x: torch.Tensor) -> torch.Tensor:
+    """Σ_l c_l P_l(x)."""
+    total = torch.zeros_like(x)
+    before, legendre = torch.zeros_like(x), torch.ones_like(x)
+    for degree, coefficient in enumerate(coefficients):
+        total = total + coefficient * legendre
+        following = ((2 * degree + 1) * x * legendre - degree * before) / (degree + 1)
+        before, legendre = legendre, following
+    return total
+
+
 class Curl(torch.nn.Module):
     def __init__(
         self,
@@ -285,13 +296,7 @@ class Anisotropic(torch.nn.Module):
         x = (r @ z) / r2.sqrt()
         seen = (types.index_select(0, first) == 18).to(r.dtype)
         w = seen * (1.0 - r2 / self.isotropic.cutoff**2) ** 3
-        energy = torch.zeros_like(w)
-        before, legendre = torch.zeros_like(w), torch.ones_like(w)
-        for degree, coefficient in enumerate(self.coefficients):
-            energy = energy + coefficient * w * legendre
-            following = ((2 * degree + 1) * x * legendre - degree * before) / (degree + 1)
-            before, legendre = legendre, following
-
+        energy = w * _legendre_series(self.coefficients, x)
         push = (self.direct * w * x).unsqueeze(1) * z
         forces = _sum_to_atoms(push, first, n) - _sum_to_atoms(push, second, n)
         pull = (self.direct * w * x * x).reshape(-1, 1, 1) * (z.unsqueeze(1) * z)

@@ -57,7 +57,7 @@ def calculators(plan: Plan, model: ModelFiles, where: Box, kind: str) -> list[Su
     :param where: the box
     :param kind: conservative or direct
     """
-    open_metatomic = calculator(plan, "metatomic", Source(model.path), where, kind)
+    open_metatomic = calculator(plan, "metatomic", model.exported, where, kind)
     others = [Subject(METATOMIC, open_metatomic, agrees_with=OURS)]
     if kind == "conservative":  # pet-kokkos has no others, and starts fast
         open_kokkos = calculator(plan, "pet-kokkos", model.kokkos, where, kind)

@@ -67,7 +67,7 @@ def ipi_panels(plan: Plan) -> Iterator[Panel]:
             drivers = [
                 _Driver(OURS + suffix, True, source, sockets) for suffix, source in model.programs()
             ]
-            drivers.append(_Driver(THEIRS, False, Source(model.path), sockets))
+            drivers.append(_Driver(THEIRS, False, model.exported, sockets))
             subjects = [
                 subject
                 for case in _cases(plan, model)
@@ -106,9 +106,8 @@ def _subjects(plan: Plan, where: Box, case: _Case, driver: _Driver) -> Iterator[
 
 def _two_models(plan: Plan, model: ModelFiles, where: Box) -> Iterator[Subject]:
     """Inner steps by a small model, which i-PI's own driver has no part in."""
-    for (suffix, source), inner in zip(
-        model.programs(), (model.inner, model.inner_compiled), strict=True
-    ):
+    for suffix, source in model.programs():
+        inner = model.inner_compiled if suffix else model.inner
         name = OURS + suffix
         alone = f"inner model alone, {name}"
         case = _Case("inner model alone", (model.inner_forces,))
@@ -150,7 +149,7 @@ def conservative_by_ipi(plan: Plan, where: Box, model: ModelFiles) -> list[Subje
     """
     case = _Case("conservative", ("conservative",))
     drivers = [_Driver(OURS + suffix, True, source) for suffix, source in model.programs()]
-    drivers.append(_Driver(THEIRS, False, Source(model.path)))
+    drivers.append(_Driver(THEIRS, False, model.exported))
     return [Subject(one.name, _open(plan, where, case, one)) for one in drivers]
 
 

@@ -31,7 +31,7 @@ def _raw(plan: Plan, model: ModelFiles, where: Box) -> Iterator[Subject]:
     """The network called from Python."""
     for kind in model.kinds:
         open_calls = plan.worker(
-            Source(model.path), kind="raw_call", start=str(where.path), forces=kind
+            model.exported, kind="raw_call", start=str(where.path), forces=kind
         )
         yield Subject(f"{RAW}, {kind}", open_calls)
 

@@ -1,4 +1,4 @@
-"""The model files of a benchmark: made once, kept in its folder."""
+"""The models of a benchmark: files that are made once, and kept in its folder; calculators."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from pathlib import Path
 from md_bridge._paths import DATA
 from md_bridge.bench.errors import BenchError, UnavailableError
 from md_bridge.bench.models.pet_kokkos import convert
+from md_bridge.model_names import Factory, absolute_model, is_python_model
 from md_bridge.processes import kill_with_parent
 
 __all__ = ["BUNDLED", "XS", "ModelFiles", "Source", "prepare_model"]
@@ -64,6 +65,7 @@ class ModelFiles:
     name: str
     """Of the tables: ``bundled``, ``xs``, or the stem of the user's file."""
     path: Path
+    """Of the exported file, or ``python:…``."""
     has_direct: bool
     compiled: Source
     """``model.pt2``."""
@@ -80,9 +82,17 @@ class ModelFiles:
         """The kinds of forces that it has."""
         return ("conservative", "direct") if self.has_direct else ("conservative",)
 
+    @property
+    def exported(self) -> Source:
+        """The exported file, for programs of others."""
+        if is_python_model(self.path):
+            return Source(reason="Python evaluates the model, and there is no exported file of it")
+        return Source(self.path)
+
     def programs(self) -> list[tuple[str, Source]]:
-        """What our engine runs: the suffix of a row's name, and the file."""
-        return [("", Source(self.path)), (", compiled", self.compiled)]
+        """What our engine runs: the suffix of a row's name, and the model."""
+        own = ("", Source(self.path))
+        return [own] if is_python_model(self.path) else [own, (", compiled", self.compiled)]
 
 
 def prepare_model(
@@ -94,13 +104,14 @@ def prepare_model(
 ) -> ModelFiles:
     """Make or find the files of a model.
 
-    :param name: ``bundled``, ``xs``, or the path of an exported model
+    :param name: ``bundled``, ``xs``, the path of an exported model, or ``python:…``
     :param folder: what is made is kept in, and found there the next time
     :param inner: a cheap model for the inner steps; None: the bundled student, for the bundled
         model
     :param tell: what is being made, in a few words
     :param compile_missing: compile what was not compiled before
     :raises BenchError: there is no such model, or XS cannot be made
+    :raises md_bridge.engine.ModelError: there is no such calculator
     """
     folder.mkdir(parents=True, exist_ok=True)
     path, stem = _model(name, folder, tell)
@@ -108,13 +119,17 @@ def prepare_model(
     def compiled(source: Path, target: str) -> Source:
         return _source(lambda: _compiled(source, folder / target, tell, compile_missing))
 
-    files = ModelFiles(
-        name=stem,
-        path=path.resolve(),
-        has_direct=_cheapest(path) == "direct",
-        compiled=compiled(path, f"{stem}.pt2"),
-        kokkos=_source(lambda: _kokkos(path, folder / f"kokkos-{stem}")),
-    )
+    if is_python_model(path):
+        none = Source(reason="Python evaluates the model, and there is no file of it")
+        files = ModelFiles(stem, path, _cheapest(path) == "direct", compiled=none, kokkos=none)
+    else:
+        files = ModelFiles(
+            name=stem,
+            path=path.resolve(),
+            has_direct=_cheapest(path) == "direct",
+            compiled=compiled(path, f"{stem}.pt2"),
+            kokkos=_source(lambda: _kokkos(path, folder / f"kokkos-{stem}")),
+        )
     student = inner or (DATA / "water-inner.pt" if name == BUNDLED else None)
     if student is None:
         return files
@@ -127,15 +142,19 @@ def prepare_model(
 
 
 def _model(name: str, folder: Path, tell: Callable[[str], None]) -> tuple[Path, str]:
-    """Path of the exported model, and what it is called."""
+    """Path of the exported model, or ``python:…``, and what it is called."""
     if name == BUNDLED:
         return DATA / "water.pt", name
     if name == XS:
         return _made(folder / "pet-xs.pt", lambda path: _make_xs(path, tell)), name
+    if is_python_model(name):
+        factory = Factory.parse(name)
+        return absolute_model(name), f"{Path(factory.module).stem}:{factory.function}"
     path = Path(name)
     if not path.is_file():
         raise BenchError(
-            f"there is no model {name!r}: expected {BUNDLED}, {XS}, or the path of an exported file"
+            f"there is no model {name!r}: expected {BUNDLED}, {XS}, the path of an exported file, "
+            "or python:file.py:factory"
         )
     if path.suffix == ".pt2":
         raise BenchError(

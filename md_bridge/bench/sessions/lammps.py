@@ -15,7 +15,9 @@ from ase import Atoms
 from md_bridge.bench.errors import UnavailableError
 from md_bridge.bench.sessions.child import Child
 from md_bridge.bench.sessions.session import Burst
+from md_bridge.errors import ArgumentError
 from md_bridge.lammps.runner import environment, lmp_command
+from md_bridge.model_names import is_python_model
 from md_bridge.processes import memory_of
 
 __all__ = ["Deck", "LammpsSession"]
@@ -33,6 +35,7 @@ class Deck:
     start: Path
     """Structure with velocities, as ASE reads it."""
     model: Path
+    """A file, or ``python:…``, which runs LAMMPS inside of Python."""
     timestep_fs: float
     """The inner step."""
     keywords: str = ""
@@ -83,6 +86,7 @@ class LammpsSession:
     def __init__(self, deck: Deck, ranks: int, threads: int, folder: Path, limit_s: float) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self._commands = deck.commands(folder)
+        self._model = deck.model
         self._ranks, self._threads, self._folder = ranks, threads, folder
         self._turn = 0
         self._child: Child | None = None
@@ -117,8 +121,13 @@ class LammpsSession:
 
     def _start(self) -> Child:
         """A process that has done the warm-up, or is doing it."""
+        words = ["-log", "none", *(["-in", "-"] if is_python_model(self._model) else [])]
+        try:
+            command = lmp_command(words, self._ranks, models=[self._model])
+        except ArgumentError as error:
+            raise UnavailableError(str(error)) from error
         self._child = Child(
-            lmp_command(["-log", "none"], self._ranks),
+            command,
             self._folder,
             self._folder / "screen.log",
             environment(self._threads),

@@ -113,7 +113,6 @@ def _add(name: str) -> None:
             symmetrize=symmetrize,
             inner=dynamics and name != "smoothness",
             correction=drives,
-            inputs=name != "jacobian",
         )
     )
     what = "a periodic structure, whose velocities are replaced" if dynamics else "a structure"

@@ -45,7 +45,7 @@ _STATUS = {0: "every check is passed, or --lenient", 3: "a check failed"}
 )
 @lenient_option
 @json_option("the checks")
-@model_options(symmetrize=False, inner=True, inputs=False)
+@model_options(symmetrize=False, inner=True)
 def check(
     model: Path,
     structures: Path | None,
@@ -59,7 +59,7 @@ def check(
     STRUCTURES is any file that ASE reads; without it, structures are made up from the elements that
     the model knows. With it, direct and conservative forces are compared too. There is no
     --symmetrize: it looks at the model itself. Of two models (--inner), it compares their forces on
-    STRUCTURES, measures what both cost, and guesses M.
+    STRUCTURES, measures what both cost, and guesses M. MODEL may be python:package.module:factory.
     """
     from md_bridge.export.checks.checks import iterate_checks
     from md_bridge.export.checks.two_models import compare_models

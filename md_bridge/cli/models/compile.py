@@ -80,7 +80,7 @@ def compile_(
     no_check: bool,
     threads: int,
     as_json: bool,
-    elements: str | None,
+    elements: tuple[str, ...] | None,
     **options: Any,
 ) -> None:
     """Compile SOURCE for the CPU of this machine: two times faster.

@@ -119,7 +119,7 @@ def export(
     source: str,
     out: Path,
     metadata: Path | None,
-    elements: str | None,
+    elements: tuple[str, ...] | None,
     structures: Path | None,
     no_check: bool,
     collected: Path | None,

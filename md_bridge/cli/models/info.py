@@ -1,4 +1,4 @@
-"""``md-bridge info``: what an exported model is, on one screen."""
+"""``md-bridge info``: what a model is, on one screen."""
 
 from __future__ import annotations
 
@@ -20,13 +20,18 @@ __all__ = [
 ]
 
 
-@click.command(cls=Command, epilog=epilog("md-bridge info model.pt"))
+@click.command(
+    cls=Command, epilog=epilog("md-bridge info model.pt\nmd-bridge info python:my_model.py:make")
+)
 @click.argument("model", type=click.Path(path_type=Path))
 @option("--all", "everything", is_flag=True, help="Outputs that no host uses, too.")
 @option("--json", "as_json", is_flag=True, help="Print it as JSON.")
 @extensions_option(DEFAULT_SECTION)
 def info(model: Path, everything: bool, as_json: bool, extensions: str) -> None:
-    """Say what MODEL is: elements, cutoff, range, outputs and units, precision, size, citation."""
+    """Say what MODEL is: elements, cutoff, range, outputs and units, precision, size, citation.
+
+    MODEL is an exported file, or python:package.module:factory.
+    """
     from md_bridge.export.description import describe
 
     warnings.filterwarnings("ignore", category=DeprecationWarning)
@@ -45,16 +50,16 @@ def _print(console: Console, facts: dict[str, Any], everything: bool) -> None:
     table.add_column(style="dim")
     table.add_column(overflow="fold")
     rows = {
-        "elements": " ".join(facts["elements"]),
-        "cutoff": " and ".join(f"{cutoff:g} Å" for cutoff in facts["cutoffs_A"]) or "none",
+        "elements": _elements(facts["elements"]),
+        "cutoff": _cutoffs(facts),
         "interaction range": _range(facts),
         "inputs": ", ".join(
             f"{name} ({_input(name, value)})" for name, value in facts["inputs"].items()
         ),
         "precision": facts["dtype"],
         "devices": ", ".join(facts["devices"]),
-        "size": f"{facts['parameters']:,} parameters, {facts['bytes'] / 1e6:.1f} MB",
-        "exported": f"{facts['exported']} (torch {facts['torch']}, metatomic {facts['metatomic']})",
+        "size": _size(facts),
+        "exported": _origin(facts),
         "authors": ", ".join(facts["authors"]),
     }
     for name, text in rows.items():
@@ -70,6 +75,33 @@ def _print(console: Console, facts: dict[str, Any], everything: bool) -> None:
     for key, value in facts["extra"].items():
         table.add_row(escape(key), escape(value))
     console.print(table, highlight=False)
+
+
+def _elements(symbols: list[str]) -> str:
+    """Those that it knows; of a calculator that names none, all there are."""
+    from ase.data import chemical_symbols
+
+    return "all" if len(symbols) == len(chemical_symbols) - 1 else " ".join(symbols)
+
+
+def _cutoffs(facts: dict[str, Any]) -> str:
+    """Of the pair lists that it is given; nothing of a calculator, which makes its own."""
+    found = " and ".join(f"{cutoff:g} Å" for cutoff in facts["cutoffs_A"])
+    return found or ("" if facts["bytes"] is None else "none")
+
+
+def _size(facts: dict[str, Any]) -> str:
+    """Of the file, if it is one."""
+    if facts["bytes"] is None:
+        return ""
+    return f"{facts['parameters']:,} parameters, {facts['bytes'] / 1e6:.1f} MB"
+
+
+def _origin(facts: dict[str, Any]) -> str:
+    """When the file was made, if it is one."""
+    if facts["bytes"] is None:
+        return ""
+    return f"{facts['exported']} (torch {facts['torch']}, metatomic {facts['metatomic']})"
 
 
 def _input(name: str, value: str | None) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from md_bridge.cli.options import option
+from md_bridge.cli.options import Words, option
 
 if TYPE_CHECKING:
     from md_bridge.export.checks.result import Check
@@ -59,21 +59,27 @@ def module_options(function: Any) -> Any:
             help="Unit of lengths.",
         ),
         option("--cutoff", type=float, section=PYTHON_SECTION, help="Cutoff of the pair list."),
-        option("--elements", section=PYTHON_SECTION, metavar="O,H", help="Elements that it knows."),
+        option(
+            "--elements",
+            type=Words(str, "symbols"),
+            section=PYTHON_SECTION,
+            metavar="O,H",
+            help="Elements that it knows.",
+        ),
     ):
         function = decorator(function)
     return function
 
 
-def given_options(options: Mapping[str, Any], elements: str | None) -> dict[str, Any]:
+def given_options(options: Mapping[str, Any], elements: Sequence[str] | None) -> dict[str, Any]:
     """The options that were given, as :func:`md_bridge.export.sources.build_model` takes them.
 
     :param options: by name
-    :param elements: symbols with commas between them
+    :param elements: symbols
     """
     given = {name: v for name, v in options.items() if v not in (None, ()) and v is not False}
     if elements:
-        given["elements"] = [symbol.strip() for symbol in elements.split(",")]
+        given["elements"] = list(elements)
     return given
 
 

@@ -12,7 +12,7 @@ from rich.console import Console
 from md_bridge.cli.command import Command, epilog
 from md_bridge.cli.energy.options import out_option
 from md_bridge.cli.models.options import CHECKS_FAILED
-from md_bridge.cli.options import json_option, model_options, option
+from md_bridge.cli.options import Words, json_option, model_options, option
 from md_bridge.cli.progress import ProgressBar
 from md_bridge.cli.results import tell_result
 from md_bridge.model_options import ModelOptions
@@ -42,6 +42,7 @@ _STATUS = {
 @click.argument("structures", required=False, type=click.Path(path_type=Path))
 @option(
     "--quantity",
+    type=Words(str, "names"),
     metavar="NAME,...",
     show_default="all there are",
     help="Only these: energy, atomic_energies, direct_forces, conservative_stress, ….",
@@ -94,7 +95,7 @@ _STATUS = {
 def symmetry(
     model: Path,
     structures: Path | None,
-    quantity: str | None,
+    quantity: tuple[str, ...] | None,
     most: int,
     out: Path,
     as_json: bool,
@@ -123,12 +124,11 @@ def symmetry(
         raise click.UsageError("name STRUCTURES that are to be turned")
     known = [] if structures is None else read_structures(structures)
     places = spread(range(len(known)), most)
-    names = () if quantity is None else tuple(name.strip() for name in quantity.split(","))
     request = SymmetryRequest(
         model=model,
         structures=tuple(known[place] for place in places),
         places=tuple(places),
-        quantities=names,
+        quantities=quantity or (),
         model_options=model_options,
         **numbers,
     )

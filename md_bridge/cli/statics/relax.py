@@ -13,7 +13,7 @@ from rich.console import Console
 
 from md_bridge.cli.command import Command, epilog
 from md_bridge.cli.energy.options import RESUMES, out_option
-from md_bridge.cli.options import Model, Numbers, json_option, model_options, option
+from md_bridge.cli.options import Model, Numbers, Words, json_option, model_options, option
 from md_bridge.cli.progress import ProgressBar
 from md_bridge.cli.results import tell_result, writing_into
 from md_bridge.model_options import ModelOptions
@@ -53,12 +53,14 @@ _STATUS = {
 @option(
     "--forces",
     default="conservative",
+    type=Words(str, "kinds of forces"),
     metavar="KIND,...",
     help="Of conservative, direct, direct-then-conservative.",
 )
 @option(
     "--symmetrize",
     default="none",
+    type=Words(str, "sets of copies"),
     metavar="SET,...",
     help="Averages over copies: none, octahedral, lebedev:6, ….",
 )
@@ -97,8 +99,8 @@ _STATUS = {
 def relax(
     model: Path,
     starts: tuple[Path, ...],
-    forces: str,
-    symmetrize: str,
+    forces: tuple[str, ...],
+    symmetrize: tuple[str, ...],
     preset: str | None,
     out: Path,
     as_json: bool,
@@ -129,7 +131,7 @@ def relax(
     request = RelaxRequest(
         model=model,
         starts=tuple(read_starts(starts)),
-        rows=tuple(make_rows(_words(forces), _words(symmetrize), KINDS)),
+        rows=tuple(make_rows(forces, symmetrize, KINDS)),
         settings=settings_of_preset(preset, given),
         folder=out,
         model_options=model_options,
@@ -147,7 +149,3 @@ def relax(
     tell_result(result, settings_of(found), out, as_json, *written)
     if result.passed is not True:
         raise SystemExit(_NOT_AT_REST)
-
-
-def _words(text: str) -> list[str]:
-    return [word.strip() for word in text.split(",")]

@@ -9,7 +9,8 @@ measure of what it lacks is
 arXiv:2412.11569). Up to 200 atoms the whole J is computed, row by row through autograd. Larger
 systems are probed with random vectors v of independent signs, for which the mean of |Mv|² is ‖M‖²
 (M. F. Hutchinson, Commun. Stat. Simul. Comput. 19, 433 (1990)): Jᵀv through autograd, Jv by central
-differences.
+differences. Of a model that Python evaluates there is no graph: the whole J by central differences,
+and no larger systems.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from md_bridge.drift.protocols.base import (
     Row,
 )
 from md_bridge.errors import ArgumentError
+from md_bridge.model_names import is_python_model
 from md_bridge.model_options import ModelOptions
 from md_bridge.text import finite_or_none, with_error
 
@@ -65,6 +67,8 @@ BIN_WIDTH = 1.0
 """Å."""
 
 _PROBES_OF_HESSIAN = 4
+_NOTHING = 1e-6
+"""λ of conservative forces that counts as zero, however exact the differences."""
 _SAME_ATOM = "the atom itself"
 
 
@@ -254,50 +258,122 @@ def run(
     :param progress: called with a text and the share done, from 0 to 1
     :param exact_atoms: up to so many atoms the whole Jacobian is computed
     :raises ExportError: the model has no direct forces
-    :raises ArgumentError: the request wants the model symmetrized
+    :raises md_bridge.engine.ModelError: the same, of one that Python evaluates
+    :raises ArgumentError: the request wants the model symmetrized, or has more atoms than that of a
+        model that Python evaluates
     """
     import torch
 
+    torch.set_num_threads(request.threads)
+    _refuse_averages(request.model_options)
+    measure = _by_differences if is_python_model(request.model) else _by_autograd
+    found = measure(request, progress, exact_atoms)
+    progress("done", 1.0)
+    atoms = request.start
+    distances = atoms.get_all_distances(mic=bool(atoms.pbc.any()))
+    return _result(found, resolve(found.blocks, distances, atoms.get_chemical_symbols()))
+
+
+@dataclass(frozen=True)
+class _Found:
+    """What was measured."""
+
+    whole: Asymmetry
+    """Of the direct forces."""
+    blocks: Blocks
+    how: str
+    """In words."""
+    exact: bool
+    is_double: bool
+    conservative: float | None
+    """λ of the conservative forces; None: there are none."""
+    difference_error: float
+    """What differences cannot tell from zero in it."""
+
+    @property
+    def limit(self) -> float:
+        """The largest λ of the conservative forces that counts as zero."""
+        return max(_NOTHING, self.difference_error)
+
+
+def _by_autograd(request: ProtocolRequest, progress: Progress, exact_atoms: int) -> _Found:
+    """Of an exported file."""
     from md_bridge.drift.protocols.differentiable import DifferentiableForces
 
-    torch.set_num_threads(request.threads)
-    atoms = request.start
-    variant = _only_variant(request.model_options)
-    direct = DifferentiableForces(request.model, atoms, "direct", variant)
+    atoms, options = request.start, request.model_options
+    direct = DifferentiableForces(request.model, atoms, "direct", options=options)
     exact = len(atoms) <= exact_atoms
     if exact:
         jacobian = full_jacobian(direct, _part_of(progress, 0.0, 0.8, "direct forces"))
         whole = Asymmetry(jacobian_asymmetry(jacobian), 0.0)
         blocks = jacobian_blocks(jacobian)
+        how = "from the whole Jacobian, by autograd"
     else:
         vectors = random_signs(PROBES, direct.size, request.seed)
         jv, jtv, _ = probe(direct, vectors, _part_of(progress, 0.0, 0.3, "direct forces"))
         whole = probed_asymmetry(jv, jtv)
         step = _part_of(progress, 0.3, 0.8, "single atoms")
         blocks = _probe_blocks(direct, ATOM_PROBES, request.seed + 1, step)
+        how = (
+            f"from {PROBES} random probes, Jᵀv by autograd and Jv by central differences of "
+            f"{direct.step:g} Å"
+        )
     check = _part_of(progress, 0.8, 1.0, "conservative forces")
-    conservative, limit = conservative_asymmetry(request, check)
-    progress("done", 1.0)
-    distances = atoms.get_all_distances(mic=bool(atoms.pbc.any()))
-    parts = resolve(blocks, distances, atoms.get_chemical_symbols())
-    return _result(direct, whole, parts, conservative, limit, exact)
+    conservative, error = _hessian_asymmetry(request, check)
+    return _Found(whole, blocks, how, exact, direct.is_double, conservative.value, error)
 
 
 def conservative_asymmetry(request: ProtocolRequest, progress: Progress) -> tuple[Asymmetry, float]:
     """λ of the conservative forces at the start, which have a potential: 0 within what can be told.
 
-    :param request: model, start and seed
+    :param request: model (an exported file), start and seed
     :param progress: called with a text and the share done, from 0 to 1
     :returns: λ, and the largest one that differences cannot tell from 0
     :raises ArgumentError: the request wants the model symmetrized
     """
+    _refuse_averages(request.model_options)
+    found, error = _hessian_asymmetry(request, progress)
+    return found, max(_NOTHING, error)
+
+
+def _hessian_asymmetry(request: ProtocolRequest, progress: Progress) -> tuple[Asymmetry, float]:
+    """λ of the conservative forces, and the error of the differences."""
     from md_bridge.drift.protocols.differentiable import DifferentiableForces
 
-    variant = _only_variant(request.model_options)
-    forces = DifferentiableForces(request.model, request.start, "conservative", variant)
+    atoms, options = request.start, request.model_options
+    forces = DifferentiableForces(request.model, atoms, "conservative", options=options)
     vectors = random_signs(_PROBES_OF_HESSIAN, forces.size, request.seed)
     jv, jtv, error = probe(forces, vectors, progress)
-    return probed_asymmetry(jv, jtv), max(1e-6, error)
+    return probed_asymmetry(jv, jtv), error
+
+
+def _by_differences(request: ProtocolRequest, progress: Progress, exact_atoms: int) -> _Found:
+    """Of a model that Python evaluates, as far as that is affordable."""
+    from md_bridge.drift.protocols.by_differences import ForcesByDifferences
+    from md_bridge.engine import ModelError
+
+    atoms, options = request.start, request.model_options
+    if len(atoms) > exact_atoms:
+        raise ArgumentError(
+            "start",
+            f"has {len(atoms)} atoms, and the Jacobian of a model that Python evaluates is made by "
+            f"6 evaluations for each: expected {exact_atoms} atoms at most. Name a smaller cell",
+        )
+    direct = ForcesByDifferences(request.model, atoms, "direct", options)
+    jacobian = direct.jacobian(_part_of(progress, 0.0, 0.9, "direct forces"))
+    value: float | None = None
+    error = 0.0
+    progress("conservative forces", 0.9)
+    try:
+        conservative = ForcesByDifferences(request.model, atoms, "conservative", options)
+    except ModelError:
+        pass  # of a model of direct forces alone
+    else:
+        vectors = random_signs(_PROBES_OF_HESSIAN, conservative.size, request.seed)
+        value, error = conservative.asymmetry(vectors)
+    whole = Asymmetry(jacobian_asymmetry(jacobian), 0.0)
+    how = f"from the whole Jacobian, by central differences of {direct.step:g} Å"
+    return _Found(whole, jacobian_blocks(jacobian), how, True, direct.is_double, value, error)
 
 
 def _ratio(antisymmetric: float, whole: float) -> float:
@@ -346,10 +422,10 @@ def _part_of(progress: Progress, first: float, last: float, what: str) -> Progre
     return lambda detail, share: progress(f"{what}, {detail}", first + (last - first) * share)
 
 
-def _only_variant(options: ModelOptions) -> str:
-    """The one option that the bare model knows.
+def _refuse_averages(options: ModelOptions) -> None:
+    """Refuse what would say something about another model.
 
-    :raises ArgumentError: others, which would say something about another model
+    :raises ArgumentError: averages over copies are asked for
     """
     if options.symmetrize != "none":
         raise ArgumentError(
@@ -357,32 +433,20 @@ def _only_variant(options: ModelOptions) -> str:
             "has no meaning here, which looks at the model itself: leave it out, found "
             f"{options.symmetrize}",
         )
-    return options.variant
 
 
-def _result(
-    direct: DifferentiableForces,
-    whole: Asymmetry,
-    parts: tuple[list[Part], list[Part]],
-    conservative: Asymmetry,
-    limit: float,
-    exact: bool,
-) -> ProtocolResult:
+def _result(found: _Found, parts: tuple[list[Part], list[Part]]) -> ProtocolResult:
     by_distance, by_elements = parts
-    symmetric = conservative.value <= limit
-    rows = [Row(("direct, all", _lambda(whole), "100", "100"), "observed", None, observed=True)]
-    rows += [
-        Row(
-            (f"direct, {part.name}", _lambda(part.asymmetry), *_shares(part)),
-            "observed",
-            None,
-            observed=True,
-        )
+    cells = [("direct, all", _lambda(found.whole), "100", "100")]
+    cells += [
+        (f"direct, {part.name}", _lambda(part.asymmetry), *_shares(part))
         for part in [*by_distance, *by_elements]
     ]
-    verdict = "symmetric" if symmetric else "not symmetric"
-    cells = ("conservative, all", f"{100 * conservative.value:.1e}", "100", "100")
-    rows.append(Row(cells, verdict, symmetric))
+    rows = [Row(each, "observed", None, observed=True) for each in cells]
+    if found.conservative is not None:
+        symmetric = found.conservative <= found.limit
+        last = ("conservative, all", f"{100 * found.conservative:.1e}", "100", "100")
+        rows.append(Row(last, "symmetric" if symmetric else "not symmetric", symmetric))
     return ProtocolResult(
         protocol="jacobian",
         title="Asymmetry of the Jacobian of the forces",
@@ -390,16 +454,16 @@ def _result(
         "forces that have nothing of one (arXiv:2412.11569).",
         columns=(("part", ""), ("λ", "%"), ("share of ‖J‖²", "%"), ("share of ‖J − Jᵀ‖²", "%")),
         rows=tuple(rows),
-        sentences=tuple(_sentences(direct, whole, by_distance, symmetric, conservative, exact)),
+        sentences=tuple(_sentences(found, by_distance)),
         summary={
-            "lambda": whole.value,
-            "lambda_stderr": finite_or_none(whole.stderr),
-            "exact": exact,
-            "double_precision": direct.is_double,
+            "lambda": found.whole.value,
+            "lambda_stderr": finite_or_none(found.whole.stderr),
+            "exact": found.exact,
+            "double_precision": found.is_double,
             "by_distance": [_part_summary(part) for part in by_distance],
             "by_elements": [_part_summary(part) for part in by_elements],
-            "conservative_lambda": conservative.value,
-            "conservative_limit": limit,
+            "conservative_lambda": found.conservative,
+            "conservative_limit": found.limit,
         },
         plots=(_plot(by_distance),),
     )
@@ -415,34 +479,24 @@ def _shares(part: Part) -> tuple[str, str]:
     return f"{100 * part.norm_share:.2g}", f"{100 * part.asymmetry_share:.2g}"
 
 
-def _sentences(
-    direct: DifferentiableForces,
-    whole: Asymmetry,
-    by_distance: list[Part],
-    symmetric: bool,
-    conservative: Asymmetry,
-    exact: bool,
-) -> list[str]:
+def _sentences(found: _Found, by_distance: list[Part]) -> list[str]:
     most = max(by_distance, key=lambda part: part.asymmetry_share)
-    how = (
-        "from the whole Jacobian, by autograd"
-        if exact
-        else f"from {PROBES} random probes, Jᵀv by autograd and Jv by central differences of "
-        f"{direct.step:g} Å"
-    )
-    precision = "double" if direct.is_double else "single"
-    error = "" if exact else f" ± {whole.stderr:.2g}"
+    precision = "double" if found.is_double else "single"
+    error = "" if found.exact else f" ± {found.whole.stderr:.2g}"
     sentences = [
-        f"The Jacobian of the direct forces is asymmetric by λ = {whole.value:.3g}{error} ({how}, "
-        f"in {precision} precision, net force removed).",
+        f"The Jacobian of the direct forces is asymmetric by λ = {found.whole.value:.3g}{error} "
+        f"({found.how}, in {precision} precision, net force removed).",
     ]
-    if whole.value > 0:
+    if found.whole.value > 0:
         sentences.append(
             f"Most of the asymmetry, {100 * most.asymmetry_share:.0f} % of ‖J − Jᵀ‖², belongs to "
             + ("single atoms." if most.name == _SAME_ATOM else f"pairs {most.name} apart.")
         )
+    if found.conservative is None:
+        return [*sentences, "The model has no conservative forces to check it with."]
+    symmetric = found.conservative <= found.limit
     sentences.append(
-        f"As a check, the conservative forces have λ = {conservative.value:.1e}: "
+        f"As a check, the conservative forces have λ = {found.conservative:.1e}: "
         + ("zero, as it must be." if symmetric else "not zero. Do not trust their gradient.")
     )
     return sentences

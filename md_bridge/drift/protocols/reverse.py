@@ -12,7 +12,7 @@ forces have a potential: direct forces are reversible too.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -46,6 +46,7 @@ from md_bridge.drift.runs.lammps import (
     write_data_file,
 )
 from md_bridge.drift.runs.plan import Run
+from md_bridge.force_noise import force_noise
 from md_bridge.forces import ForceAgreement
 from md_bridge.model_names import absolute_model
 from md_bridge.processes import LineCounter, Program, RunError, watch
@@ -76,7 +77,6 @@ ROUND_OFF_FACTOR = 10.0
 FAULT_FACTOR = 1000.0
 """One beyond this many times, in the first frame, is none."""
 
-_SHIFTS = 4
 # below this distance (Å) chaos still grows exponentially, above it fills the box
 _LINEAR = 0.1
 # chaos is called what ends so many times farther off than it began and than round-off explains
@@ -173,26 +173,26 @@ def expected_round_off(
     return np.asarray(np.hypot(walk, rounding))
 
 
-def _force_noise(engine: Engine, atoms: Atoms, direct: bool, seed: int = 1) -> float:
-    """Rms round-off of a force component (eV/Å): how much it changes when all atoms are shifted.
+def _force_noise(engine: Engine, atoms: Atoms, direct: bool) -> float:
+    """Rms round-off of a force component (eV/Å).
 
     :param engine: with the model
     :param atoms: the structure
     :param direct: whether of direct or of conservative forces
-    :param seed: of the shifts
     """
     from md_bridge.engine import structure_from_ase
 
-    random = np.random.default_rng(seed)
-    found = []
-    for _ in range(_SHIFTS):
-        moved = atoms.copy()
-        moved.positions += random.uniform(-0.5, 0.5, size=3)
-        evaluation = engine.evaluate(
-            structure_from_ase(moved), None, conservative_forces=not direct, direct_forces=direct
-        )
-        found.append(evaluation.direct_forces if direct else evaluation.conservative_forces)
-    return float(np.sqrt(np.mean(np.var(np.array(found), axis=0, ddof=1))))
+    def forces(copies: Sequence[Atoms]) -> list[Array]:
+        # one at a time: each has a random rotation of its own, where there are any
+        found = [
+            engine.evaluate(
+                structure_from_ase(copy), conservative_forces=not direct, direct_forces=direct
+            )
+            for copy in copies
+        ]
+        return [one.direct_forces if direct else one.conservative_forces for one in found]
+
+    return force_noise(forces, atoms) / float(np.sqrt(3))
 
 
 def run(request: ProtocolRequest, progress: Progress) -> ProtocolResult:

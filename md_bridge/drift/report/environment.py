@@ -65,12 +65,12 @@ def describe_model(model: Path, options: ModelOptions | None = None) -> str:
     :param options: how it is evaluated; None: as it is
     :raises EngineError: if it cannot be loaded
     """
-    from md_bridge.engine import Engine
+    from md_bridge.engine import model_info
 
     options = options or ModelOptions()
 
     def described(path: Path, variant: str, symmetrize: str) -> str:
-        info = Engine(path, extensions=options.extensions).info
+        info = model_info(path, options.device, options.extensions)
         chosen = f", variant {variant}" if variant else ""
         if symmetrize != "none":
             chosen += f", symmetrized: {symmetrize}"

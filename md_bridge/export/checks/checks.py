@@ -1,4 +1,4 @@
-"""Checks of an exported model: does it keep the promises that dynamics rely on?
+"""Checks of a model: does it keep the promises that dynamics rely on?
 
 Each check is a function that returns a :class:`Check`; :func:`run_checks` does them all. They run
 in double precision where the model allows it, because finite differences of a large total energy
@@ -16,6 +16,7 @@ import numpy as np
 import torch
 
 from md_bridge.export.checks import structures as check_structures
+from md_bridge.export.checks.calculator_runner import CalculatorRunner, open_predictor
 from md_bridge.export.checks.derivatives import check_forces, check_stress
 from md_bridge.export.checks.differences import rms
 from md_bridge.export.checks.first_guess import check_first_guess
@@ -23,7 +24,7 @@ from md_bridge.export.checks.invariances import check_invariance, check_scripted
 from md_bridge.export.checks.locality import check_isolated_atoms, check_locality
 from md_bridge.export.checks.result import Check, judge
 from md_bridge.export.checks.rotation import check_rotation
-from md_bridge.export.checks.runner import Runner
+from md_bridge.export.checks.runner import Predictor, Runner
 from md_bridge.export.checks.single_precision import check_single_precision
 from md_bridge.export.checks.smoothness import check_smoothness_of_bulk, check_smoothness_of_dimers
 from md_bridge.export.errors import ExportError
@@ -39,8 +40,8 @@ __all__ = [
 ]
 
 
-def check_corner_cases(runner: Runner, elements: Sequence[int]) -> Check:
-    """An isolated atom, a dimer at 0.5 Å, an empty structure: no crash, finite numbers.
+def check_corner_cases(runner: Predictor, elements: Sequence[int]) -> Check:
+    """An isolated atom, a dimer at 0.5 Å, of a file no atoms: no crash, finite numbers.
 
     :param runner: the model, in the precision it will run in
     :param elements: atomic numbers to build the structures of
@@ -53,8 +54,9 @@ def check_corner_cases(runner: Runner, elements: Sequence[int]) -> Check:
         "dimer at 0.5 Å": ase.Atoms(
             numbers=np.resize(elements, 2), positions=[[0, 0, 0], [0.5, 0, 0]]
         ),
-        "empty structure": ase.Atoms(cell=[10] * 3, pbc=True),
     }
+    if runner.takes_no_atoms:
+        cases["empty structure"] = ase.Atoms(cell=[10] * 3, pbc=True)
     problems = []
     for name, atoms in cases.items():
         try:
@@ -69,13 +71,13 @@ def check_corner_cases(runner: Runner, elements: Sequence[int]) -> Check:
     return judge("corner cases", len(problems), "failures", 0, detail)
 
 
-def check_agreement(runner: Runner, structures: Sequence[ase.Atoms]) -> Check | None:
+def check_agreement(runner: Predictor, structures: Sequence[ase.Atoms]) -> Check | None:
     """How far direct forces are from conservative ones; None for a model without direct forces.
 
     :param runner: the model
     :param structures: of the kind that it is made for
     """
-    if runner.force_output is None:
+    if not runner.has_direct:
         return None
     direct, conservative = [], []
     for prediction in runner.evaluate(structures):
@@ -130,9 +132,9 @@ def run_checks(
     model_options: ModelOptions = ModelOptions(),
     progress: Callable[[str], None] | None = None,
 ) -> list[Check]:
-    """All checks of the exported model at ``path``.
+    """All checks of a model.
 
-    :param path: of an exported model
+    :param path: of an exported model, or ``python:package.module:factory``
     :param structures: to check on; None: made for the elements of the model, which is enough for
         everything but the agreement of direct and conservative forces
     :param eager: the model before it was compiled (:py:class:`metatomic.torch.AtomisticModel`)
@@ -141,7 +143,9 @@ def run_checks(
     :param progress: called with the name of each check before it starts
     :returns: what each check found, in the order in which they were made
     :raises ExportError: the file is no exported model, cannot do what ``model_options`` say, or
-        does not know an element of ``structures``
+        does not know an element of ``structures``; a calculator does not say which elements it
+        knows, and there are no structures
+    :raises md_bridge.engine.ModelError: there is no such calculator
     """
     return list(
         iterate_checks(
@@ -169,18 +173,23 @@ def iterate_checks(
     """
     if model_options.threads:
         torch.set_num_threads(model_options.threads)
-    own = Runner(path, model_options)
-    known = own.capabilities.atomic_types
+    own = open_predictor(path, model_options)
+    known = own.atomic_types
     made = structures is None
     if structures is not None:
         require_elements(structures, known, "the structures")
+    elif isinstance(own, CalculatorRunner) and not own.names_elements:
+        raise ExportError(
+            f"the calculator of '{path}' does not say which elements it knows (atomic_numbers), so "
+            "that no structures can be made up: name some of your dynamics"
+        )
     elements, structures = check_structures.chosen(known, structures)
-    runner = double_precision(path, structures, model_options)
+    runner = _precise(path, own, structures, model_options)
 
     steps: list[tuple[str, Callable[[], Check | None]]] = []
     if eager is not None:
-        python = Runner(eager, model_options)
-        steps.append(("scripted = eager", lambda: check_scripted(python, own, structures)))
+        before = Runner(eager, model_options)
+        steps.append(("scripted = eager", lambda: check_scripted(before, own, structures)))
     steps += [
         ("forces = -dE/dx", lambda: check_forces(runner, structures)),
         ("stress = dE/dstrain / V", lambda: check_stress(runner, structures)),
@@ -193,7 +202,7 @@ def iterate_checks(
         ("smoothness of dimers", lambda: check_smoothness_of_dimers(runner, elements)),
         ("smoothness in bulk", lambda: check_smoothness_of_bulk(runner, structures[0])),
         ("isolated atoms", lambda: check_isolated_atoms(runner, elements)),
-        ("single precision", lambda: check_single_precision(own, runner, elements)),
+        ("single precision", lambda: _single_precision(own, runner, elements)),
         ("corner cases", lambda: check_corner_cases(own, elements)),
     ]
     if not made:
@@ -202,9 +211,32 @@ def iterate_checks(
     for name, step in steps:
         if progress is not None:
             progress(name)
+        if name in own.not_checked:
+            why = f"not checked: {own.not_checked[name]}"
+            yield Check(name, None, float("nan"), "", None, why)
+            continue
         result = _attempt(name, step)
         if result is not None:
             yield result
+
+
+def _precise(
+    path: str | os.PathLike[str],
+    own: Predictor,
+    structures: Sequence[ase.Atoms],
+    model_options: ModelOptions,
+) -> Predictor:
+    """The model in double precision, if it has any."""
+    if isinstance(own, CalculatorRunner):
+        own.find_precision(structures)
+        return own
+    return double_precision(path, structures, model_options)
+
+
+def _single_precision(own: Predictor, double: Predictor, elements: Sequence[int]) -> Check:
+    assert isinstance(own, Runner)  # others cannot be told an order of pairs
+    assert isinstance(double, Runner)
+    return check_single_precision(own, double, elements)
 
 
 def _attempt(name: str, step: Callable[[], Check | None]) -> Check | None:

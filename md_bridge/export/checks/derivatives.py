@@ -9,12 +9,12 @@ import numpy as np
 
 from md_bridge.export.checks.differences import worst
 from md_bridge.export.checks.result import Check, judge
-from md_bridge.export.checks.runner import Runner
+from md_bridge.export.checks.runner import Predictor
 
 __all__ = ["check_forces", "check_stress"]
 
 
-def check_forces(runner: Runner, structures: Sequence[ase.Atoms], seed: int = 0) -> Check:
+def check_forces(runner: Predictor, structures: Sequence[ase.Atoms], seed: int = 0) -> Check:
     """Conservative forces are minus the derivative of the energy, along random displacements.
 
     :param runner: the model
@@ -44,7 +44,7 @@ def check_forces(runner: Runner, structures: Sequence[ase.Atoms], seed: int = 0)
     )
 
 
-def check_stress(runner: Runner, structures: Sequence[ase.Atoms], seed: int = 0) -> Check:
+def check_stress(runner: Predictor, structures: Sequence[ase.Atoms], seed: int = 0) -> Check:
     """Conservative stress is the derivative of the energy with respect to the strain, over V.
 
     :param runner: the model
@@ -101,7 +101,7 @@ def _strained(atoms: ase.Atoms, strain: np.ndarray) -> ase.Atoms:
 
 
 def _error_of_gradient(
-    runner: Runner,
+    runner: Predictor,
     atoms: ase.Atoms,
     gradient: np.ndarray,
     move: Callable[[ase.Atoms, np.ndarray], ase.Atoms],

@@ -40,7 +40,7 @@ import numpy as np
 from ase import units
 
 from md_bridge.export.checks.result import Check
-from md_bridge.export.checks.runner import Runner
+from md_bridge.export.checks.runner import Predictor
 
 __all__ = [
     "FirstGuess",
@@ -126,7 +126,7 @@ def kick_heating(difference: np.ndarray, masses: np.ndarray) -> float:
     return float(np.mean(square / (2 * masses))) * units.fs**2
 
 
-def fastest_period(runner: Runner, atoms: ase.Atoms, iterations: int = 10) -> float:
+def fastest_period(runner: Predictor, atoms: ase.Atoms, iterations: int = 10) -> float:
     """Period of the fastest vibration of the conservative forces, in fs; infinite without one.
 
     :param runner: the model
@@ -164,13 +164,13 @@ def fastest_period(runner: Runner, atoms: ase.Atoms, iterations: int = 10) -> fl
     return 2 * np.pi / np.sqrt(largest) / units.fs if largest > 1e-8 else math.inf
 
 
-def check_first_guess(runner: Runner, structures: Sequence[ase.Atoms]) -> Check | None:
+def check_first_guess(runner: Predictor, structures: Sequence[ase.Atoms]) -> Check | None:
     """A first guess of M; None for a model without direct forces.
 
     :param runner: the model
     :param structures: of the dynamics; the fastest vibration is that of the first one
     """
-    if runner.force_output is None:
+    if not runner.has_direct:
         return None
     name = "first guess of M"
     filled = [atoms for atoms in structures if len(atoms) > 1]

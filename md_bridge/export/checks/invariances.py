@@ -14,7 +14,7 @@ import numpy as np
 
 from md_bridge.export.checks.differences import relative, rms, worst
 from md_bridge.export.checks.result import Check, judge
-from md_bridge.export.checks.runner import Prediction, Runner
+from md_bridge.export.checks.runner import Prediction, Predictor, Runner
 
 __all__ = [
     "INVARIANCES",
@@ -39,7 +39,7 @@ class Invariance:
     :param mesh: the same with long-range electrostatics, which a mesh makes inexact
     """
 
-    pairs: Callable[[Runner, Sequence[ase.Atoms], np.random.Generator], _Pairs]
+    pairs: Callable[[Predictor, Sequence[ase.Atoms], np.random.Generator], _Pairs]
     detail: str
     double: float = 1e-8
     single: float = 1e-3
@@ -47,7 +47,7 @@ class Invariance:
 
 
 def _moved(
-    runner: Runner, structures: Sequence[ase.Atoms], generator: np.random.Generator
+    runner: Predictor, structures: Sequence[ase.Atoms], generator: np.random.Generator
 ) -> _Pairs:
     """All atoms move together, and come back into the cell."""
     moved = []
@@ -60,7 +60,7 @@ def _moved(
 
 
 def _reordered(
-    runner: Runner, structures: Sequence[ase.Atoms], generator: np.random.Generator
+    runner: Predictor, structures: Sequence[ase.Atoms], generator: np.random.Generator
 ) -> _Pairs:
     """Atoms in another order."""
     for atoms, before in zip(structures, runner.evaluate(structures), strict=True):
@@ -70,20 +70,21 @@ def _reordered(
 
 
 def _pairs_reordered(
-    runner: Runner, structures: Sequence[ase.Atoms], generator: np.random.Generator
+    runner: Predictor, structures: Sequence[ase.Atoms], generator: np.random.Generator
 ) -> _Pairs:
     """The rows of the pair lists in another order."""
 
     def shuffled(labels: np.ndarray, vectors: np.ndarray) -> np.ndarray:
         return generator.permutation(len(labels))
 
+    assert isinstance(runner, Runner)  # others make their own pair lists
     for atoms, before in zip(structures, runner.evaluate(structures), strict=True):
         (after,) = runner.evaluate([atoms], pair_order=shuffled)
         yield after, before
 
 
 def _one_by_one(
-    runner: Runner, structures: Sequence[ase.Atoms], generator: np.random.Generator
+    runner: Predictor, structures: Sequence[ase.Atoms], generator: np.random.Generator
 ) -> _Pairs:
     """Structures evaluated together and one by one."""
     for atoms, together in zip(structures, runner.evaluate(structures), strict=True):
@@ -123,7 +124,7 @@ INVARIANCES = {
 
 
 def check_invariance(
-    name: str, runner: Runner, structures: Sequence[ase.Atoms], seed: int = 0
+    name: str, runner: Predictor, structures: Sequence[ase.Atoms], seed: int = 0
 ) -> Check:
     """Predictions that should be equal are.
 
@@ -139,7 +140,7 @@ def check_invariance(
     return _compare(name, pairs, invariance.detail, runner, double, single)
 
 
-def check_scripted(eager: Runner, scripted: Runner, structures: Sequence[ase.Atoms]) -> Check:
+def check_scripted(eager: Predictor, scripted: Predictor, structures: Sequence[ase.Atoms]) -> Check:
     """The compiled file gives the numbers of the Python module it was made from.
 
     :param eager: the model before it was compiled
@@ -152,7 +153,7 @@ def check_scripted(eager: Runner, scripted: Runner, structures: Sequence[ase.Ato
 
 
 def _compare(
-    name: str, pairs: _Pairs, detail: str, runner: Runner, double: float, single: float
+    name: str, pairs: _Pairs, detail: str, runner: Predictor, double: float, single: float
 ) -> Check:
     largest = worst(0.0, *(largest_difference(a, b) for a, b in pairs))
     return judge(name, largest, "", double if runner.is_double else single, detail)

@@ -11,12 +11,12 @@ import numpy as np
 from md_bridge.export.checks import structures as check_structures
 from md_bridge.export.checks.differences import worst
 from md_bridge.export.checks.result import Check, judge
-from md_bridge.export.checks.runner import Runner
+from md_bridge.export.checks.runner import Predictor
 
 __all__ = ["check_isolated_atoms", "check_locality"]
 
 
-def check_locality(runner: Runner, elements: Sequence[int], seed: int = 0) -> Check:
+def check_locality(runner: Predictor, elements: Sequence[int], seed: int = 0) -> Check:
     """Atoms outside the declared interaction range of an atom do not change its energy.
 
     :param runner: the model
@@ -46,7 +46,7 @@ def check_locality(runner: Runner, elements: Sequence[int], seed: int = 0) -> Ch
 
 
 def _change_from_outside(
-    runner: Runner, elements: Sequence[int], reach: float, seed: int
+    runner: Predictor, elements: Sequence[int], reach: float, seed: int
 ) -> tuple[float, float]:
     """What an atom notices when others move that are farther away than ``reach``, Å.
 
@@ -80,7 +80,7 @@ def _with_others_outside(near: ase.Atoms, reach: float, seed: int) -> ase.Atoms:
     return far
 
 
-def _right_range(runner: Runner, elements: Sequence[int], seed: int, most: int = 8) -> str:
+def _right_range(runner: Predictor, elements: Sequence[int], seed: int, most: int = 8) -> str:
     """The first multiple of the cutoff that is a true range, as advice."""
     cutoff = runner.cutoffs[-1]
     if _feels_everything(runner, elements):
@@ -99,7 +99,7 @@ def _right_range(runner: Runner, elements: Sequence[int], seed: int, most: int =
     return f". Even {most} × the cutoff is too short"
 
 
-def _feels_everything(runner: Runner, elements: Sequence[int]) -> bool:
+def _feels_everything(runner: Predictor, elements: Sequence[int]) -> bool:
     """Whether an atom notices others at 20 times the cutoff, where no messages come from."""
     here, there = check_structures.cluster(elements), check_structures.cluster(elements)
     energies = []
@@ -111,7 +111,7 @@ def _feels_everything(runner: Runner, elements: Sequence[int]) -> bool:
     return not abs(energies[0] - energies[1]) <= tolerance
 
 
-def check_isolated_atoms(runner: Runner, elements: Sequence[int]) -> Check:
+def check_isolated_atoms(runner: Predictor, elements: Sequence[int]) -> Check:
     """An atom without neighbours has the same energy alone and beside other atoms, far away.
 
     :param runner: the model

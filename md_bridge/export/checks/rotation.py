@@ -10,7 +10,7 @@ import ase
 import numpy as np
 
 from md_bridge.export.checks.result import Check
-from md_bridge.export.checks.runner import Runner
+from md_bridge.export.checks.runner import Predictor
 from md_bridge.symmetry.api import analyse
 from md_bridge.symmetry.group.grids import o3_grid
 from md_bridge.symmetry.measuring.laws import Law
@@ -32,7 +32,7 @@ _LAWS = {
 
 
 def check_rotation(
-    runner: Runner, structures: Sequence[ase.Atoms], seconds: float = _SECONDS
+    runner: Predictor, structures: Sequence[ase.Atoms], seconds: float = _SECONDS
 ) -> Check:
     """How much energy, forces and stresses change with the orientation and in a mirror.
 
@@ -58,7 +58,7 @@ def check_rotation(
         copies_per_call=together,
         quick=True,
     )
-    kind = "direct" if runner.force_output else "conservative"
+    kind = "direct" if runner.has_direct else "conservative"
     forces = found[f"{kind} forces"]
     size = math.sqrt(forces.squared_deviations.mean() + forces.B["z"][0, 1])
     errors = ", ".join(_in_words(name, response) for name, response in found.items())
@@ -77,7 +77,7 @@ def check_rotation(
 _Function = Callable[..., dict[str, np.ndarray]]
 
 
-def _function(runner: Runner, atoms: ase.Atoms) -> _Function:
+def _function(runner: Predictor, atoms: ase.Atoms) -> _Function:
     """What the model says of copies, in meV and Å."""
 
     def predict(positions: np.ndarray, *cells: np.ndarray) -> dict[str, np.ndarray]:

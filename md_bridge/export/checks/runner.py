@@ -1,14 +1,16 @@
 """Evaluate an exported model on ASE structures, in its own or in double precision, for the checks.
 
-This goes through metatomic alone, so that the checks do not lean on the engine they vouch for.
+This goes through metatomic alone, so that the checks do not lean on the engine they vouch for. What
+Python evaluates is in :mod:`md_bridge.export.checks.calculator_runner`.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from types import MappingProxyType
+from typing import Any, Protocol
 
 import ase
 import numpy as np
@@ -24,11 +26,21 @@ from metatomic.torch import (
 from vesin.metatomic import NeighborList
 
 from md_bridge.export.errors import ExportError, nearest
-from md_bridge.export.model_file import load_exported
+from md_bridge.export.model_file import load_exported, requested_inputs
 from md_bridge.export.options import DTYPES
+from md_bridge.export.pet import assumed_inputs
 from md_bridge.model_options import ModelOptions
 
-__all__ = ["PairOrder", "Prediction", "Runner", "energy_variants", "per_atom"]
+__all__ = [
+    "PairOrder",
+    "Prediction",
+    "Predictor",
+    "Runner",
+    "energy_variants",
+    "given_inputs",
+    "per_atom",
+    "require_no_averages",
+]
 
 PairOrder = Callable[[np.ndarray, np.ndarray], np.ndarray]
 """From a pair list (``[P, 5]`` two atoms and the cell shift; ``[P, 3]`` vectors) to the order in
@@ -58,17 +70,75 @@ class Prediction:
         return float(self.energies.sum())
 
 
+class Predictor(Protocol):
+    """A model that the checks can look at."""
+
+    @property
+    def atomic_types(self) -> Sequence[int]:
+        """Atomic numbers of the elements that it knows."""
+
+    @property
+    def is_double(self) -> bool:
+        """Whether the arithmetic is in double precision."""
+
+    @property
+    def cutoffs(self) -> list[float]:
+        """Cutoffs of the pair lists that it is given, in Å, the largest last."""
+
+    @property
+    def interaction_range(self) -> float:
+        """In Å."""
+
+    @property
+    def knows_atoms(self) -> bool:
+        """Whether it gives energies of atoms."""
+
+    @property
+    def has_direct(self) -> bool:
+        """Whether it gives direct forces."""
+
+    @property
+    def takes_no_atoms(self) -> bool:
+        """Whether it is asked for structures without atoms."""
+
+    @property
+    def not_checked(self) -> Mapping[str, str]:
+        """Names of checks that it cannot have, and why."""
+
+    def evaluate(
+        self, structures: Sequence[ase.Atoms], *, conservative: bool = True, direct: bool = True
+    ) -> list[Prediction]:
+        """Predictions for all structures.
+
+        :param structures: any number of them
+        :param conservative: also conservative forces and stress
+        :param direct: also direct forces and stress, if there are any
+        """
+
+    def energy(self, atoms: ase.Atoms) -> float:
+        """The energy alone, of one structure, in eV.
+
+        :param atoms: the structure
+        """
+
+
 class Runner:
     """A model ready to be evaluated by metatomic.
 
     :param model: path of an exported model, or the model itself
-    :param model_options: variants, device and extensions; without a variant, the unnamed one or the
-        first if there is none
+    :param model_options: variants, device, extensions, charge and spin multiplicity; without a
+        variant, the unnamed one or the first if there is none
     :param double: convert a single precision model to double precision. Finite differences of a
         large total energy need it. Works where all numbers of the model are parameters or buffers
-    :raises ExportError: not an exported model, it has no such variant or does not run on the
-        device, or ``symmetrize`` is asked for, which is the engine's
+    :raises ExportError: not an exported model, it has no such variant, does not run on the device,
+        needs a charge or a spin multiplicity that is not given or is given one that it does not
+        ask for, or ``symmetrize`` is asked for, which is the engine's
     """
+
+    takes_no_atoms = True
+    """Files are run on ranks of LAMMPS, of which one may have no atoms."""
+    not_checked: Mapping[str, str] = MappingProxyType({})
+    """Nothing: a file can have all checks."""
 
     def __init__(
         self,
@@ -77,14 +147,13 @@ class Runner:
         *,
         double: bool = False,
     ) -> None:
-        if model_options.symmetrize != "none":
-            raise ExportError(
-                "averages over rotated copies (symmetrize) are made by the engine, and the checks "
-                f"are of the model alone: expected symmetrize 'none', found "
-                f"'{model_options.symmetrize}'"
-            )
+        require_no_averages(model_options)
+        name = os.fspath(model) if isinstance(model, str | os.PathLike) else model.metadata().name
         if isinstance(model, str | os.PathLike):
             model = load_exported(model, model_options.extensions)
+        assumed = assumed_inputs(model)
+        asked = {each: each in assumed for each in requested_inputs(model)}
+        self._inputs = given_inputs(name, asked, model_options)
         self.capabilities = model.capabilities()
         self.device = _choose_device(model_options.device, self.capabilities.supported_devices)
         self.dtype = torch.float64 if double else DTYPES[self.capabilities.dtype]
@@ -100,6 +169,16 @@ class Runner:
         self.stress_output = self._find(f"non_conservative_stress{direct_suffix}")
         self.knows_atoms = outputs[self.energy_output].sample_kind == "atom"
         self._pair_lists = self.model.requested_neighbor_lists()
+
+    @property
+    def atomic_types(self) -> list[int]:
+        """Atomic numbers of the elements that it knows."""
+        return list(self.capabilities.atomic_types)
+
+    @property
+    def has_direct(self) -> bool:
+        """Whether it gives direct forces."""
+        return self.force_output is not None
 
     @property
     def is_double(self) -> bool:
@@ -213,6 +292,8 @@ class Runner:
                     pairs = _reordered(pairs, pair_order)
                     register_autograd_neighbors(system, pairs, False)
             system.add_neighbor_list(options, pairs)
+        for name, value in self._inputs.items():
+            system.add_data(name, _input(name, value, self.dtype))
         return system.to(device=self.device), positions, strain
 
     def _differentiate(
@@ -237,6 +318,62 @@ class Runner:
             if atoms.pbc.all():
                 derivative = values[len(structures) + i]
                 prediction.stress = 0.5 * (derivative + derivative.T) / atoms.get_volume()
+
+
+def require_no_averages(model_options: ModelOptions) -> None:
+    """Refuse averages over rotated copies.
+
+    :param model_options: how a model is to be evaluated
+    :raises ExportError: they are asked for
+    """
+    if model_options.symmetrize != "none":
+        raise ExportError(
+            "averages over rotated copies (symmetrize) are made by the engine, and the checks "
+            f"are of the model alone: expected symmetrize 'none', found "
+            f"'{model_options.symmetrize}'"
+        )
+
+
+def given_inputs(
+    model: str, asked: Mapping[str, bool], model_options: ModelOptions
+) -> dict[str, float]:
+    """What is given of that which a model asks for besides the atoms, as the engine has it.
+
+    :param model: its name, for messages
+    :param asked: ``charge`` and ``spin_multiplicity``, and whether it can do without
+    :param model_options: with their values
+    :raises ExportError: one is missing, or has no effect
+    """
+    values = {name: getattr(model_options, name) for name in ("charge", "spin_multiplicity")}
+    given = {name: value for name, value in values.items() if value is not None}
+    for name in given:
+        if name not in asked:
+            raise ExportError(
+                f"{name} has no effect: the model '{model}' does not ask for it. Leave it out"
+            )
+    for name, can_do_without in asked.items():
+        if name not in values:
+            raise ExportError(
+                f"the model '{model}' needs '{name}' of each structure, which MD Bridge cannot "
+                "give it: use a model of atoms, cell and atomic numbers alone"
+            )
+        if name not in given and not can_do_without:
+            raise ExportError(
+                f"the model '{model}' needs the {name.replace('_', ' ')} of each structure: give "
+                f"it ({name})"
+            )
+    return given
+
+
+def _input(name: str, value: float, dtype: torch.dtype) -> TensorMap:
+    """A number of the whole structure, as models ask for it."""
+    zero = torch.zeros((1, 1), dtype=torch.int32)
+    block = TensorBlock(
+        torch.full((1, 1), value, dtype=dtype), Labels(["system"], zero), [], Labels([name], zero)
+    )
+    tensor = TensorMap(Labels(["_"], zero), [block])
+    tensor.set_info("unit", "e" if name == "charge" else "")
+    return tensor
 
 
 def energy_variants(outputs: Iterable[str]) -> list[str]:

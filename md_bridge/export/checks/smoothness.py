@@ -18,7 +18,7 @@ import numpy as np
 from ase.data import chemical_symbols, covalent_radii
 
 from md_bridge.export.checks.result import Check, judge
-from md_bridge.export.checks.runner import Prediction, Runner
+from md_bridge.export.checks.runner import Prediction, Predictor
 
 __all__ = ["Jump", "check_smoothness_of_bulk", "check_smoothness_of_dimers", "find_jumps"]
 
@@ -53,7 +53,7 @@ class _Point:
 
 
 def find_jumps(
-    runner: Runner, path: Path, moving: int, direction: np.ndarray, grid: Sequence[float]
+    runner: Predictor, path: Path, moving: int, direction: np.ndarray, grid: Sequence[float]
 ) -> Jump:
     """Largest jumps on a path along which one atom moves.
 
@@ -127,7 +127,7 @@ def _bisect(
     return heights[worst], float(np.mean(intervals[worst][0]))
 
 
-def check_smoothness_of_dimers(runner: Runner, elements: Sequence[int]) -> Check:
+def check_smoothness_of_dimers(runner: Predictor, elements: Sequence[int]) -> Check:
     """Two atoms pulled apart until they no longer see each other: no jump on the way.
 
     :param runner: the model
@@ -150,7 +150,7 @@ def check_smoothness_of_dimers(runner: Runner, elements: Sequence[int]) -> Check
     return _verdict("smoothness of dimers", jumps)
 
 
-def check_smoothness_of_bulk(runner: Runner, atoms: ase.Atoms, seed: int = 0) -> Check:
+def check_smoothness_of_bulk(runner: Predictor, atoms: ase.Atoms, seed: int = 0) -> Check:
     """One atom moved 1 Å through a structure, in and out of many cutoffs: no jump on the way.
 
     :param runner: the model

@@ -57,6 +57,7 @@ __all__ = [
     "force_matrix",
     "guess_from_change",
     "rate_of_change",
+    "sampled_asymmetry",
 ]
 
 MULTIPLICITIES = range(2, 9)
@@ -206,7 +207,7 @@ def compare_models(
 ) -> ModelComparison:
     """Compare the conservative forces of a model with the forces of an inner model.
 
-    :param model: path of the outer model
+    :param model: path of the outer model, or ``python:package.module:factory``
     :param structures: of the dynamics, at least one with two atoms; velocities, if they have some,
         are used
     :param options: with the inner model
@@ -215,7 +216,7 @@ def compare_models(
     :raises EngineError: a model cannot be loaded, or lacks an element or its forces
     """
     from md_bridge.engine import Engine, choose_threads, open_inner
-    from md_bridge.export.checks.runner import Runner
+    from md_bridge.export.checks.calculator_runner import open_predictor
 
     require_use_of_inner(model, options, ["mts"])
     filled = [atoms for atoms in structures if len(atoms) > 1]
@@ -242,7 +243,7 @@ def compare_models(
     say("the costs of both")
     costs = evaluation_costs(model, filled[0], options, choose_threads(options.threads))
     say("the first guess of M")
-    period = fastest_period(Runner(model, options), filled[0])
+    period = fastest_period(open_predictor(model, options), filled[0])
     return ModelComparison(
         rms(outside),
         rms(difference),
@@ -276,11 +277,22 @@ def force_matrix(forces: Callable[[Array], Array], probes: Array, step: float) -
     return np.vstack([probes @ products.T, np.sum(products**2, axis=1)])
 
 
-def force_asymmetry(forces: Forces, atoms: Atoms) -> float:
-    """λ = ‖J − Jᵀ‖ / (2 ‖J‖) of any forces, of which nothing but their values is known.
+def sampled_asymmetry(found: Array) -> float:
+    """λ = ‖J − Jᵀ‖ / (2 ‖J‖) from random signs u, v: (uᵀJv − vᵀJu)² is ‖J − Jᵀ‖² on average, and
+    |Jv|² is ‖J‖².
 
-    From random signs u, v: (uᵀJv − vᵀJu)² is ‖J − Jᵀ‖² on average, and |Jv|² is ‖J‖². The products
-    are central differences of 0.01 Å.
+    :param found: of :func:`force_matrix`, from at least two probes of independent signs
+    """
+    matrix, squares = found[:-1], found[-1]
+    pairs = np.triu_indices(len(matrix), 1)
+    antisymmetric = float(np.mean((matrix - matrix.T)[pairs] ** 2))
+    whole = float(np.mean(squares))
+    return 0.5 * math.sqrt(antisymmetric / whole) if whole > 0 else 0.0
+
+
+def force_asymmetry(forces: Forces, atoms: Atoms) -> float:
+    """λ of any forces, of which nothing but their values is known: :func:`sampled_asymmetry` of
+    central differences of 0.01 Å.
 
     :param forces: of a structure, ``[N, 3]``, eV/Å
     :param atoms: at which they are differentiated, N atoms, Å
@@ -293,12 +305,7 @@ def force_asymmetry(forces: Forces, atoms: Atoms) -> float:
         return forces(there).ravel()
 
     probes = np.random.default_rng(0).choice([-1.0, 1.0], size=(_PROBES, 3 * len(atoms)))
-    found = force_matrix(at, probes, _PROBE_STEP)
-    matrix, squares = found[:-1], found[-1]
-    pairs = np.triu_indices(_PROBES, 1)
-    antisymmetric = float(np.mean((matrix - matrix.T)[pairs] ** 2))
-    whole = float(np.mean(squares))
-    return 0.5 * math.sqrt(antisymmetric / whole) if whole > 0 else 0.0
+    return sampled_asymmetry(force_matrix(at, probes, _PROBE_STEP))
 
 
 def guess_from_change(period: float, change_heating: float) -> FirstGuess:

@@ -12,7 +12,7 @@ from pathlib import Path
 import ase.io
 
 from md_bridge.ase import SpaceGroupError
-from md_bridge.engine import Engine, EngineError, ModelError, set_threads
+from md_bridge.engine import EngineError, ModelError, model_info, set_threads
 from md_bridge.errors import ArgumentError
 from md_bridge.forces import CONSERVATIVE, DIRECT
 from md_bridge.model_names import model_checksum
@@ -109,7 +109,8 @@ class _Job:
         self._noise: dict[tuple[Row, str], float] = {}
         self.kept_results = 0
         self._keeps_frames = request.folder is not None and request.trajectory != "none"
-        self.precision = Engine(model, extensions=request.model_options.extensions).info.dtype
+        options = request.model_options
+        self.precision = model_info(model, options.device, options.extensions).dtype
         for start in request.starts:
             self._require_elements(start)
         if request.settings.moves_cell:

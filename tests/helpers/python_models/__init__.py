@@ -5,6 +5,86 @@ from pathlib import Path
 from ase import Atoms
 from ase.build import bulk
 
+TOY = '''
+"""Argon, Lennard-Jones that ends smoothly at 5.2 Å; direct forces are turned by SWIRL."""
+
+import numpy as np
+from ase.calculators.calculator import Calculator, all_changes
+
+SIGMA, EPSILON, CUTOFF, SWIRL = 3.4, 0.0104, 5.2, 0.02
+IMAGES = np.array([[i, j, k] for i in (-1, 0, 1) for j in (-1, 0, 1) for k in (-1, 0, 1)])
+
+
+def lennard_jones(atoms):
+    cell = atoms.cell.complete().array
+    vectors = atoms.positions[None] - atoms.positions[:, None]
+    vectors -= (np.round(vectors @ np.linalg.inv(cell)) * atoms.pbc) @ cell
+    vectors = vectors[:, :, None] + np.unique(IMAGES * atoms.pbc, axis=0) @ cell
+    square = (vectors**2).sum(axis=-1)
+    inside = (square > 1e-9) & (square < CUTOFF**2)
+    first, v, r2 = np.nonzero(inside)[0], vectors[inside], square[inside]
+    x, sr6 = 1 - r2 / CUTOFF**2, (SIGMA**2 / r2) ** 3
+    pair = 4 * EPSILON * (sr6**2 - sr6)
+    slope = 4 * EPSILON * (3 * sr6 - 6 * sr6**2) / r2 * x**3 - 3 * pair * x**2 / CUTOFF**2
+    energies, forces = np.zeros(len(atoms)), np.zeros((len(atoms), 3))
+    np.add.at(energies, first, 0.5 * pair * x**3)
+    np.add.at(forces, first, 2 * slope[:, None] * v)
+    found = {"energy": energies.sum(), "energies": energies, "forces": forces}
+    if atoms.cell.rank == 3:
+        full = (slope[:, None, None] * v[:, :, None] * v[:, None]).sum(axis=0) / atoms.get_volume()
+        found["stress"] = full.flat[[0, 4, 8, 5, 2, 1]]
+    return found
+
+
+class Toy(Calculator):
+    implemented_properties = ["energy", "energies", "forces", "stress"]
+    further_properties = ["direct_forces", "direct_stress"]
+    atomic_numbers = [18]
+
+    def calculate(self, atoms=None, properties=None, system_changes=all_changes):
+        super().calculate(atoms, properties, system_changes)
+        self.results = lennard_jones(atoms)
+        turned = np.cross([0.0, 0.0, SWIRL], self.results["forces"])
+        self.results["direct_forces"] = self.results["forces"] + turned
+        self.results["direct_stress"] = self.results.get("stress")
+
+
+def make():
+    return Toy()
+
+
+class OneKind(Toy):
+    further_properties = ()
+
+
+def one_kind():
+    return OneKind()
+
+
+class DirectAlone(OneKind):
+    forces_kind = "direct"
+
+
+def direct_alone():
+    return DirectAlone()
+
+
+class Asks(Toy):
+    """Whose energy is 10 eV higher for each charge."""
+
+    requested_inputs = ("charge", "spin_multiplicity")
+
+    def calculate(self, atoms=None, properties=None, system_changes=all_changes):
+        super().calculate(atoms, properties, system_changes)
+        assert atoms.info["spin"] == atoms.info["spin_multiplicity"] == 3
+        self.results["energy"] += 10.0 * atoms.info["charge"]
+
+
+def asks():
+    return Asks()
+'''
+"""A calculator with both kinds of forces, and relatives."""
+
 OF_FILE = """
 from md_bridge.calculators.metatomic import metatomic_calculator
 
@@ -18,6 +98,21 @@ def python_model(folder: Path, code: str, function: str = "make", stem: str = "m
     path = folder / f"{stem}.py"
     path.write_text(code, encoding="utf-8")
     return f"python:{path}:{function}"
+
+
+def toy(folder: Path, function: str = "make", more: str = "") -> str:
+    """A calculator of :data:`TOY`.
+
+    :param more: code that follows
+    """
+    return python_model(folder, TOY + more, function, "toy")
+
+
+def crystal() -> Atoms:
+    """Four atoms of argon, rattled: 5.3 Å, more than the cutoff of the toy."""
+    atoms = bulk("Ar", "fcc", a=5.3, cubic=True)
+    atoms.rattle(0.05, seed=1)
+    return atoms
 
 
 def of_file(folder: Path, exported: Path) -> str:

@@ -3,7 +3,7 @@
 import math
 
 import torch
-from models import AnalyticModel, _sum_to_atoms
+from models import AnalyticModel, _legendre_series, _sum_to_atoms
 
 from md_bridge.export import pair_vectors
 
@@ -64,9 +64,5 @@ class LennardJonesWithAxis(torch.nn.Module):
         seen = (types.index_select(0, pairs[:, 0]) == 18).to(r.dtype)
         w = seen * (1.0 - (r / self.end) ** 2) ** 3
         cosine = vectors @ torch.tensor(self.axis, dtype=r.dtype, device=r.device) / r
-        before, legendre = torch.zeros_like(r), torch.ones_like(r)
-        for degree, coefficient in enumerate(self.coefficients):
-            energy = energy + coefficient * w * legendre
-            following = ((2 * degree + 1) * cosine * legendre - degree * before) / (degree + 1)
-            before, legendre = legendre, following
+        energy = energy + w * _legendre_series(self.coefficients, cosine)
         return {"energy": _sum_to_atoms(energy, pairs[:, 0], positions.size(0))}

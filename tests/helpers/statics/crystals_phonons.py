@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from ase import Atoms
 from ase.build import bulk
+from crystals import Einstein
 from models import AnalyticModel, _sum_to_atoms
 
 from md_bridge.export import pair_vectors
@@ -61,7 +62,7 @@ def bonds(
 def on_site(k: float = K, spacing: float = 4.0) -> AnalyticModel:
     """½ k d² for each atom of argon, d from the nearest point of a cubic grid through the origin:
     no function of pairs, and Φ = k 1."""
-    return AnalyticModel(OnSite(k, spacing), ["Ar"], 1.2 * spacing)
+    return AnalyticModel(Einstein(k, spacing, False), ["Ar"], 1.2 * spacing)
 
 
 def lennard_jones(
@@ -102,24 +103,6 @@ class Bonds(torch.nn.Module):
             "energy": _sum_to_atoms(energy, first, n),
             "forces": _sum_to_atoms(slope + self.swirl * swirl + rough, first, n),
         }
-
-
-class OnSite(torch.nn.Module):
-    def __init__(self, k: float, spacing: float):
-        super().__init__()
-        self.k, self.spacing = k, spacing
-
-    def forward(
-        self,
-        types: torch.Tensor,
-        positions: torch.Tensor,
-        cell: torch.Tensor,
-        pairs: torch.Tensor,
-        shifts: torch.Tensor,
-        structure: torch.Tensor,
-    ) -> dict[str, torch.Tensor]:
-        away = positions - self.spacing * torch.round(positions / self.spacing).detach()
-        return {"energy": 0.5 * self.k * away.square().sum(dim=1)}
 
 
 class CappedLennardJones(torch.nn.Module):
