@@ -15,11 +15,11 @@ from typing import Any
 import click
 import numpy as np
 from ase import Atoms
+from copper import COPPER, crystal, held_out_errors, train
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from network import ABLATIONS, ARGON, Material, Network, export
-from training import COPPER, crystal, held_out_errors, train
 
 from md_bridge.ase import MDBridgeCalculator
 from md_bridge.drift import Analysis, measure

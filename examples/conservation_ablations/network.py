@@ -2,7 +2,7 @@
 
 Each part whose loss breaks the conservation of energy can be taken away: see :data:`ABLATIONS`.
 This one is analytic: Lennard-Jones argon with messages whose weights are random. The same network
-trained on a metal is in ``training.py``.
+trained on a metal is in ``copper.py``.
 """
 
 from dataclasses import dataclass, replace

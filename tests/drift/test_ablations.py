@@ -13,8 +13,8 @@ from click.testing import CliRunner
 FOLDER = Path(__file__).parents[2] / "examples" / "conservation_ablations"
 sys.path.insert(0, str(FOLDER))
 from ablations import main, network_of, rows, start_of  # noqa: E402
+from copper import COPPER, TrainedNetwork, held_out_errors, train  # noqa: E402
 from network import ABLATIONS, ARGON, FULL, Network, export  # noqa: E402
-from training import COPPER, held_out_errors, train  # noqa: E402
 
 from md_bridge.ase import MDBridgeCalculator  # noqa: E402
 from md_bridge.drift.protocols.smoothness import velocity_verlet  # noqa: E402
@@ -66,7 +66,7 @@ def test_what_is_taken_away_shows_in_a_trained_network(tmp_path):
     assert found["no envelope"] > 100 * found["full model"]
     assert wandering(start, models["full model"], "direct") > 100 * found["full model"]
     forces = held_out_errors(networks["full model"])
-    untrained = held_out_errors(network_of("trained", "full model", 0))
+    untrained = held_out_errors(TrainedNetwork(FULL))
     assert max(forces) < 0.2 * min(untrained)
 
 
