@@ -176,6 +176,25 @@ void bind_fused_forces(py::module_& module) {
       });
 }
 
+/// Takes the Python object and not the engine in it: for an object whose constructor has failed,
+/// which debuggers and tracebacks still show, pybind11 hands out memory that nobody initialised.
+std::string describe(const py::object& self) {
+  if (!py::isinstance<Engine>(self)) {
+    throw py::type_error("expected an Engine, found " + std::string(py::str(py::type::of(self))));
+  }
+  auto* instance = reinterpret_cast<py::detail::instance*>(self.ptr());  // NOLINT: as pybind11 does
+  if (!instance->get_value_and_holder().holder_constructed()) return "Engine(not loaded)";
+  const auto& engine = self.cast<const Engine&>();
+  std::string text = "Engine('" + engine.info().path + "' on " + engine.info().device;
+  const auto& options = engine.options();
+  if (!options.variant.empty()) text += ", variant=" + options.variant;
+  if (options.symmetrize != "none") text += ", symmetrize=" + options.symmetrize;
+  if (engine.averages_direct_apart()) {
+    text += ", direct_symmetrize=" + options.direct_symmetrize;
+  }
+  return text + ")";
+}
+
 }  // namespace
 
 void bind_engine(py::module_& module) {
@@ -206,15 +225,6 @@ void bind_engine(py::module_& module) {
       .def_property_readonly("model", &Engine::model, "The model, which other engines may share.")
       .def_property_readonly("timings", &Engine::timings, "Where the time went, s.")
       .def("reset_timings", &Engine::reset_timings, "Begin to count the time anew.")
-      .def("__repr__", [](const Engine& engine) {
-        std::string text = "Engine('" + engine.info().path + "' on " + engine.info().device;
-        const auto& options = engine.options();
-        if (!options.variant.empty()) text += ", variant=" + options.variant;
-        if (options.symmetrize != "none") text += ", symmetrize=" + options.symmetrize;
-        if (engine.averages_direct_apart()) {
-          text += ", direct_symmetrize=" + options.direct_symmetrize;
-        }
-        return text + ")";
-      });
+      .def("__repr__", &describe);
   bind_fused_forces(module);
 }

@@ -6,16 +6,20 @@ Example: python ablations.py --out ablations
 from __future__ import annotations
 
 import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import click
 import numpy as np
 from ase import Atoms
-from ase.build import bulk
+from copper import COPPER, crystal, held_out_errors, train
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from network import ABLATIONS, export
+from network import ABLATIONS, ARGON, Material, Network, export
 
 from md_bridge.ase import MDBridgeCalculator
 from md_bridge.drift import Analysis, measure
@@ -24,119 +28,218 @@ from md_bridge.drift.protocols.smoothness import run as smoothness
 from md_bridge.drift.report.palette import OKABE_ITO
 from md_bridge.drift.runs.starts import thermalise
 from md_bridge.engine import set_threads
+from md_bridge.text import significant, with_error
 
-TEMPERATURE_K = 80.0
 TIMESTEP_FS = 4.0
-LENGTH_PS = 6.0
+EQUILIBRATION_STEPS = 250
+FAMILIES = {"analytic": ARGON, "trained": COPPER}
+DIRECT = "direct forces"
+HEADINGS = [
+    *("", "error of forces, meV/Å", "drift, meV/atom/ps", "verdict"),
+    *("largest heating, meV/atom/ps", "N", "in all"),
+]
 
 
-def crystal() -> Atoms:
-    """32 atoms of argon, near their sites."""
-    atoms = bulk("Ar", "fcc", a=5.5, cubic=True) * (2, 2, 2)
-    atoms.rattle(0.05, seed=1)
-    return atoms
+@dataclass(frozen=True)
+class Effort:
+    """How long the runs are."""
+
+    length_ps: float = 4.0
+    """Of the run whose drift is judged."""
+    exponent_ps: float = 2.0
+    """Of each of the three runs whose drifts are compared."""
+    iterations: int = 60
+    """Of the training."""
+
+
+QUICK = Effort(length_ps=1.0, exponent_ps=0.8, iterations=20)
 
 
 def rows() -> list[tuple[str, str, str]]:
-    """Name, model and forces of each row."""
-    of_models = [(name, name, "conservative") for name in ABLATIONS]
-    return [*of_models[:1], ("direct forces", "full model", "direct"), *of_models[1:]]
+    """Name, network and forces of each row."""
+    of_networks = [(name, name, "conservative") for name in ABLATIONS]
+    return [*of_networks[:1], (DIRECT, "full model", "direct"), *of_networks[1:]]
 
 
-def drift(model: Path, forces: str, folder: Path) -> Analysis:
+def network_of(family: str, name: str, iterations: int) -> Network:
+    """A network with a part taken away: analytic, or trained as it is then."""
+    parts = ABLATIONS[name]
+    return train(parts, iterations) if family == "trained" else Network(parts)
+
+
+def start_of(model: Path, material: Material) -> Atoms:
+    """Of all runs of a family: thermalised with its full model."""
+    return thermalise(
+        crystal(material, rattle=0.05, seed=1),
+        MDBridgeCalculator(model),
+        material.temperature_k,
+        TIMESTEP_FS,
+        EQUILIBRATION_STEPS,
+        1,
+        lambda _: None,
+    )
+
+
+def drift(model: Path, forces: str, start: Atoms, length_ps: float, folder: Path) -> Analysis:
     """One run at constant energy."""
     return measure(
         model,
-        crystal(),
+        start,
         forces=forces,
         timestep_fs=TIMESTEP_FS,
-        length_ps=LENGTH_PS,
-        temperature_k=TEMPERATURE_K,
-        replicas=1,
-        equilibration_ps=1.0,
+        length_ps=length_ps,
+        keep_velocities=True,
         folder=folder,
     )
 
 
-def exponent(model: Path, folder: Path) -> dict[str, Any]:
-    """By which power of the step the drift falls."""
-    start = thermalise(
-        crystal(), MDBridgeCalculator(model), TEMPERATURE_K, TIMESTEP_FS, 250, 1, lambda _: None
-    )
-    request = ProtocolRequest(
-        model, start, folder, timestep_fs=2 * TIMESTEP_FS, length_ps=LENGTH_PS / 2
-    )
-    return dict(smoothness(request, lambda *_: None).summary)
+def row(model: Path, forces: str, start: Atoms, effort: Effort, folder: Path) -> dict[str, Any]:
+    """The numbers of one row, and H(t) for the picture.
 
-
-def row(name: str, model: Path, forces: str, folder: Path) -> dict[str, Any]:
-    """The numbers of one row, and H(t) for the picture."""
-    analysis = drift(model, forces, folder / name.replace(" ", "-"))
-    result = analysis.results[0]
+    It passes if energy is conserved, and if the drift does not fall more slowly with the step than
+    the fluctuation does, as it does where the energy jumps: then no smaller step helps.
+    """
+    result = drift(model, forces, start, effort.length_ps, folder).results[0]
     record, statistics = result.runs[0].record, result.statistics
     per_atom = 1000 * (record.conserved_energy - record.conserved_energy[0]) / record.atom_count
-    every = max(1, len(per_atom) // 500)
+    every = max(1, len(per_atom) // 200)
     found = {
-        "drift_meV_per_atom_per_ps": statistics.energy.slope,
-        "stderr": statistics.energy.stderr,
+        "drift_meV_per_atom_per_ps": _finite(statistics.energy.slope),
+        "stderr": _finite(statistics.energy.stderr),
         "verdict": statistics.verdict.value,
+        "exploded": record.exploded,
         "time_ps": record.time_ps[::every].round(4).tolist(),
         "change_meV_per_atom": per_atom[::every].round(5).tolist(),
+        "passed": statistics.verdict.value == "conserves",
     }
     if forces == "conservative":
-        found["smoothness"] = exponent(model, folder)
+        request = ProtocolRequest(
+            model, start, folder, timestep_fs=2 * TIMESTEP_FS, length_ps=effort.exponent_ps
+        )
+        fit = dict(smoothness(request, lambda *_: None).summary)
+        found["smoothness"] = fit
+        found["passed"] = found["passed"] and fit["verdict"] != "not smooth"
     return found
 
 
-def draw(numbers: dict[str, dict[str, Any]], path: Path) -> None:
-    """H(t) of every row, and the heating of every conservative one against the step."""
-    figure = Figure(figsize=(9.0, 3.6), layout="constrained")
+def run_family(family: str, effort: Effort, folder: Path) -> dict[str, dict[str, Any]]:
+    """All rows of the analytic or of the trained networks, by name."""
+    material = FAMILIES[family]
+    folder.mkdir(parents=True, exist_ok=True)
+    models, errors = {}, {}
+    for name in ABLATIONS:
+        network = network_of(family, name, effort.iterations)
+        if family == "trained":
+            errors[name] = held_out_errors(network)
+        models[name] = export(network, material, folder / f"{name.replace(' ', '-')}.pt")
+    start = start_of(models["full model"], material)
+    numbers = {}
+    for name, of, forces in rows():
+        found = row(models[of], forces, start, effort, folder / name.replace(" ", "-"))
+        if errors:
+            error = errors[of][forces == "direct"]
+            found["force_error_meV_per_angstrom"] = 1000 * error
+        numbers[name] = found
+        click.echo(f"{family}, {name}: {'passes' if found['passed'] else 'fails'}", err=True)
+    return numbers
+
+
+def markdown(numbers: Mapping[str, Mapping[str, Any]]) -> str:
+    """The table of a family.
+
+    :param numbers: by name of the row
+    """
+    rows = [HEADINGS, ["---", *["---:"] * (len(HEADINGS) - 1)]]
+    rows += [cells(name, found) for name, found in numbers.items()]
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def cells(name: str, found: Mapping[str, Any]) -> list[str]:
+    """A row of the table."""
+    fit = found.get("smoothness")
+    rate = found["drift_meV_per_atom_per_ps"]
+    error = found.get("force_error_meV_per_angstrom")
+    return [
+        name,
+        "-" if error is None else f"{error:.0f}",
+        "exploded"
+        if found["exploded"]
+        else with_error(math.nan if rate is None else rate, found["stderr"] or math.nan, 5),
+        found["verdict"],
+        "-" if fit is None else significant(max(fit["heating_meV_per_atom_per_ps"]), 2),
+        exponent_words(fit),
+        "passes" if found["passed"] else "fails",
+    ]
+
+
+def exponent_words(fit: Mapping[str, Any] | None) -> str:
+    """N with its error."""
+    if fit is None or fit["exponent"] is None:
+        return "-"
+    if fit["verdict"] == "no drift seen":
+        return "no drift seen"
+    return with_error(fit["exponent"], fit["half_width_95"], 1)
+
+
+def _finite(value: float) -> float | None:
+    return float(value) if math.isfinite(value) else None
+
+
+def draw(numbers: Mapping[str, Mapping[str, Mapping[str, Any]]], path: Path) -> None:
+    """H(t) of every row, and the heating of every conservative one against the step.
+
+    :param numbers: of each family, by name
+    :param path: of the picture
+    """
+    figure = Figure(figsize=(9.0, 0.4 + 3.2 * len(numbers)), layout="constrained")
     FigureCanvasAgg(figure)
-    left, right = figure.subplots(1, 2)
-    for color, (name, found) in zip(OKABE_ITO, numbers.items(), strict=False):
-        drift = found["drift_meV_per_atom_per_ps"]
-        label = f"{name}: {drift:.3g} meV/atom/ps"
-        left.plot(found["time_ps"], found["change_meV_per_atom"], color=color, lw=1, label=label)
+    panels = figure.subplots(len(numbers), 2, squeeze=False)
+    for (family, found), (left, right) in zip(numbers.items(), panels, strict=True):
+        _draw_family(found, left, right)
+        left.set_title(f"{family} ({FAMILIES[family].element})", fontsize=10, loc="left")
+    panels[0][0].legend(frameon=False, fontsize=7)
+    figure.savefig(path, dpi=130)
+
+
+def _draw_family(numbers: Mapping[str, Mapping[str, Any]], left: Axes, right: Axes) -> None:
+    ticks = np.array([])
+    for colour, (name, found) in zip(OKABE_ITO, numbers.items(), strict=False):
+        left.plot(found["time_ps"], found["change_meV_per_atom"], color=colour, lw=1, label=name)
         fit = found.get("smoothness")
-        if fit is not None:
-            seen = fit["exponent"] is not None and fit["verdict"] != "no drift seen"
-            text = f"{name}: N = {fit['exponent']:.1f}" if seen else name
-            steps, heating = fit["timesteps_fs"], fit["heating_meV_per_atom_per_ps"]
-            right.loglog(steps, heating, "o-", color=color, lw=1, ms=4, label=text)
+        if fit is None:
+            continue
+        ticks, heating = np.array(fit["timesteps_fs"]), fit["heating_meV_per_atom_per_ps"]
+        words = exponent_words(fit)
+        text = words if words == "no drift seen" else f"N = {words}"
+        right.loglog(ticks, heating, "o-", color=colour, lw=1, ms=4, label=text)
     left.set_yscale("symlog", linthresh=0.1)
     left.set_xlabel("time (ps)")
     left.set_ylabel("[H(t) − H(0)] / N (meV/atom)")
-    ticks = np.array(next(iter(numbers.values()))["smoothness"]["timesteps_fs"])
     right.set_xticks(ticks, [f"{step:g}" for step in ticks])
     right.minorticks_off()
     right.set_xlabel("time step (fs)")
     right.set_ylabel("heating D/kT (meV/atom/ps)")
+    right.legend(frameon=False, fontsize=7)
     for axes in (left, right):
         axes.spines[["top", "right"]].set_visible(False)
-        axes.legend(frameon=False, fontsize=7)
-    figure.savefig(path, dpi=150)
 
 
 @click.command()
 @click.option("--out", default="ablations", show_default=True, help="Folder for everything.")
-def main(out: str) -> None:
+@click.option("--family", type=click.Choice([*FAMILIES]), multiple=True, help="Only this one.")
+@click.option("--quick", is_flag=True, help="Short runs, and a short training.")
+def main(out: str, family: tuple[str, ...], quick: bool) -> None:
     """Run all rows; print the table, write numbers.json and ablations.png.
 
     Example: python ablations.py --out ablations
     """
     set_threads(1)
     folder = Path(out)
-    folder.mkdir(parents=True, exist_ok=True)
-    models = {name: export(name, folder) for name in ABLATIONS}
-    numbers = {}
-    for name, of, forces in rows():
-        numbers[name] = found = row(name, models[of], forces, folder)
-        power = found.get("smoothness", {}).get("exponent")
-        click.echo(
-            f"{name:20s} {found['drift_meV_per_atom_per_ps']:10.4f} ± {found['stderr']:.4f} "
-            f"meV/atom/ps  {found['verdict']:13s} N = {'-' if power is None else f'{power:.2f}'}"
-        )
-    (folder / "numbers.json").write_text(json.dumps(numbers, indent=1) + "\n", encoding="utf-8")
+    effort = QUICK if quick else Effort()
+    numbers = {name: run_family(name, effort, folder / name) for name in family or FAMILIES}
+    for name, found in numbers.items():
+        click.echo(f"\n{name}\n\n{markdown(found)}")
+    (folder / "numbers.json").write_text(json.dumps(numbers) + "\n", encoding="utf-8")
     draw(numbers, folder / "ablations.png")
 
 

@@ -1,6 +1,8 @@
-"""A network of argon with the parts of eSEN, small enough for seconds of dynamics; no training.
+"""A network with the parts of eSEN, small enough for seconds of dynamics.
 
 Each part whose loss breaks the conservation of energy can be taken away: see :data:`ABLATIONS`.
+This one is analytic: Lennard-Jones argon with messages whose weights are random. The same network
+trained on a metal is in ``copper.py``.
 """
 
 from dataclasses import dataclass, replace
@@ -11,12 +13,6 @@ import torch
 
 from md_bridge.export import export_module, pair_vectors
 
-CUTOFF = 5.5
-"""Å; the second shell of the crystal is there, so that atoms cross it all the time."""
-NEAREST = 2.5
-EPSILON, SIGMA = 0.0104, 3.4
-STRENGTH = 0.01
-"""Of the part that is no sum over pairs (eV)."""
 ENVELOPE_POWER = 5
 MEAN_FADE = 0.3
 """Of the nearest neighbours; all have it where there is no envelope."""
@@ -24,6 +20,29 @@ NOISE = 0.05
 """Of the weights of the radial basis."""
 OVERLAP = 2.0 * np.sqrt(2.0 * np.pi)
 """Sum of the Gaussians at any distance."""
+
+
+@dataclass(frozen=True)
+class Material:
+    """What crystal it is, and how large the network's numbers are."""
+
+    element: str
+    lattice: float
+    """Constant of the fcc crystal (Å)."""
+    cutoff: float
+    """Å; the second shell of the crystal is there, so that atoms cross it all the time."""
+    nearest: float
+    """Where the radial basis begins (Å)."""
+    strength: float
+    """Of the part that is no sum over pairs (eV)."""
+    temperature_k: float
+    epsilon: float = 0.0
+    """Of Lennard-Jones (eV)."""
+    sigma: float = 1.0
+    """Likewise (Å)."""
+
+
+ARGON = Material("Ar", 5.5, 5.5, 2.5, 0.01, 80.0, epsilon=0.0104, sigma=3.4)
 
 
 @dataclass(frozen=True)
@@ -48,11 +67,11 @@ ABLATIONS = {
     "capped neighbours": replace(FULL, neighbours=10),
     "no envelope": replace(FULL, envelope=False),
 }
-"""Models; the sixth row of the comparison, direct forces, is the full model driven by these."""
+"""Networks; the sixth row of the comparison, direct forces, is the full one driven by these."""
 
 
 class Network(torch.nn.Module):
-    """Energy of an atom: Lennard-Jones with an envelope, and messages from a sphere.
+    """Energy of an atom: a pair potential with an envelope, and messages from a sphere.
 
     Neighbours make a function on the sphere around each atom, with l = 0, 1 and 2; its nonlinear
     image is averaged over a grid that is aligned with an edge, as equivariant networks with
@@ -62,29 +81,33 @@ class Network(torch.nn.Module):
     gradient might predict them.
 
     :param parts: of what it is made
+    :param material: of which crystal
     """
 
     centres: torch.Tensor
-    weights: torch.Tensor
     points: torch.Tensor
+    squares: torch.Tensor
     shares: torch.Tensor
 
-    def __init__(self, parts: Parts) -> None:
+    def __init__(self, parts: Parts, material: Material = ARGON) -> None:
         super().__init__()
         self.envelope, self.neighbours = parts.envelope, parts.neighbours
         # TorchScript knows attributes, and not the names of a module
-        self.cutoff, self.power = CUTOFF, float(ENVELOPE_POWER)
-        self.epsilon, self.sigma, self.strength = EPSILON, SIGMA, STRENGTH
-        self.mean_fade = MEAN_FADE
-        centres = torch.linspace(NEAREST, CUTOFF, parts.basis, dtype=torch.float64)
+        self.cutoff, self.power = material.cutoff, float(ENVELOPE_POWER)
+        self.epsilon, self.sigma = material.epsilon, material.sigma
+        self.strength, self.mean_fade = material.strength, MEAN_FADE
+        centres = torch.linspace(
+            material.nearest, material.cutoff, parts.basis, dtype=torch.float64
+        )
         self.width = 2.0 * float(centres[1] - centres[0])
         # all weights alike make a constant; what a training would leave on top of it is noise
-        generator = torch.Generator().manual_seed(1)
-        noise = torch.randn(parts.basis, dtype=torch.float64, generator=generator)
+        noise = random_weights(parts.basis, seed=1)
+        self.weights = torch.nn.Parameter((1.0 + NOISE * noise) / OVERLAP)
         points, shares = _grid(parts.grid)
         self.register_buffer("centres", centres)
-        self.register_buffer("weights", (1.0 + NOISE * noise) / OVERLAP)
         self.register_buffer("points", points)
+        products = points.unsqueeze(2) * points.unsqueeze(1)
+        self.register_buffer("squares", products.reshape(-1, 9).T.contiguous())
         self.register_buffer("shares", shares)
 
     def forward(
@@ -104,20 +127,30 @@ class Network(torch.nn.Module):
         unit = vectors / r.unsqueeze(1)
         fade = self.fade(r) * self.counted(r, first)
 
-        sixth = (self.sigma / r) ** 6
-        lennard_jones = 4.0 * self.epsilon * (sixth * sixth - sixth)
-        message = fade * self.radial(r)
+        message = fade * (self.basis(r) @ self.weights)
         field = self.field(unit, message, first, n)
         per_edge = self.strength * message * self.over_the_grid(unit, field, first)
-        energy = 0.5 * lennard_jones * fade + per_edge
-
-        slope = 4.0 * self.epsilon * (-12.0 * sixth * sixth + 6.0 * sixth) / r
-        along = slope * fade + 2.0 * per_edge / self.sigma
+        energy = 0.5 * self.pair_energy(r) * fade + per_edge
+        along = self.pull(r) * fade + self.pull_of_messages(r) * per_edge
         zeros = torch.zeros_like(positions)
         return {
             "energy": torch.zeros_like(positions[:, 0]).index_add(0, first, energy),
             "forces": zeros.index_add(0, first, along.unsqueeze(1) * unit),
         }
+
+    def pair_energy(self, r: torch.Tensor) -> torch.Tensor:
+        """Of each pair (eV): Lennard-Jones."""
+        sixth = (self.sigma / r) ** 6
+        return 4.0 * self.epsilon * (sixth * sixth - sixth)
+
+    def pull(self, r: torch.Tensor) -> torch.Tensor:
+        """Direct force of each pair towards the neighbour (eV/Å)."""
+        sixth = (self.sigma / r) ** 6
+        return 4.0 * self.epsilon * (-12.0 * sixth * sixth + 6.0 * sixth) / r
+
+    def pull_of_messages(self, r: torch.Tensor) -> torch.Tensor:
+        """The same of the messages, in terms of their energy (1/Å)."""
+        return 2.0 / self.sigma * torch.ones_like(r)
 
     def fade(self, r: torch.Tensor) -> torch.Tensor:
         """The envelope of eSEN: 1 at the centre, 0 with two derivatives at the cutoff."""
@@ -139,10 +172,10 @@ class Network(torch.nn.Module):
         nearer = (r.unsqueeze(0) < r.unsqueeze(1)) & same
         return (nearer.sum(dim=1) < self.neighbours).to(r.dtype)
 
-    def radial(self, r: torch.Tensor) -> torch.Tensor:
-        """A function of the distance, from the basis."""
+    def basis(self, r: torch.Tensor) -> torch.Tensor:
+        """Gaussians of the distance, which weights make a function of; [P, basis]."""
         x = (r.unsqueeze(1) - self.centres.unsqueeze(0)) / self.width
-        return torch.exp(-0.5 * x * x) @ self.weights
+        return torch.exp(-0.5 * x * x)
 
     def field(
         self, unit: torch.Tensor, message: torch.Tensor, first: torch.Tensor, n: int
@@ -164,14 +197,11 @@ class Network(torch.nn.Module):
         across = axis - (axis * unit).sum(dim=1, keepdim=True) * unit
         across = across / torch.linalg.vector_norm(across, dim=1, keepdim=True)
         frame = torch.stack([across, torch.linalg.cross(unit, across), unit], dim=1)
-        seen = torch.einsum("ga,eab->egb", self.points, frame)
         edges = field.index_select(0, first)
-        tensors = edges[:, 4:].reshape(-1, 3, 3)
-        values = (
-            edges[:, :1]
-            + torch.einsum("egb,eb->eg", seen, edges[:, 1:4])
-            + torch.einsum("egb,ebc,egc->eg", seen, tensors, seen)
-        )
+        # the function in the frame of the edge, where the points of the grid are the same for all
+        turned = torch.bmm(frame, edges[:, 1:4].unsqueeze(2)).squeeze(2)
+        tensors = torch.bmm(torch.bmm(frame, edges[:, 4:].reshape(-1, 3, 3)), frame.transpose(1, 2))
+        values = edges[:, :1] + turned @ self.points.T + tensors.reshape(-1, 9) @ self.squares
         return torch.nn.functional.silu(values) @ self.shares
 
 
@@ -186,14 +216,29 @@ def _grid(latitudes: int) -> tuple[torch.Tensor, torch.Tensor]:
     return torch.tensor(points), torch.tensor(np.repeat(shares / 2 / meridians, meridians))
 
 
-def export(name: str, folder: Path) -> Path:
-    """Write the model of an ablation into a folder.
+def random_weights(count: int, seed: int) -> torch.Tensor:
+    """Of a normal distribution.
 
-    :param name: one of :data:`ABLATIONS`
-    :param folder: of the file
-    :returns: its path
+    :param count: how many
+    :param seed: of the generator
     """
-    path = folder / f"{name.replace(' ', '-')}.pt"
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randn(count, dtype=torch.float64, generator=generator)
+
+
+def export(network: Network, material: Material, path: Path) -> Path:
+    """Write a network as a model file.
+
+    :param network: of any kind
+    :param material: that it is of
+    :param path: of the file
+    :returns: the same path
+    """
     return export_module(
-        Network(ABLATIONS[name]), path, elements=["Ar"], cutoff=CUTOFF, layers=1, dtype="float64"
+        network.requires_grad_(False),
+        path,
+        elements=[material.element],
+        cutoff=material.cutoff,
+        layers=1,
+        dtype="float64",
     )

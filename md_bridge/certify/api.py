@@ -23,6 +23,7 @@ from md_bridge.drift.report.environment import describe_model, surroundings
 from md_bridge.errors import ArgumentError
 from md_bridge.export.errors import ExportError
 from md_bridge.extras import MissingExtraError
+from md_bridge.model_names import model_checksum
 from md_bridge.processes import alone_in
 from md_bridge.structures import StructureError
 from md_bridge.text import sha256_of
@@ -46,6 +47,8 @@ _WORK: dict[str, tuple[Callable[[Subject], Iterator[Finding]], float]] = {
 }
 """What makes each of :data:`~md_bridge.certify.request.CHECKS`, and about how long it takes."""
 
+_NO_FILE = "none: Python has it in no file"
+
 
 def certify(
     request: CertifyRequest,
@@ -54,14 +57,15 @@ def certify(
     source: str = "",
     progress: Progress | None = None,
 ) -> Certificate:
-    """Check a model file in this installation.
+    """Check a model in this installation.
 
-    :param request: the file, structures of its use, and what to check
+    :param request: the model, structures of its use, and what to check
     :param folder: gets inputs and outputs of all programs that are run; made if missing
     :param source: what the certificate calls the model; empty: the path of the file
     :param progress: called as the checks go on
     :returns: every finding, with checksums and versions
-    :raises CertifyError: the folder cannot be used, or another certification works in it
+    :raises CertifyError: the folder cannot be used, or another certification works in it; or
+        the model has no conservative forces, or no elements that are known without a start
     :raises ExportError: the file is no exported model, or does not know an element of a start
     :raises StructureError: a start cannot be read, or cannot be used for dynamics
     """
@@ -123,17 +127,19 @@ def _attempt(
 
 
 def _checksums(request: CertifyRequest, folder: Path) -> dict[str, str]:
-    """Of what was given, and of the data that the verdicts on dynamics rest on."""
+    """Of what was given, and of the data that the verdicts on dynamics rest on; of a model that
+    Python evaluates, of the file that its factory is in."""
     files = {f"model, {request.model.name}": request.model}
     if request.model_options.inner:
         inner = Path(request.model_options.inner)
         files[f"inner model, {inner.name}"] = inner
-    files |= {f"start, {path}": path for path in request.starts}
+    models = {name: model_checksum(model) or _NO_FILE for name, model in files.items()}
+    files = {f"start, {path}": path for path in request.starts}
     if "nve" in request.checks:
         runs = folder / FOLDER
         for path in (*sorted(runs.glob("starts/*.xyz")), *sorted(runs.glob("series/*.csv"))):
             files[f"data, {path.relative_to(folder)}"] = path
-    return {name: sha256_of(path) for name, path in files.items()}
+    return models | {name: sha256_of(path) for name, path in files.items()}
 
 
 def _settings(request: CertifyRequest) -> dict[str, str]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from md_bridge.certify.findings import Finding, Outcome
+from md_bridge.model_names import is_python_model
 from md_bridge.text import finite_values
 
 __all__ = ["Certificate"]
@@ -46,20 +47,27 @@ class Certificate:
         return [finding for finding in self.findings if finding.outcome is outcome]
 
     @property
+    def noun(self) -> str:
+        """What the model is: a file, or only a model, which Python evaluates."""
+        return "model" if is_python_model(self.source) else "file"
+
+    @property
     def headline(self) -> str:
         """The result in a sentence, with what was not looked at."""
         counts = {outcome: len(self.named(outcome)) for outcome in Outcome}
         passed = _counted(counts[Outcome.PASSED], "check")
         if self.passed is True:
-            text = f"The file behaves in this installation: {passed} passed"
+            text = f"The {self.noun} behaves in this installation: {passed} passed"
         elif self.passed is False:
             failed = ", ".join(finding.name for finding in self.named(Outcome.FAILED))
             text = (
-                f"The file does not behave in this installation: {failed} failed; {passed} passed"
+                f"The {self.noun} does not behave in this installation: {failed} failed; "
+                f"{passed} passed"
             )
         else:
             open_ones = ", ".join(finding.name for finding in self.named(Outcome.UNDECIDED))
-            text = f"It could not be told whether the file behaves: {open_ones}; {passed} passed"
+            text = f"It could not be told whether the {self.noun} behaves: {open_ones}; "
+            text += f"{passed} passed"
         if counts[Outcome.SKIPPED]:
             text += f", {_counted(counts[Outcome.SKIPPED], 'check')} could not be made"
         if self.left_out:

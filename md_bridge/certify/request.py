@@ -40,14 +40,14 @@ QUICK: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class CertifyRequest:
-    """A model file, structures of its use, and what to check.
+    """A model, structures of its use, and what to check.
 
     :raises ArgumentError: an unknown check, a number out of its range, or averages over copies,
         which are the engine's and not the file's
     """
 
     model: Path
-    """An exported file."""
+    """An exported file, compiled or not; or ``python:package.module:factory``."""
     starts: tuple[Path, ...] = ()
     """Structures of the dynamics that the model is for, of which the last of each file counts;
     without one they are made up, and no dynamics are run."""

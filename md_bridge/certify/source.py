@@ -1,4 +1,4 @@
-"""The file that is certified, where it is named in another way than by its path."""
+"""What is certified, where it is named in another way than by the path of a file."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from md_bridge.certify.errors import CertifyError
 from md_bridge.export.files import save_atomically
 from md_bridge.export.model_file import require_exported
 from md_bridge.export.sources import build_model
+from md_bridge.model_names import is_python_model, require_model
 
 __all__ = ["PUBLISHED", "make_folder", "model_file"]
 
@@ -30,15 +31,19 @@ def make_folder(folder: Path) -> None:
 
 
 def model_file(source: str, folder: Path) -> Path:
-    """The exported file that a source names.
+    """The model that a source names.
 
-    :param source: path of an exported file, or ``upet:NAME[@VERSION]``, which is fetched and
-        exported into the folder
+    :param source: path of an exported file; ``python:package.module:factory``; or
+        ``upet:NAME[@VERSION]``, which is fetched and exported into the folder
     :param folder: made if it is missing
-    :returns: path of the file
+    :returns: path of the file, or the name of what Python evaluates, as a path
     :raises CertifyError: the folder cannot be made
     :raises ExportError: it is no exported file, or cannot be fetched
+    :raises ArgumentError: Python finds no such module
     """
+    if is_python_model(source):
+        require_model("model", source)
+        return Path(source)
     make_folder(folder)
     if not source.startswith(PUBLISHED):
         require_exported(source)

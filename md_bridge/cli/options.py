@@ -100,7 +100,7 @@ class Words(click.ParamType):
         if not isinstance(value, str):
             return tuple(value)
         try:
-            return tuple(self._convert(word.strip()) for word in value.split(","))
+            return tuple(self._convert(word.strip()) for word in value.split(",") if value)
         except ValueError:
             self.fail(
                 f"expected {self._what} with commas between them, found {value!r}", param, ctx

@@ -4,18 +4,11 @@ import ase.io
 import numpy as np
 import pytest
 import wrong_models
-from ase import units
 from drift_models import einstein_crystal, einstein_start
 
 from md_bridge.certify import CertifyRequest, Outcome, certify
-from md_bridge.certify.published import (
-    fairchem_drift,
-    kinetic_spread,
-    lambench_slope,
-    ml_peg_tolerance,
-)
-from md_bridge.drift.records.method import Method
-from md_bridge.drift.records.run import RunRecord
+from md_bridge.drift.judging.published import kinetic_energies, published_drift
+from md_bridge.drift.records.csv import read_csv
 
 SHORT = {"timestep_fs": 2.0, "length_ps": 2.0, "temperature_k": 100.0, "equilibration_ps": 0.1}
 
@@ -47,12 +40,29 @@ def test_oscillators_conserve_with_and_without_inner_steps(tmp_path):
     bounds = [float(finding.measured.split()[2]) for finding in found.findings]
     assert max(bounds[::2]) <= 0.1
     assert max(bounds[1::2]) < 1.0  # what is shown is what the verdict rests on
-    assert "LAMBench's slope" in found.findings[0].sentence
+    assert "FAIR-Chem (TM23, MD22)" in found.findings[0].sentence
     data = [name for name in found.checksums if name.startswith("data, nve/")]
     assert len(data) == 3  # a start and two series
     shares = [share for _, share in told]
     assert shares == sorted(shares)
     assert told[-1] == ("LAMMPS MTS M=4 #1", pytest.approx(1.0))
+
+
+def test_published_measures_are_those_of_the_series(tmp_path):
+    verdict, ml_peg = certified(einstein_crystal(), tmp_path).findings
+    (series,) = (tmp_path / "out" / "nve" / "series").glob("*.csv")
+    run = read_csv(series)
+    kinetic = kinetic_energies(run.temperature, run.atom_count)
+    expected = published_drift(run.time_ps, run.conserved_energy, kinetic, run.atom_count)
+    assert expected.ratio is not None
+    assert verdict.numbers["lambench_meV_per_atom_ps"] == pytest.approx(expected.lambench)
+    assert verdict.numbers["fairchem_meV_per_atom_ps"] == pytest.approx(expected.fairchem)
+    assert ml_peg.numbers["ratio"] == pytest.approx(expected.ratio)
+    # the drift at which the ratio is 1
+    limit = 1e3 * np.std(kinetic) / run.atom_count / 50
+    assert ml_peg.numbers["tolerance_meV_per_atom_ps"] == pytest.approx(limit)
+    slope = verdict.numbers["drift_meV_per_atom_ps"]
+    assert ml_peg.numbers["ratio"] == pytest.approx(abs(slope) / limit)
 
 
 def test_forces_that_are_no_gradient_drift(tmp_path):
@@ -93,37 +103,3 @@ def test_without_direct_forces_there_are_no_inner_steps(tmp_path, model_file):
     findings = certify(request, tmp_path / "out").findings
     assert [finding.name for finding in findings] == ["NVE, M = 4", "NVE, M = 8"]
     assert all(finding.outcome is Outcome.SKIPPED for finding in findings)
-
-
-def record(per_atom, temperature, atoms=10):
-    """H/N in meV, every fs."""
-    samples = len(per_atom)
-    return RunRecord(
-        Method("lammps", "conservative", None, 1.0),
-        atoms,
-        0.0,
-        np.arange(samples) / 1000,
-        7.0 + atoms * np.asarray(per_atom) / 1000,
-        np.broadcast_to(temperature, samples),
-    )
-
-
-def test_published_measures_of_a_line():
-    """Without noise, all of them are the slope; a start that settles is left out."""
-    time = np.arange(1001) / 1000
-    line = record(-0.3 * time, 300.0)
-    assert lambench_slope(line) == pytest.approx(0.3)
-    assert fairchem_drift(line) == pytest.approx(0.3)
-    settling = record(0.3 * time + np.where(time < 0.05, 5.0, 0.0), 300.0)
-    assert lambench_slope(settling) == pytest.approx(0.3)
-    assert fairchem_drift(settling) == pytest.approx(0.3)
-    assert np.isnan(fairchem_drift(record([0.0, 1.0], 300.0)))
-
-
-def test_measure_of_ml_peg():
-    """K = (3N − 3)/2 kT, whose standard deviation is that of T."""
-    temperatures = 300.0 + 20.0 * np.where(np.arange(1000) % 2, 1.0, -1.0)
-    run = record(np.zeros(1000), temperatures)
-    expected = 1e3 * 0.5 * 27 * units.kB * 20.0 / 10
-    assert kinetic_spread(run) == pytest.approx(expected)
-    assert ml_peg_tolerance(run) == pytest.approx(expected / 50)

@@ -15,7 +15,7 @@ import models
 import pytest
 from metatomic.torch import load_atomistic_model
 from model_commands import argon_crystal, message, run
-from pet_models import pet_checkpoint
+from pet_models import Hub, pet_checkpoint
 
 from md_bridge.cli import main
 from md_bridge.cli.models.check import check
@@ -207,21 +207,6 @@ def test_published_model_without_a_network(folder, monkeypatch):
     result = run(export, "upet:pet-mad-s@1.0.2", "-o", "m.pt")
     assert result.exit_code == 1
     assert "resolve/main/models/pet-mad-s-v1.0.2.ckpt" in result.output.replace("\n", "")
-
-
-class Hub:
-    """A hub with two versions of a model, and no network to any other."""
-
-    files = ("models/pet-mad-s-v1.9.0.ckpt", "models/pet-mad-s-v1.10.0.ckpt")
-
-    def __init__(self, monkeypatch, checkpoint):
-        self.checkpoint, self.asked = checkpoint, []
-        monkeypatch.setattr("huggingface_hub.HfApi.list_repo_files", lambda *_: list(self.files))
-        monkeypatch.setattr("huggingface_hub.hf_hub_download", self.download)
-
-    def download(self, repository, file):
-        self.asked.append((repository, file))
-        return shutil.copy(self.checkpoint, Path(file).name)
 
 
 def test_a_published_model_is_fetched_and_named(folder, monkeypatch):

@@ -1,6 +1,8 @@
 """One forward pass gives what is wanted, and it is right."""
 
 import re
+import subprocess
+import sys
 
 import models
 import numpy as np
@@ -455,3 +457,24 @@ class TestPythonFace:
         pairs.provide([[0, 40, 0, 0, 0], [40, 0, 0, 0, 0]])
         with pytest.raises(EngineError, match="at least 41 atoms, found one with 32"):
             Engine(model_file("curl")).evaluate(structure_from_ase(argon), pairs)
+
+
+def test_an_engine_whose_model_is_missing_can_be_shown():
+    """As a traceback with local variables does it; in a process of its own, which goes on."""
+    code = """if True:
+        from md_bridge.engine import Engine, ModelError
+        try:
+            Engine("none.pt")
+        except ModelError as error:
+            frame = error.__traceback__.tb_next.tb_frame
+            print(repr(frame.f_locals["self"]))
+        try:
+            Engine.__repr__(3)
+        except TypeError as error:
+            print(error)
+    """
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert ended.returncode == 0, ended.stderr
+    shown, refused = ended.stdout.splitlines()
+    assert shown == "Engine(not loaded)"
+    assert "expected an Engine, found <class 'int'>" in refused

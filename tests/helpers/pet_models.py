@@ -1,6 +1,7 @@
 """Small untrained models of metatrain, most of them PETs: checkpoints to export, with the outputs a
 test wants."""
 
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -204,3 +205,18 @@ def loaded_extensions_forgotten() -> Iterator[None]:
     before = set(torch.ops.loaded_libraries)
     yield
     torch.ops.loaded_libraries.intersection_update(before)
+
+
+class Hub:
+    """A hub with two versions of a model, and no network to any other."""
+
+    files = ("models/pet-mad-s-v1.9.0.ckpt", "models/pet-mad-s-v1.10.0.ckpt")
+
+    def __init__(self, monkeypatch, checkpoint):
+        self.checkpoint, self.asked = checkpoint, []
+        monkeypatch.setattr("huggingface_hub.HfApi.list_repo_files", lambda *_: list(self.files))
+        monkeypatch.setattr("huggingface_hub.hf_hub_download", self.download)
+
+    def download(self, repository, file):
+        self.asked.append((repository, file))
+        return shutil.copy(self.checkpoint, Path(file).name)

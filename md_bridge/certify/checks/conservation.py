@@ -6,20 +6,22 @@ import math
 from collections.abc import Iterator
 from dataclasses import replace
 
+import numpy as np
+
 from md_bridge.certify.findings import Finding, failure_words, judged, skipped
-from md_bridge.certify.published import (
-    ML_PEG_PS,
-    fairchem_drift,
-    kinetic_spread,
-    lambench_slope,
-    ml_peg_tolerance,
-)
 from md_bridge.certify.subject import Subject
 from md_bridge.drift.api import judge
+from md_bridge.drift.judging.published import (
+    DRIFT_RATIO_LIMIT,
+    RATIO_LENGTH_PS,
+    PublishedDrift,
+    kinetic_energies,
+)
 from md_bridge.drift.judging.verdict import DriftStatistics, Verdict
 from md_bridge.drift.records.errors import ReadError
 from md_bridge.drift.records.run import RunRecord
 from md_bridge.drift.report.cells import heating_cell
+from md_bridge.drift.runs.analysis import RunResult
 from md_bridge.drift.runs.campaign import Campaign, CampaignOutcome
 from md_bridge.drift.runs.plan import RUN_HOSTS, CampaignPlan
 from md_bridge.drift.runs.tasks import Task, TaskProgress
@@ -125,6 +127,7 @@ def _findings(subject: Subject, record: RunRecord) -> Iterator[Finding]:
         return
     run = f"{record.length_ps:.3g} ps in {record.method.label}, {record.atom_count} atoms"
     drift = with_error(found.energy.slope, found.energy.stderr)
+    published = RunResult(record, found).published or PublishedDrift(None, None, None)
     yield judged(
         f"{name}: verdict",
         _PASSED[found.verdict],
@@ -132,28 +135,28 @@ def _findings(subject: Subject, record: RunRecord) -> Iterator[Finding]:
         f"up to {_shown(found.largest_drift)} meV/atom/ps",
         f"{run}: {_verdict_words(found, record)}; the number is the end of the 95 % interval of "
         f"drift or heating, whichever is narrower. Drift: {drift} meV/atom/ps; heating by "
-        f"how far H wanders: {heating_cell(found)} meV/atom/ps. LAMBench's "
-        f"slope {_shown(lambench_slope(record))} and fairchem's drift "
-        f"{_shown(fairchem_drift(record))} meV/atom/ps. {_advice(found, steps)}",
+        f"how far H wanders: {heating_cell(found)} meV/atom/ps. By published formulas: "
+        f"LAMBench {_shown(published.lambench)}, FAIR-Chem (TM23, MD22) "
+        f"{_shown(published.fairchem)} meV/atom/ps. {_advice(found, steps)}",
         multiplicity=steps,
         verdict=found.verdict.value,
         drift_meV_per_atom_ps=found.energy.slope,
         stderr=found.energy.stderr,
         heating_low=None if found.heating is None else found.heating.low,
         heating_high=None if found.heating is None else found.heating.high,
-        lambench_meV_per_atom_ps=lambench_slope(record),
-        fairchem_meV_per_atom_ps=fairchem_drift(record),
+        lambench_meV_per_atom_ps=published.lambench,
+        fairchem_meV_per_atom_ps=published.fairchem,
         length_ps=record.length_ps,
     )
-    yield _ml_peg(name, record, found)
+    yield _ml_peg(name, record, found, published.ratio)
 
 
-def _ml_peg(name: str, record: RunRecord, found: DriftStatistics) -> Finding:
+def _ml_peg(name: str, record: RunRecord, found: DriftStatistics, ratio: float | None) -> Finding:
     """The criterion of ml-peg as a verdict whose tolerance is the drift at which its ratio is 1."""
-    limit = ml_peg_tolerance(record)
+    spread = _kinetic_spread(record)
+    limit = DRIFT_RATIO_LIMIT * spread / RATIO_LENGTH_PS
     passed: bool | None = False
-    ratio = math.nan
-    if record.exploded is None and limit > 0:
+    if ratio is not None:
         verdict = judge(
             record.time_ps,
             record.conserved_energy,
@@ -162,20 +165,28 @@ def _ml_peg(name: str, record: RunRecord, found: DriftStatistics) -> Finding:
             tolerance=limit,
             volume_preserving=True,
         ).verdict
-        passed, ratio = _PASSED[verdict], abs(found.energy.slope) / limit
+        passed = _PASSED[verdict]
     return judged(
         f"{name}: ml-peg, mlipaudit",
         passed,
-        "< 1",
-        f"up to {significant(found.largest_drift / limit, 2) if limit > 0 else '-'}",
-        f"fitted drift over {ML_PEG_PS:g} ps, extrapolated from {record.length_ps:.3g} ps, over "
-        f"the standard deviation of the kinetic energy ({kinetic_spread(record):.3g} meV/atom): 1 "
-        f"is a drift of {limit:.2g} meV/atom/ps. The fitted line alone gives {_shown(ratio)}; the "
-        "number is the end of the 95 % interval of drift or heating, whichever is narrower. "
+        f"< {DRIFT_RATIO_LIMIT:g}",
+        f"up to {_shown(found.largest_drift / limit if limit > 0 else None)}",
+        f"fitted drift over {RATIO_LENGTH_PS:g} ps, extrapolated from {record.length_ps:.3g} ps, "
+        f"over the standard deviation of the kinetic energy ({spread:.3g} meV/atom): 1 is a drift "
+        f"of {limit:.2g} meV/atom/ps. The fitted line alone gives {_shown(ratio)}; the number is "
+        "the end of the 95 % interval of drift or heating, whichever is narrower. "
         + ("Too short to tell: run longer (--ps)" if passed is None else ""),
         ratio=ratio,
         tolerance_meV_per_atom_ps=limit,
     )
+
+
+def _kinetic_spread(record: RunRecord) -> float:
+    """Standard deviation of the kinetic energy of a run, meV/atom; NaN without samples."""
+    if len(record.temperature) == 0:
+        return math.nan
+    kinetic = kinetic_energies(record.temperature, record.atom_count)
+    return float(1e3 * np.std(kinetic) / record.atom_count)
 
 
 def _verdict_words(found: DriftStatistics, record: RunRecord) -> str:
@@ -204,5 +215,5 @@ def _advice(found: DriftStatistics, steps: int) -> str:
     )
 
 
-def _shown(value: float) -> str:
-    return significant(value, 2)
+def _shown(value: float | None) -> str:
+    return "-" if value is None else significant(value, 2)

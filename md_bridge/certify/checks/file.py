@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from md_bridge.certify.findings import Finding, of_check
+from md_bridge.certify.findings import Finding, of_check, skipped
 from md_bridge.certify.subject import Subject
 from md_bridge.export.checks.checks import check_corner_cases
 from md_bridge.export.checks.derivatives import check_forces, check_stress
@@ -18,24 +18,47 @@ from md_bridge.export.checks.smoothness import (
 __all__ = ["derivatives", "order", "reach", "smoothness"]
 
 
+_NO_STRESS = "the model gives no stress, which constant pressure would need"
+_OWN_PAIRS = "Python evaluates the model, which makes its own pair lists"
+_ONE_RANK = (
+    "what LAMMPS asks of a model on many ranks, a structure without atoms among it; one that "
+    "Python evaluates runs on one"
+)
+
+
 def derivatives(subject: Subject) -> Iterator[Finding]:
     """Conservative forces and stress against finite differences; odd structures.
 
     :param subject: the model
     """
     yield of_check(check_forces(subject.double, subject.structures))
-    yield of_check(check_stress(subject.double, subject.structures))
-    yield of_check(check_corner_cases(subject.own, subject.elements))
+    if subject.is_python and not subject.as_hosts.has_stress:
+        yield skipped("stress = dE/dstrain / V", _NO_STRESS)
+    else:
+        yield of_check(check_stress(subject.double, subject.structures))
+    if subject.is_python:
+        yield skipped("corner cases", _ONE_RANK)
+    else:
+        yield of_check(check_corner_cases(subject.own, subject.elements))
 
 
 def order(subject: Subject) -> Iterator[Finding]:
     """Neither place nor order nor company changes a prediction.
 
+    Compiled functions and calculators are asked themselves; the engine has one order of pairs, so
+    that is asked of the TorchScript model of a compiled file.
+
     :param subject: the model
     """
+    runner = subject.double if subject.is_file_alone else subject.as_hosts
     for name in INVARIANCES:
         subject.say(name)
-        yield of_check(check_invariance(name, subject.double, subject.structures))
+        if name != "order of pairs":
+            yield of_check(check_invariance(name, runner, subject.structures))
+        elif subject.is_python:
+            yield skipped(name, _OWN_PAIRS)
+        else:
+            yield of_check(check_invariance(name, subject.double, subject.structures))
 
 
 def reach(subject: Subject) -> Iterator[Finding]:

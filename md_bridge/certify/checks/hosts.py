@@ -63,6 +63,9 @@ def ranks(subject: Subject) -> Iterator[Finding]:
 
     :param subject: the model
     """
+    if subject.is_python:
+        yield skipped("several ranks", "a model that Python evaluates runs on one rank")
+        return
     if not math.isfinite(subject.own.interaction_range):
         why = "the interaction range is infinite, and such a model runs on one rank"
         yield skipped("several ranks", why)
@@ -118,13 +121,30 @@ def hosts(subject: Subject) -> Iterator[Finding]:
         if len(found) < 2:
             yield skipped(f"hosts agree: {forces} forces", "; ".join(missing))
             continue
-        wanted = ("energy", "forces", "virial") if forces == "conservative" else ("forces",)
-        for quantity in wanted:
+        for quantity in ("energy", "forces") if forces == "conservative" else ("forces",):
             yield _host_finding(subject, forces, quantity, found, why)
         if forces == "conservative":
-            subject.say("metatomic alone")
-            metatomic = point_by_metatomic(subject.own, task)
-            yield _metatomic_finding(subject, found["ASE"], metatomic)
+            yield from _beyond_forces(subject, task, found, why)
+
+
+def _beyond_forces(
+    subject: Subject, task: PointTask, found: Mapping[str, Point], why: str
+) -> Iterator[Finding]:
+    """What only a file has: a virial in every host, and metatomic to compare with."""
+    if subject.is_python:
+        text = "hosts are not asked for the stress of a model that Python evaluates"
+        yield skipped(f"{' = '.join(_in_order(found))}: virial", text)
+        yield skipped("ASE = metatomic alone", "the model is no file that metatomic could run")
+        return
+    yield _host_finding(subject, task.forces, "virial", found, why)
+    subject.say("metatomic alone")
+    metatomic = point_by_metatomic(subject.own, task)
+    yield _metatomic_finding(subject, found["ASE"], metatomic)
+
+
+def _in_order(found: Mapping[str, Point]) -> list[str]:
+    """Names of hosts, ASE last, which the others are compared with."""
+    return [*(name for name in found if name != "ASE"), "ASE"]
 
 
 def _points(subject: Subject, task: PointTask) -> tuple[dict[str, Point], list[str]]:
@@ -156,7 +176,7 @@ def _host_finding(
     parts = ", ".join(f"{name} {value:.2g} {unit}" for name, value in differences.items())
     what = f"{forces} forces" if quantity == "forces" else quantity
     return judged(
-        f"{' = '.join([*others, 'ASE'])}: {what}",
+        f"{' = '.join(_in_order(found))}: {what}",
         bool(largest <= allowed),
         f"≤ {allowed:.2g} {unit}",
         f"{largest:.2g} {unit}",

@@ -35,6 +35,9 @@ _STEPS = 1e-3
 _SMALL_FORCE = 0.1
 """Forces of less are taken for this (eV/Å, rms): they vanish in a crystal at rest."""
 _STEP = 1e-3  # Å
+_COMPILED_DOUBLE = 1e-8
+"""Allowed difference of compiled functions in double precision, in terms of the forces."""
+_COMPILED = "compiled = TorchScript"
 _NAMES = ("float32 = float64", "rounding of forces")
 
 
@@ -43,9 +46,15 @@ def precision(subject: Subject) -> Iterator[Finding]:
 
     :param subject: the model
     """
-    yield _two_precisions(subject)
+    if subject.is_python:
+        yield skipped(_NAMES[0], "Python evaluates the model, in the precision that it chooses")
+    else:
+        yield _two_precisions(subject)
+    if subject.is_compiled:
+        yield _compiled(subject)
     yield _staircase(subject)
-    yield of_check(check_single_precision(subject.own, subject.double, subject.elements))
+    if not subject.is_python:
+        yield of_check(check_single_precision(subject.own, subject.double, subject.elements))
 
 
 def _two_precisions(subject: Subject) -> Finding:
@@ -58,7 +67,9 @@ def _two_precisions(subject: Subject) -> Finding:
     except Exception as error:  # whatever a model that insists on single precision does
         reason = (str(error).strip() or type(error).__name__).splitlines()[-1]
         return skipped(name, f"the model cannot be converted to double precision ({reason})")
-    found = subject.own.evaluate(subject.structures)
+    # of a compiled file it is the compiled functions that run
+    runner = subject.own if subject.is_file_alone else subject.as_hosts
+    found = runner.evaluate(subject.structures)
     errors = [_error_of_atoms(one, other) for one, other in zip(found, exact, strict=True)]
     scale = _scale(exact)
     flat = np.concatenate(errors)
@@ -82,6 +93,41 @@ def _two_precisions(subject: Subject) -> Finding:
         element=symbol,
         atom=atom,
         structure=structure,
+    )
+
+
+def _compiled(subject: Subject) -> Finding:
+    """The compiled functions against the TorchScript model that the file carries."""
+    found = subject.as_hosts.evaluate(subject.structures)
+    expected = subject.double.evaluate(subject.structures)
+    double = subject.as_hosts.is_double
+    allowed = _COMPILED_DOUBLE if double else _SINGLE
+    scale = _scale(expected)
+    errors = np.concatenate(
+        [_error_of_atoms(one, other) for one, other in zip(found, expected, strict=True)]
+    )
+    energy = worst(
+        0.0,
+        *(
+            abs(one.energy - other.energy) / (abs(other.energy) + len(atoms))
+            for one, other, atoms in zip(found, expected, subject.structures, strict=True)
+        ),
+    )
+    largest = worst(0.0, *errors)
+    return judged(
+        _COMPILED,
+        bool(largest <= allowed * scale and energy <= allowed),
+        f"≤ {1e3 * allowed * scale:.2g} meV/Å",
+        f"{1e3 * largest:.2g} meV/Å",
+        f"largest difference of the force on an atom, of either kind, between the compiled "
+        f"functions and the TorchScript model in the file{'' if double else ' in double precision'}"
+        f", of forces of {1e3 * scale:.3g} meV/Å; of the energy {energy:.1g} of its size. The "
+        "checks of derivatives, range, smoothness and the order of pairs look at the TorchScript "
+        "model, all others at the compiled functions. If it fails, the two are of different "
+        "models: compile it again (md-bridge compile)",
+        largest_meV_per_angstrom=1e3 * largest,
+        allowed_meV_per_angstrom=1e3 * allowed * scale,
+        relative_energy=energy,
     )
 
 

@@ -22,7 +22,7 @@ def point_in_ase(task: PointTask) -> Point:
         task.model, forces=task.forces, **task.options.engine_keywords()
     )
     virial = None
-    if task.forces == "conservative":
+    if task.with_virial:
         virial = -atoms.get_volume() * atoms.get_stress(voigt=False)
     return Point(float(atoms.get_potential_energy()), np.array(atoms.get_forces()), virial)
 

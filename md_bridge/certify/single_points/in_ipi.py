@@ -43,5 +43,5 @@ def point_in_ipi(task: PointTask, folder: Path) -> Point:
     )
     watch(program, lambda: 0, lambda _: None)
     with np.load(result) as found:
-        virial = None if task.forces == "direct" else found["virial"]
+        virial = found["virial"] if task.with_virial else None
         return Point(float(found["energy"]), found["forces"], virial)

@@ -31,16 +31,16 @@ read_data start.data
 
 pair_style mdbridge {model}{keywords}
 pair_coeff * * {elements}
-
-compute virial all pressure NULL virial
-thermo_style custom step pe c_virial[1] c_virial[2] c_virial[3] c_virial[4] c_virial[5] c_virial[6]
+{compute}
+thermo_style custom step pe{columns}
 thermo_modify format float %.17g norm no
 dump forces all custom 1 forces.dump id fx fy fz
 dump_modify forces sort id format float %.17g
 run 0
-print "$(pe:%.17g) {virial}" file point.txt
+print "$(pe:%.17g){virial}" file point.txt
 """
-_VIRIAL = " ".join(f"$(c_virial[{number}]:%.17g)" for number in range(1, 7))
+_COMPUTE = "compute virial all pressure NULL virial"
+_COLUMNS = [f"c_virial[{number}]" for number in range(1, 7)]
 
 
 def point_in_lammps(task: PointTask, folder: Path, ranks: int = 1) -> Point:
@@ -54,35 +54,39 @@ def point_in_lammps(task: PointTask, folder: Path, ranks: int = 1) -> Point:
     """
     elements = sorted(set(task.atoms.get_chemical_symbols()))
     write_data_file(task.atoms, folder / "start.data", elements)
-    direct = task.forces == "direct"
-    keywords = " forces direct virial conservative" if direct else ""
+    keywords = " forces direct virial conservative" if task.forces == "direct" else ""
+    columns = _COLUMNS if task.with_virial else []
     text = _INPUT.format(
         model=quoted(task.model),
         keywords=keywords + pair_style_keywords(task.options),
         elements=" ".join(elements),
-        virial=_VIRIAL,
+        compute=_COMPUTE if columns else "",
+        columns="".join(f" {column}" for column in columns),
+        virial="".join(f" $({column}:%.17g)" for column in columns),
     )
     (folder / "in.lammps").write_text(text, encoding="utf-8")
     for old in ("point.txt", "forces.dump"):
         (folder / old).unlink(missing_ok=True)
-    _run(folder, ranks, task.threads)
-    energy, *bars = np.loadtxt(folder / "point.txt")
+    _run(task, folder, ranks)
+    energy, *bars = np.loadtxt(folder / "point.txt", ndmin=1)
     rows = np.loadtxt(folder / "forces.dump", skiprows=9, ndmin=2)
     virial = None
-    if not direct:
+    if bars:
         xx, yy, zz, xy, xz, yz = np.array(bars) * task.atoms.get_volume() / _BAR_A3
         virial = np.array([[xx, xy, xz], [xy, yy, yz], [xz, yz, zz]])
     return Point(float(energy), rows[:, 1:], virial)
 
 
-def _run(folder: Path, ranks: int, threads: int) -> None:
+def _run(task: PointTask, folder: Path, ranks: int) -> None:
     cores = len(os.sched_getaffinity(0))
-    each = max(1, min(threads, cores // ranks)) if ranks > 1 else threads
+    each = max(1, min(task.threads, cores // ranks)) if ranks > 1 else task.threads
     variables = environment(each)
     if ranks > cores:
         variables = {**_PATIENCE, "OMP_WAIT_POLICY": "passive", **variables}
     try:
-        command = lmp_command(["-in", "in.lammps", "-log", "log.lammps"], ranks)
+        command = lmp_command(
+            ["-in", "in.lammps", "-log", "log.lammps"], ranks, models=[task.model]
+        )
     except FileNotFoundError as error:
         raise RunError(str(error)) from error
     program = Program("lmp", command, folder / SCREEN, environment=variables, folder=folder)

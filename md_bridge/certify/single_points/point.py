@@ -9,6 +9,7 @@ import numpy as np
 from ase import Atoms
 from numpy.typing import NDArray
 
+from md_bridge.model_names import is_python_model
 from md_bridge.model_options import ModelOptions
 
 __all__ = ["Point", "PointTask"]
@@ -24,12 +25,17 @@ class PointTask:
     """Periodic, in the orientation that all hosts take
     (:func:`md_bridge.structures.standard_orientation`)."""
     model: Path
-    """Absolute."""
+    """Absolute, or the name of a model that Python evaluates."""
     options: ModelOptions
     """Without an inner model."""
     forces: str
     """``conservative`` or ``direct``."""
     threads: int
+
+    @property
+    def with_virial(self) -> bool:
+        """Whether hosts are asked for one: not every model of Python has a stress."""
+        return self.forces == "conservative" and not is_python_model(self.model)
 
 
 @dataclass(frozen=True)
@@ -41,7 +47,7 @@ class Point:
     forces: Array
     """[N, 3], eV/Å."""
     virial: Array | None
-    """[3, 3], −dE/d(strain), eV; None beside direct forces."""
+    """[3, 3], −dE/d(strain), eV; None where it was not asked for."""
 
     def difference(self, quantity: str, other: Point) -> float:
         """Largest difference of a quantity: eV of an energy or virial, eV/Å of forces.

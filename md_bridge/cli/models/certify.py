@@ -21,7 +21,7 @@ from md_bridge.cli.energy.options import (
     tolerance_option,
 )
 from md_bridge.cli.models.options import CHECKS_FAILED
-from md_bridge.cli.options import json_option, model_options, option
+from md_bridge.cli.options import Words, json_option, model_options, option
 from md_bridge.cli.progress import ProgressBar
 from md_bridge.cli.results import writing_into
 from md_bridge.cli.tables import tell_files, widen_for
@@ -37,36 +37,6 @@ _STATUS = {
     0: "every check that could be made is passed",
     3: "a check failed, or runs are too short to tell",
 }
-
-
-class Words(click.ParamType):
-    """Words, or whole numbers, with commas between them.
-
-    :param kind: ``str`` or ``int``
-    """
-
-    name = "words"
-
-    def __init__(self, kind: type) -> None:
-        self.kind = kind
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[Any, ...]:
-        """A tuple of them."""
-        if not isinstance(value, str):
-            return tuple(value)
-        words = [word.strip() for word in value.split(",") if word.strip()]
-        try:
-            return tuple(self.kind(word) for word in words)
-        except ValueError:
-            self.fail(
-                f"expected whole numbers with commas between them, found {value!r}", param, ctx
-            )
-
-    def shown(self, value: Any) -> str:
-        """As a user types them."""
-        return ",".join(map(str, value))
 
 
 @click.command(
@@ -87,7 +57,7 @@ class Words(click.ParamType):
 @option(
     "--only",
     of=_REQUEST,
-    type=Words(str),
+    type=Words(str, "names"),
     metavar="NAME,...",
     show_default="all",
     help="Only these checks: derivatives, precision, order, range, smoothness, direct, ranks, "
@@ -97,14 +67,14 @@ class Words(click.ParamType):
     "--mts",
     "multiplicities",
     of=_REQUEST,
-    type=Words(int),
+    type=Words(int, "whole numbers"),
     metavar="M,...",
     help="M of the runs at constant energy; 1: conservative forces.",
 )
 @option(
     "--ranks",
     of=_REQUEST,
-    type=Words(int),
+    type=Words(int, "whole numbers"),
     metavar="N,...",
     help="Numbers of MPI ranks that are compared with one.",
 )
@@ -134,9 +104,10 @@ def certify(
 ) -> None:
     """Check whether MODEL behaves in this installation, and make a page to file with a paper.
 
-    MODEL is an exported file (.pt, .pt2), or upet:NAME[@VERSION], a published one. Each START is a
-    structure of your dynamics (any format of ASE), the last of its file; runs begin at the first
-    that is periodic. Without one, structures are made up, and no dynamics are run.
+    MODEL is an exported file (.pt, .pt2); upet:NAME[@VERSION], a published one; or
+    python:package.module:factory of an ASE calculator. Each START is a structure of your dynamics
+    (any format of ASE), the last of its file; runs begin at the first that is periodic. Without
+    one, structures are made up, and no dynamics are run.
     """
     from md_bridge.certify.api import certify as make
     from md_bridge.certify.request import QUICK, CertifyRequest

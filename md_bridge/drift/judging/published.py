@@ -16,6 +16,7 @@ from md_bridge.drift.judging.line import checked_series
 
 __all__ = [
     "DRIFT_RATIO_LIMIT",
+    "RATIO_LENGTH_PS",
     "PublishedDrift",
     "drift_ratio",
     "fairchem_drift",
@@ -27,13 +28,14 @@ __all__ = [
 
 DRIFT_RATIO_LIMIT = 1.0
 """Where ml-peg and mlipaudit draw the line."""
+RATIO_LENGTH_PS = 50.0
+"""Length of their runs (ps)."""
 
 _FAIRCHEM_STEPS = 10
 _FAIRCHEM_WINDOW = 20
 _FAIRCHEM_WARM_UP = 0.1
 _LAMBENCH_SAMPLES = 100
 _LAMBENCH_WARM_UP = 0.2
-_RATIO_LENGTH_PS = 50.0
 _MEV = 1000.0
 
 
@@ -123,7 +125,7 @@ def drift_ratio(
     spread = float(np.std(kinetic))
     if spread == 0:
         return None
-    return abs(_slope(time, energy)) * _RATIO_LENGTH_PS / spread
+    return abs(_slope(time, energy)) * RATIO_LENGTH_PS / spread
 
 
 def kinetic_energies(temperature: ArrayLike, atom_count: int) -> NDArray[np.float64]:

@@ -197,5 +197,8 @@ def _verdict(name: str, jumps: Sequence[tuple[str, Jump]]) -> Check:
         1.0,
         f"largest jumps: energy {1e3 * energy.energy:.2g} meV ({energy_at} {energy.energy_at:.3f} "
         f"Å), force {1e3 * force.force:.2g} meV/Å ({force_at} {force.force_at:.3f} Å); allowed: "
-        f"{1e3 * ENERGY_JUMP:g} meV and {1e3 * FORCE_JUMP:g} meV/Å",
+        f"{1e3 * ENERGY_JUMP:g} meV and {1e3 * FORCE_JUMP:g} meV/Å. If it fails, something ends "
+        "abruptly there, as at a cutoff without an envelope or at a limit on the number of "
+        "neighbours, and dynamics heat, however small the step: let what a neighbour contributes "
+        "fade to zero before it is gone",
     )

@@ -1,0 +1,130 @@
+"""The engine in the place of metatomic alone, for checks of models that metatomic does not run.
+
+Of a model that Python evaluates there is no file to look into, and of a compiled one the file has
+two sets of numbers: what metatomic runs is the TorchScript model in it, what hosts run are the
+compiled functions.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import ase
+import numpy as np
+from numpy.typing import NDArray
+
+from md_bridge.engine import Engine, Evaluation, ModelError, Wanted, structure_from_ase
+from md_bridge.export.checks.runner import PairOrder, Prediction, Runner
+
+__all__ = ["EngineRunner", "rounds_as_double"]
+
+_UNKNOWN_REACH = 12.0
+"""Where to look for the cutoff of a model that states none (Å): nearly all are shorter."""
+_STEP = 3e-4  # Å
+_DIFFERENCES = 6
+_ROUNDING = 1e-11
+"""Of the energy, and in eV for each atom: single precision rounds to 10⁻⁷ of it."""
+
+
+class EngineRunner(Runner):
+    """A model that the engine evaluates, as a runner for the checks.
+
+    :param engine: that removes no net force
+    :param double: whether the arithmetic is in double precision
+    """
+
+    def __init__(self, engine: Engine, double: bool) -> None:
+        # nothing of the base class: it loads a file for metatomic
+        self.engine, self._double = engine, double
+        self.knows_atoms = self._gives("atomic_energies")
+        self.has_stress = self._gives("conservative_virial")
+        self.force_output = "direct forces" if self._gives("direct_forces") else None
+        self.stress_output = "direct stress" if self._gives("direct_virial") else None
+
+    def _gives(self, quantity: str) -> bool:
+        try:
+            self.engine.require(Wanted(energy=False, **{quantity: True}))
+        except ModelError:
+            return False
+        return True
+
+    @property
+    def is_double(self) -> bool:
+        """Whether the arithmetic is in double precision."""
+        return self._double
+
+    @property
+    def cutoffs(self) -> list[float]:
+        """Where to look for jumps, in Å: the range of a model that states it."""
+        reach = self.interaction_range
+        return [reach if math.isfinite(reach) else _UNKNOWN_REACH]
+
+    @property
+    def interaction_range(self) -> float:
+        """In Å."""
+        return self.engine.info.interaction_range
+
+    def evaluate(
+        self,
+        structures: Sequence[ase.Atoms],
+        *,
+        conservative: bool = True,
+        direct: bool = True,
+        pair_order: PairOrder | None = None,
+    ) -> list[Prediction]:
+        """As the base class; direct stresses where all structures are periodic.
+
+        :param structures: any number of them
+        :param conservative: also forces and stress by differentiation
+        :param direct: also direct forces and stress, if the model has them
+        :param pair_order: None: pair lists are the engine's, or the model's own
+        :returns: one prediction for each structure, in eV and Å
+        :raises ValueError: an order of pairs is asked for
+        """
+        if pair_order is not None:
+            raise ValueError("expected no order of pairs: the engine has its own lists")
+        periodic = [bool(atoms.pbc.all()) for atoms in structures]
+        found = self.engine.evaluate(
+            [structure_from_ase(atoms) for atoms in structures],
+            atomic_energies=self.knows_atoms,
+            conservative_forces=conservative,
+            conservative_virial=conservative and self.has_stress and any(periodic),
+            direct_forces=direct and self.force_output is not None,
+            direct_virial=direct and self.stress_output is not None and all(periodic),
+        )
+        return [_prediction(one, atoms) for one, atoms in zip(found, structures, strict=True)]
+
+
+def _prediction(found: Evaluation, atoms: ase.Atoms) -> Prediction:
+    def stress(virial: NDArray[np.float64] | None) -> NDArray[np.float64] | None:
+        return None if virial is None or not atoms.pbc.all() else -virial / atoms.get_volume()
+
+    energies = found.atomic_energies
+    return Prediction(
+        np.array([found.energy]) if energies is None else energies,
+        found.conservative_forces,
+        stress(found.conservative_virial),
+        found.direct_forces,
+        stress(found.direct_virial),
+    )
+
+
+def rounds_as_double(engine: Engine, atoms: ase.Atoms, seed: int = 0) -> bool:
+    """Whether energies have the digits of double precision: what Python evaluates does not say.
+
+    Of a smooth function at points 0.0003 Å apart the sixth differences are far below any rounding.
+
+    :param engine: of the model
+    :param atoms: with one atom at least
+    :param seed: of the direction along which the atoms move
+    """
+    direction = np.random.default_rng(seed).standard_normal((len(atoms), 3))
+    energies = []
+    for place in range(2 * _DIFFERENCES + 1):
+        moved = atoms.copy()
+        moved.positions += place * _STEP * direction
+        energies.append(engine.evaluate(structure_from_ase(moved)).energy)
+    differences = np.diff(energies, _DIFFERENCES) / math.sqrt(math.comb(2 * _DIFFERENCES, 6))
+    rounding = float(np.sqrt(np.mean(differences**2)))
+    return rounding <= _ROUNDING * (abs(energies[0]) + len(atoms))
