@@ -21,7 +21,6 @@ import click
 
 from md_bridge.bench import BenchSettings, Results
 from md_bridge.bench.groups import GROUPS
-from md_bridge.bench.machine import busy_warning
 from md_bridge.bench.plots import plot_results
 from md_bridge.bench.results import FILE_NAME
 from md_bridge.bench.tables import TextTable, reasons, table_of
@@ -56,6 +55,9 @@ SECTIONS = {
         "could gain over conservative dynamics, from the times of the single forces in the same "
         "rounds: M·F/(M − 1 + F) for one model with conservative forces costing F direct ones, "
         "M·c_o/(M·c_i + c_o) for two models of costs c_o and c_i.\n"
+        "The outer step of one model makes both kinds of forces in one pass, which costs b "
+        "conservative ones (*both* over *conservative* under ASE) where S(M) has 1: "
+        "(M − 1 + F)/(M − 1 + b·F) of S(M) is the most that can be had.\n"
         "LAMMPS forks with a `pair_style metatomic` and patched trees with pet-kokkos's "
         "`pair_style pet` are not stock LAMMPS, and are not measured.",
     ),
@@ -155,21 +157,28 @@ def _machine(results: Results) -> list[str]:
     facts, settings = results.machine, results.settings
     versions: dict[str, Any] = facts["versions"]
     known = ", ".join(f"{name} {version}" for name, version in versions.items() if version)
-    commit = facts.get("commit")  # files of older versions do not have it
+    commits = ", ".join(_all_of(results, "commit"))
     lines = [
-        f"Measured {facts['measured'][:10]} on {facts['processor']}, {facts['cores_for_us']} cores "
+        f"Measured {_days(results)} on {facts['processor']}, {facts['cores_for_us']} cores "
         f"and {facts['memory_GB']:g} GB, {_rounds(results)}, device {settings['device']}; "
         f"{facts['system']}, Python {facts['python']}, {known}"
-        f"{f'; MD Bridge at commit {commit}' if commit else ''}.",
+        f"{f'; MD Bridge at commit {commits}' if commits else ''}.",
     ]
-    warning = busy_warning(facts)
-    if warning and facts.get("busy_cores") is None:  # it may have been the part before this one
-        lines.append(f"{warning[0].upper()}{warning[1:]}.")
-    elif warning:
-        lines.append(f"**These numbers are preliminary**: {warning}.")
-    elif not results.complete or settings["rounds"] < _ROUNDS:
+    if not results.complete or settings["rounds"] < _ROUNDS:
         lines.append("**These numbers are preliminary**: of a short run, to show what is measured.")
     return lines
+
+
+def _all_of(results: Results, name: str) -> list[str]:
+    """What the circumstances of all panels say, each once, in order."""
+    found = [panel.circumstances.get(name) for panel in results.panels]
+    return list(dict.fromkeys(text for text in found if text))
+
+
+def _days(results: Results) -> str:
+    """From the first to the last."""
+    days = sorted({moment[:10] for moment in _all_of(results, "measured")})
+    return " to ".join(dict.fromkeys([days[0], days[-1]])) if days else "some day"
 
 
 def _rounds(results: Results) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from md_bridge.bench.machine import busy_warning
 from md_bridge.bench.panels import PanelResult, Row
 from md_bridge.bench.statistics import spread
 
@@ -19,7 +20,7 @@ class TextTable:
     headers: list[str]
     rows: list[list[str]]
     notes: list[str]
-    """Sentences: what did not fit in the time."""
+    """Sentences: what did not fit in the time, and whether the machine was busy."""
 
 
 def table_of(panel: PanelResult) -> TextTable:
@@ -59,11 +60,14 @@ def table_of(panel: PanelResult) -> TextTable:
     size = f", {panel.atoms} atoms" if panel.atoms else ""
     threads = f"{panel.threads} thread" + ("s" if panel.threads > 1 else "")
     device = "" if panel.device == "cpu" else f", {panel.device}"
+    start = f", {panel.start}" if panel.start else ""
+    inner = f", inner model {panel.inner}" if panel.inner else ""
+    warning = busy_warning(panel.circumstances)
     return TextTable(
-        f"{panel.title}: {panel.model}{size}, {threads}{device}",
+        f"{panel.title}: {panel.model}{inner}{start}{size}, {threads}{device}",
         headers,
         [list(cells) for cells in zip(*(cells for _, cells in columns), strict=True)],
-        panel.cuts,
+        [*panel.cuts, *([warning] if warning else [])],
     )
 
 
