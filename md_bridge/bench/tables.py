@@ -56,6 +56,7 @@ def table_of(panel: PanelResult) -> TextTable:
     if panel.group in ("memory", "scaling"):
         columns += _memory(measured)
     columns += _spreads(measured)
+    columns += _force_differences(measured)
     headers = [title for title, _ in columns]
     size = f", {panel.atoms} atoms" if panel.atoms else ""
     threads = f"{panel.threads} thread" + ("s" if panel.threads > 1 else "")
@@ -129,6 +130,15 @@ def _spreads(rows: Sequence[Row]) -> list[tuple[str, list[str]]]:
         for name, title in _SPREADS.items()
         if any(found := [row.details.get(name, []) for row in rows])
     ]
+
+
+def _force_differences(rows: Sequence[Row]) -> list[tuple[str, list[str]]]:
+    """By how much the forces of the start differ from those that they must agree with."""
+    found = [row.force_difference for row in rows]
+    if all(value is None for value in found):
+        return []
+    shown = ["" if value is None else f"{value:.1e}" for value in found]
+    return [("forces differ by, eV/Å", shown)]
 
 
 def _memory(rows: Sequence[Row]) -> list[tuple[str, list[str]]]:

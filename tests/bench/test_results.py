@@ -376,10 +376,34 @@ def test_pictures_and_page(tmp_path):
         "sizes": True, "mts": True, "ratios": True,
     }  # fmt: skip
     text = module.page(measured, pictures)
-    assert "| MD Bridge | 20.5 | 20.2–20.8 | 0.41 (0.40–0.42) |" in text
+    assert "| MD Bridge | 20.5 | 20.2–20.8 | 0.41 (0.40–0.42) | 1.0e-06 |" in text
+    assert "| evaluation | ms | quartiles | ÷ metatomic | forces differ by, eV/Å |" in text
+    assert "| metatomic | 50 | 50–50 |  |  |" in text
+    lammps = text.partition("## LAMMPS")[2]
+    assert "| conservative | 30 |" in lammps
+    assert "forces differ by" not in lammps
     assert "pet-kokkos (81 atoms, ASE, conservative forces, bundled): pet-kokkos is not" in text
     assert "images/bench-mts.png" in text
     assert plot_results(Results({}, {}, []), tmp_path) == {}
+
+
+def test_the_page_names_what_it_lacks_group_by_group():
+    """Of each model, and not only what none of them has."""
+    module, measured = make_performance(), results()
+    ase, lammps = measured.panels
+    measured.panels += [
+        replace(ase, atoms=192), replace(ase, atoms=648), replace(lammps, atoms=192),
+        replace(ase, group="busy"), replace(ase, model="xs"),
+    ]  # fmt: skip
+    lacking = module.page(measured, {}).partition("## Not measured here")[2].splitlines()
+    others = "`ipi`, `ranks`, `symmetry`"
+    assert f"- `bundled`: no {others}, `scaling`, `memory`; `lammps` without 648 atoms." in lacking
+    assert (
+        f"- `xs`: no `lammps`, {others}, `busy`, `scaling`, `memory`; "
+        "`ase` without 192 and 648 atoms."
+    ) in lacking
+    measured.panels.pop()
+    assert "- `xs`: nothing." in module.page(measured, {})
 
 
 def test_unavailable_is_an_error_of_ours():
