@@ -3,15 +3,9 @@
 #include <caffe2/serialize/inline_container.h>
 #include <torch/version.h>
 
-#if __has_include(<torch/csrc/shim_exception_state.h>)
-#define MDBRIDGE_TORCH_KEEPS_REASONS
-#include <torch/csrc/shim_exception_state.h>
-#endif
-
 #include <algorithm>
 #include <fstream>
 #include <sstream>
-#include <stdexcept>
 
 #include "mdbridge/error.hpp"
 #include "mdbridge/model.hpp"
@@ -60,18 +54,6 @@ bool is_instruction_set(const std::string& flag) {
   return std::any_of(of_x86.begin(), of_x86.end(),
                      [&](const std::string& word) { return flag.starts_with(word); });
 }
-
-#ifdef MDBRIDGE_TORCH_KEEPS_REASONS
-namespace reasons = torch::csrc::shim::details;
-
-void forget_reason() { reasons::set_torch_exception_what_without_backtrace(""); }
-
-/// Why the last call of torch within compiled code failed, in torch's words; empty if none did.
-std::string last_reason() { return reasons::get_torch_exception_what_without_backtrace(); }
-#else
-void forget_reason() {}
-std::string last_reason() { return ""; }
-#endif
 
 }  // namespace
 
@@ -155,15 +137,7 @@ std::vector<torch::Tensor> CompiledPackage::run(const std::string& name,
     loader = std::make_unique<torch::inductor::AOTIModelPackageLoader>(
         path_, name, /*run_single_threaded=*/true);
   }
-  forget_reason();
-  try {
-    return loader->boxed_run(std::move(arguments));
-  } catch (const std::exception&) {
-    // what comes through says which line of torch's failed, not that the memory is full
-    const std::string reason = last_reason();
-    if (reason.empty()) throw;
-    throw std::runtime_error(reason);
-  }
+  return loader->boxed_run(std::move(arguments));
 }
 
 std::string CompiledPackage::torchscript() const { return read_record(path_, torchscript_record); }

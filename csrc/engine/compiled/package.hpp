@@ -26,7 +26,7 @@ class CompiledPackage {
   std::string value(const std::string& key) const;
 
   bool has_function(const std::string& name) const;
-  /// Run one of the functions, which is loaded at its first call. A failure is in torch's words.
+  /// Run one of the functions. They are loaded at their first call.
   std::vector<torch::Tensor> run(const std::string& name, std::vector<torch::Tensor> arguments);
 
   /// Throws ModelError unless the functions take and give numbers of this type.
