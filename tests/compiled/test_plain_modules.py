@@ -81,6 +81,7 @@ def test_a_structure_that_needs_more_memory_than_there_is(files):
         Engine(made.compiled).evaluate(structure, conservative_forces=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("function", ["direct", "conservative", "both"])
 def test_stresses_of_atoms_in_nm_and_kcal_per_mol(files, function):
     made = files("shares")
