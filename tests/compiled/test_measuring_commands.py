@@ -47,7 +47,7 @@ def correction(content):
 
 
 COMMANDS = {
-    "certify": ("MODEL s.xyz --only order,direct,hosts", certified),
+    "certify": ("MODEL s.xyz --only order,direct", certified),
     "symmetry": ("MODEL s.xyz --lmax 2 --orientations 0 --quantity energy,direct_forces", turned),
     "relax": ("MODEL s.xyz --steps 4 --trajectory none", relaxed),
     "phonons": ("MODEL s.xyz --supercell 1,1,1 --mesh 1 --fc raw --forces direct", vibrations),
