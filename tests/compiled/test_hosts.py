@@ -119,7 +119,7 @@ def test_multiple_time_stepping_in_ase(files, inner):
         dynamics = MultipleTimeStep(atoms, 2.0 * units.fs, 4, inside, max_correction=10.0)
         dynamics.run(3)
         ends.append((atoms.positions, atoms.get_velocities()))
-    tolerance = 1e-5 if inner else 1e-10  # students are float32
+    tolerance = 1e-4 if inner else 1e-10  # students are float32
     for ours, theirs in zip(*ends, strict=True):
         np.testing.assert_allclose(ours, theirs, atol=tolerance)
     assert np.abs(ends[0][0] - moving_box(made).positions).max() > 1e-3
