@@ -21,7 +21,6 @@ import click
 
 from md_bridge.bench import BenchSettings, Results
 from md_bridge.bench.groups import GROUPS
-from md_bridge.bench.machine import busy_warning
 from md_bridge.bench.plots import plot_results
 from md_bridge.bench.results import FILE_NAME
 from md_bridge.bench.tables import TextTable, reasons, table_of
@@ -30,6 +29,8 @@ HERE = Path(__file__).parent
 JSON = HERE / "performance.json"
 _ROUNDS = 5
 """Fewer are a trial."""
+_BY_SIZE = ("ase", "lammps", "ipi", "ranks", "memory")
+"""Groups that have a table for each size; the others choose their sizes."""
 ALT = {
     "sizes": "Time of an evaluation or step with conservative forces against the number of atoms",
     "mts": "Speed of multiple time stepping over conservative dynamics against M, with its bound",
@@ -42,7 +43,12 @@ SECTIONS = {
         "as often as in dynamics.\n"
         "metatomic's calculator reads the same file; pet-kokkos has the same weights, and "
         "conservative forces only.\n"
-        "The forces of all are compared before they are timed.\n"
+        "The forces of all are compared before they are timed: *forces differ by* is the largest "
+        "difference of a component at the start from that of the TorchScript file in *MD Bridge* "
+        "(of these forces).\n"
+        "In single precision most of that is the rounding of the TorchScript file, which grows "
+        "with the box; the compiled model is within 1e-5 eV/Å of the model in double precision "
+        "([compiled models](compiled.md#is-it-right)).\n"
         "*Energy, forces and virials* are our engine behind a calculator that asks for all of them "
         "at once, *both* for both kinds of forces from one pass; ÷ compiled is how many times "
         "faster the compiled model is.",
@@ -56,6 +62,9 @@ SECTIONS = {
         "could gain over conservative dynamics, from the times of the single forces in the same "
         "rounds: M·F/(M − 1 + F) for one model with conservative forces costing F direct ones, "
         "M·c_o/(M·c_i + c_o) for two models of costs c_o and c_i.\n"
+        "The outer step of one model makes both kinds of forces in one pass, which costs b "
+        "conservative ones (*both* over *conservative* under ASE) where S(M) has 1: "
+        "(M − 1 + F)/(M − 1 + b·F) of S(M) is the most that can be had.\n"
         "LAMMPS forks with a `pair_style metatomic` and patched trees with pet-kokkos's "
         "`pair_style pet` are not stock LAMMPS, and are not measured.",
     ),
@@ -137,16 +146,33 @@ def page(results: Results, pictures: dict[str, Path]) -> str:
 
 
 def _without_panel(results: Results) -> list[str]:
-    """What a whole benchmark has, and these results do not."""
-    found = {(panel.group, panel.model, panel.atoms) for panel in results.panels}
-    groups, models, atoms = (set(each) for each in zip(*found, strict=True))
-    lacking = {
-        "Groups": [f"`{name}`" for name in GROUPS if name not in groups],
-        "Models": [f"`{name}`" for name in BenchSettings().models if name not in models],
-        "Sizes": [f"{size} atoms" for size in BenchSettings().sizes if size not in atoms],
-    }
+    """What a whole benchmark has, and these results do not: groups and sizes of each model."""
+    found = {(panel.model, panel.group, panel.atoms) for panel in results.panels}
+    sentences = []
+    for model in BenchSettings().models:
+        lacking = _lacking({(group, atoms) for name, group, atoms in found if name == model})
+        if lacking:
+            sentences.append(f"`{model}`: {'; '.join(lacking)}.")
+    return sentences
+
+
+def _lacking(found: set[tuple[str, int]]) -> list[str]:
+    """Groups that one model has no table of, and sizes that groups are without.
+
+    :param found: groups and numbers of atoms of its tables
+    """
+    groups = {group for group, _ in found}
+    if not groups:
+        return ["nothing"]
+    without: dict[str, list[str]] = {}
+    for group in (name for name in GROUPS if name in groups and name in _BY_SIZE):
+        sizes = [str(size) for size in BenchSettings().sizes if (group, size) not in found]
+        if sizes:
+            without.setdefault(" and ".join(sizes), []).append(f"`{group}`")
+    missing = ", ".join(f"`{name}`" for name in GROUPS if name not in groups)
     return [
-        f"{what} without a table: {', '.join(names)}." for what, names in lacking.items() if names
+        *([f"no {missing}"] if missing else []),
+        *(f"{', '.join(names)} without {sizes} atoms" for sizes, names in without.items()),
     ]
 
 
@@ -155,21 +181,28 @@ def _machine(results: Results) -> list[str]:
     facts, settings = results.machine, results.settings
     versions: dict[str, Any] = facts["versions"]
     known = ", ".join(f"{name} {version}" for name, version in versions.items() if version)
-    commit = facts.get("commit")  # files of older versions do not have it
+    commits = ", ".join(_all_of(results, "commit"))
     lines = [
-        f"Measured {facts['measured'][:10]} on {facts['processor']}, {facts['cores_for_us']} cores "
+        f"Measured {_days(results)} on {facts['processor']}, {facts['cores_for_us']} cores "
         f"and {facts['memory_GB']:g} GB, {_rounds(results)}, device {settings['device']}; "
         f"{facts['system']}, Python {facts['python']}, {known}"
-        f"{f'; MD Bridge at commit {commit}' if commit else ''}.",
+        f"{f'; MD Bridge at commit {commits}' if commits else ''}.",
     ]
-    warning = busy_warning(facts)
-    if warning and facts.get("busy_cores") is None:  # it may have been the part before this one
-        lines.append(f"{warning[0].upper()}{warning[1:]}.")
-    elif warning:
-        lines.append(f"**These numbers are preliminary**: {warning}.")
-    elif not results.complete or settings["rounds"] < _ROUNDS:
+    if not results.complete or settings["rounds"] < _ROUNDS:
         lines.append("**These numbers are preliminary**: of a short run, to show what is measured.")
     return lines
+
+
+def _all_of(results: Results, name: str) -> list[str]:
+    """What the circumstances of all panels say, each once, in order."""
+    found = [panel.circumstances.get(name) for panel in results.panels]
+    return list(dict.fromkeys(text for text in found if text))
+
+
+def _days(results: Results) -> str:
+    """From the first to the last."""
+    days = sorted({moment[:10] for moment in _all_of(results, "measured")})
+    return " to ".join(dict.fromkeys([days[0], days[-1]])) if days else "some day"
 
 
 def _rounds(results: Results) -> str:

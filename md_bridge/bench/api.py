@@ -120,7 +120,8 @@ def run_benchmark(
         whose turn it is
     :param resume: keep what is in the file, whatever the settings were; panels of which something
         did not fit in the time are measured again, and replaced if that gives more; those of
-        another device or of other M come beside what is there
+        another device, time step, structure, inner model, of other sizes or other M come beside
+        what is there
     :returns: all panels
     :raises BenchError: a model cannot be had, the file there is none of ours, or of another machine
     """
@@ -204,8 +205,17 @@ def _panels(
         timestep_fs=settings.timestep_fs,
     )
     return [
-        replace(panel, device=settings.device)
+        replace(
+            panel,
+            device=settings.device,
+            start=Path(settings.start).name,
+            inner=Path(settings.inner).name if _has_two_models(panel) else "",
+        )
         for name in GROUPS
         if name in settings.groups
         for panel in GROUPS[name](plan)
     ]
+
+
+def _has_two_models(panel: Panel) -> bool:
+    return any(subject.bound and subject.bound.two_models for subject in panel.subjects)

@@ -1,4 +1,4 @@
-"""What the numbers were measured on, and whether it was quiet."""
+"""What the numbers were measured on, when, and whether it was quiet."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import platform
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ __all__ = [
     "available_memory",
     "busy_cores",
     "busy_warning",
+    "circumstances",
     "commit_of",
     "cuda_name",
     "free_memory_mb",
@@ -45,12 +47,11 @@ _LOOK_S = 0.2
 
 
 def machine_facts() -> dict[str, Any]:
-    """Processor, cores, memory, versions, load: what a reader needs to compare with.
+    """Processor, cores, memory, versions: what a reader needs to compare with.
 
     :returns: for JSON; a version is None where the package is not installed
     """
     return {
-        "measured": datetime.now(timezone.utc).isoformat(timespec="minutes"),
         "processor": _processor(),
         "architecture": platform.machine(),
         "system": f"{platform.system()} {platform.release()}",
@@ -58,8 +59,6 @@ def machine_facts() -> dict[str, Any]:
         "cores": os.cpu_count(),
         "cores_for_us": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None,
         "memory_GB": round(_memory("MemTotal") / 1e9, 1),
-        "load": [round(load, 2) for load in os.getloadavg()],
-        "busy_cores": busy_cores(),
         "cuda": cuda_name(),
         "environment": {
             name: value
@@ -67,7 +66,20 @@ def machine_facts() -> dict[str, Any]:
             if name.startswith(("OMP_", "GOMP_", "KMP_", "MKL_", "OPENBLAS_"))
         },
         "versions": {name: _version(name) for name in _PACKAGES},
+    }
+
+
+def circumstances() -> dict[str, Any]:
+    """When a panel is measured, with which code, and what else is at work: each panel has its own,
+    since a benchmark may be measured in pieces.
+
+    :returns: for JSON
+    """
+    return {
+        "measured": datetime.now(timezone.utc).isoformat(timespec="minutes"),
         "commit": commit_of(_PACKAGE),
+        "cores": os.cpu_count(),
+        "busy_cores": busy_cores(),
     }
 
 
@@ -122,24 +134,17 @@ def _core_seconds() -> float | None:
     return (sum(ticks) - idle - waiting - user_and_nice_twice) / os.sysconf("SC_CLK_TCK")
 
 
-def busy_warning(facts: dict[str, Any]) -> str | None:
-    """A sentence if the machine had other work when the benchmark began.
+def busy_warning(found: Mapping[str, Any]) -> str | None:
+    """A sentence if the machine had other work when a panel began.
 
-    :param facts: of :func:`machine_facts`; those of older releases have the load alone
+    :param found: of :func:`circumstances`; those of older files do not always say
     """
-    cores = facts["cores_for_us"] or facts["cores"]
-    busy = facts.get("busy_cores")
-    found = facts["load"][0] if busy is None else busy
-    if found <= _BUSY * cores:
+    cores, busy = found.get("cores"), found.get("busy_cores")
+    if not cores or busy is None or busy <= _BUSY * cores:
         return None
-    if busy is None:
-        return (
-            f"before the benchmark began the load was {found:g} on {cores} cores, perhaps of "
-            "programs that had ended: times may be too long, and only ratios mean something"
-        )
     return (
-        f"the machine was busy before the benchmark began ({busy:g} of {cores} cores at work): "
-        "times are too long, and only ratios may mean something"
+        f"The machine was busy before this began ({busy:g} of {cores} cores at work): times are "
+        "too long, and only ratios may mean something."
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -13,8 +13,9 @@ from md_bridge.export.checks.costs import EvaluationCosts
 
 __all__ = ["Bound", "Panel", "PanelKey", "PanelResult", "Row", "Subject"]
 
-PanelKey = tuple[str, str, str, int, int, str, tuple[int, ...]]
-"""Group, title, model, atoms, threads, device, and the M of its multiple time stepping."""
+PanelKey = tuple[str, str, str, int, int, str, str, str, str, tuple[int, ...], tuple[int, ...]]
+"""Group, title, model, atoms, threads, unit, device, structure, inner model, the M of its multiple
+time stepping and the sizes of its rows."""
 
 
 @dataclass(frozen=True)
@@ -76,14 +77,15 @@ class Panel:
     rounds: int = 0
     """0: as many as were asked for."""
     device: str = "cpu"
+    start: str = ""
+    """Name of the structure that is copied; empty: water."""
+    inner: str = ""
+    """Name of the user's small model for the inner steps of two models; empty: the bundled one."""
 
     @property
     def key(self) -> PanelKey:
         """What tells panels apart: those that differ in it are different measurements."""
-        return (
-            self.group, self.title, self.model, self.atoms, self.threads, self.device,
-            _multiplicities(self.subjects),
-        )  # fmt: skip
+        return _key(self, self.subjects)
 
 
 @dataclass
@@ -131,14 +133,15 @@ class PanelResult:
     steps_asked: int = 0
     """In a turn; 0: as many as last as long as a turn should."""
     device: str = "cpu"
+    start: str = ""
+    inner: str = ""
+    circumstances: dict[str, Any] = field(default_factory=dict)
+    """Of :func:`md_bridge.bench.machine.circumstances`, when it began."""
 
     @property
     def key(self) -> PanelKey:
         """As :attr:`Panel.key`."""
-        return (
-            self.group, self.title, self.model, self.atoms, self.threads, self.device,
-            _multiplicities(self.rows),
-        )  # fmt: skip
+        return _key(self, self.rows)
 
     @property
     def cuts(self) -> list[str]:
@@ -238,6 +241,10 @@ class PanelResult:
         return cls(**{**content, "rows": rows})
 
 
-def _multiplicities(entries: Iterable[Subject | Row]) -> tuple[int, ...]:
-    """The M of what takes several inner steps; empty in a panel that has none of it."""
-    return tuple(sorted({entry.multiplicity for entry in entries} - {1}))
+def _key(panel: Panel | PanelResult, entries: Sequence[Subject | Row]) -> PanelKey:
+    multiplicities = sorted({entry.multiplicity for entry in entries} - {1})
+    sizes = sorted({entry.atoms or panel.atoms for entry in entries})
+    return (
+        panel.group, panel.title, panel.model, panel.atoms, panel.threads, panel.unit,
+        panel.device, panel.start, panel.inner, tuple(multiplicities), tuple(sizes),
+    )  # fmt: skip

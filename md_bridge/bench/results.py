@@ -14,7 +14,9 @@ from md_bridge.text import replace_atomically
 
 __all__ = ["FILE_NAME", "SCHEMA", "Results"]
 
-SCHEMA = 2
+SCHEMA = 3
+_EARLIER = 2
+"""In which the machine, not each panel, had its circumstances."""
 FILE_NAME = "bench.json"
 
 
@@ -59,25 +61,11 @@ class Results:
                     f"results of one machine and the same versions can be merged only: {name} is "
                     f"{ours} in one and {theirs} in the other; measure again into another folder"
                 )
-        loads = zip(self.machine["load"], other.machine["load"], strict=True)
-        load = [max(pair) for pair in loads]
-        looks = [facts.get("busy_cores") for facts in (self.machine, other.machine)]
-        self.machine = {
-            **other.machine,
-            "load": load,
-            "busy_cores": max((busy for busy in looks if busy is not None), default=None),
-            "commit": self._commits(other),
-        }
+        self.machine = other.machine
         self.settings = other.settings
         self.complete = self.complete and other.complete
         for panel in other.panels:
             self.add(panel)
-
-    def _commits(self, other: Results) -> str | None:
-        """Those of both, in order: numbers of neither are thrown away."""
-        found = [facts.get("commit") for facts in (self.machine, other.machine)]
-        each = [name for commits in found if commits for name in commits.split(", ")]
-        return ", ".join(dict.fromkeys(each)) or None
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
@@ -106,16 +94,23 @@ class Results:
         :param content: what it returned
         """
         schema = content.get("schema") if isinstance(content, Mapping) else None
-        if schema != SCHEMA:
+        if schema not in (SCHEMA, _EARLIER):
             raise BenchError(
                 f'{name} is no result of md-bridge bench: expected "schema": {SCHEMA}, '
                 f"found {schema!r}; measure again, or move the file"
             )
         try:
-            # files from before panels said it have one device, that of the settings
-            device = {"device": content["settings"].get("device", "cpu")}
-            panels = [PanelResult.from_dict({**device, **panel}) for panel in content["panels"]]
-            return cls(content["settings"], content["machine"], panels, content["complete"])
+            machine = dict(content["machine"])
+            common: dict[str, Any] = {}
+            if schema == _EARLIER:
+                # files from before panels said it have one device, that of the settings
+                common["device"] = content["settings"].get("device", "cpu")
+                names = ("measured", "commit", "cores", "busy_cores")
+                common["circumstances"] = {name: machine.get(name) for name in names}
+                for name in ("measured", "commit", "busy_cores", "load"):
+                    machine.pop(name, None)
+            panels = [PanelResult.from_dict({**common, **panel}) for panel in content["panels"]]
+            return cls(content["settings"], machine, panels, content["complete"])
         except (AttributeError, KeyError, TypeError) as error:
             raise BenchError(f"{name} is damaged ({error}): move it and measure again") from error
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from md_bridge.bench.costs import Cost, Costs
 from md_bridge.bench.errors import UnavailableError
-from md_bridge.bench.machine import available_memory, free_memory_mb
+from md_bridge.bench.machine import available_memory, circumstances, free_memory_mb
 from md_bridge.bench.panels import Panel, PanelResult, Row, Subject
 from md_bridge.bench.sessions import Session
 
@@ -86,6 +86,7 @@ def measure(panel: Panel, effort: Effort, tick: Tick, limits: Limits | None = No
     :param limits: the time that there is; None: any
     """
     limits = limits or Limits()
+    found = circumstances()
     runs = [_Run(panel, subject, limits) for subject in panel.subjects]
     asked = panel.rounds or effort.rounds
     try:
@@ -100,7 +101,7 @@ def measure(panel: Panel, effort: Effort, tick: Tick, limits: Limits | None = No
     return PanelResult(
         panel.group, panel.title, panel.model, panel.atoms, panel.threads, panel.unit,
         [run.row for run in runs], rounds_asked=asked, rounds=done, steps_asked=panel.count,
-        device=panel.device,
+        device=panel.device, start=panel.start, inner=panel.inner, circumstances=found,
     )  # fmt: skip
 
 

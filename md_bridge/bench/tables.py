@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from md_bridge.bench.machine import busy_warning
 from md_bridge.bench.panels import PanelResult, Row
 from md_bridge.bench.statistics import spread
 
@@ -19,7 +20,7 @@ class TextTable:
     headers: list[str]
     rows: list[list[str]]
     notes: list[str]
-    """Sentences: what did not fit in the time."""
+    """Sentences: what did not fit in the time, and whether the machine was busy."""
 
 
 def table_of(panel: PanelResult) -> TextTable:
@@ -55,15 +56,19 @@ def table_of(panel: PanelResult) -> TextTable:
     if panel.group in ("memory", "scaling"):
         columns += _memory(measured)
     columns += _spreads(measured)
+    columns += _force_differences(measured)
     headers = [title for title, _ in columns]
     size = f", {panel.atoms} atoms" if panel.atoms else ""
     threads = f"{panel.threads} thread" + ("s" if panel.threads > 1 else "")
     device = "" if panel.device == "cpu" else f", {panel.device}"
+    start = f", {panel.start}" if panel.start else ""
+    inner = f", inner model {panel.inner}" if panel.inner else ""
+    warning = busy_warning(panel.circumstances)
     return TextTable(
-        f"{panel.title}: {panel.model}{size}, {threads}{device}",
+        f"{panel.title}: {panel.model}{inner}{start}{size}, {threads}{device}",
         headers,
         [list(cells) for cells in zip(*(cells for _, cells in columns), strict=True)],
-        panel.cuts,
+        [*panel.cuts, *([warning] if warning else [])],
     )
 
 
@@ -125,6 +130,15 @@ def _spreads(rows: Sequence[Row]) -> list[tuple[str, list[str]]]:
         for name, title in _SPREADS.items()
         if any(found := [row.details.get(name, []) for row in rows])
     ]
+
+
+def _force_differences(rows: Sequence[Row]) -> list[tuple[str, list[str]]]:
+    """By how much the forces of the start differ from those that they must agree with."""
+    found = [row.force_difference for row in rows]
+    if all(value is None for value in found):
+        return []
+    shown = ["" if value is None else f"{value:.1e}" for value in found]
+    return [("forces differ by, eV/Å", shown)]
 
 
 def _memory(rows: Sequence[Row]) -> list[tuple[str, list[str]]]:

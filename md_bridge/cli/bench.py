@@ -79,7 +79,6 @@ def bench(quick: bool, resume: bool, out: Path, as_json: bool, **asked: Any) -> 
     has its share of the time; with less time there are fewer rounds, rows and sizes.
     """
     from md_bridge import bench as library
-    from md_bridge.bench.machine import busy_warning
 
     # what is not given is the library's, or that of --quick
     values = {name: value for name, value in asked.items() if value is not None}
@@ -91,9 +90,6 @@ def bench(quick: bool, resume: bool, out: Path, as_json: bool, **asked: Any) -> 
     screen = Console(stderr=True)
     with signals_as_exceptions(), ProgressBar(screen) as bar:
         results = library.run_benchmark(settings, out, bar.update, resume)
-    warning = busy_warning(results.machine)
-    if warning:
-        screen.print(f"Warning: {warning}", markup=False, highlight=False)
     _report(results, out, as_json)
 
 

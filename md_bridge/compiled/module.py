@@ -84,4 +84,5 @@ def functions_of_module(
     if outputs["forces"]:
         functions.append(Function("direct", direct, example, _SIZES))
         functions.append(Function("both", lambda *a: with_gradients(True, *a), example, _SIZES))
-    return CompilableNetwork(functions, {"kind": "module"})
+    per_atom = "yes" if outputs["stress"] and model.stress_per_atom else ""
+    return CompilableNetwork(functions, {"kind": "module", "stress_per_atom": per_atom})

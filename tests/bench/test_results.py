@@ -17,6 +17,7 @@ from md_bridge.bench.panels import Bound, Panel, PanelResult, Row, Subject
 from md_bridge.bench.plots import plot_results
 from md_bridge.bench.results import FILE_NAME
 from md_bridge.bench.sessions import Burst
+from md_bridge.bench.tables import table_of
 
 ROOT = Path(__file__).parents[2]
 
@@ -55,9 +56,10 @@ def test_the_file_has_every_number_and_a_summary():
     ("text", "message"),
     [
         ("{", "cannot read"),
-        ("[]", 'expected "schema": 2, found None'),
+        ("[]", 'expected "schema": 3, found None'),
         ('{"schema": 7}', "found 7"),
         ('{"schema": 2, "panels": [{"rows": [{}]}]}', "is damaged"),
+        ('{"schema": 3, "panels": [{"rows": [{}]}]}', "is damaged"),
     ],
 )
 def test_another_file_is_refused(tmp_path, text, message):
@@ -212,20 +214,52 @@ def test_another_device_or_other_m_is_another_panel(monkeypatch, tmp_path, other
     assert Results.read(tmp_path / FILE_NAME).panels == found.panels
 
 
-def test_panels_are_of_the_device_of_the_settings(monkeypatch, tmp_path):
-    panel = Panel("ase", "one", "m", 1, 1, "e", ())
-    monkeypatch.setitem(api.GROUPS, "ase", lambda plan: iter([panel]))
+@pytest.mark.parametrize(
+    "change", [{"unit": "step of 1 fs"}, {"start": "ice.xyz"}, {"inner": "mine.pt"}, {"sizes": 162}]
+)
+def test_what_is_measured_otherwise_is_another_panel(change):
+    """Another time step, structure, inner model or size must not stand for what is asked."""
+
+    def result(unit="step of 0.5 fs", start="", inner="", sizes=81):
+        rows = [Row("81 atoms", 1, 81, seconds=[1.0]), Row("largest", 1, sizes, seconds=[1.0])]
+        return PanelResult("scaling", "by size", "m", 0, 1, unit, rows, start=start, inner=inner)
+
+    known = Results({}, {}, [result()])
+    known.add(result())
+    assert len(known.panels) == 1
+    known.add(result(**change))
+    assert known.panels == [result(), result(**change)]
+
+
+def test_panels_are_of_the_device_and_the_files_of_the_settings(monkeypatch, tmp_path):
+    bound = Bound("conservative", "inner", two_models=True)
+    plain = Panel("ase", "one", "m", 1, 1, "e", ())
+    two = replace(plain, subjects=(Subject("two", lambda limit_s: Second(), bound=bound),))
+    monkeypatch.setitem(api.GROUPS, "ase", lambda plan: iter([plain, two]))
     monkeypatch.setattr(api, "prepare_model", lambda *_: None)
-    settings = BenchSettings(groups=("ase",), device="cuda")
-    assert api._panels(settings, tmp_path, tmp_path, no_progress) == [replace(panel, device="cuda")]
+    settings = BenchSettings(
+        groups=("ase",), device="cuda", start="where/ice.xyz", inner="where/mine.pt"
+    )
+    assert api._panels(settings, tmp_path, tmp_path, no_progress) == [
+        replace(plain, device="cuda", start="ice.xyz"),
+        replace(two, device="cuda", start="ice.xyz", inner="mine.pt"),
+    ]
 
 
-def test_panels_without_a_device_are_of_that_of_their_file():
+def test_files_in_which_the_machine_had_the_circumstances_are_read():
     content = results().as_dict()
     for panel in content["panels"]:
-        del panel["device"]
+        for name in ("device", "start", "inner", "circumstances"):
+            del panel[name]
+    content["schema"] = 2
     content["settings"]["device"] = "cuda"
-    assert [panel.device for panel in Results.from_dict(content).panels] == ["cuda", "cuda"]
+    facts = {"measured": "2026-11-29", "commit": "abc1234", "cores": 2, "busy_cores": 1.5}
+    content["machine"].update(facts, load=[1, 1, 1])
+    found = Results.from_dict(content)
+    assert [panel.device for panel in found.panels] == ["cuda", "cuda"]
+    assert [panel.circumstances for panel in found.panels] == [facts, facts]
+    assert "load" not in found.machine
+    assert found.as_dict()["schema"] == 3
 
 
 def git(folder, *words):
@@ -251,17 +285,19 @@ def test_the_commit_of_a_checkout(tmp_path):
     assert commit_of(package) == f"{clean}+"
 
 
-def test_the_page_has_the_commits_of_all_that_was_merged():
+def test_the_page_has_the_commits_and_days_of_all_that_was_merged():
     module = make_performance()
     ours, theirs = results(), results()
-    ours.machine = {**ours.machine, "commit": "abc1234"}
-    assert "; MD Bridge at commit abc1234." in module.page(ours, {})
-    theirs.machine = {**theirs.machine, "commit": "def5678+"}
-    ours.merge(theirs)
-    ours.merge(theirs)
-    assert "; MD Bridge at commit abc1234, def5678+." in module.page(ours, {})
-    ours.machine = {name: value for name, value in ours.machine.items() if name != "commit"}
     assert "at commit" not in module.page(ours, {})
+    ours.panels, theirs.panels = ours.panels[:1], theirs.panels[1:]
+    ours.panels[0].circumstances = {"commit": "abc1234", "measured": "2026-11-28T10:00+00:00"}
+    theirs.panels[0].circumstances = {"commit": "def5678+", "measured": "2026-11-30T10:00+00:00"}
+    assert "; MD Bridge at commit abc1234." in module.page(ours, {})
+    assert "Measured 2026-11-28 on" in module.page(ours, {})
+    ours.merge(theirs)
+    text = module.page(ours, {})
+    assert "; MD Bridge at commit abc1234, def5678+." in text
+    assert "Measured 2026-11-28 to 2026-11-30 on" in text
 
 
 def test_files_of_other_machines_are_not_merged():
@@ -271,27 +307,39 @@ def test_files_of_other_machines_are_not_merged():
         ours.merge(theirs)
 
 
-def test_merged_results_have_the_panels_of_both_and_the_higher_load():
+def test_a_busy_machine_is_said_below_the_table_that_it_spoiled():
     ours, theirs = results(), results()
     ours.panels, theirs.panels = ours.panels[:1], theirs.panels[1:]
-    ours.machine = {**ours.machine, "load": [2.0, 0.0, 0.0]}
-    theirs.machine = {**theirs.machine, "load": [1.0, 1.0, 0.0]}
+    ours.panels[0].circumstances = {"cores": 2, "busy_cores": 1.7}
+    theirs.panels[0].circumstances = {"cores": 2, "busy_cores": 0.1}
     ours.merge(theirs)
     assert [panel.group for panel in ours.panels] == ["ase", "lammps"]
-    assert ours.machine["load"] == [2.0, 1.0, 0.0]
+    busy, quiet = (table_of(panel).notes for panel in ours.panels)
+    assert "1.7 of 2 cores at work" in busy[0]
+    assert quiet == []
+    assert make_performance().page(ours, {}).count("The machine was busy") == 1
 
-    ours.machine["busy_cores"], theirs.machine["busy_cores"] = None, 0.1
-    ours.merge(theirs)
-    assert ours.machine["busy_cores"] == 0.1
+
+@pytest.mark.parametrize(
+    ("found", "said"),
+    [
+        ({"cores": 2, "busy_cores": 0.4}, False),
+        ({"cores": 2, "busy_cores": 0.6}, True),
+        ({"cores": 64, "busy_cores": 1.7}, False),
+        ({"cores": 2, "busy_cores": None}, False),
+        ({}, False),
+    ],
+)
+def test_a_quarter_of_the_cores_is_busy(found, said):
+    assert bool(busy_warning(found)) is said
 
 
-def test_a_busy_machine_is_said():
-    facts = {"load": [1.4, 0, 0], "busy_cores": 0.1, "cores_for_us": 2, "cores": 64}
-    assert busy_warning(facts) is None  # whatever the load was has ended
-    assert "1.7 of 2 cores at work" in busy_warning({**facts, "busy_cores": 1.7})
-    older = {name: value for name, value in facts.items() if name != "busy_cores"}
-    assert "the load was 1.4 on 2 cores" in busy_warning(older)
-    assert busy_warning({**older, "load": [0.2, 9, 9]}) is None
+def test_each_panel_has_its_circumstances(monkeypatch, tmp_path):
+    two_panels(monkeypatch, ["begun"])
+    found = run_benchmark(BenchSettings(rounds=1), tmp_path, no_progress)
+    for panel in found.panels:
+        assert set(panel.circumstances) == {"measured", "commit", "cores", "busy_cores"}
+    assert Results.read(tmp_path / FILE_NAME).panels == found.panels
 
 
 def test_cores_at_work_are_seen():
@@ -328,10 +376,34 @@ def test_pictures_and_page(tmp_path):
         "sizes": True, "mts": True, "ratios": True,
     }  # fmt: skip
     text = module.page(measured, pictures)
-    assert "| MD Bridge | 20.5 | 20.2–20.8 | 0.41 (0.40–0.42) |" in text
+    assert "| MD Bridge | 20.5 | 20.2–20.8 | 0.41 (0.40–0.42) | 1.0e-06 |" in text
+    assert "| evaluation | ms | quartiles | ÷ metatomic | forces differ by, eV/Å |" in text
+    assert "| metatomic | 50 | 50–50 |  |  |" in text
+    lammps = text.partition("## LAMMPS")[2]
+    assert "| conservative | 30 |" in lammps
+    assert "forces differ by" not in lammps
     assert "pet-kokkos (81 atoms, ASE, conservative forces, bundled): pet-kokkos is not" in text
     assert "images/bench-mts.png" in text
     assert plot_results(Results({}, {}, []), tmp_path) == {}
+
+
+def test_the_page_names_what_it_lacks_group_by_group():
+    """Of each model, and not only what none of them has."""
+    module, measured = make_performance(), results()
+    ase, lammps = measured.panels
+    measured.panels += [
+        replace(ase, atoms=192), replace(ase, atoms=648), replace(lammps, atoms=192),
+        replace(ase, group="busy"), replace(ase, model="xs"),
+    ]  # fmt: skip
+    lacking = module.page(measured, {}).partition("## Not measured here")[2].splitlines()
+    others = "`ipi`, `ranks`, `symmetry`"
+    assert f"- `bundled`: no {others}, `scaling`, `memory`; `lammps` without 648 atoms." in lacking
+    assert (
+        f"- `xs`: no `lammps`, {others}, `busy`, `scaling`, `memory`; "
+        "`ase` without 192 and 648 atoms."
+    ) in lacking
+    measured.panels.pop()
+    assert "- `xs`: nothing." in module.page(measured, {})
 
 
 def test_unavailable_is_an_error_of_ours():

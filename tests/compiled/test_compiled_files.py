@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from compiled_files import box
 
-from md_bridge.engine import Engine, Pairs, Structure, structure_from_ase
+from md_bridge.engine import Engine, EngineError, Pairs, Structure, structure_from_ase
 
 KINDS = ("adaptive PET", "module", "student")
 TOLERANCE = {"adaptive PET": 1e-10, "module": 1e-10, "student": 2e-4}  # students are float32
@@ -96,6 +96,21 @@ def test_atoms_that_are_not_owned(kind, both):
     results = [engine.evaluate(structure, **ALL) for engine in (compiled, exported)]
     assert_same(*results, TOLERANCE[kind], ALL)
     assert not results[0].atomic_energies[11:].any()
+
+
+@pytest.mark.parametrize("others", [{}, {"direct_forces": True}, ALL])
+def test_share_of_some_atoms_in_the_stress_of_a_structure(files, others):
+    """It is not defined, and the compiled function, which has the whole, must not be asked."""
+    made = files("module")
+    atoms = box(made)
+    structure = Structure(atoms.numbers, atoms.positions, np.asarray(atoms.cell), [True] * 3, 11)
+    for path in (made.compiled, made.exported):
+        engine = Engine(path)
+        with pytest.raises(EngineError, match=r"the share of some of its atoms .* is not defined"):
+            engine.evaluate(structure, direct_virial=True, **others)
+        # of all atoms, also beside others of which that was asked
+        whole = structure_from_ase(atoms)
+        assert np.abs(engine.evaluate(whole, direct_virial=True, **others).direct_virial).max() > 0
 
 
 def test_an_atom_alone(kind, both):

@@ -1,12 +1,14 @@
 """LAMMPS, i-PI's driver and ASE take compiled files wherever they take TorchScript."""
 
 import ipi_tools
+import lammps_tools as tools
 import numpy as np
 import pytest
+from ase import units
 from compiled_files import box, moving_box
 from compiled_files.runs import trajectory
 
-from md_bridge.ase import MDBridgeCalculator
+from md_bridge.ase import MDBridgeCalculator, MultipleTimeStep
 from md_bridge.drift import measure
 from md_bridge.model_options import ModelOptions
 
@@ -20,6 +22,68 @@ def test_lammps(tmp_path, files, kind, ranks):
     )
     assert len(found) == 11
     np.testing.assert_allclose(found, expected, rtol=1e-7, atol=1e-7)
+
+
+def test_ranks_without_atoms(tmp_path, files):
+    """Of four, one has all of them, one sees some of them, and two see none."""
+    made = files("module")
+    atoms = moving_box(made)
+    atoms.set_cell(np.diag([60.0, 60.0, 40.0]))
+    atoms.pbc = False
+    atoms.positions += [12.0, 2.0, 2.0] - atoms.positions.min(axis=0)
+    assert 30.0 - 8.5 < atoms.positions[:, 0].max() < 30.0
+    found, expected = (
+        trajectory(tmp_path, made, model, ranks, atoms=atoms)
+        for model, ranks in ((made.compiled, 4), (made.exported, 1))
+    )
+    assert len(found) == 11
+    np.testing.assert_allclose(found, expected, rtol=1e-7, atol=1e-7)
+
+
+def commands(atoms, style):
+    """A box, its pair style, and atoms that move."""
+    move = "velocity all create 200 7\nneighbor 0.5 bin\ntimestep 0.002\n"
+    return [tools.box(atoms, ["Ar"]), style, move]
+
+
+@pytest.mark.parametrize("hybrid", [False, True], ids=["alone", "hybrid"])
+def test_restart_in_lammps(tmp_path, files, hybrid):
+    """From half way on as without the stop, and all as with the TorchScript file."""
+    made = files("module")
+    style, coefficients = "pair_style mdbridge {} threads 1\n", "pair_coeff * * Ar\n"
+    if hybrid:
+        style = "pair_style hybrid/overlay mdbridge {} threads 1 lj/cut 7.0\n"
+        coefficients = "pair_coeff * * mdbridge Ar\npair_coeff * * lj/cut 0.002 3.0\n"
+    ends = []
+    for model in (made.compiled, made.exported):
+        start = commands(moving_box(made), style.format(model) + coefficients)
+        with tools.lammps(*start, "run 5") as lmp:
+            lmp.command(f"write_restart {tmp_path}/half.restart")
+            lmp.command("run 5")
+            ends.append(tools.results(lmp))
+        again = f"atom_modify map array\nread_restart {tmp_path}/half.restart\n"
+        # as for every style in a hybrid, pair_coeff must be given again
+        again += coefficients if hybrid else ""
+        with tools.lammps(again, "fix nve all nve\nneighbor 0.5 bin\nrun 5") as lmp:
+            ends.append(tools.results(lmp))
+    for one in ends[1:]:
+        np.testing.assert_allclose(one.forces, ends[0].forces, atol=1e-8)
+        np.testing.assert_allclose(one.velocities, ends[0].velocities, atol=1e-8)
+        assert one.energy == pytest.approx(ends[0].energy, abs=1e-8)
+    assert np.abs(ends[0].forces).max() > 0.01
+
+
+def test_nan_stops_lammps(tmp_path, files):
+    """Of two atoms at the same place."""
+    made = files("module")
+    atoms = moving_box(made)
+    atoms.positions[7] = atoms.positions[3]
+    text = "".join(commands(atoms, f"pair_style mdbridge {made.compiled}\npair_coeff * * Ar\n"))
+    done = tools.run_input(text + "thermo_style custom step pe\nrun 3\n", tmp_path)
+    assert done.returncode not in (0, None)
+    error = " ".join(line for line in done.stdout.splitlines() if "ERROR" in line)
+    assert "not finite" in error
+    assert done.stdout.count("ERROR") == 1
 
 
 def test_multiple_time_stepping(tmp_path, files):
@@ -41,6 +105,24 @@ def test_ase(files):
         values.append((atoms.get_potential_energy(), atoms.get_forces(), atoms.get_stress()))
     for ours, theirs in zip(*values, strict=True):
         np.testing.assert_allclose(ours, theirs, atol=1e-10)
+
+
+@pytest.mark.parametrize("inner", [False, True], ids=["one model", "two models"])
+def test_multiple_time_stepping_in_ase(files, inner):
+    """Both kinds of forces, or those of the gradient with a student's inside."""
+    made, student = files("adaptive PET" if inner else "module"), files("student")
+    ends = []
+    for name in ("compiled", "exported"):
+        atoms = moving_box(made)
+        atoms.calc = MDBridgeCalculator(getattr(made, name))
+        inside = MDBridgeCalculator(getattr(student, name)) if inner else None
+        dynamics = MultipleTimeStep(atoms, 2.0 * units.fs, 4, inside, max_correction=10.0)
+        dynamics.run(3)
+        ends.append((atoms.positions, atoms.get_velocities()))
+    tolerance = 1e-4 if inner else 1e-10  # students are float32
+    for ours, theirs in zip(*ends, strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=tolerance)
+    assert np.abs(ends[0][0] - moving_box(made).positions).max() > 1e-3
 
 
 @pytest.mark.parametrize("client", [False, True], ids=["driver", "client"])

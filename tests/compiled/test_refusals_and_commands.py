@@ -1,17 +1,15 @@
 """Files for other machines, the way back, and what commands say of compiled files."""
 
 import json
-import zipfile
 
 import pytest
 import torch
-from click.testing import CliRunner
 from compiled_files import box
-from models import lennard_jones
+from compiled_files.archives import changed
+from model_commands import run
 
 from md_bridge import _core
 from md_bridge.cli import main
-from md_bridge.compiled import compile_model
 from md_bridge.compiled.functions import Function
 from md_bridge.compiled.inductor import compile_function
 from md_bridge.engine import Engine, structure_from_ase
@@ -24,22 +22,6 @@ def module(files):
     return files("module")
 
 
-def invoke(*arguments):
-    return CliRunner().invoke(main, [str(argument) for argument in arguments])
-
-
-def changed(files, folder, **lines):
-    """A copy of a compiled file whose description says something else."""
-    description = {**read_description(files.compiled), **lines}
-    text = "".join(f"{key} {value}\n" for key, value in description.items())
-    path = folder / "changed.pt2"
-    with zipfile.ZipFile(files.compiled) as old, zipfile.ZipFile(path, "w") as new:
-        for name in old.namelist():
-            data = text.encode() if name.endswith("extra/mdbridge.txt") else old.read(name)
-            new.writestr(name, data)
-    return path
-
-
 @pytest.mark.parametrize(
     ("lines", "said"),
     [
@@ -50,7 +32,7 @@ def changed(files, folder, **lines):
     ],
 )
 def test_a_file_for_another_machine(module, tmp_path, lines, said):
-    path = changed(module, tmp_path, **lines)
+    path = changed(module.compiled, tmp_path, **lines)
     with pytest.raises(_core.ModelError) as error:
         Engine(path)
     for words in [
@@ -66,12 +48,13 @@ def test_the_description_names_this_cpu(module):
     assert description["cpu_features"].split() == _core.cpu_features()
     assert description["direct_forces"] == "non_conservative_force"
     assert description["functions"] == "conservative direct both"
+    assert description["stress_per_atom"] == ""
     assert Engine(module.compiled).info.supported_devices == ["cpu"]
 
 
 def test_other_functions_than_this_engine_knows(module, tmp_path):
     with pytest.raises(_core.ModelError, match="unknown kind, 'graphs'"):
-        Engine(changed(module, tmp_path, kind="graphs"))
+        Engine(changed(module.compiled, tmp_path, kind="graphs"))
 
 
 def test_no_gpu(module):
@@ -82,7 +65,7 @@ def test_no_gpu(module):
 
 
 def test_the_way_back(module, tmp_path):
-    result = invoke("export", module.compiled, "-o", tmp_path / "back.pt", "--no-check")
+    result = run(main, "export", module.compiled, "-o", tmp_path / "back.pt", "--no-check")
     assert result.exit_code == 0, result.output
     structure = structure_from_ase(box(module))
     wanted = {"conservative_forces": True, "direct_forces": True}
@@ -95,50 +78,11 @@ def test_the_way_back(module, tmp_path):
 
 
 def test_commands_take_it(module):
-    found = json.loads(invoke("info", module.compiled, "--json").output)
+    found = json.loads(run(main, "info", module.compiled, "--json").output)
     assert found["path"] == str(module.compiled)
     assert any(note.startswith("compiled for") for note in Engine(module.compiled).info.notes)
-    checked = invoke("check", module.compiled, "--json")
+    checked = run(main, "check", module.compiled, "--json")
     assert checked.exit_code in (0, 3), checked.output
-
-
-def test_the_command(tmp_path):
-    """A model without direct forces has one function; its energies are for that one too."""
-    lennard_jones().export(tmp_path / "lj.pt")
-    result = invoke("compile", tmp_path / "lj.pt", "-o", tmp_path / "lj.pt2")
-    assert result.exit_code == 1
-    assert "md-bridge compile python:package.module:factory" in result.output
-    assert not (tmp_path / "lj.pt2").exists()
-    assert "should end in .pt2" in invoke("compile", tmp_path / "lj.pt", "-o", "lj.pt").output
-
-
-def test_a_comparison_that_fails_leaves_nothing(tmp_path, files, monkeypatch):
-    """The functions of a network are not those of its file with one weight changed."""
-    from md_bridge.compiled import api
-    from md_bridge.distil.files import copy_learned, read_student, write_student
-    from md_bridge.distil.student import Student
-
-    made = files("student")
-
-    def compiled_before(function, folder):
-        """What was compiled of the file as it was."""
-        with zipfile.ZipFile(made.compiled) as archive:
-            inside = f"/aotinductor/{function.name}/"
-            archive.extractall(folder, [name for name in archive.namelist() if inside in name])
-        return [str(path) for path in folder.rglob("*") if path.is_file()]
-
-    earlier = read_student(made.exported)
-    student = Student(earlier.architecture)
-    copy_learned(earlier.state, student)
-    with torch.no_grad():
-        student.bias_1 += 0.3
-    write_student(student, earlier.architecture, tmp_path / "student.pt", "student", "small", {})
-    monkeypatch.setattr(api, "compile_function", compiled_before)
-    with pytest.raises(ExportError, match="compiled, the model computes something else"):
-        compile_model(str(tmp_path / "student.pt"), tmp_path / "student.pt2")
-    assert [path.name for path in tmp_path.iterdir()] == ["student.pt"]
-    # without the change these are its functions
-    compile_model(str(made.exported), tmp_path / "student.pt2")
 
 
 def test_a_size_that_became_a_constant(tmp_path):

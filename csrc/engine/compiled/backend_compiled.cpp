@@ -2,6 +2,7 @@
 
 #include <torch/torch.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -69,8 +70,9 @@ CompiledBackend::CompiledBackend(const std::string& path, const ModelOptions& op
   info_.notes.push_back("compiled for " + package_.value("cpu"));
 }
 
-/// The compiled function that gives all of a request; empty if none does.
-std::string CompiledBackend::function_for(const BackendRequest& request) const {
+/// The compiled function that gives all of a request for these structures; empty if none does.
+std::string CompiledBackend::function_for(const std::vector<SystemTensors>& systems,
+                                          const BackendRequest& request) const {
   const auto differs = [&](const std::string& wanted, const char* key) {
     return !wanted.empty() && wanted != package_.value(key);
   };
@@ -81,11 +83,20 @@ std::string CompiledBackend::function_for(const BackendRequest& request) const {
     return "";
   }
   if (request.pair_gradients && package_.value("kind") != "pairs") return "";
+  // the share of some atoms in the stress of a whole structure is not defined; TorchScript says so
+  const bool parts = std::any_of(systems.begin(), systems.end(), [](const SystemTensors& system) {
+    return system.owned < system.types.size(0);
+  });
+  if (parts && !request.direct_stress.empty() && !has_stresses_of_atoms()) return "";
   const bool gradient = wants_gradient(request);
   const bool direct = !request.direct_forces.empty() || !request.direct_stress.empty();
   const std::string function = gradient ? (direct ? "both" : "conservative") : "direct";
   // without direct forces a file has no function that stops at the energy
   return package_.has_function(function) ? function : "";
+}
+
+bool CompiledBackend::has_stresses_of_atoms() const {
+  return package_.value("kind") == "pairs" || !package_.value("stress_per_atom").empty();
 }
 
 bool CompiledBackend::gives_pair_gradients(const std::string& energy) {
@@ -101,7 +112,7 @@ bool CompiledBackend::shares_direct_stress(const std::string& stress) {
 
 BackendResult CompiledBackend::forward(const std::vector<SystemTensors>& systems,
                                        const BackendRequest& request) {
-  const std::string function = function_for(request);
+  const std::string function = function_for(systems, request);
   if (function.empty()) return torchscript_->forward(systems, request);
   const torch::NoGradGuard no_grad;
   const auto answer = network_->run(function, systems);

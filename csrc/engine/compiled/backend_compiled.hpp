@@ -41,7 +41,9 @@ class CompiledBackend final : public Backend {
   torch::Dtype dtype() const override { return torchscript_->dtype(); }
 
  private:
-  std::string function_for(const BackendRequest& request) const;
+  std::string function_for(const std::vector<SystemTensors>& systems,
+                           const BackendRequest& request) const;
+  bool has_stresses_of_atoms() const;
 
   CompiledPackage package_;
   std::unique_ptr<CompiledNetwork> network_;

@@ -18,9 +18,12 @@ run 10
 """
 
 
-def trajectory(folder, made, model, ranks=1, keywords="", method=""):
-    """Step, energies, pressure and forces of eleven steps of LAMMPS."""
-    atoms = moving_box(made)
+def trajectory(folder, made, model, ranks=1, keywords="", method="", atoms=None):
+    """Step, energies, pressure and forces of eleven steps of LAMMPS.
+
+    Of :func:`~compiled_files.moving_box`, or of ``atoms``.
+    """
+    atoms = moving_box(made) if atoms is None else atoms
     text = RUN.format(
         box=tools.box_from_file(atoms, made.elements, folder / "box.data"),
         model=model,

@@ -1,0 +1,106 @@
+"""Commands that measure a model say of a compiled file what they say of its TorchScript."""
+
+import json
+
+import ase.io
+import numpy as np
+import pytest
+from compiled_files import box
+from model_commands import argon_crystal, run
+
+from md_bridge.cli import main
+
+
+def certified(content):
+    return [(finding["name"], finding["outcome"]) for finding in content["findings"]]
+
+
+def turned(content):
+    found = content["quantities"]
+    return {name: [found[name]["rms"], found[name]["worst_atom"]] for name in found}
+
+
+def layers(content):
+    return [[layer["name"], layer["whole"]] for layer in content["layers"]["layers"]]
+
+
+def relaxed(content):
+    (found,) = content["rows"]["conservative"]["results"]
+    return [found[name] for name in ("steps", "energy_eV", "largest_force_eV_per_angstrom")]
+
+
+def vibrations(content):
+    return [each["gamma_optical_THz"] for each in content["results"]]
+
+
+def loops(content):
+    return [[path["conservative"]["work"], path["direct"]["work"]] for path in content["paths"]]
+
+
+def asymmetry(content):
+    return content["lambda"]
+
+
+def correction(content):
+    found = content["inner"]
+    return [found[name] for name in ("conservative_rms", "difference_rms", "asymmetry", "change")]
+
+
+COMMANDS = {
+    "certify": ("MODEL s.xyz --only order,direct", certified),
+    "symmetry": ("MODEL s.xyz --lmax 2 --orientations 0 --quantity energy,direct_forces", turned),
+    "relax": ("MODEL s.xyz --steps 4 --trajectory none", relaxed),
+    "phonons": ("MODEL s.xyz --supercell 1,1,1 --mesh 1 --fc raw --forces direct", vibrations),
+    "protocol loop": ("MODEL s.xyz", loops),
+    "protocol jacobian": ("MODEL s.xyz", asymmetry),
+}
+OF_WATER = {
+    "symmetry": ("MODEL w.xyz --lmax 2 --orientations 0 --quantity energy --layers *", layers),
+    "check": ("MODEL w.xyz --inner INNER", correction),
+}
+
+
+def leaves(content):
+    """Numbers and names in their order."""
+    if isinstance(content, dict):
+        return [leaf for name in content for leaf in [name, *leaves(content[name])]]
+    if isinstance(content, list | tuple):
+        return [leaf for each in content for leaf in leaves(each)]
+    return [content]
+
+
+def assert_same(command, options, taken, files, folder, kind, tolerance):
+    """Both files give the same numbers and names."""
+    made, student = files(kind), files("student")
+    found = []
+    for name in ("compiled", "exported"):
+        places = {"MODEL": getattr(made, name), "INNER": getattr(student, name)}
+        words = [places.get(word, word) for word in options.split()]
+        out = [] if command == "check" else ["--out", folder / name]
+        done = run(main, *command.split(), *words, *out, "--threads", 1, "--json")
+        assert done.exit_code in (0, 3), done.output  # so short runs may say nothing
+        found.append(leaves(taken(json.loads(done.stdout))))
+    assert len(found[0]) == len(found[1]) > 0
+    for ours, theirs in zip(*found, strict=True):
+        if isinstance(theirs, float):
+            assert ours == pytest.approx(theirs, rel=tolerance, abs=tolerance)
+        else:
+            assert ours == theirs
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_of_a_module(command, files, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    ase.io.write("s.xyz", argon_crystal(0))
+    assert_same(command, *COMMANDS[command], files, tmp_path, "module", 1e-6)
+
+
+@pytest.mark.parametrize("command", OF_WATER, ids=["symmetry --layers", "check --inner"])
+def test_of_a_pet(command, files, tmp_path, monkeypatch):
+    """Its layers, and with a compiled student inside."""
+    monkeypatch.chdir(tmp_path)
+    made = files("adaptive PET")
+    atoms = box(made, 2)
+    atoms.set_velocities(np.random.default_rng(1).normal(0, 0.01, (len(atoms), 3)))
+    ase.io.write("w.xyz", atoms)
+    assert_same(command, *OF_WATER[command], files, tmp_path, "adaptive PET", 1e-3)
