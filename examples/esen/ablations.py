@@ -38,7 +38,7 @@ class Direct(EsenCalculator):
 def rows(with_grid: bool) -> list[tuple[str, str, bool]]:
     """Name, ablation, and whether it is one of the network that works on a grid."""
     whole = ["full model", "direct forces", "capped neighbours", "no envelope"]
-    grids = ["coarse grid", "default grid", "fine grid"] if with_grid else []
+    grids = ["coarse grid", "fine grid"] if with_grid else []
     return [*((name, name, False) for name in whole), *((name, name, True) for name in grids)]
 
 

@@ -31,7 +31,8 @@ class Settings:
     """Of the messages: "gate" turns with an edge whatever the angle about it is; "s2" applies its
     nonlinearity on a grid in the frame of the edge, whose angle fairchem draws at random."""
     grid: int | None = None
-    """Points along each angle of the grid; None: 2 (lmax + 1) by 2 (lmax + 1) + 1."""
+    """Points along each angle of the grid; None: 2 (lmax + 1) by 2 (lmax + 1) + 1,
+    the coarsest that e3nn accepts."""
     neighbours: int = 300
     """No more than the nearest so many. 300 is all."""
 
@@ -124,8 +125,7 @@ class NoEnvelope(nn.Module):
 
 ABLATIONS: dict[str, dict[str, Any]] = {
     "full model": {},
-    "coarse grid": {"grid": 4},
-    "default grid": {},
+    "coarse grid": {},
     "fine grid": {"grid": 14},
     "sharp radial basis": {"basis": 512},
     "capped neighbours": {"neighbours": 12},

@@ -112,8 +112,8 @@ def test_a_few_steps_of_training(example, tmp_path, monkeypatch, water):
         moved.calc = double
         energies.append(moved.get_potential_energy())
     power = float(np.sum(forces * along))
-    assert abs(power) > 0.1
-    assert (energies[0] - energies[1]) / 2e-4 == pytest.approx(-power, rel=1e-4)
+    assert abs(power) > 0.01
+    assert (energies[0] - energies[1]) / 2e-4 == pytest.approx(-power, rel=1e-3)
 
     monkeypatch.setenv("ESEN_CHECKPOINT", str(tmp_path / "small.pt"))
     engine = Engine(f"python:{FOLDER / 'calculator.py'}:make")
