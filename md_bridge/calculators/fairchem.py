@@ -44,7 +44,9 @@ def say_kind(calculator: Any) -> Any:
     """
     network = calculator.predictor.model
     backbone = getattr(getattr(network, "module", network), "backbone", None)
-    direct = bool(getattr(backbone, "direct_forces", False))
+    # newer releases keep what is derived and what is predicted in a configuration of its own
+    says = getattr(backbone, "regress_config", backbone)
+    direct = bool(getattr(says, "direct_forces", False))
     calculator.forces_kind = "direct" if direct else "conservative"
     if getattr(calculator, "task_name", None) == "omol":  # which takes neutral singlets by itself
         calculator.requested_inputs = ("charge", "spin_multiplicity")

@@ -28,11 +28,19 @@ def orb_calculator(
     :param options: further ones of that function, such as ``precision``
     """
     from orb_models.forcefield import pretrained
-    from orb_models.forcefield.inference.calculator import ORBCalculator
 
-    model, adapter = getattr(pretrained, name)(device=device, **options)
-    calculator = ORBCalculator(model, adapter, device=device)
-    return say_kinds(calculator)
+    made = getattr(pretrained, name)(device=device, **options)
+    # releases up to 0.5 return the model, later ones also what makes its graphs
+    parts = made if isinstance(made, tuple) else (made,)
+    return say_kinds(_calculator_class()(*parts, device=device))
+
+
+def _calculator_class() -> Any:
+    try:
+        from orb_models.forcefield.inference.calculator import ORBCalculator
+    except ModuleNotFoundError:  # as of 0.5
+        from orb_models.forcefield.calculator import ORBCalculator
+    return ORBCalculator
 
 
 def say_kinds(calculator: Any) -> Any:
