@@ -24,7 +24,8 @@ from md_bridge.export.checks.first_guess import (
     kick_heating,
 )
 from md_bridge.export.checks.two_models import guess_from_change, rate_of_change
-from md_bridge.model_names import absolute_model
+from md_bridge.model_names import ModelName, absolute_model
+from md_bridge.model_options import ModelOptions
 
 __all__ = ["Guess", "guess_multiplicity", "write_script"]
 
@@ -78,7 +79,7 @@ def guess_multiplicity(
 def write_script(request: DistilRequest, guess: Guess, start: Atoms, folder: Path) -> Path:
     """Write ``dynamics.py`` with ``start.xyz``: 10 ps of NVE in ASE, as it stands.
 
-    :param request: whose teacher is ``python:…``
+    :param request: whose teacher is a file or ``python:…``
     :param guess: an M of 2 or more
     :param start: of the dynamics
     :param folder: made if missing
@@ -89,11 +90,14 @@ def write_script(request: DistilRequest, guess: Guess, start: Atoms, folder: Pat
     ase.io.write(folder / "start.xyz", free, format="extxyz")
     outer_fs = guess.multiplicity * guess.timestep_fs
     environment = templates("md_bridge.distil", autoescape=False, keep_trailing_newline=True)
+    keywords = request.model_options.engine_keywords().items()
+    usual = ModelOptions().engine_keywords()
     text = environment.get_template("dynamics.py.j2").render(
         title=f"{start.get_chemical_formula()} at constant energy, with a student inside.",
         drift=f"{guess.drift:.1g}",
-        teacher=str(absolute_model(str(request.teacher))),
-        student=os.path.relpath(request.out, folder),
+        teacher=repr(str(absolute_model(cast(ModelName, request.teacher)))),
+        options=[(name, repr(value)) for name, value in keywords if value != usual[name]],
+        student=repr(os.path.relpath(request.out, folder)),
         temperature=min(request.temperatures_k),
         seed=request.seed,
         multiplicity=guess.multiplicity,

@@ -86,12 +86,12 @@ def measure_multiplicity(
     :param progress: called from time to time
     """
     command = f"md-bridge tune MODEL START --inner {request.out}"
-    if teacher.path is None:
-        return _guessed_for_ase(request, teacher, start, timestep_fs, folder)
+    if teacher.model is None:
+        return _guessed_for_ase(request, teacher, timestep_fs, folder)
     try:
         if not request.tune:
-            return _guessed(request, teacher, teacher.path, start, timestep_fs, folder, command)
-        return _search(request, teacher.path, start, timestep_fs, folder, progress)
+            return _guessed(request, teacher, teacher.model, start, timestep_fs, folder, command)
+        return _search(request, teacher.model, start, timestep_fs, folder, progress)
     except (MDBridgeError, OSError) as error:
         return TuningOutcome([f"M was not measured: {error}. Then run `{command}`."])
 
@@ -120,7 +120,9 @@ def _guessed(
     try:
         read_periodic_structure(place / "start.xyz")
     except StructureError as error:
-        return TuningOutcome([told[0], f"{_guess_in_words(guess)}.", f"No inputs: {error}."])
+        why = f"{_guess_in_words(guess)}. LAMMPS and i-PI cannot run that start ({error}); ASE can."
+        script = write_script(request, guess, start, place)
+        return TuningOutcome([told[0], why], inputs=[script])
     plan = InputPlan(
         model=model,
         start=place / "start.xyz",
@@ -135,27 +137,22 @@ def _guessed(
 
 
 def _guessed_for_ase(
-    request: DistilRequest, teacher: Teacher, start: Atoms, timestep_fs: float, folder: Path
+    request: DistilRequest, teacher: Teacher, timestep_fs: float, folder: Path
 ) -> TuningOutcome:
-    """A calculator runs in ASE only, where no search is made."""
+    """A calculator of this process runs in ASE only, where no search is made."""
     told = [
-        "M was not measured: the teacher is no exported file, which LAMMPS and i-PI could run. In "
-        "ASE, MultipleTimeStep(atoms, timestep, M, inner=student) takes both."
+        "M was not measured: the teacher is a calculator of this process, which LAMMPS and i-PI "
+        "cannot name (they can name python:package.module:factory). In ASE, "
+        "MultipleTimeStep(atoms, timestep, M, inner=student) takes both."
     ]
     try:
         guess = guess_multiplicity(request, teacher, timestep_fs, folder)
-        if guess is None or guess.multiplicity < 2:
-            return TuningOutcome([*told, _NO_GUESS])
-        told.append(f"{_guess_in_words(guess)}: watch the energy of a short run.")
-        if not isinstance(request.teacher, str):  # a calculator, which no script can make
-            return TuningOutcome(told)
     except Exception as error:  # calculators raise whatever they stumble over
         told.append(f"M was not guessed either: {type(error).__name__}: {error}.")
         return TuningOutcome(told)
-    try:
-        return TuningOutcome(told, inputs=[write_script(request, guess, start, folder / "inputs")])
-    except OSError as error:
-        return TuningOutcome([*told, f"No script was written: {error}."])
+    if guess is None or guess.multiplicity < 2:
+        return TuningOutcome([*told, _NO_GUESS])
+    return TuningOutcome([*told, f"{_guess_in_words(guess)}: watch the energy of a short run."])
 
 
 _NO_GUESS = (

@@ -150,11 +150,11 @@ def test_a_factory_and_several_starts(folder, monkeypatch):
     result = invoke(
         "python:my_teacher.py:argon",
         *("two.xyz", "start.xyz", "-o", "lj.pt", "--frames", "42", "--steps", "4"),
-        *("--temperature", "30"),
+        *("--temperature", "30", "--no-tune"),
     )
     assert result.exit_code == 0, result.output
     assert "39 frames of LennardJones of my_teacher.py:argon" in message(result)
-    assert "the teacher is no exported file" in message(result)
+    assert "`md-bridge tune MODEL START --inner lj.pt` does it" in message(result)
 
 
 @pytest.mark.parametrize(
@@ -231,10 +231,12 @@ def test_the_page_opens_offline(made, tmp_path):
 
 
 @pytest.mark.slow
-def test_the_largest_m_is_measured_and_inputs_are_written(folder, model_file):
-    out = folder / "tuned.pt"
+@pytest.mark.parametrize("teacher", ["", "python:my_teacher.py:argon"])
+def test_the_largest_m_is_measured_and_inputs_are_written(folder, model_file, teacher, monkeypatch):
+    monkeypatch.chdir(folder)
+    out = folder / f"tuned-{bool(teacher)}.pt"
     result = invoke(
-        model_file("curl"),
+        teacher or model_file("curl"),
         *(folder / "start.xyz", "-o", out, "--frames", "140", "--steps", "1500"),
         *("--temperature", "30", "--json"),
     )

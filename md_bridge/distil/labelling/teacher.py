@@ -1,4 +1,4 @@
-"""The model that is learned from: an exported file, or any calculator of ASE."""
+"""The model that is learned from: one that the engine evaluates, or any calculator of ASE."""
 
 from __future__ import annotations
 
@@ -12,17 +12,15 @@ from ase.calculators.calculator import BaseCalculator, PropertyNotImplementedErr
 from ase.data import chemical_symbols
 
 from md_bridge.ase import MDBridgeCalculator
-from md_bridge.calculators.factories import make
 from md_bridge.distil.errors import DistilError
-from md_bridge.engine import Engine, ModelError, Wanted, cheapest_forces
-from md_bridge.errors import ArgumentError, MDBridgeError
-from md_bridge.model_names import is_python_model, model_checksum
+from md_bridge.engine import Engine, EngineError, Wanted, cheapest_forces
+from md_bridge.errors import MDBridgeError
+from md_bridge.model_names import PYTHON, is_python_model, model_checksum
 from md_bridge.model_options import ModelOptions
-from md_bridge.text import sha256_of
 
 __all__ = [
     "CalculatorTeacher",
-    "ExportedTeacher",
+    "EngineTeacher",
     "Source",
     "Teacher",
     "check_starts",
@@ -31,7 +29,7 @@ __all__ = [
 
 Source = str | os.PathLike[str] | BaseCalculator
 """An exported file, ``python:package.module:factory`` (or ``python:file.py:factory``) of a function
-that returns an ASE calculator, or such a calculator."""
+that returns an ASE calculator or a function, or a calculator itself."""
 
 
 class Teacher(Protocol):
@@ -43,8 +41,8 @@ class Teacher(Protocol):
     """Of the file that it is in, SHA-256; empty if there is none."""
     has_direct_forces: bool
     """Whether its dynamics can be driven by multiple time stepping of its own."""
-    path: Path | None
-    """Of the exported file; None if it is none."""
+    model: Path | None
+    """What hosts name: an exported file, or ``python:…``; None: a calculator of this process."""
 
     def calculator(self) -> BaseCalculator:
         """A calculator that remembers nothing, so that what it gives does not depend on what was
@@ -60,23 +58,26 @@ class Teacher(Protocol):
         """
 
 
-class ExportedTeacher:
-    """An exported model, evaluated by the engine.
+class EngineTeacher:
+    """A model that the engine evaluates: an exported file, or one of Python.
 
-    :param path: of the file
+    :param model: path of the file, or ``python:package.module:factory``
     :param options: how it is evaluated
     :raises md_bridge.engine.ModelError: it cannot be loaded, or gives no conservative forces
     """
 
-    def __init__(self, path: Path, options: ModelOptions) -> None:
-        engine = Engine(path, **options.engine_keywords())
+    def __init__(self, model: Path, options: ModelOptions) -> None:
+        # held as long as the teacher is: calculators come and go, and would load it each time
+        self._engine = engine = Engine(model, **options.engine_keywords())
         engine.require(Wanted(conservative_forces=True))
-        self.path: Path | None = path
-        self.name = engine.info.name or path.name
-        self.checksum = sha256_of(path)
+        self.model: Path | None = model
+        name = engine.info.name or model.name
+        of_python = is_python_model(model)
+        self.name = f"{name} of {str(model).removeprefix(PYTHON)}" if of_python else name
+        self.checksum = model_checksum(model)
         self.has_direct_forces = cheapest_forces(engine) == "direct"
         self._elements = set(engine.info.atomic_types)
-        self._parameters = {"model": path, **options.engine_keywords()}
+        self._parameters = {"model": model, **options.engine_keywords()}
 
     def calculator(self) -> BaseCalculator:
         """See :class:`Teacher`."""
@@ -99,13 +100,12 @@ class CalculatorTeacher:
 
     :param calculator: the calculator
     :param name: for people
-    :param checksum: of the file that it is made by; empty if there is none
     """
 
-    def __init__(self, calculator: BaseCalculator, name: str, checksum: str = "") -> None:
-        self.name, self.checksum = name, checksum
+    def __init__(self, calculator: BaseCalculator, name: str) -> None:
+        self.name, self.checksum = name, ""
         self.has_direct_forces = False
-        self.path: Path | None = None
+        self.model: Path | None = None
         self._calculator = calculator
 
     def calculator(self) -> BaseCalculator:
@@ -142,17 +142,19 @@ def open_teacher(source: Source, options: ModelOptions | None = None) -> Teacher
     if isinstance(source, BaseCalculator) or hasattr(source, "get_potential_energy"):
         return CalculatorTeacher(source, type(source).__name__)  # type: ignore[arg-type]
     text = os.fspath(source)
-    if is_python_model(text):
-        _refuse_options_of_files(text, options)
-        return _from_factory(text)
     path = Path(text)
+    if is_python_model(text):
+        try:
+            return EngineTeacher(path, options)
+        except EngineError as error:
+            raise DistilError(str(error)) from error
     if not path.is_file():
         hint = f" (python:{text}, if that is one)" if ":" in text else ""
         raise DistilError(
             f"there is no file '{path}'; expected an exported model, or python:file.py:factory of "
             f"a function that returns an ASE calculator{hint}"
         )
-    return ExportedTeacher(path, options)
+    return EngineTeacher(path, options)
 
 
 def check_starts(teacher: Teacher, starts: Sequence[Atoms]) -> None:
@@ -193,35 +195,3 @@ def check_starts(teacher: Teacher, starts: Sequence[Atoms]) -> None:
                 f"the teacher {teacher.name} gives energies or forces that are not finite for "
                 f"{which}: look at that structure"
             )
-
-
-def _refuse_options_of_files(text: str, options: ModelOptions) -> None:
-    for name in (
-        *("variant", "direct_variant", "extensions", "symmetrize", "direct_symmetrize"),
-        *("charge", "spin_multiplicity"),
-    ):
-        if getattr(options, name) != getattr(ModelOptions(), name):
-            raise DistilError(
-                f"--{name.replace('_', '-')} is for exported files: let the factory of '{text}' "
-                "make the calculator that is wanted"
-            )
-
-
-def _from_factory(source: str) -> Teacher:
-    target = source.removeprefix("python:")
-    try:
-        made, _ = make(source)
-    except ArgumentError as error:
-        raise DistilError(f"the teacher {error.problem}") from error
-    except ModelError as error:
-        raise DistilError(str(error)) from error
-    if not hasattr(made, "get_potential_energy"):
-        raise DistilError(
-            f"{target}() returned a {type(made).__name__}; expected an ASE calculator"
-        )
-    if getattr(made, "forces_kind", "conservative") == "direct":
-        raise DistilError(
-            f"the forces of {target}() are predicted directly (forces_kind), and a student learns "
-            "those of an energy: make a calculator of conservative forces"
-        )
-    return CalculatorTeacher(made, f"{type(made).__name__} of {target}", model_checksum(source))
