@@ -89,9 +89,13 @@ def measure_multiplicity(
     if teacher.model is None:
         return _guessed_for_ase(request, teacher, timestep_fs, folder)
     try:
-        if not request.tune:
-            return _guessed(request, teacher, teacher.model, start, timestep_fs, folder, command)
-        return _search(request, teacher.model, start, timestep_fs, folder, progress)
+        why = f"M was not measured (--no-tune); `{command}` does it."
+        if request.tune:
+            try:
+                return _search(request, teacher.model, start, timestep_fs, folder, progress)
+            except StructureError as error:
+                why = f"M was not measured: {error}."
+        return _guessed(request, teacher, teacher.model, start, timestep_fs, folder, why)
     except (MDBridgeError, OSError) as error:
         return TuningOutcome([f"M was not measured: {error}. Then run `{command}`."])
 
@@ -103,13 +107,13 @@ def _guessed(
     start: Atoms,
     timestep_fs: float,
     folder: Path,
-    command: str,
+    why: str,
 ) -> TuningOutcome:
     """Without a search, inputs have an M that was guessed."""
     from md_bridge.drift.runs.starts import read_periodic_structure
     from md_bridge.drift.tuning.inputs import InputPlan, write_planned_inputs
 
-    told = [f"M was not measured (--no-tune); `{command}` does it."]
+    told = [why]
     guess = guess_multiplicity(request, teacher, timestep_fs, folder)
     if guess is None or guess.multiplicity < 2:
         return TuningOutcome([*told, _NO_GUESS])
@@ -119,10 +123,9 @@ def _guessed(
     _write_start(start, request, place / "start.xyz")
     try:
         read_periodic_structure(place / "start.xyz")
-    except StructureError as error:
-        why = f"{_guess_in_words(guess)}. LAMMPS and i-PI cannot run that start ({error}); ASE can."
-        script = write_script(request, guess, start, place)
-        return TuningOutcome([told[0], why], inputs=[script])
+    except StructureError:
+        told[-1] += " LAMMPS and i-PI cannot run that start: the script is for ASE."
+        return TuningOutcome(told, inputs=[write_script(request, guess, start, place)])
     plan = InputPlan(
         model=model,
         start=place / "start.xyz",

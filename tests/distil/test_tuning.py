@@ -115,11 +115,12 @@ def test_both_inputs_run(request_of):
         assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_of_a_cluster_a_script_for_ase(model_file, teacher, tmp_path, monkeypatch):
+@pytest.mark.parametrize("tune", [False, True])
+def test_of_a_cluster_a_script_for_ase(model_file, teacher, tune, tmp_path, monkeypatch):
     """It runs from everywhere."""
     cluster = Atoms("Ar13", argon().positions[:13])
     request = DistilRequest(
-        teacher, [cluster], tmp_path / "inner.pt", temperatures_k=(20.0,), tune=False
+        teacher, [cluster], tmp_path / "inner.pt", temperatures_k=(20.0,), tune=tune
     )
     shutil.copy(model_file("stand_in"), request.out)
     monkeypatch.setattr(tuning, "guess_multiplicity", lambda *given: Guess(3, 2.0, 0.01))

@@ -23,18 +23,12 @@ def test_the_page_is_that_of_its_numbers(make_pretrained):
 
 
 def test_its_commands_are_those_that_made_the_numbers(make_pretrained):
-    """But for names of files, and what is left at its default or said in the text."""
-    text = " ".join(
-        make_pretrained.DOCUMENT.read_text(encoding="utf-8").replace("\\\n", "").split()
-    )
-    commands = make_pretrained.measurements("$CHGNET", Path("work"))
-    for arguments in commands.values():
-        options = [word for word in arguments if word.startswith("--")]
-        (line,) = [
-            each for each in text.split("```") if f"md-bridge {arguments[0]} $CHGNET" in each
-        ]
-        for option in options:
-            if f"{option} " in line:
-                value = arguments[arguments.index(option) + 1]
-                value = value if "/" not in value else Path(value).name
-                assert f"{option} {value}" in line
+    """But for the places of files."""
+    text = make_pretrained.DOCUMENT.read_text(encoding="utf-8").replace("\\\n", "")
+    blocks = [" ".join(block.split()) for block in text.split("```")[1::2]]
+    for arguments in make_pretrained.measurements("$CHGNET", Path("work")).values():
+        command = f"bash md-bridge {arguments[0]} $CHGNET "
+        (line,) = [block for block in blocks if block.startswith(command)]
+        for option, value in zip(arguments, arguments[1:], strict=False):
+            if option.startswith("-"):
+                assert f" {option} {Path(value).name}" in line
