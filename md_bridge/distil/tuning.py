@@ -117,15 +117,18 @@ def _guessed(
     guess = guess_multiplicity(request, teacher, timestep_fs, folder)
     if guess is None or guess.multiplicity < 2:
         return TuningOutcome([*told, _NO_GUESS])
-    told.append(f"{_guess_in_words(guess)}: the inputs have it.")
     place = folder / "inputs"
     place.mkdir(exist_ok=True)
     _write_start(start, request, place / "start.xyz")
     try:
         read_periodic_structure(place / "start.xyz")
     except StructureError:
-        told[-1] += " LAMMPS and i-PI cannot run that start: the script is for ASE."
+        told.append(
+            f"{_guess_in_words(guess)}: the script for ASE has it, as LAMMPS and i-PI cannot run "
+            "that start."
+        )
         return TuningOutcome(told, inputs=[write_script(request, guess, start, place)])
+    told.append(f"{_guess_in_words(guess)}: the inputs have it.")
     plan = InputPlan(
         model=model,
         start=place / "start.xyz",
