@@ -59,17 +59,17 @@ def measurements(model: str, work: Path) -> dict[str, list[str]]:
         "relax": ["relax", model, moved, "--cell", "full", "--fmax", "0.001"],
         "phonons": [
             *("phonons", model, str(work / "relax" / "standardised.extxyz")),
-            *("--supercell", "2,2,2", "--fc", "raw,symfc", "--displacements", "0.03"),
+            *("--supercell", "2,2,2", "--fc", "raw,symfc", "--displacements", "0.03", "--fast"),
         ],
-        "symmetry": ["symmetry", model, moved, "--lmax", "4", "--orientations", "1"],
+        "symmetry": ["symmetry", model, moved, "--lmax", "3", "--orientations", "0"],
         "inner.distil": [
-            *("distil", model, start, "-o", student, "--hours", "0.05"),
-            *("--temperature", "300,600", "--timestep", "2"),
+            *("distil", model, start, "-o", student, "--frames", "56", "--steps", "800"),
+            *("--temperature", "300", "--timestep", "2", "--no-tune"),
         ],
         "drift": [
             *("drift", model, start, "--inner", student, "--timestep", "2"),
-            *("--forces", "conservative,mts:4,mts:8", "--ps", "2", "--replicas", "2"),
-            *("--equilibrate", "0.3", "--temperature", "300"),
+            *("--forces", "conservative,mts:4,mts:8", "--ps", "1", "--replicas", "1"),
+            *("--equilibrate", "0.2", "--temperature", "300"),
         ],
     }
 

@@ -46,7 +46,7 @@ def compare(model: str, calculator: str, atoms: Atoms, folder: Path) -> dict[str
 
     def apart(energy: float, found: np.ndarray) -> dict[str, float]:
         return {
-            "energy_eV": abs(energy - own.get_potential_energy()),
+            "energy_eV": float(abs(energy - own.get_potential_energy())),
             "forces_eV_per_angstrom": float(np.abs(found - forces).max()),
         }
 
