@@ -274,5 +274,5 @@ def test_modules_beside_a_factory_are_not_taken_for_packages(tmp_path, monkeypat
     )
     (tmp_path / "wrapped.py").write_text("from ase.calculators.emt import EMT as calculator\n")
     monkeypatch.chdir(tmp_path)
-    for name in ("python:wrapper.wrapped:make", "python:wrapper/wrapped.py:make"):
+    for name in ("python:wrapper/wrapped.py:make", "python:wrapper.wrapped:make"):
         assert Engine(name).info.name == "EMT"
