@@ -30,7 +30,6 @@ def digest(work: Path) -> dict[str, Any]:
         *("frames", "training_steps", "training_seconds", "temperatures_K", "held_out", "cost_ms"),
         *("cost_ratio", "timestep_fs"),
     )
-    tuning = student["tuning"]
     return {
         "agreement": _read(work / "agreement.json"),
         **statics({name: work / name for name in ("relax", "phonons")}),
@@ -40,7 +39,6 @@ def digest(work: Path) -> dict[str, Any]:
             "quantities": symmetry["quantities"],
         },
         "student": {name: student[name] for name in kept},
-        "tuning": None if tuning is None else tuning["steps"],
         "drift": {
             "methods": drift["methods"],
             "settings": drift["settings"],

@@ -121,15 +121,13 @@ def symmetry(numbers: Numbers) -> list[str]:
             each = found["quantities"].get(quantity)
             if each is None:
                 break
-            above = sorted(
-                {
-                    sector["lambda"]
-                    for sector in each["sectors"]
-                    if sector["above_rounding"] and (sector["lambda"], sector["sigma"]) != (0, 1)
-                }
-            )
+            above = {
+                f"λ = {sector['lambda']}" + ("" if sector["sigma"] == 1 else ", odd"): None
+                for sector in each["sectors"]
+                if sector["above_rounding"] and (sector["lambda"], sector["sigma"]) != (0, 1)
+            }
             cells += [number(each["rms"]), number(each["rounding"])]
-            cells.append(", ".join(f"λ = {degree}" for degree in above) or "nothing")
+            cells.append("; ".join(above) or "nothing")
         else:
             rows.append(cells)
     return markdown(heading, rows)
@@ -139,19 +137,17 @@ def students(numbers: Numbers) -> list[str]:
     """What was distilled, and what it costs."""
     heading = [
         *("teacher", "frames", "training steps", "error of forces, meV/Å", "of"),
-        *("teacher, ms", "student, ms", "ratio", "largest M found"),
+        *("teacher, ms", "student, ms", "ratio"),
     ]
     rows = []
     for name, found in _each(numbers, "student"):
         every, costs = found["held_out"][-1], found["cost_ms"]
-        tuning = next(each["tuning"] for key, each in numbers.items() if _title(key) == name)
-        best = tuning[0]["best_M"] if tuning else None
         rows.append(
             [
                 *(name, f"{found['frames']}", f"{found['training_steps']}"),
                 *(significant(every[each], 3) for each in ("force", "force_of_labels")),
                 *(significant(costs[each], 3) for each in ("teacher", "student")),
-                *(significant(found["cost_ratio"], 3), "-" if best is None else f"{best}"),
+                significant(found["cost_ratio"], 3),
             ]
         )
     return markdown(heading, rows)

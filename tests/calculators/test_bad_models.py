@@ -8,6 +8,7 @@ from ase.calculators.emt import EMT
 from python_models import argon, python_model
 
 from md_bridge.ase import MDBridgeCalculator
+from md_bridge.calculators.opening import open_model
 from md_bridge.calculators.watching import Watch
 from md_bridge.engine import Engine, ModelError, NonFiniteError, structure_from_ase
 
@@ -275,4 +276,4 @@ def test_modules_beside_a_factory_are_not_taken_for_packages(tmp_path, monkeypat
     (tmp_path / "wrapped.py").write_text("from ase.calculators.emt import EMT as calculator\n")
     monkeypatch.chdir(tmp_path)
     for name in ("python:wrapper/wrapped.py:make", "python:wrapper.wrapped:make"):
-        assert Engine(name).info.name == "EMT"
+        assert open_model(name).name == "EMT"

@@ -1,6 +1,7 @@
 """docs/pretrained.md has the numbers of docs/pretrained.json."""
 
 import importlib
+import itertools
 import json
 from pathlib import Path
 
@@ -29,6 +30,7 @@ def test_its_commands_are_those_that_made_the_numbers(make_pretrained):
     for arguments in make_pretrained.measurements("$CHGNET", Path("work")).values():
         command = f"bash md-bridge {arguments[0]} $CHGNET "
         (line,) = [block for block in blocks if block.startswith(command)]
-        for option, value in zip(arguments, arguments[1:], strict=False):
+        for option, value in itertools.pairwise(arguments):
             if option.startswith("-"):
-                assert f" {option} {Path(value).name}" in line
+                shown = option if value.startswith("-") else f"{option} {Path(value).name}"
+                assert f" {shown}" in line
