@@ -26,7 +26,7 @@ import marked_tables
 from pretrained_agreement import compare
 from pretrained_digest import digest
 from pretrained_pictures import draw_bands, draw_energies
-from pretrained_tables import PACKAGES, TABLES
+from pretrained_tables import PACKAGES, TABLES, Package
 
 HERE = Path(__file__).parent
 JSON = HERE / "pretrained.json"
@@ -47,12 +47,13 @@ def salt(size: int, rattle: float) -> Atoms:
     return atoms
 
 
-def measurements(model: str, work: Path) -> dict[str, list[str]]:
+def measurements(package: Package, work: Path) -> dict[str, list[str]]:
     """The commands for one package, by the folder in which each leaves its numbers; in their order.
 
-    :param model: its name
+    :param package: whose model
     :param work: folder of all of them, with the starts in it
     """
+    model = package.model
     start, moved = str(work / "start.xyz"), str(work / "moved.xyz")
     student = str(work / "inner.pt")
     return {
@@ -63,7 +64,8 @@ def measurements(model: str, work: Path) -> dict[str, list[str]]:
         ],
         "symmetry": ["symmetry", model, moved, "--lmax", "3", "--orientations", "0"],
         "inner.distil": [
-            *("distil", model, start, "-o", student, "--frames", "56", "--steps", "800"),
+            *("distil", model, start, "-o", student, "--frames", f"{package.frames}"),
+            *("--steps", f"{package.steps}"),
             *("--temperature", "300", "--timestep", "2", "--no-tune"),
         ],
         "drift": [
@@ -74,11 +76,10 @@ def measurements(model: str, work: Path) -> dict[str, list[str]]:
     }
 
 
-def measure(model: str, calculator: str, work: Path) -> None:
+def measure(package: Package, work: Path) -> None:
     """Run what has not been run.
 
-    :param model: name of the package's model
-    :param calculator: name of the factory of its own calculator
+    :param package: whose model
     :param work: folder of everything of this package
     :raises subprocess.CalledProcessError: a command failed; what drifts or is not at rest (3) is a
         result
@@ -87,9 +88,9 @@ def measure(model: str, calculator: str, work: Path) -> None:
     ase.io.write(work / "start.xyz", salt(1, 0.0))
     ase.io.write(work / "moved.xyz", salt(1, 0.1))
     if not (work / "agreement.json").exists():
-        compared = compare(model, calculator, salt(2, 0.1), work / "agreement")
+        compared = compare(package.model, package.calculator, salt(2, 0.1), work / "agreement")
         (work / "agreement.json").write_text(json.dumps(compared), encoding="utf-8")
-    for name, arguments in measurements(model, work).items():
+    for name, arguments in measurements(package, work).items():
         done = work / f"{name}.seconds"
         if done.exists():
             continue
@@ -120,7 +121,7 @@ def main(anew: bool, work: Path) -> None:
     """Write numbers and pictures."""
     if anew:
         for name, package in PACKAGES.items():
-            measure(package.model, package.calculator, work.resolve() / name)
+            measure(package, work.resolve() / name)
         numbers = {name: digest(work / name) for name in PACKAGES}
         JSON.write_text(json.dumps(numbers, ensure_ascii=False) + "\n", encoding="utf-8")
     numbers = json.loads(JSON.read_text(encoding="utf-8"))

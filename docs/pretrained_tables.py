@@ -12,7 +12,7 @@ from marked_tables import markdown, number
 from md_bridge.symmetry.models.quantities import QUANTITIES
 from md_bridge.text import factor, minus_sign, significant, with_error
 
-__all__ = ["PACKAGES", "TABLES"]
+__all__ = ["PACKAGES", "TABLES", "Package"]
 
 Numbers = Mapping[str, Any]
 
@@ -26,6 +26,10 @@ class Package:
     """Its name for MD Bridge."""
     calculator: str
     """Of the factory of its own calculator."""
+    frames: int
+    """That its student learns from."""
+    steps: int
+    """Of the training."""
 
 
 PACKAGES = {
@@ -33,11 +37,15 @@ PACKAGES = {
         "CHGNet 0.3.0",
         "python:md_bridge.calculators.chgnet:chgnet_calculator",
         "python:chgnet.model.dynamics:CHGNetCalculator",
+        frames=56,
+        steps=800,
     ),
     "sevennet": Package(
         "SevenNet-0",
         "python:md_bridge.calculators.sevennet:sevennet_calculator",
         "python:sevenn.calculator:SevenNetCalculator",
+        frames=28,
+        steps=400,
     ),
 }
 """By the names of their folders."""

@@ -3,6 +3,7 @@
 import importlib
 import itertools
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -26,8 +27,9 @@ def test_the_page_is_that_of_its_numbers(make_pretrained):
 def test_its_commands_are_those_that_made_the_numbers(make_pretrained):
     """But for the places of files."""
     text = make_pretrained.DOCUMENT.read_text(encoding="utf-8").replace("\\\n", "")
+    package = replace(make_pretrained.PACKAGES["chgnet"], model="$CHGNET")
     blocks = [" ".join(block.split()) for block in text.split("```")[1::2]]
-    for arguments in make_pretrained.measurements("$CHGNET", Path("work")).values():
+    for arguments in make_pretrained.measurements(package, Path("work")).values():
         command = f"bash md-bridge {arguments[0]} $CHGNET "
         (line,) = [block for block in blocks if block.startswith(command)]
         for option, value in itertools.pairwise(arguments):
