@@ -23,6 +23,7 @@ import click
 from md_bridge._paths import DATA
 
 sys.path.insert(0, str(Path(__file__).parent))
+import marked_tables
 from statics_digest import digest
 from statics_pictures import draw_bands, draw_ice, draw_scan
 from statics_tables import TABLES
@@ -38,8 +39,7 @@ PICTURES = {
     "statics-scan.png": draw_scan,
     "statics-ice.png": draw_ice,
 }
-_MARKER = "<!-- {name}: written by make_statics.py -->"
-_END = "<!-- end -->"
+SCRIPT = Path(__file__).name
 
 _STARTS = 50
 """That the example makes."""
@@ -136,16 +136,7 @@ def fill_in(text: str, numbers: Mapping[str, Any]) -> str:
     :param numbers: of :func:`statics_digest.digest`
     :raises ValueError: a marker is there twice, or has no end
     """
-    for name, make in TABLES.items():
-        marker = _MARKER.format(name=name)
-        if marker not in text:
-            continue
-        before, _, rest = text.partition(marker)
-        _, end, after = rest.partition(_END)
-        if marker in rest or not end:
-            raise ValueError(f"expected {marker} once in the document, and {_END} after it")
-        text = "\n".join([before + marker, *make(numbers), end + after])
-    return text
+    return marked_tables.fill_in(text, TABLES, numbers, SCRIPT)
 
 
 def unused(texts: Sequence[str]) -> list[str]:
@@ -153,7 +144,8 @@ def unused(texts: Sequence[str]) -> list[str]:
 
     :param texts: of all documents
     """
-    return [name for name in TABLES if not any(_MARKER.format(name=name) in text for text in texts)]
+    markers = {name: marked_tables.marker(name, SCRIPT) for name in TABLES}
+    return [name for name, marker in markers.items() if not any(marker in text for text in texts)]
 
 
 @click.command(help=__doc__)

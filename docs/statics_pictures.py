@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from md_bridge.drift.report.palette import OKABE_ITO
 from md_bridge.drift.report.plot import as_png
 
-__all__ = ["draw_bands", "draw_ice", "draw_scan"]
+__all__ = ["decorate", "draw_bands", "draw_ice", "draw_path", "draw_scan"]
 
 Numbers = Mapping[str, Any]
 _CONSERVATIVE, _DIRECT, _TRUTH = OKABE_ITO[0], OKABE_ITO[1], OKABE_ITO[3]
@@ -47,10 +47,12 @@ def _bands_of_both(found: Numbers, exact: Any = None) -> tuple[Figure, Any]:
     panels = figure.subplots(1, 2, sharey=True)
     for axes, correction in zip(panels, ("raw", "symfc"), strict=True):
         if exact is not None:
-            _lines(axes, found["path"], exact, _TRUTH, "Stillinger–Weber", width=2.4, alpha=0.25)
+            draw_path(axes, found["path"], exact, _TRUTH, "Stillinger–Weber", width=2.4, alpha=0.25)
         for forces, colour in _COLOURS.items():
-            _lines(axes, found["path"], found["bands"][f"{forces}: {correction}"], colour, forces)
-        _decorate(axes, found["path"], f"force constants: {correction}")
+            draw_path(
+                axes, found["path"], found["bands"][f"{forces}: {correction}"], colour, forces
+            )
+        decorate(axes, found["path"], f"force constants: {correction}")
     panels[0].set_ylabel("frequency (THz)", fontsize=9)
     panels[0].legend(fontsize=8, frameon=False, loc="lower center")
     return figure, panels
@@ -97,7 +99,7 @@ def _guides(axes: Axes) -> None:
     axes.set_ylim(low, high)
 
 
-def _lines(
+def draw_path(
     axes: Axes,
     path: Numbers,
     bands: Any,
@@ -106,6 +108,16 @@ def _lines(
     width: float = 0.9,
     alpha: float = 1.0,
 ) -> None:
+    """Bands along a path, one colour.
+
+    :param axes: to draw on
+    :param path: distances, segments and ticks
+    :param bands: frequencies of each wave vector, THz
+    :param colour: of all of them
+    :param label: for the legend
+    :param width: of lines, points
+    :param alpha: opacity
+    """
     distances, frequencies = np.array(path["distances"]), np.array(bands)
     for number, (start, stop) in enumerate(path["segments"]):
         part = slice(start, stop)
@@ -116,7 +128,13 @@ def _lines(
             lines[0].set_label(label)
 
 
-def _decorate(axes: Axes, path: Numbers, title: str) -> None:
+def decorate(axes: Axes, path: Numbers, title: str) -> None:
+    """Title, names of wave vectors, and zero.
+
+    :param axes: with bands
+    :param path: distances, segments and ticks
+    :param title: of the panel
+    """
     places = [place for place, _ in path["ticks"]]
     axes.set_title(title, loc="left", fontsize=9)
     axes.set_xticks(places, [name for _, name in path["ticks"]])

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
+from marked_tables import markdown, number
 
 from md_bridge.statics.phonons.dynamical_matrix import WAVENUMBERS
 from md_bridge.text import minus_sign, significant
@@ -27,7 +28,7 @@ def relaxations(numbers: Numbers) -> list[str]:
         *(_relaxation_rows(averaged, _DIAMOND, average=True) if averaged else ()),
         *_relaxation_rows(numbers["relax-truth"], _DIAMOND, "*Stillinger–Weber*"),
     ]
-    return _markdown(_relaxation_heading(_DIAMOND), rows)
+    return markdown(_relaxation_heading(_DIAMOND), rows)
 
 
 def ice_relaxations(numbers: Numbers) -> list[str]:
@@ -50,13 +51,13 @@ def ice_relaxations(numbers: Numbers) -> list[str]:
                 "yes" if row["converged"] else "no",
                 f"{row['steps']:g}",
                 _evaluations(row["evaluations"]),
-                _number(row["residual_work_meV_per_atom"]),
+                number(row["residual_work_meV_per_atom"]),
                 *map(_symbol, groups),
                 ", ".join(f"{each:.3f}" for each in lengths),
-                _number(above),
+                number(above),
             ]
         )
-    return _markdown(heading, rows)
+    return markdown(heading, rows)
 
 
 def turned(numbers: Numbers) -> list[str]:
@@ -76,7 +77,7 @@ def turned(numbers: Numbers) -> list[str]:
         ]
         counts = [_evaluations(each["evaluations"]) for each in (row, other)]
         rows.append([label, *kept, *counts])
-    return _markdown(heading, rows)
+    return markdown(heading, rows)
 
 
 def gain(numbers: Numbers) -> list[str]:
@@ -105,13 +106,13 @@ def gain(numbers: Numbers) -> list[str]:
                 _evaluations(both["evaluations"]),
                 significant(both["seconds"], 3),
                 f"{gained:.2f}" if at_rest else "-",
-                _number(max(each for each in both["rmsd_angstrom"] if each is not None)),
+                number(max(each for each in both["rmsd_angstrom"] if each is not None)),
             ]
         )
         if all(walks):
             names = ("last_gradient", "difference")
             rows[-1] += [significant(walk[f"{name}_eV_per_angstrom"], 2) for name in names]
-    return _markdown(heading, rows)
+    return markdown(heading, rows)
 
 
 def phonons(numbers: Numbers) -> list[str]:
@@ -121,12 +122,12 @@ def phonons(numbers: Numbers) -> list[str]:
         *_phonon_rows(numbers["phonons"], truth),
         *_phonon_rows(truth, truth, "*Stillinger–Weber*"),
     ]
-    return _markdown([*_phonon_heading(), "rms from the truth, cm⁻¹"], rows)
+    return markdown([*_phonon_heading(), "rms from the truth, cm⁻¹"], rows)
 
 
 def ice_phonons(numbers: Numbers) -> list[str]:
     """Ice: the same, without a truth."""
-    return _markdown(_phonon_heading(), _phonon_rows(numbers["ice-phonons"], None))
+    return markdown(_phonon_heading(), _phonon_rows(numbers["ice-phonons"], None))
 
 
 def scan(numbers: Numbers) -> list[str]:
@@ -147,7 +148,7 @@ def scan(numbers: Numbers) -> list[str]:
             ]
             largest = [f"{each['largest_frequency_THz'][place]:.3f}" for place in shown]
             rows.append([_label(each), precision, *slopes, *largest])
-    return _markdown(heading, rows)
+    return markdown(heading, rows)
 
 
 def elastic(numbers: Numbers) -> list[str]:
@@ -171,7 +172,7 @@ def elastic(numbers: Numbers) -> list[str]:
                     _percent(best["removed"]),
                 ]
             )
-    return _markdown(heading, rows)
+    return markdown(heading, rows)
 
 
 def _relaxation_heading(symbol: str) -> list[str]:
@@ -201,8 +202,8 @@ def _relaxation_rows(
                 f"{row['converged']} of {row['structures']}",
                 *map(str, groups),
                 _evaluations(each_start),
-                _number(row["residual_work_meV_per_atom"]),
-                _number(max(known)) if place and known else "-",
+                number(row["residual_work_meV_per_atom"]),
+                number(max(known)) if place and known else "-",
             ]
         )
     return rows
@@ -240,7 +241,7 @@ def _phonon_rows(found: Numbers, truth: Numbers | None, name: str = "") -> list[
         row = [
             name or label,
             *(_percent(broken[kind])[:-2] for kind in ("permutation", "acoustic", "space_group")),
-            _number(acoustic) if acoustic > 1e-4 else "0",
+            number(acoustic) if acoustic > 1e-4 else "0",
             "-" if each["splitting_cm"] is None else _split(each["splitting_cm"]),
             "yes" if each["imaginary"]["any"] else "no",
             f"{each['largest_frequency_THz']:.3f}",
@@ -277,26 +278,11 @@ def _evaluations(counts: Mapping[str, int]) -> str:
 
 
 def _percent(value: float) -> str:
-    return f"{_number(100 * value)} %" if value > 1e-9 else "0 %"
+    return f"{number(100 * value)} %" if value > 1e-9 else "0 %"
 
 
 def _split(value: float) -> str:
-    return _number(value) if value > 1e-3 else "0"
-
-
-def _number(value: float | None) -> str:
-    """Two digits; small ones as powers of ten."""
-    if value is None:
-        return "-"
-    if value == 0 or abs(value) >= 1e-3:
-        return minus_sign(significant(value, 2))
-    mantissa, exponent = f"{value:.0e}".split("e")
-    return minus_sign(f"{mantissa}·10^{int(exponent)}")
-
-
-def _markdown(heading: list[str], rows: list[list[str]]) -> list[str]:
-    rule = ["---", *["---:"] * (len(heading) - 1)]
-    return [f"| {' | '.join(cells)} |" for cells in (heading, rule, *rows)]
+    return number(value) if value > 1e-3 else "0"
 
 
 TABLES: Mapping[str, Callable[[Numbers], list[str]]] = {

@@ -30,6 +30,6 @@ Attributes of the calculator (or of the function) say the rest, where they are t
 - ``requested_inputs``: which of "charge" and "spin_multiplicity" it asks for; they go into
   ``Atoms.info``, where packages look for them, and are refused with a calculator that has none
 
-The modules beside this one make such calculators of those of some packages: :mod:`~.fairchem`,
-:mod:`~.orb` and :mod:`~.metatomic`.
+The modules beside this one make such calculators of those of some packages: :mod:`~.chgnet`,
+:mod:`~.fairchem`, :mod:`~.metatomic`, :mod:`~.orb` and :mod:`~.sevennet`.
 """

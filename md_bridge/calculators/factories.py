@@ -29,6 +29,7 @@ _DISTRIBUTIONS = {
     "matgl": "matgl",
     "metatomic": "metatomic-torch",
     "metatomic_ase": "metatomic-ase",
+    "nvidia_smi": "nvidia-ml-py3",
     "orb_models": "orb-models",
     "sevenn": "sevenn",
 }
@@ -80,10 +81,11 @@ def call_factory(model: ModelName) -> Any:
 @contextlib.contextmanager
 def _found(model: ModelName) -> Iterator[tuple[Any, str]]:
     """What a module has under the name of a factory, and how to call it in messages; meanwhile its
-    folder is where Python looks first, also for what is imported when it is called."""
+    folder is where Python looks first, also for what is imported when it is called, and what it
+    prints does not go where results go, which other programs read."""
     factory = Factory.parse(model)
-    folder = Path(factory.module).resolve().parent if factory.is_file else Path.cwd()
-    with _importable(folder):
+    folder = _named(Path(factory.module))[0] if factory.is_file else Path.cwd()
+    with _importable(folder), contextlib.redirect_stdout(sys.stderr):
         module = _module(factory)
         found = getattr(module, factory.function, None)
         if found is None:
@@ -169,14 +171,10 @@ def _module_of_file(named: Path) -> ModuleType:
     path = named.resolve()
     if not path.is_file():
         raise ModelError(f"there is no file '{named}' (looked from {Path.cwd()})")
-    names = [] if path.stem == "__init__" else [path.stem]
-    folder = path.parent
-    while (folder / "__init__.py").is_file():
-        names.insert(0, folder.name)
-        folder = folder.parent
+    folder, package = _named(path)
     if folder != path.parent:  # of a package, which its relative imports need
         with _importable(folder):
-            return importlib.import_module(".".join(names))
+            return importlib.import_module(package)
     stamp = (path.stat().st_mtime_ns, path.stat().st_size)
     if path in _files and _files[path][0] == stamp:
         return _files[path][1]
@@ -192,6 +190,21 @@ def _module_of_file(named: Path) -> ModuleType:
         raise
     _files[path] = (stamp, module)
     return module
+
+
+def _named(file: Path) -> tuple[Path, str]:
+    """The folder that a module is imported from, and its dotted name there.
+
+    Of a package that is not its own folder: modules in that may be called as others that they
+    import, as those of md_bridge.calculators are.
+    """
+    path = file.resolve()
+    names = [] if path.stem == "__init__" else [path.stem]
+    folder = path.parent
+    while (folder / "__init__.py").is_file():
+        names.insert(0, folder.name)
+        folder = folder.parent
+    return folder, ".".join(names)
 
 
 @contextlib.contextmanager

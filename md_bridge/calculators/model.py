@@ -136,10 +136,13 @@ class CalculatorModel:
 
 
 def _atoms(structure: Structure, info: Mapping[str, Any], with_volume: bool) -> Atoms:
-    """The structure for ASE; with a volume, if that is wanted and it is periodic along one."""
-    atoms = Atoms(
-        structure.numbers, structure.positions, cell=structure.cell, pbc=structure.periodic
-    )
+    """The structure for ASE, its cell right-handed; with a volume, if that is wanted and it is
+    periodic along one."""
+    cell, periodic = np.array(structure.cell), np.array(structure.periodic)
+    if np.linalg.det(cell) < 0.0:
+        # the same lattice by right-handed vectors: some packages divide stresses by a signed volume
+        cell, periodic = cell[[0, 2, 1]], periodic[[0, 2, 1]]
+    atoms = Atoms(structure.numbers, structure.positions, cell=cell, pbc=periodic)
     atoms.info.update(info)
     if with_volume and any(structure.periodic) and not all(structure.periodic):
         complete = atoms.cell.complete().array

@@ -99,8 +99,8 @@ def distil(
 
     The same call goes on where it was interrupted.
 
-    :param teacher: an exported file, ``python:package.module:factory`` of a function that returns
-        an ASE calculator, or such a calculator
+    :param teacher: an exported file, ``python:package.module:factory`` of a model that Python
+        evaluates, or an ASE calculator
     :param starts: structures, or files with some; periodic or not
     :param out: file of the student, ``something.pt``; what it is made of goes to
         ``something.distil`` beside it
@@ -162,7 +162,7 @@ class _Work:
         self._folder, self._progress = folder, progress
         self._device = _torch_device(request.model_options.device)
         self._earlier = None if request.from_student is None else read_student(request.from_student)
-        searched = request.tune and teacher.path is not None
+        searched = request.tune and teacher.model is not None
         self._before_search = SHARE_BEFORE if searched else 1.0
         self._taken = Taken()
         self._decide()

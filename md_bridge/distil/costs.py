@@ -33,9 +33,9 @@ def measure_costs(
     :param atoms: the structure that is evaluated
     :param options: how the teacher is loaded; the device is that of the student, too
     """
-    if teacher.path is not None:
+    if teacher.model is not None:
         both = replace(options, inner=os.fspath(student))
-        return evaluation_costs(teacher.path, atoms, both, choose_threads(options.threads))
+        return evaluation_costs(teacher.model, atoms, both, choose_threads(options.threads))
     inner = MDBridgeCalculator(student, forces="direct", device=options.device)
     outer = teacher.calculator()
     times = [

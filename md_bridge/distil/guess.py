@@ -1,16 +1,19 @@
-"""A first guess of M, where no search measures it."""
+"""A first guess of M, and what runs with it, where no search measures M."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
+import ase.io
 import numpy as np
 from ase import Atoms
 from ase.calculators.calculator import BaseCalculator
 
+from md_bridge._templates import templates
 from md_bridge.ase import MDBridgeCalculator
 from md_bridge.distil.labelling.frames import FrameStore
 from md_bridge.distil.labelling.teacher import Teacher
@@ -21,10 +24,13 @@ from md_bridge.export.checks.first_guess import (
     kick_heating,
 )
 from md_bridge.export.checks.two_models import guess_from_change, rate_of_change
+from md_bridge.model_names import ModelName, absolute_model
+from md_bridge.model_options import ModelOptions
 
-__all__ = ["Guess", "guess_multiplicity"]
+__all__ = ["Guess", "guess_multiplicity", "write_script"]
 
 _STRUCTURES = 3
+_LENGTH_PS = 10.0
 
 
 @dataclass(frozen=True)
@@ -68,6 +74,39 @@ def guess_multiplicity(
         return Guess(1, timestep_fs, guess.drift)
     outer_fs = guess.inner_steps * guess.inner_step
     return Guess(max(1, int(outer_fs / timestep_fs + 1e-9)), timestep_fs, guess.drift)
+
+
+def write_script(request: DistilRequest, guess: Guess, start: Atoms, folder: Path) -> Path:
+    """Write ``dynamics.py`` with ``start.xyz``: 10 ps of NVE in ASE, as it stands.
+
+    :param request: whose teacher is a file or ``python:…``
+    :param guess: an M of 2 or more
+    :param start: of the dynamics
+    :param folder: made if missing
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    free = start.copy()
+    free.set_constraint()
+    ase.io.write(folder / "start.xyz", free, format="extxyz")
+    outer_fs = guess.multiplicity * guess.timestep_fs
+    environment = templates("md_bridge.distil", autoescape=False, keep_trailing_newline=True)
+    keywords = request.model_options.engine_keywords().items()
+    usual = ModelOptions().engine_keywords()
+    text = environment.get_template("dynamics.py.j2").render(
+        title=f"{start.get_chemical_formula()} at constant energy, with a student inside.",
+        drift=f"{guess.drift:.1g}",
+        teacher=repr(str(absolute_model(cast(ModelName, request.teacher)))),
+        options=[(name, repr(value)) for name, value in keywords if value != usual[name]],
+        student=repr(os.path.relpath(request.out, folder)),
+        temperature=min(request.temperatures_k),
+        seed=request.seed,
+        multiplicity=guess.multiplicity,
+        outer_fs=f"{outer_fs:g}",
+        steps=max(1, round(1000 * _LENGTH_PS / outer_fs)),
+    )
+    path = folder / "dynamics.py"
+    path.write_text(text, encoding="utf-8")
+    return path
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ import numpy as np
 from ase import Atoms
 from ase.md.velocitydistribution import MaxwellBoltzmannDistribution
 
-from md_bridge.distil.guess import Guess, guess_multiplicity
+from md_bridge.distil.guess import Guess, guess_multiplicity, write_script
 from md_bridge.distil.labelling.teacher import Teacher
 from md_bridge.distil.request import DistilRequest
 from md_bridge.engine import choose_threads
@@ -86,12 +86,16 @@ def measure_multiplicity(
     :param progress: called from time to time
     """
     command = f"md-bridge tune MODEL START --inner {request.out}"
-    if teacher.path is None:
+    if teacher.model is None:
         return _guessed_for_ase(request, teacher, timestep_fs, folder)
     try:
-        if not request.tune:
-            return _guessed(request, teacher, teacher.path, start, timestep_fs, folder, command)
-        return _search(request, teacher.path, start, timestep_fs, folder, progress)
+        why = f"M was not measured (--no-tune); `{command}` does it."
+        if request.tune:
+            try:
+                return _search(request, teacher.model, start, timestep_fs, folder, progress)
+            except StructureError as error:
+                why = f"M was not measured: {error}."
+        return _guessed(request, teacher, teacher.model, start, timestep_fs, folder, why)
     except (MDBridgeError, OSError) as error:
         return TuningOutcome([f"M was not measured: {error}. Then run `{command}`."])
 
@@ -103,24 +107,28 @@ def _guessed(
     start: Atoms,
     timestep_fs: float,
     folder: Path,
-    command: str,
+    why: str,
 ) -> TuningOutcome:
     """Without a search, inputs have an M that was guessed."""
     from md_bridge.drift.runs.starts import read_periodic_structure
     from md_bridge.drift.tuning.inputs import InputPlan, write_planned_inputs
 
-    told = [f"M was not measured (--no-tune); `{command}` does it."]
+    told = [why]
     guess = guess_multiplicity(request, teacher, timestep_fs, folder)
     if guess is None or guess.multiplicity < 2:
         return TuningOutcome([*told, _NO_GUESS])
-    told.append(f"{_guess_in_words(guess)}: the inputs have it.")
     place = folder / "inputs"
     place.mkdir(exist_ok=True)
     _write_start(start, request, place / "start.xyz")
     try:
         read_periodic_structure(place / "start.xyz")
-    except StructureError as error:
-        return TuningOutcome([told[0], f"{_guess_in_words(guess)}.", f"No inputs: {error}."])
+    except StructureError:
+        told.append(
+            f"{_guess_in_words(guess)}: the script for ASE has it, as LAMMPS and i-PI cannot run "
+            "that start."
+        )
+        return TuningOutcome(told, inputs=[write_script(request, guess, start, place)])
+    told.append(f"{_guess_in_words(guess)}: the inputs have it.")
     plan = InputPlan(
         model=model,
         start=place / "start.xyz",
@@ -137,10 +145,10 @@ def _guessed(
 def _guessed_for_ase(
     request: DistilRequest, teacher: Teacher, timestep_fs: float, folder: Path
 ) -> TuningOutcome:
-    """A calculator that has no name runs here only, where no search is made."""
+    """A calculator of this process runs in ASE only, where no search is made."""
     told = [
-        "M was not measured: the teacher is a calculator, which LAMMPS and i-PI could run by a "
-        "name only (python:file.py:factory of a function that returns it). In ASE, "
+        "M was not measured: the teacher is a calculator of this process, which LAMMPS and i-PI "
+        "cannot name (they can name python:package.module:factory). In ASE, "
         "MultipleTimeStep(atoms, timestep, M, inner=student) takes both."
     ]
     try:
@@ -150,8 +158,7 @@ def _guessed_for_ase(
         return TuningOutcome(told)
     if guess is None or guess.multiplicity < 2:
         return TuningOutcome([*told, _NO_GUESS])
-    told.append(f"{_guess_in_words(guess)}: watch the energy of a short run.")
-    return TuningOutcome(told)
+    return TuningOutcome([*told, f"{_guess_in_words(guess)}: watch the energy of a short run."])
 
 
 _NO_GUESS = (

@@ -8,6 +8,7 @@ from ase.calculators.emt import EMT
 from python_models import argon, python_model
 
 from md_bridge.ase import MDBridgeCalculator
+from md_bridge.calculators.opening import open_model
 from md_bridge.calculators.watching import Watch
 from md_bridge.engine import Engine, ModelError, NonFiniteError, structure_from_ase
 
@@ -263,3 +264,16 @@ def test_forces_that_were_not_computed_again(tmp_path):
     body += "        self.calls += 1\n        self.results['energy'] = float(self.calls)\n"
     with pytest.raises(ModelError, match="gave no 'forces'"):
         evaluate(spoiled(tmp_path, body))
+
+
+def test_modules_beside_a_factory_are_not_taken_for_packages(tmp_path, monkeypatch):
+    """Of a package: its folder is not where others are looked for."""
+    (tmp_path / "wrapper").mkdir()
+    (tmp_path / "wrapper" / "__init__.py").write_text("")
+    (tmp_path / "wrapper" / "wrapped.py").write_text(
+        "def make():\n    from wrapped import calculator\n    return calculator()\n"
+    )
+    (tmp_path / "wrapped.py").write_text("from ase.calculators.emt import EMT as calculator\n")
+    monkeypatch.chdir(tmp_path)
+    for name in ("python:wrapper/wrapped.py:make", "python:wrapper.wrapped:make"):
+        assert open_model(name).name == "EMT"

@@ -196,3 +196,28 @@ def test_inputs_for_ipi_and_lammps(folder, model_file):
     assert f"pair_style      mdbridge {name}" in lammps
     assert f"# Run it with: md-bridge lammps --model {name} -in in.lammps" in lammps
     assert f"model: {name}" in ipi
+
+
+def test_what_a_factory_prints_is_no_result(folder):
+    code = """
+from ase.calculators.lj import LennardJones
+
+print("imported")
+
+def make():
+    print("made")
+    return LennardJones(sigma=3.4, epsilon=0.0104, rc=5.0)
+"""
+    words = "--lmax", "1", "--orientations", "0", "--quantity", "energy", "--json"
+    result = run("symmetry", python_model(folder, code), "start.xyz", *words)
+    assert result.exit_code in (0, 3), result.output
+    assert "energy" in json.loads(result.stdout)["quantities"]
+    assert "imported\nmade\n" in result.stderr
+
+
+@pytest.mark.parametrize("command", ["relax", "phonons", "symmetry"])
+def test_the_precision_is_that_of_the_calculator(folder, model_file, command):
+    """It cannot be converted, and is not taken for double precision."""
+    result = run(command, of_file(folder, model_file("strong_curl")), "start.xyz", "--double")
+    assert result.exit_code == 1
+    assert "in the precision of its calculator: let the factory make one" in message(result)

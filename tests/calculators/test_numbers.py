@@ -254,3 +254,34 @@ def make():
 """
     engine = Engine(python_model(tmp_path, code))
     assert engine.evaluate(structure_from_ase(argon())).energy == -2.0
+
+
+@pytest.mark.parametrize("pbc", [(True, True, True), (False, True, False)])
+def test_left_handed_cells(tmp_path, pbc):
+    """Of calculators that divide by a signed volume, and none of which mixes up what is open."""
+    code = """
+import numpy as np
+from ase.calculators.lj import LennardJones
+
+class Signed(LennardJones):
+    def calculate(self, *arguments):
+        super().calculate(*arguments)
+        if "stress" in self.results:
+            self.results["stress"] *= np.sign(np.linalg.det(self.atoms.cell))
+
+def make():
+    return Signed(sigma=3.4, epsilon=0.0104, rc=5.0)
+"""
+    atoms = argon()
+    atoms.pbc = pbc
+    swapped = atoms.copy()
+    swapped.set_cell(atoms.cell.array[[1, 0, 2]])
+    swapped.pbc = np.array(pbc)[[1, 0, 2]]
+    engine = Engine(python_model(tmp_path, code))
+    found, expected = (
+        engine.evaluate(
+            structure_from_ase(each), conservative_forces=True, conservative_virial=True
+        )
+        for each in (swapped, atoms)
+    )
+    assert_same(found, expected, ["conservative_forces", "conservative_virial"], 1e-10)

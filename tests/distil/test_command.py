@@ -231,10 +231,12 @@ def test_the_page_opens_offline(made, tmp_path):
 
 
 @pytest.mark.slow
-def test_the_largest_m_is_measured_and_inputs_are_written(folder, model_file):
-    out = folder / "tuned.pt"
+@pytest.mark.parametrize("teacher", ["", "python:my_teacher.py:argon"])
+def test_the_largest_m_is_measured_and_inputs_are_written(folder, model_file, teacher, monkeypatch):
+    monkeypatch.chdir(folder)
+    out = folder / f"tuned-{bool(teacher)}.pt"
     result = invoke(
-        model_file("curl"),
+        teacher or model_file("curl"),
         *(folder / "start.xyz", "-o", out, "--frames", "140", "--steps", "1500"),
         *("--temperature", "30", "--json"),
     )

@@ -139,6 +139,12 @@ def number():
 
 def broken():
     return 1 / 0
+
+def plain():
+    return lambda atoms: {"energy": 0.0, "forces": 0.0 * atoms.positions}
+
+class Direct(LennardJones):
+    forces_kind = "direct"
 """
 
 
@@ -149,10 +155,12 @@ def test_factories(tmp_path, monkeypatch):
     by_file = open_teacher(f"python:{tmp_path / 'my_teachers.py'}:argon")
     assert by_name.name == "LennardJones of my_teachers:argon"
     assert by_name.checksum == by_file.checksum != ""
+    assert not open_teacher("python:my_teachers:plain").calculator().get_forces(argon()).any()
     for target, words in {
         "my_teachers:argn": "has no 'argn'. Did you mean 'argon'",
         "my_teachers:number": "returned a int; expected an ASE calculator",
         "my_teachers:broken": "failed: ZeroDivisionError",
+        "my_teachers:Direct": "are not the gradient of its energy",
         "your_teachers:argon": "cannot import 'your_teachers'",
         "gone.py:argon": "there is no file 'gone.py'",
         "my_teachers": "must have the form python:package.module:factory",

@@ -29,7 +29,7 @@ __all__ = [
 
 Source = str | os.PathLike[str] | BaseCalculator
 """An exported file, ``python:package.module:factory`` (or ``python:file.py:factory``) of a function
-that returns an ASE calculator, or such a calculator."""
+that returns an ASE calculator or a function, or a calculator itself."""
 
 
 class Teacher(Protocol):
@@ -41,8 +41,8 @@ class Teacher(Protocol):
     """Of the file that it is in, SHA-256; empty if there is none."""
     has_direct_forces: bool
     """Whether its dynamics can be driven by multiple time stepping of its own."""
-    path: Path | None
-    """Of the exported file, or ``python:…``, which every host runs; None of a calculator."""
+    model: Path | None
+    """What hosts name: an exported file, or ``python:…``; None: a calculator of this process."""
 
     def calculator(self) -> BaseCalculator:
         """A calculator that remembers nothing, so that what it gives does not depend on what was
@@ -59,19 +59,20 @@ class Teacher(Protocol):
 
 
 class EngineTeacher:
-    """A model that the engine evaluates, as every host does.
+    """A model that the engine evaluates: an exported file, or one of Python.
 
-    :param model: path of an exported file, or ``python:…``
+    :param model: path of the file, or ``python:package.module:factory``
     :param options: how it is evaluated
     :raises md_bridge.engine.ModelError: it cannot be loaded
     :raises DistilError: it gives no conservative forces
     """
 
     def __init__(self, model: Path, options: ModelOptions) -> None:
-        engine = Engine(model, **options.engine_keywords())
+        # held as long as the teacher is: calculators come and go, and would load it each time
+        self._engine = engine = Engine(model, **options.engine_keywords())
         name = engine.info.name or model.name
         of_python = is_python_model(model)
-        self.name = f"{name} of {os.fspath(model).removeprefix(PYTHON)}" if of_python else name
+        self.name = f"{name} of {str(model).removeprefix(PYTHON)}" if of_python else name
         try:
             engine.require(Wanted(conservative_forces=True))
         except ModelError as error:
@@ -79,12 +80,11 @@ class EngineTeacher:
                 f"the teacher {self.name} has no conservative forces, which a student learns: "
                 f"{error}"
             ) from error
-        self.path: Path | None = model
+        self.model: Path | None = model
         self.checksum = model_checksum(model)
         self.has_direct_forces = cheapest_forces(engine) == "direct"
         self._elements = set(engine.info.atomic_types)
         self._parameters = {"model": model, **options.engine_keywords()}
-        self._engine = engine  # while it is there, calculators do not load the model anew
 
     def calculator(self) -> BaseCalculator:
         """See :class:`Teacher`."""
@@ -107,13 +107,12 @@ class CalculatorTeacher:
 
     :param calculator: the calculator
     :param name: for people
-    :param checksum: of the file that it is made by; empty if there is none
     """
 
-    def __init__(self, calculator: BaseCalculator, name: str, checksum: str = "") -> None:
-        self.name, self.checksum = name, checksum
+    def __init__(self, calculator: BaseCalculator, name: str) -> None:
+        self.name, self.checksum = name, ""
         self.has_direct_forces = False
-        self.path: Path | None = None
+        self.model: Path | None = None
         self._calculator = calculator
 
     def calculator(self) -> BaseCalculator:
@@ -151,9 +150,9 @@ def open_teacher(source: Source, options: ModelOptions | None = None) -> Teacher
     if isinstance(source, BaseCalculator) or hasattr(source, "get_potential_energy"):
         return CalculatorTeacher(source, type(source).__name__)  # type: ignore[arg-type]
     text = os.fspath(source)
-    if is_python_model(text):
-        return EngineTeacher(Path(text), options)
     path = Path(text)
+    if is_python_model(text):
+        return EngineTeacher(path, options)
     if not path.is_file():
         hint = f" (python:{text}, if that is one)" if ":" in text else ""
         raise DistilError(

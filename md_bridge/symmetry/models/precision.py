@@ -14,6 +14,7 @@ from md_bridge.errors import MDBridgeError
 from md_bridge.export.files import save_atomically
 from md_bridge.export.model_file import load_exported
 from md_bridge.export.outputs import keep_outputs
+from md_bridge.model_names import is_python_model
 from md_bridge.model_options import ModelOptions
 from md_bridge.symmetry.errors import SymmetryError
 
@@ -37,6 +38,11 @@ def in_double_precision(model: Path, options: ModelOptions, structure: Structure
     :returns: path of a file that is there until the context ends
     :raises SymmetryError: the model cannot be converted
     """
+    if is_python_model(model):
+        raise SymmetryError(
+            f"the model '{model}' is evaluated by Python, in the precision of its calculator: let "
+            "the factory make one in double precision, or leave double out"
+        )
     keywords = options.engine_keywords()
     single = Engine(model, **keywords)
     if single.info.dtype == "float64":
