@@ -1,9 +1,9 @@
 """Kinds of forces that drive dynamics, and M, the number of inner steps: parsed once. Whether inner
-and outer forces belong together."""
+and outer forces belong together, and how exactly forces are computed."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -11,6 +11,7 @@ from md_bridge.errors import ArgumentError
 from md_bridge.text import nearest
 
 if TYPE_CHECKING:
+    from ase import Atoms
     from numpy.typing import ArrayLike
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "SMALL_FORCE",
     "ForceAgreement",
     "Kind",
+    "force_noise",
     "forces_text",
     "parse_kind",
     "parse_kinds",
@@ -40,6 +42,10 @@ SMALL_FORCE = 0.3
 
 NO_FORCE = 0.005
 """Atoms with smaller conservative forces are at rest: there is nothing to compare (eV/Å, rms)."""
+
+_SHIFTS = 6
+_LONGEST = 0.5
+"""Å: enough to round every coordinate anew, whatever its precision."""
 
 Kind = tuple[str, int | None]
 """``conservative``, ``direct`` or ``mts``, and M for ``mts``."""
@@ -141,3 +147,30 @@ class ForceAgreement:
             f"are {self.conservative:.3g} eV/Å{f' ({share:.3g} %)' if share is not None else ''} "
             "(root mean squares)"
         )
+
+
+def force_noise(forces: Callable[[Sequence[Atoms]], ArrayLike], atoms: Atoms) -> float:
+    """The rounding of the forces of an atom: by how much they change when all atoms are shifted.
+
+    A model sees distances only, so that a shift changes nothing but how they are rounded. Net
+    forces are taken off, as the engine does of direct ones.
+
+    :param forces: of n structures of N atoms, [n, N, 3], eV/Å
+    :param atoms: N of them, at least one, Å
+    :returns: root mean square over atoms of the length of the deviation from the mean, eV/Å; that
+        of a component is smaller by √3
+    """
+    import numpy as np
+
+    generator = np.random.default_rng(0)
+    copies = []
+    for shift in generator.uniform(-_LONGEST, _LONGEST, (_SHIFTS, 3)):
+        copy = atoms.copy()
+        copy.positions += shift
+        copies.append(copy)
+    found = np.array(forces(copies), dtype=np.float64)
+    found -= found.mean(axis=1, keepdims=True)
+    deviations = found - found.mean(axis=0)
+    # of the mean over few samples: n - 1 in place of n
+    squares = (deviations**2).sum(axis=(0, 2)) / (_SHIFTS - 1)
+    return float(np.sqrt(squares.mean()))

@@ -26,10 +26,7 @@ NOT_READ = {
 }
 """Files and folders that nobody reads line by line, and why."""
 
-SHARED = [
-    *("errors", "text", "forces", "force_noise", "structures", "processes"),
-    *("model_names", "model_options"),
-]
+SHARED = ["errors", "text", "forces", "structures", "processes", "model_names", "model_options"]
 HOSTS = ["ase", "lammps", "ipi"]
 JOBS = [
     "export",

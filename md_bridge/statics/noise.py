@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ase import Atoms
 
-from md_bridge.force_noise import force_noise
+from md_bridge.forces import force_noise
 from md_bridge.statics.evaluator import Evaluator
 
 __all__ = ["SAFETY", "noise_floor"]
@@ -14,7 +14,7 @@ SAFETY = 3.0
 
 
 def noise_floor(evaluator: Evaluator, atoms: Atoms) -> float:
-    """The rounding of the forces of an atom, see :func:`md_bridge.force_noise.force_noise`.
+    """The rounding of the forces of an atom, see :func:`md_bridge.forces.force_noise`.
 
     :param evaluator: of the forces
     :param atoms: at least one, Å

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from md_bridge.engine import Engine, Wanted, structure_from_ase
 from md_bridge.export.checks.two_models import force_matrix, sampled_asymmetry
-from md_bridge.force_noise import force_noise
+from md_bridge.forces import force_noise
 from md_bridge.model_options import ModelOptions
 
 __all__ = ["ForcesByDifferences"]

@@ -46,8 +46,7 @@ from md_bridge.drift.runs.lammps import (
     write_data_file,
 )
 from md_bridge.drift.runs.plan import Run
-from md_bridge.force_noise import force_noise
-from md_bridge.forces import ForceAgreement
+from md_bridge.forces import ForceAgreement, force_noise
 from md_bridge.model_names import absolute_model
 from md_bridge.processes import LineCounter, Program, RunError, watch
 from md_bridge.structures import standard_orientation
