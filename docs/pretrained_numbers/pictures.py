@@ -7,11 +7,11 @@ from typing import Any
 
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from pretrained_tables import PACKAGES
 from statics_pictures import decorate, draw_path
 
 from md_bridge.drift.report.palette import OKABE_ITO
 from md_bridge.drift.report.plot import as_png
+from pretrained_numbers.tables import PACKAGES
 
 __all__ = ["draw_bands", "draw_energies"]
 

@@ -1,0 +1,1 @@
+"""What docs/make_pretrained.py measures, keeps, tabulates and draws."""
