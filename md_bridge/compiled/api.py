@@ -107,6 +107,8 @@ def _compilable(path: Path, variant: str, module: AtomisticModel | None) -> Comp
     if module is not None:
         network = _of_module(module, outputs)
     elif find_backbone(model.module) is not None:
+        if variant:  # metatrain does not divide it by the volume: what that means is left to it
+            outputs["stress"] = ""
         network = _of_pet(model, outputs)
     else:
         network = _of_student(path, DTYPES[model.capabilities().dtype])

@@ -155,7 +155,8 @@ def test_committees_are_torchscript(files, tmp_path):
 
 @pytest.mark.slow
 def test_a_variant_is_compiled(tmp_path):
-    """All its outputs, not those of the default; which the file has as TorchScript."""
+    """Its energy and forces, not those of the default, which the file has as TorchScript; so it has
+    the stress of the variant, which metatrain takes for no stress."""
     outputs = [f"{name}/other" for name in DEFAULT_OUTPUTS] + list(DEFAULT_OUTPUTS)
     checkpoint = pet_checkpoint(
         tmp_path / "pet.ckpt", outputs, num_gnn_layers=1, num_attention_layers=1
@@ -166,6 +167,7 @@ def test_a_variant_is_compiled(tmp_path):
     description = read_description(tmp_path / "pet.pt2")
     assert description["energy"] == "energy/other"
     assert description["direct_forces"] == "non_conservative_force/other"
+    assert description["direct_stress"] == ""
     structure = structure_from_ase(ase.io.read(DATA / "water-start.xyz"))
     wanted = {"conservative_forces": True, "direct_forces": True, "direct_virial": True}
     energies = []
@@ -176,7 +178,7 @@ def test_a_variant_is_compiled(tmp_path):
         )
         for name in ("energy", *wanted):
             np.testing.assert_allclose(
-                getattr(ours, name), getattr(theirs, name), atol=1e-4, rtol=1e-5, err_msg=name
+                getattr(ours, name), getattr(theirs, name), atol=1e-4, rtol=1e-4, err_msg=name
             )
         energies.append(ours.energy)
     assert abs(energies[1] - energies[0]) > 1e-3

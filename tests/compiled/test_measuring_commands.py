@@ -55,7 +55,7 @@ COMMANDS = {
     "protocol jacobian": ("MODEL s.xyz", asymmetry),
 }
 OF_WATER = {
-    "symmetry": ("MODEL w.xyz --lmax 2 --orientations 0 --quantity energy --layers *", layers),
+    "symmetry": ("MODEL w.xyz --lmax 2 --orientations 0 --quantity energy --layers *_node", layers),
     "check": ("MODEL w.xyz --inner INNER", correction),
 }
 
@@ -95,7 +95,13 @@ def test_of_a_module(command, files, tmp_path, monkeypatch):
     assert_same(command, *COMMANDS[command], files, tmp_path, "module", 1e-6)
 
 
-@pytest.mark.parametrize("command", OF_WATER, ids=["symmetry --layers", "check --inner"])
+@pytest.mark.parametrize(
+    "command",
+    [
+        pytest.param("symmetry", id="symmetry --layers", marks=pytest.mark.slow),
+        pytest.param("check", id="check --inner", marks=pytest.mark.slow),
+    ],
+)
 def test_of_a_pet(command, files, tmp_path, monkeypatch):
     """Its layers, and with a compiled student inside."""
     monkeypatch.chdir(tmp_path)
