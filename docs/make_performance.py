@@ -21,6 +21,7 @@ import click
 
 from md_bridge.bench import BenchSettings, Results
 from md_bridge.bench.groups import GROUPS
+from md_bridge.bench.panels import PanelResult
 from md_bridge.bench.plots import plot_results
 from md_bridge.bench.results import FILE_NAME
 from md_bridge.bench.tables import TextTable, reasons, table_of
@@ -126,6 +127,7 @@ def page(results: Results, pictures: dict[str, Path]) -> str:
         "pet-kokkos comes with `pip install 'md-bridge[bench]'`.",
         "",
     ]
+    several = len(_all_days(results)) > 1
     for name in pictures:
         lines += [f"![{ALT[name]}](images/{pictures[name].name})", ""]
     for group, (title, text) in SECTIONS.items():
@@ -133,12 +135,12 @@ def page(results: Results, pictures: dict[str, Path]) -> str:
             (panel for panel in results.panels if panel.group == group),
             key=lambda panel: (panel.title, panel.model, panel.atoms, panel.key),
         )
-        tables = [table_of(panel) for panel in panels]
-        tables = [table for table in tables if table.rows or table.notes]
+        tables = [(table_of(panel), _moment(panel) if several else "") for panel in panels]
+        tables = [(table, when) for table, when in tables if table.rows or table.notes]
         if tables:
             lines += [f"## {title}", "", text, ""]
-            for table in tables:
-                lines += [*_markdown(table), ""]
+            for table, when in tables:
+                lines += [*_markdown(table), "", *([when, ""] if when else [])]
     missing = [*reasons(results.panels), *_without_panel(results)]
     if missing:
         lines += ["## Not measured here", "", *(f"- {sentence}" for sentence in missing), ""]
@@ -188,6 +190,11 @@ def _machine(results: Results) -> list[str]:
         f"{facts['system']}, Python {facts['python']}, {known}"
         f"{f'; MD Bridge at commit {commits}' if commits else ''}.",
     ]
+    if len(_all_days(results)) > 1:
+        lines.append(
+            "It was not one machine on all days, but machines of one kind, of which one may be "
+            "twice as fast as another: compare times within a table."
+        )
     if not results.complete or settings["rounds"] < _ROUNDS:
         lines.append("**These numbers are preliminary**: of a short run, to show what is measured.")
     return lines
@@ -199,10 +206,21 @@ def _all_of(results: Results, name: str) -> list[str]:
     return list(dict.fromkeys(text for text in found if text))
 
 
+def _all_days(results: Results) -> list[str]:
+    return sorted({moment[:10] for moment in _all_of(results, "measured")})
+
+
 def _days(results: Results) -> str:
     """From the first to the last."""
-    days = sorted({moment[:10] for moment in _all_of(results, "measured")})
+    days = _all_days(results)
     return " to ".join(dict.fromkeys([days[0], days[-1]])) if days else "some day"
+
+
+def _moment(panel: PanelResult) -> str:
+    """When a table was measured, as a sentence."""
+    found = panel.circumstances
+    commit = f", commit {found['commit']}" if found.get("commit") else ""
+    return f"Measured {found['measured'][:10]}{commit}." if found.get("measured") else ""
 
 
 def _rounds(results: Results) -> str:

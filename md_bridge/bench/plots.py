@@ -61,8 +61,9 @@ def _milliseconds(row: Row) -> float:
 
 
 def _sizes(panels: list[PanelResult]) -> Any:
-    """Conservative steps by size, a picture a model and host; lines of ours and the others."""
-    lines: dict[tuple[str, str], dict[str, list[tuple[int, float]]]] = {}
+    """Conservative steps by size, a picture a model and host; lines of ours and the others join
+    what was measured on one day, since a machine of another day may be another one."""
+    lines: dict[tuple[str, str], dict[str, dict[str, list[tuple[int, float]]]]] = {}
     for panel in panels:
         if panel.group not in _HOSTS or "direct" in panel.title or "sockets" in panel.title:
             continue
@@ -72,14 +73,18 @@ def _sizes(panels: list[PanelResult]) -> Any:
             conservative = panel.group == "ase" or row.name.startswith(("conservative", "network"))
             if row.seconds and row.multiplicity == 1 and conservative and "direct" not in row.name:
                 place = lines.setdefault((panel.model, panel.group), {})
-                place.setdefault(row.name, []).append((panel.atoms, _milliseconds(row)))
+                days = place.setdefault(row.name, {})
+                day = panel.circumstances.get("measured", "")[:10]
+                days.setdefault(day, []).append((panel.atoms, _milliseconds(row)))
     if not lines:
         return None
     figure, axes = _figure(len(lines))
     titles = {"ase": "ASE", "lammps": "LAMMPS", "ipi": "i-PI"}
     for axis, ((model, host), found) in zip(axes, lines.items(), strict=True):
-        for name, points in found.items():
-            axis.plot(*zip(*sorted(points), strict=True), marker="o", label=name)
+        for place, (name, days) in enumerate(found.items()):
+            for points in days.values():
+                axis.plot(*zip(*sorted(points), strict=True), marker="o", color=f"C{place}")
+            axis.lines[-1].set_label(name)
         axis.set(xscale="log", yscale="log", xlabel="atoms", ylabel="ms", ylim=(1, None))
         axis.set_title(f"{titles[host]}, {model}, conservative forces", fontsize="medium")
         axis.legend(fontsize="small")
