@@ -30,7 +30,7 @@ _MODULES = {
     "judging.replicas": "combine_estimates combine_statistics",
     "judging.verdict": "DriftStatistics Verdict drift_statistics verdict_of",
     "presets": "PRESETS Preset preset_settings",
-    "protocols.jacobian": "jacobian_asymmetry probed_asymmetry",
+    "protocols.asymmetry": "jacobian_asymmetry probed_asymmetry",
     "protocols.loop": "loop_work",
     "protocols.order": "order_exponent order_fit",
     "records.ase": "read_ase_log read_ase_trajectory",

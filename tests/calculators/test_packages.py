@@ -7,10 +7,9 @@ packages take most of a minute to import.
 import importlib.util
 
 import numpy as np
-import package_models
 import pytest
 from ase.build import bulk
-from python_models import python_model
+from python_models import packages, python_model
 
 from md_bridge.calculators.opening import open_model
 from md_bridge.engine import Engine, ModelError, structure_from_ase
@@ -33,7 +32,7 @@ def salt():
 
 
 def model_of(folder, call):
-    code = f"import package_models\n\ndef make():\n    return package_models.{call}\n"
+    code = f"from python_models import packages\n\ndef make():\n    return packages.{call}\n"
     return python_model(folder, code)
 
 
@@ -44,13 +43,13 @@ def forces_of(model):
 @NEEDS_FAIRCHEM
 @pytest.mark.parametrize("kind", ["conservative", "direct"])
 def test_fairchem_gives_its_own_numbers_as_what_they_are(tmp_path, salt, kind):
-    path = package_models.write_esen(tmp_path / "esen.pt", kind == "direct", "omat")
+    path = packages.write_esen(tmp_path / "esen.pt", kind == "direct", "omat")
     call = f"esen({str(path)!r}, 'omat', double=True)"
     model = model_of(tmp_path, call)
     assert forces_of(model) == {f"{kind}_forces"}
     found = Engine(model).evaluate(structure_from_ase(salt), **{f"{kind}_forces": True})
     own = salt.copy()
-    own.calc = package_models.esen(str(path), "omat", double=True)
+    own.calc = packages.esen(str(path), "omat", double=True)
     forces = own.get_forces()
     assert np.abs(forces).max() > 1e-4
     if kind == "direct":
@@ -71,7 +70,7 @@ def test_fairchem_gives_its_own_numbers_as_what_they_are(tmp_path, salt, kind):
 
 @NEEDS_FAIRCHEM
 def test_fairchem_counts_electrons_only_where_the_task_does(tmp_path, salt):
-    path = package_models.write_esen(tmp_path / "esen.pt", False, "omol")
+    path = packages.write_esen(tmp_path / "esen.pt", False, "omol")
     call = f"esen({str(path)!r}, 'omol')"
     neutral, charged, plain = (
         Engine(model_of(tmp_path, call), **options).evaluate(
@@ -92,7 +91,7 @@ def test_orb_gives_its_own_numbers_as_what_they_are(tmp_path, salt, kind):
     names = [f"{kind}_forces", f"{kind}_virial"]
     found = Engine(model).evaluate(structure_from_ase(salt), **dict.fromkeys(names, True))
     own = salt.copy()
-    own.calc = package_models.orb(name, own=True)
+    own.calc = packages.orb(name, own=True)
     assert np.abs(own.get_forces()).max() > 1e-4
     given = np.reshape(getattr(found, names[0]), (-1, 3))
     np.testing.assert_allclose(given, own.get_forces(), rtol=0, atol=1e-4)
@@ -110,7 +109,7 @@ def test_orb_that_counts_electrons_is_told_how_many(tmp_path, salt):
     )
     own = salt.copy()
     own.info |= {"charge": 0, "spin": 1}
-    own.calc = package_models.orb("orb_v3_conservative_omol", own=True)
+    own.calc = packages.orb("orb_v3_conservative_omol", own=True)
     given = np.reshape(found.conservative_forces, (-1, 3))
     np.testing.assert_allclose(given, own.get_forces(), rtol=0, atol=1e-4)
     with pytest.raises(ModelError, match="charge"):

@@ -15,14 +15,24 @@ and no larger systems.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
 
+from md_bridge.drift.protocols.asymmetry import (
+    BIN_WIDTH,
+    SAME_ATOM,
+    Array,
+    Asymmetry,
+    Blocks,
+    Part,
+    jacobian_asymmetry,
+    jacobian_blocks,
+    per_block,
+    probed_asymmetry,
+    resolve,
+)
 from md_bridge.drift.protocols.base import (
     Curve,
     Plot,
@@ -55,131 +65,16 @@ __all__ = [
     "run",
 ]
 
-Array = NDArray[np.float64]
-
 EXACT_ATOMS = 200
 """Largest system whose whole Jacobian is computed."""
 PROBES = 16
 """Random vectors for a global λ."""
 ATOM_PROBES = 32
 """Atoms probed one by one, for λ by distance and elements, in systems too large for all."""
-BIN_WIDTH = 1.0
-"""Å."""
 
 _PROBES_OF_HESSIAN = 4
 _NOTHING = 1e-6
 """λ of conservative forces that counts as zero, however exact the differences."""
-_SAME_ATOM = "the atom itself"
-
-
-@dataclass(frozen=True)
-class Asymmetry:
-    """λ with its standard error: zero where no probing was needed, infinite from one probe."""
-
-    value: float
-    stderr: float
-
-
-@dataclass(frozen=True)
-class Part:
-    """λ of some blocks of the Jacobian, and their share of the whole."""
-
-    name: str
-    asymmetry: Asymmetry
-    norm_share: float
-    """Share of ‖J‖²."""
-    asymmetry_share: float
-    """Share of ‖J - Jᵀ‖²."""
-
-
-@dataclass(frozen=True)
-class Blocks:
-    """Squared Frobenius norms of the 3 x 3 blocks of J: row i any atom, column j a probed one.
-
-    From random signs they are unbiased estimates.
-    """
-
-    atoms: NDArray[np.int64]
-    """The probed atoms, shape (P,)."""
-    norms: Array
-    """(‖J_ij‖² + ‖J_ji‖²)/2, shape (N, P)."""
-    asymmetries: Array
-    """‖J_ij - J_jiᵀ‖², shape (N, P)."""
-    exact: bool
-
-
-def jacobian_asymmetry(jacobian: ArrayLike) -> float:
-    """λ of a square matrix; zero if it is zero.
-
-    :param jacobian: shape (n, n), in any unit
-    :returns: λ, a number without unit
-    :raises ValueError: the matrix is not square, or has a number that is not finite
-    """
-    j = np.asarray(jacobian, dtype=np.float64)
-    if j.ndim != 2 or j.shape[0] != j.shape[1]:
-        raise ValueError(f"a Jacobian is a square matrix, found shape {j.shape}")
-    if not np.isfinite(j).all():
-        raise ValueError("the Jacobian has a number that is not finite")
-    return _ratio(float(np.sum((j - j.T) ** 2)), float(np.sum(j**2)))
-
-
-def probed_asymmetry(products: ArrayLike, transposed_products: ArrayLike) -> Asymmetry:
-    """λ from products with random vectors of independent signs.
-
-    :param products: Jv, shape (probes, n)
-    :param transposed_products: Jᵀv for the same v, shape (probes, n)
-    """
-    jv = np.asarray(products, dtype=np.float64)
-    jtv = np.asarray(transposed_products, dtype=np.float64)
-    if jv.ndim != 2 or jv.shape != jtv.shape or len(jv) < 1:
-        raise ValueError(f"products must be of shape (probes, n), found {jv.shape}, {jtv.shape}")
-    antisymmetric = np.sum((jv - jtv) ** 2, axis=1)
-    whole = 0.5 * (np.sum(jv**2, axis=1) + np.sum(jtv**2, axis=1))
-    return _jackknife(antisymmetric, whole)
-
-
-def jacobian_blocks(jacobian: ArrayLike) -> Blocks:
-    """Squared norms of all 3 x 3 blocks of a Jacobian of shape (3N, 3N).
-
-    :param jacobian: shape (3N, 3N), eV/Å²
-    :returns: squared norms of the blocks and of their antisymmetric parts, (eV/Å²)²
-    """
-    j = np.asarray(jacobian, dtype=np.float64)
-    n = len(j) // 3
-    norms = np.sum(j.reshape(n, 3, n, 3) ** 2, axis=(1, 3))
-    asymmetries = np.sum((j - j.T).reshape(n, 3, n, 3) ** 2, axis=(1, 3))
-    return Blocks(np.arange(n), 0.5 * (norms + norms.T), asymmetries, True)
-
-
-def resolve(
-    blocks: Blocks, distances: ArrayLike, symbols: Sequence[str], width: float = BIN_WIDTH
-) -> tuple[list[Part], list[Part]]:
-    """λ by distance, and by pair of elements.
-
-    :param blocks: of the Jacobian, see :class:`Blocks`
-    :param distances: between all atoms, shape (N, N), Å
-    :param symbols: element of each atom
-    :param width: of the bins of the distance (Å)
-    :returns: parts by distance, the first for the blocks of an atom with itself; parts by elements
-    """
-    chosen = np.asarray(distances, dtype=np.float64)[:, blocks.atoms]
-    itself = np.arange(len(symbols))[:, None] == blocks.atoms[None, :]
-    bins = np.where(itself, -1, np.floor(chosen / width).astype(int))
-    by_distance = [
-        _part(_SAME_ATOM if b < 0 else f"{b * width:g} to {(b + 1) * width:g} Å", blocks, bins == b)
-        for b in np.unique(bins)
-    ]
-    pairs = np.array(
-        [
-            [
-                f"{a}, {_SAME_ATOM}" if itself[i, k] else "-".join(sorted((a, symbols[j])))
-                for k, j in enumerate(blocks.atoms)
-            ]
-            for i, a in enumerate(symbols)
-        ]
-    )
-    by_elements = [_part(str(name), blocks, pairs == name) for name in np.unique(pairs)]
-    return by_distance, by_elements
 
 
 def full_jacobian(forces: DifferentiableForces, progress: Progress) -> Array:
@@ -245,8 +140,8 @@ def _probe_blocks(
     vectors = np.zeros((len(atoms), n, 3))
     vectors[np.arange(len(atoms)), atoms] = random.choice([-1.0, 1.0], size=(len(atoms), 3))
     jv, jtv, _ = probe(forces, vectors.reshape(len(atoms), -1), progress)
-    norms = 0.5 * (_per_block(jv) + _per_block(jtv))
-    return Blocks(atoms, norms, _per_block(jv - jtv), False)
+    norms = 0.5 * (per_block(jv) + per_block(jtv))
+    return Blocks(atoms, norms, per_block(jv - jtv), False)
 
 
 def run(
@@ -376,48 +271,6 @@ def _by_differences(request: ProtocolRequest, progress: Progress, exact_atoms: i
     return _Found(whole, jacobian_blocks(jacobian), how, True, direct.is_double, value, error)
 
 
-def _ratio(antisymmetric: float, whole: float) -> float:
-    return math.sqrt(antisymmetric / whole) / 2 if whole > 0 else 0.0
-
-
-def _jackknife(antisymmetric: Array, whole: Array) -> Asymmetry:
-    """λ from sums over probes; its error by leaving out one probe after the other."""
-    total = float(antisymmetric.sum()), float(whole.sum())
-    count = len(whole)
-    if count < 2:
-        return Asymmetry(_ratio(*total), math.inf)
-    without = np.array(
-        [_ratio(total[0] - a, total[1] - w) for a, w in zip(antisymmetric, whole, strict=True)]
-    )
-    variance = (count - 1) / count * float(np.sum((without - without.mean()) ** 2))
-    return Asymmetry(_ratio(*total), math.sqrt(variance))
-
-
-def _part(name: str, blocks: Blocks, mask: NDArray[np.bool_]) -> Part:
-    antisymmetric = np.where(mask, blocks.asymmetries, 0.0).sum(axis=0)
-    whole = np.where(mask, blocks.norms, 0.0).sum(axis=0)
-    if blocks.exact:
-        asymmetry = Asymmetry(_ratio(float(antisymmetric.sum()), float(whole.sum())), 0.0)
-    else:
-        present = mask.any(axis=0)
-        asymmetry = _jackknife(antisymmetric[present], whole[present])
-    return Part(
-        name,
-        asymmetry,
-        _share(whole, blocks.norms),
-        _share(antisymmetric, blocks.asymmetries),
-    )
-
-
-def _share(part: Array, whole: Array) -> float:
-    return float(part.sum() / whole.sum()) if whole.sum() > 0 else 0.0
-
-
-def _per_block(vectors: Array) -> Array:
-    """|(Mv)_i|² of each atom i, shape (N, probes)."""
-    return np.sum(vectors.reshape(len(vectors), -1, 3) ** 2, axis=2).T
-
-
 def _part_of(progress: Progress, first: float, last: float, what: str) -> Progress:
     return lambda detail, share: progress(f"{what}, {detail}", first + (last - first) * share)
 
@@ -490,7 +343,7 @@ def _sentences(found: _Found, by_distance: list[Part]) -> list[str]:
     if found.whole.value > 0:
         sentences.append(
             f"Most of the asymmetry, {100 * most.asymmetry_share:.0f} % of ‖J − Jᵀ‖², belongs to "
-            + ("single atoms." if most.name == _SAME_ATOM else f"pairs {most.name} apart.")
+            + ("single atoms." if most.name == SAME_ATOM else f"pairs {most.name} apart.")
         )
     if found.conservative is None:
         return [*sentences, "The model has no conservative forces to check it with."]
@@ -509,7 +362,7 @@ def _part_summary(part: Part) -> dict[str, object]:
 
 
 def _plot(by_distance: list[Part]) -> Plot:
-    inner = [part for part in by_distance if part.name != _SAME_ATOM]
+    inner = [part for part in by_distance if part.name != SAME_ATOM]
     x = np.array([float(part.name.split()[0]) + BIN_WIDTH / 2 for part in inner])
     curves = tuple(
         Curve(label, x, np.array(values), markers=True)
