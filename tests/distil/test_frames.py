@@ -15,6 +15,7 @@ from md_bridge.distil.budget import held_out_blocks
 from md_bridge.distil.labelling.driving import choose_driving
 from md_bridge.distil.labelling.sampling import default_timestep
 from md_bridge.engine import ModelError
+from md_bridge.errors import MDBridgeError
 
 
 class EnergyOnly(Calculator):
@@ -165,7 +166,7 @@ def test_factories(tmp_path, monkeypatch):
         "gone.py:argon": "there is no file 'gone.py'",
         "my_teachers": "must have the form python:package.module:factory",
     }.items():
-        with pytest.raises(ModelError, match=words):
+        with pytest.raises(MDBridgeError, match=words):
             open_teacher(f"python:{target}")
 
 
