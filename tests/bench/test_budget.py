@@ -7,7 +7,7 @@ from md_bridge.bench.costs import Cost, Costs
 from md_bridge.bench.panels import Panel, Subject
 from md_bridge.bench.runner import Effort, Limits, measure
 from md_bridge.bench.sessions import Burst
-from md_bridge.bench.tables import reasons, table_of
+from md_bridge.bench.tables import reasons
 
 
 class Clock:
@@ -77,7 +77,7 @@ def test_rounds_and_turns_are_cut_to_the_time():
     # 24 s are gone when both are ready, and a round takes 4 s
     assert (result.rounds_asked, result.rounds) == (20, 9)
     assert clock.now == pytest.approx(60.0)
-    assert table_of(result).notes == ["Only 9 of 20 rounds fitted in the time."]
+    assert result.cuts == ["Only 9 of 20 rounds fitted in the time."]
 
 
 def test_what_does_not_fit_is_a_row_that_says_so():
@@ -86,7 +86,7 @@ def test_what_does_not_fit_is_a_row_that_says_so():
     result = measure(panel(clock, [(20, 0.1)] * 4), Effort(1, 0.1), no_tick, limits)
     assert [row.late for row in result.rows] == [False, False, True, True]
     assert result.rows[2].unavailable == "did not fit in its part of 1 minutes"
-    assert table_of(result).notes == ["Did not fit in the time: 2; 3."]
+    assert result.cuts == ["Did not fit in the time: 2; 3."]
     assert reasons([result]) == []
 
 

@@ -145,7 +145,7 @@ def test_the_command(plan, tmp_path):
              "--threads", "1", "--out", str(tmp_path)]  # fmt: skip
     done = CliRunner().invoke(main, ["bench", *words])
     assert done.exit_code == 0, done.output
-    assert "memory of LAMMPS: curl, 108 atoms, 1 thread" in done.stdout
+    assert "memory of LAMMPS: curl, start.xyz, 108 atoms, 1 thread" in done.stdout
     assert "Not measured: conservative, compiled" in done.stdout
     rows = Results.read(tmp_path / FILE_NAME).panels[0].rows
     assert [row.name for row in rows if row.seconds] == ["conservative", "direct", "MTS M = 4"]

@@ -57,10 +57,10 @@ def test_json_and_going_on(files):
 
 
 def test_what_drifts_is_an_exit_status(files):
-    """A step of 40 fs is too long for argon at 120 K with a steeper core."""
+    """A step of 90 fs is too long for argon at 120 K with a steeper core."""
     result = run(
         *(compare, *MODELS, "--start", "start.xyz", "--drift", "--measures", "lambda"),
-        *("--timestep", 60, "--ps", 3, "--replicas", 1, "--equilibrate", 0, "--temperature", 120),
+        *("--timestep", 90, "--ps", 3, "--replicas", 1, "--equilibrate", 0, "--temperature", 120),
     )
     assert result.exit_code == 3, result.output
     text = message(result)
@@ -85,14 +85,14 @@ def test_a_calculator_beside_a_file(files):
     code = "from ase.calculators.lj import LennardJones\n\ndef make():\n    return LennardJones"
     name = python_model(files, code + "(sigma=3.4, epsilon=0.0104, rc=8.5)\n")
     result = run(compare, "one.pt", f"ase={name}", "--labelled", "test.xyz", "--start",
-                 "start.xyz", "--json")  # fmt: skip
+                 "start.xyz", "--measures", "errors,lambda", "--json")  # fmt: skip
     assert result.exit_code == 0, result.output
     content = json.loads(result.stdout)
     one, other = (content["measures"]["errors"][m]["numbers"]["errors"] for m in ("one.pt", "ase"))
     forces = [[row["rmse"] for row in rows if row["quantity"].endswith("force")] for rows in
               (one, other)]  # fmt: skip
     assert forces[0] == pytest.approx(forces[1], rel=1e-6)
-    assert content["measures"]["lambda"]["ase"]["numbers"]["conservative_lambda"] < 1e-3
+    assert content["measures"]["lambda"]["ase"]["numbers"]["conservative_lambda"] < 1e-2
 
 
 @pytest.mark.parametrize(
