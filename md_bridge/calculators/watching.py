@@ -63,14 +63,18 @@ class Watch:
         :raises ModelError: atoms have moved, and nothing else has
         """
         before, found = self._atoms, self._numbers
-        self._atoms, self._numbers = atoms, dict(numbers)
-        if before is None or not _moved(before, atoms):
-            return
-        forces = [name for name in numbers if name.endswith("forces")]
         compared = [name for name in numbers if name in found]
-        if not any(np.any(numbers[name]) for name in forces if name in found):
-            return  # no forces at all may be right
-        if all(np.array_equal(numbers[name], found[name]) for name in compared):
+        if (
+            before is None
+            or not compared
+            or not all(np.array_equal(numbers[name], found[name]) for name in compared)
+        ):
+            self._atoms, self._numbers = atoms, dict(numbers)
+            return
+        # the structure that the numbers came with first stays: small moves add up
+        self._numbers = {**found, **numbers}
+        forces = [name for name in compared if name.endswith("forces")]
+        if any(np.any(numbers[name]) for name in forces) and _moved(before, atoms):
             raise ModelError(
                 f"the model '{self._model}' gave the {' and '.join(compared)} of the structure "
                 "before, to the last bit, for one whose atoms have moved: it keeps old results"

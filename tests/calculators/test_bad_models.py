@@ -5,7 +5,7 @@ import pickle
 import numpy as np
 import pytest
 from ase.calculators.emt import EMT
-from python_models import argon, python_model
+from python_models import argon, crystal, python_model
 
 from md_bridge.ase import MDBridgeCalculator
 from md_bridge.calculators.opening import open_model
@@ -277,3 +277,16 @@ def test_modules_beside_a_factory_are_not_taken_for_packages(tmp_path, monkeypat
     monkeypatch.chdir(tmp_path)
     for name in ("python:wrapper/wrapped.py:make", "python:wrapper.wrapped:make"):
         assert open_model(name).name == "EMT"
+
+
+def test_small_moves_with_the_same_results_add_up():
+    """As at the end of a relaxation, whose steps are shorter than what one evaluation may move."""
+    watch = Watch("m")
+    atoms = crystal()
+    same = {"energy": np.array([1.0]), "forces": np.full((len(atoms), 3), 0.1)}
+    watch.require_new(atoms.copy(), same)
+    atoms.positions[0] += 6e-5
+    watch.require_new(atoms.copy(), same)
+    atoms.positions[0] += 6e-5
+    with pytest.raises(ModelError, match="it keeps old results"):
+        watch.require_new(atoms.copy(), same)
