@@ -124,7 +124,7 @@ def train(parts: Parts, iterations: int = 60, frames: int = FRAMES) -> TrainedNe
 
     def closure() -> torch.Tensor:
         optimiser.zero_grad()
-        loss = sum(error.square().mean() for error in errors(network, known))
+        loss = torch.stack([error.square().mean() for error in errors(network, known)]).sum()
         loss.backward()
         return loss
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import ClassVar
 
 import torch
 from ase import Atoms
@@ -27,7 +26,9 @@ class EsenCalculator(Calculator):
     :param network: for evaluation
     """
 
-    implemented_properties: ClassVar[list[str]] = ["energy", "forces", "stress", "direct_forces"]
+    implemented_properties = [  # noqa: RUF012 (as ASE declares it)
+        *("energy", "forces", "stress", "direct_forces")
+    ]
     atomic_numbers = (1, 8)
 
     def __init__(self, network: Esen) -> None:

@@ -81,9 +81,9 @@ def _sizes(panels: list[PanelResult]) -> Any:
     figure, axes = _figure(len(lines))
     titles = {"ase": "ASE", "lammps": "LAMMPS", "ipi": "i-PI"}
     for axis, ((model, host), found) in zip(axes, lines.items(), strict=True):
-        for place, (name, days) in enumerate(found.items()):
+        for number, (name, days) in enumerate(found.items()):
             for points in days.values():
-                axis.plot(*zip(*sorted(points), strict=True), marker="o", color=f"C{place}")
+                axis.plot(*zip(*sorted(points), strict=True), marker="o", color=f"C{number}")
             axis.lines[-1].set_label(name)
         axis.set(xscale="log", yscale="log", xlabel="atoms", ylabel="ms", ylim=(1, None))
         axis.set_title(f"{titles[host]}, {model}, conservative forces", fontsize="medium")

@@ -285,8 +285,8 @@ def test_small_moves_with_the_same_results_add_up():
     atoms = crystal()
     same = {"energy": np.array([1.0]), "forces": np.full((len(atoms), 3), 0.1)}
     watch.require_new(atoms.copy(), same)
-    atoms.positions[0] += 6e-5
+    atoms.positions[0] += 9e-5
     watch.require_new(atoms.copy(), same)
-    atoms.positions[0] += 6e-5
+    atoms.positions[0] += 9e-5
     with pytest.raises(ModelError, match="it keeps old results"):
         watch.require_new(atoms.copy(), same)

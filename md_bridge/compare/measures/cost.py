@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 from dataclasses import asdict
+from typing import Any
 
 from md_bridge.certify.findings import failure_words
 from md_bridge.compare.errors import CompareError
@@ -46,7 +47,7 @@ def _make(task: Task) -> Found:
     )
 
 
-def _in_a_process(task: Task) -> dict[str, object]:
+def _in_a_process(task: Task) -> dict[str, Any]:
     """What :mod:`md_bridge.compare.measures.evaluating` answers.
 
     :raises CompareError: the process failed, with its last word
