@@ -56,18 +56,48 @@ def test_json_and_going_on(files):
             assert row["numbers"] == first["measures"][name][model]["numbers"]
 
 
-def test_what_drifts_is_an_exit_status(files):
-    """A step of 90 fs is too long for argon at 120 K with a steeper core."""
-    result = run(
-        *(compare, *MODELS, "--start", "start.xyz", "--drift", "--measures", "lambda"),
-        *("--timestep", 90, "--ps", 3, "--replicas", 1, "--equilibrate", 0, "--temperature", 120),
-    )
+SWIRL = """
+import numpy as np
+from ase.calculators.lj import LennardJones
+
+class Swirl(LennardJones):
+    implemented_properties = ["energy", "forces"]
+
+    def calculate(self, *arguments):
+        super().calculate(*arguments)
+        swirl = 0.1 * np.cross([0.0, 0.0, 1.0], self.atoms.positions)
+        self.results["forces"] = self.results["forces"] + swirl
+
+def make():
+    return Swirl(sigma=3.4, epsilon=0.0104, rc=8.5)
+"""
+
+
+def test_forces_without_a_potential_are_an_exit_status(files):
+    """A calculator says that its forces are conservative, and they are not."""
+    name = python_model(files, SWIRL)
+    result = run(compare, "one.pt", f"swirl={name}", "--start", "start.xyz", "--measures", "lambda")
     assert result.exit_code == 3, result.output
     text = message(result)
-    assert "energy with conservative forces drifts" in text
-    assert "both.pt does not pass: energy with conservative forces" in text
+    assert "swirl: fails" in text
+    assert "swirl does not pass: λ of conservative forces." in text
+    assert "one.pt passes all that can be failed here." in text
+    assert 'has no potential: set forces_kind = "direct" of the calculator.' in text
     content = json.loads((files / "md-bridge-compare" / "summary.json").read_text())
     assert content["passed"] is False
+    assert content["verdicts"] == {"one.pt": True, "swirl": False}
+
+
+def test_what_cannot_be_told_is_an_exit_status(files):
+    """Runs of 3 ps with a step of 60 fs are too short to tell of argon at 120 K."""
+    result = run(
+        *(compare, *MODELS, "--start", "start.xyz", "--drift", "--measures", "lambda"),
+        *("--timestep", 60, "--ps", 3, "--replicas", 1, "--equilibrate", 0, "--temperature", 120),
+    )
+    assert result.exit_code == 3, result.output
+    assert "one.pt is undecided in: energy with conservative forces." in message(result)
+    content = json.loads((files / "md-bridge-compare" / "summary.json").read_text())
+    assert content["verdicts"]["one.pt"] is None
     assert list(content["measures"]) == ["lambda", "drift"]
 
 
@@ -92,7 +122,7 @@ def test_a_calculator_beside_a_file(files):
     forces = [[row["rmse"] for row in rows if row["quantity"].endswith("force")] for rows in
               (one, other)]  # fmt: skip
     assert forces[0] == pytest.approx(forces[1], rel=1e-6)
-    assert content["measures"]["lambda"]["ase"]["numbers"]["conservative_lambda"] < 1e-2
+    assert content["measures"]["lambda"]["ase"]["numbers"]["conservative_lambda"] < 0.01
 
 
 @pytest.mark.parametrize(
