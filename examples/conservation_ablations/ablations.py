@@ -34,6 +34,10 @@ TIMESTEP_FS = 4.0
 EQUILIBRATION_STEPS = 250
 FAMILIES = {"analytic": ARGON, "trained": COPPER}
 DIRECT = "direct forces"
+HEADINGS = [
+    *("", "error of forces, meV/Å", "drift, meV/atom/ps", "verdict"),
+    *("largest heating, meV/atom/ps", "N", "in all"),
+]
 
 
 @dataclass(frozen=True)
@@ -136,8 +140,18 @@ def run_family(family: str, effort: Effort, folder: Path) -> dict[str, dict[str,
             error = errors[of][forces == "direct"]
             found["force_error_meV_per_angstrom"] = 1000 * error
         numbers[name] = found
-        click.echo(f"{family:9s} {' | '.join(cells(name, found))}")
+        click.echo(f"{family}, {name}: {'passes' if found['passed'] else 'fails'}", err=True)
     return numbers
+
+
+def markdown(numbers: Mapping[str, Mapping[str, Any]]) -> str:
+    """The table of a family.
+
+    :param numbers: by name of the row
+    """
+    rows = [HEADINGS, ["---", *["---:"] * (len(HEADINGS) - 1)]]
+    rows += [cells(name, found) for name, found in numbers.items()]
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
 def cells(name: str, found: Mapping[str, Any]) -> list[str]:
@@ -223,6 +237,8 @@ def main(out: str, family: tuple[str, ...], quick: bool) -> None:
     folder = Path(out)
     effort = QUICK if quick else Effort()
     numbers = {name: run_family(name, effort, folder / name) for name in family or FAMILIES}
+    for name, found in numbers.items():
+        click.echo(f"\n{name}\n\n{markdown(found)}")
     (folder / "numbers.json").write_text(json.dumps(numbers) + "\n", encoding="utf-8")
     draw(numbers, folder / "ablations.png")
 
