@@ -21,6 +21,7 @@ import click
 from ase.build import bulk
 
 from md_bridge._paths import DATA
+from md_bridge.certify import CHECKS
 
 HERE = Path(__file__).parent
 DOCUMENT = HERE / "certified.md"
@@ -30,23 +31,27 @@ END = "<!-- end -->"
 SIGNS = {"failed": " **failed**", "undecided": " (undecided)"}
 PASSED = {True: "behaves", False: "**does not behave**", None: "could not be told"}
 
+MODELS = "models"
+OPTIONS = ["--ps", "0.25", "--equilibrate", "0.1"]
+ON_A_BUSY_MACHINE = ["--only", ",".join(name for name in CHECKS if name != "speed")]
+
 Certificates = Mapping[str, Mapping[str, Any]]
 
 
 def cases(work: Path, published: tuple[str, ...]) -> dict[str, list[str]]:
     """Arguments of ``md-bridge certify`` by what the table calls each checkpoint.
 
-    :param work: folder with a compiled model and a start of silicon
+    :param work: folder in which :func:`prepare` put a compiled model and a start of silicon
     :param published: names of models on a hub, run on the box of water
     """
     water = str(DATA / "water-start.xyz")
     student = str(DATA / "water-inner.pt")
     return {
         "water.pt": [str(DATA / "water.pt"), water],
-        "water.pt2": [str(work / "water.pt2"), water],
+        "water.pt2": [str(work / MODELS / "water.pt2"), water],
         "water.pt, water-inner.pt inside": [str(DATA / "water.pt"), water, "--inner", student],
         "water-inner.pt": [student, water],
-        "silicon.pt": [str(DATA / "silicon.pt"), str(work / "silicon.xyz")],
+        "silicon.pt": [str(DATA / "silicon.pt"), str(work / MODELS / "silicon.xyz")],
         **{name: [name, water] for name in published},
     }
 
@@ -54,22 +59,24 @@ def cases(work: Path, published: tuple[str, ...]) -> dict[str, list[str]]:
 def prepare(work: Path) -> None:
     """Compile the bundled model, and write a start of silicon.
 
-    :param work: folder for both, made if missing
+    :param work: its folder ``models`` gets both; made if missing
     :raises subprocess.CalledProcessError: the model cannot be compiled
     """
-    work.mkdir(parents=True, exist_ok=True)
-    if not (work / "water.pt2").exists():
-        _run(["compile", str(DATA / "water.pt"), "-o", str(work / "water.pt2")], (0,))
+    folder = work / MODELS
+    folder.mkdir(parents=True, exist_ok=True)
+    if not (folder / "water.pt2").exists():
+        _run(["compile", str(DATA / "water.pt"), "-o", str(folder / "water.pt2")], (0,))
     silicon = bulk("Si", "diamond", a=5.43, cubic=True) * (2, 2, 2)
     silicon.rattle(0.05, seed=1)
-    ase.io.write(work / "silicon.xyz", silicon)
+    ase.io.write(folder / "silicon.xyz", silicon)
 
 
-def measure(work: Path, published: tuple[str, ...]) -> dict[str, Any]:
+def measure(work: Path, published: tuple[str, ...], speed: bool = True) -> dict[str, Any]:
     """Certify what has not been certified.
 
     :param work: folder of everything
     :param published: names of models on a hub
+    :param speed: with the times of steps, which a busy machine spoils
     :returns: what the table shows of each certificate, by checkpoint
     :raises subprocess.CalledProcessError: a command failed; a check that failed is a result
     """
@@ -79,7 +86,8 @@ def measure(work: Path, published: tuple[str, ...]) -> dict[str, Any]:
         folder = work / name.replace(", ", "-").replace(" ", "-").replace(":", "-")
         file = folder / "certificate.json"
         if not file.exists():
-            _run(["certify", *arguments, "--out", str(folder)], (0, 3))
+            options = [*OPTIONS, *([] if speed else ON_A_BUSY_MACHINE)]
+            _run(["certify", *arguments, *options, "--out", str(folder)], (0, 3))
         found[name] = digest(json.loads(file.read_text(encoding="utf-8")))
     return found
 
@@ -197,12 +205,13 @@ def fill_in(text: str, certificates: Certificates) -> str:
 @click.command(help=__doc__)
 @click.option("--measure", "anew", is_flag=True, help="Certify first.")
 @click.option("--published", multiple=True, metavar="upet:NAME", help="A model on a hub; repeat.")
+@click.option("--speed/--no-speed", default=True, help="With times of steps; not if it is busy.")
 @click.option("--work", default="build/certified", type=click.Path(path_type=Path),
               help="Folder for what is measured.")  # fmt: skip
-def main(anew: bool, published: tuple[str, ...], work: Path) -> None:
+def main(anew: bool, published: tuple[str, ...], speed: bool, work: Path) -> None:
     """Write the table."""
     if anew:
-        numbers = measure(work.resolve(), published)
+        numbers = measure(work.resolve(), published, speed)
         text = json.dumps(numbers, ensure_ascii=False)
         JSON.write_text(f"{text}\n", encoding="utf-8")
     certificates = json.loads(JSON.read_text(encoding="utf-8"))

@@ -138,5 +138,5 @@ def held_out_errors(network: Network) -> tuple[float, float]:
     :param network: a trained one
     """
     found = errors(network, labelled(HELD_OUT, first_seed=500))
-    conservative, direct = (float(error.square().mean().sqrt()) for error in found)
+    conservative, direct = (float(error.detach().square().mean().sqrt()) for error in found)
     return conservative, direct

@@ -86,6 +86,7 @@ class Network(torch.nn.Module):
 
     centres: torch.Tensor
     points: torch.Tensor
+    squares: torch.Tensor
     shares: torch.Tensor
 
     def __init__(self, parts: Parts, material: Material = ARGON) -> None:
@@ -105,6 +106,8 @@ class Network(torch.nn.Module):
         points, shares = _grid(parts.grid)
         self.register_buffer("centres", centres)
         self.register_buffer("points", points)
+        products = points.unsqueeze(2) * points.unsqueeze(1)
+        self.register_buffer("squares", products.reshape(-1, 9).T.contiguous())
         self.register_buffer("shares", shares)
 
     def forward(
@@ -194,14 +197,11 @@ class Network(torch.nn.Module):
         across = axis - (axis * unit).sum(dim=1, keepdim=True) * unit
         across = across / torch.linalg.vector_norm(across, dim=1, keepdim=True)
         frame = torch.stack([across, torch.linalg.cross(unit, across), unit], dim=1)
-        seen = torch.einsum("ga,eab->egb", self.points, frame)
         edges = field.index_select(0, first)
-        tensors = edges[:, 4:].reshape(-1, 3, 3)
-        values = (
-            edges[:, :1]
-            + torch.einsum("egb,eb->eg", seen, edges[:, 1:4])
-            + torch.einsum("egb,ebc,egc->eg", seen, tensors, seen)
-        )
+        # the function in the frame of the edge, where the points of the grid are the same for all
+        turned = torch.bmm(frame, edges[:, 1:4].unsqueeze(2)).squeeze(2)
+        tensors = torch.bmm(torch.bmm(frame, edges[:, 4:].reshape(-1, 3, 3)), frame.transpose(1, 2))
+        values = edges[:, :1] + turned @ self.points.T + tensors.reshape(-1, 9) @ self.squares
         return torch.nn.functional.silu(values) @ self.shares
 
 
