@@ -65,7 +65,7 @@ def test_what_is_taken_away_shows_in_the_analytic_network(start, tmp_path):
 def test_what_is_taken_away_shows_in_a_trained_network(tmp_path):
     """After a short training, whose forces are better than none."""
     networks = {
-        name: train(ABLATIONS[name], 10, frames=3) for name in ("full model", "no envelope")
+        name: train(ABLATIONS[name], 20, frames=3) for name in ("full model", "no envelope")
     }
     models = {
         name: export(network, COPPER, tmp_path / f"{name.replace(' ', '-')}.pt")
