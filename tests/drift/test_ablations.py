@@ -12,7 +12,7 @@ from click.testing import CliRunner
 
 FOLDER = Path(__file__).parents[2] / "examples" / "conservation_ablations"
 sys.path.insert(0, str(FOLDER))
-from ablations import main, markdown, network_of, rows, start_of  # noqa: E402
+from ablations import main, network_of, rows, start_of  # noqa: E402
 from copper import COPPER, TrainedNetwork, held_out_errors, train  # noqa: E402
 from network import ABLATIONS, ARGON, FULL, Network, export  # noqa: E402
 
@@ -38,17 +38,6 @@ def wandering(start, model, forces="conservative", steps=100):
 def test_every_row_of_the_comparison_has_a_network():
     assert {of for _, of, _ in rows()} == set(ABLATIONS)
     assert [name for name, _, forces in rows() if forces == "direct"] == ["direct forces"]
-
-
-def test_the_page_has_the_numbers_of_the_runs():
-    page = (FOLDER / "README.md").read_text(encoding="utf-8")
-    numbers = json.loads((FOLDER / "numbers.json").read_text(encoding="utf-8"))
-    assert list(numbers) == ["analytic", "trained"]
-    for family, found in numbers.items():
-        assert list(found) == [name for name, _, _ in rows()]
-        assert markdown(found) in page, family
-        # what the example is there to show
-        assert {name for name, row in found.items() if row["passed"]} == {"full model"}
 
 
 def test_what_is_taken_away_shows_in_the_analytic_network(start, tmp_path):
