@@ -180,5 +180,9 @@ def _share(part: Array, whole: Array) -> float:
 
 
 def per_block(vectors: Array) -> Array:
-    """|(Mv)_i|² of each atom i, shape (N, probes)."""
+    """|(Mv)_i|² of each atom i.
+
+    :param vectors: Mv of each probe v, shape (probes, 3 N)
+    :returns: shape (N, probes)
+    """
     return np.sum(vectors.reshape(len(vectors), -1, 3) ** 2, axis=2).T
