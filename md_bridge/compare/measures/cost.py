@@ -27,12 +27,8 @@ def _make(task: Task) -> Found:
     assert request.start is not None
     count = len(read_structure(request.start))
     numbers = _in_a_process(task)
-    figures: list[Figure] = []
-    for kind, seconds in numbers["seconds"].items():
-        figures.append(smallest(f"time, {kind} forces", "µs/atom", 1e6 * seconds / count))
-    numbers["microseconds_per_atom"] = {
-        kind: 1e6 * seconds / count for kind, seconds in numbers["seconds"].items()
-    }
+    times = {kind: 1e6 * seconds / count for kind, seconds in numbers["seconds"].items()}
+    figures = [smallest(f"time, {kind} forces", "µs/atom", time) for kind, time in times.items()]
     for name, key in (
         ("memory, resident", "rss_MB"),
         ("memory, of that the model's", "of_model_MB"),
@@ -43,7 +39,13 @@ def _make(task: Task) -> Found:
     return Found(
         tuple(figures),
         (),
-        {**numbers, "atoms": count, "threads": task.threads, "load": os.getloadavg()[0]},
+        {
+            **numbers,
+            "microseconds_per_atom": times,
+            "atoms": count,
+            "threads": task.threads,
+            "load": os.getloadavg()[0],
+        },
     )
 
 

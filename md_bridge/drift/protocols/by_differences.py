@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import numpy as np
 from ase import Atoms
 from numpy.typing import NDArray
 
-from md_bridge.engine import Engine, Wanted, structure_from_ase
-from md_bridge.export.checks.two_models import force_matrix, sampled_asymmetry
+from md_bridge.engine import Engine, Wanted
+from md_bridge.export.checks.two_models import engine_forces, force_matrix, sampled_asymmetry
 from md_bridge.forces import force_noise
 from md_bridge.model_options import ModelOptions
 
@@ -42,11 +42,12 @@ class ForcesByDifferences:
         options: ModelOptions = ModelOptions(),
     ) -> None:
         self.atoms = atoms
-        self.kind = kind
-        self._engine = Engine(model, **options.engine_keywords())
+        engine = Engine(model, **options.engine_keywords())
         direct = kind == "direct"
-        self._engine.require(Wanted(direct_forces=direct, conservative_forces=not direct))
-        self.is_double = force_noise(self._of_all, atoms) < _DOUBLE_NOISE
+        engine.require(Wanted(direct_forces=direct, conservative_forces=not direct))
+        self._forces = engine_forces(engine, kind)
+        noise = force_noise(lambda copies: [self._forces(copy) for copy in copies], atoms)
+        self.is_double = noise < _DOUBLE_NOISE
 
     @property
     def size(self) -> int:
@@ -58,16 +59,6 @@ class ForcesByDifferences:
         """Of the central differences (Å)."""
         return _DOUBLE_STEP if self.is_double else _SINGLE_STEP
 
-    def _of_all(self, structures: Sequence[Atoms]) -> list[Array]:
-        direct = self.kind == "direct"
-        found = self._engine.evaluate(
-            [structure_from_ase(atoms) for atoms in structures],
-            energy=False,
-            direct_forces=direct,
-            conservative_forces=not direct,
-        )
-        return [one.direct_forces if direct else one.conservative_forces for one in found]
-
     def forces(self, displacement: Array) -> Array:
         """Forces at the structure plus a displacement, shape (3 N,), eV/Å.
 
@@ -75,8 +66,7 @@ class ForcesByDifferences:
         """
         moved = self.atoms.copy()
         moved.positions += displacement.reshape(-1, 3)
-        (found,) = self._of_all([moved])
-        return np.array(found).reshape(-1)
+        return self._forces(moved).reshape(-1)
 
     def jacobian(self, progress: Callable[[str, float], None]) -> Array:
         """J, shape (3N, 3N), eV/Å², two evaluations a column.

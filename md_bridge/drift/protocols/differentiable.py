@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import os
 from collections.abc import Callable
-from dataclasses import replace
 
 import numpy as np
 import torch
@@ -36,7 +35,6 @@ class DifferentiableForces:
     :param model: path of the exported model
     :param atoms: the structure x, N atoms, Å
     :param kind: ``conservative`` or ``direct``
-    :param variant: of the model's outputs; empty for that of the options
     :param options: how the model is loaded; without averages, which are the engine's
     :raises ExportError: the model has no forces of this kind
     """
@@ -46,14 +44,12 @@ class DifferentiableForces:
         model: str | os.PathLike[str],
         atoms: Atoms,
         kind: str,
-        variant: str = "",
         *,
         options: ModelOptions = ModelOptions(),
     ) -> None:
         self.atoms = atoms
         self.kind = kind
-        chosen = replace(options, variant=variant or options.variant)
-        self._runner = _double_if_possible(model, atoms, chosen)
+        self._runner = _double_if_possible(model, atoms, options)
         if kind == "direct" and self._runner.force_output is None:
             known = ", ".join(self._runner.capabilities.outputs)
             raise ExportError(

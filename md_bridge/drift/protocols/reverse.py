@@ -12,7 +12,7 @@ forces have a potential: direct forces are reversible too.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -46,6 +46,7 @@ from md_bridge.drift.runs.lammps import (
     write_data_file,
 )
 from md_bridge.drift.runs.plan import Run
+from md_bridge.export.checks.two_models import engine_forces
 from md_bridge.forces import ForceAgreement, force_noise
 from md_bridge.model_names import absolute_model
 from md_bridge.processes import LineCounter, Program, RunError, watch
@@ -179,19 +180,9 @@ def _force_noise(engine: Engine, atoms: Atoms, direct: bool) -> float:
     :param atoms: the structure
     :param direct: whether of direct or of conservative forces
     """
-    from md_bridge.engine import structure_from_ase
-
-    def forces(copies: Sequence[Atoms]) -> list[Array]:
-        # one at a time: each has a random rotation of its own, where there are any
-        found = [
-            engine.evaluate(
-                structure_from_ase(copy), conservative_forces=not direct, direct_forces=direct
-            )
-            for copy in copies
-        ]
-        return [one.direct_forces if direct else one.conservative_forces for one in found]
-
-    return force_noise(forces, atoms) / float(np.sqrt(3))
+    forces = engine_forces(engine, "direct" if direct else "conservative")
+    # one at a time: each has a random rotation of its own, where there are any
+    return force_noise(lambda copies: [forces(copy) for copy in copies], atoms) / float(np.sqrt(3))
 
 
 def run(request: ProtocolRequest, progress: Progress) -> ProtocolResult:

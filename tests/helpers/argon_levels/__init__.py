@@ -25,6 +25,12 @@ def velocities(kelvin=200.0):
     return found - found.mean(axis=0)
 
 
+def box(data):
+    """Commands that read the atoms with these velocities from a data file, which is written."""
+    made = tools.box_from_file(ATOMS, ["Ar"], data, velocities=velocities())
+    return made + f"mass 1 {MASS}\n"
+
+
 def pair(folder, outer, inner="", keywords="", elements="Ar"):
     """The pair style of the models with these names."""
     inner = f"inner {folder / inner}.pt" if inner else ""

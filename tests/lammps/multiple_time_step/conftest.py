@@ -1,5 +1,4 @@
 import argon_levels as argon
-import lammps_tools as tools
 import models
 import odd_models
 import pytest
@@ -32,7 +31,4 @@ def folder(tmp_path_factory, model_file):
 @pytest.fixture(scope="session")
 def box(folder):
     """Commands that make the box."""
-    made = tools.box_from_file(
-        argon.ATOMS, ["Ar"], folder / "box.data", velocities=argon.velocities()
-    )
-    return made + f"mass 1 {argon.MASS}\n"
+    return argon.box(folder / "box.data")
