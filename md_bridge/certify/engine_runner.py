@@ -8,14 +8,15 @@ compiled functions.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 import ase
 import numpy as np
 from numpy.typing import NDArray
 
 from md_bridge.engine import Engine, Evaluation, ModelError, Wanted, structure_from_ase
-from md_bridge.export.checks.runner import PairOrder, Prediction, Runner
+from md_bridge.export.checks.runner import Prediction
 
 __all__ = ["EngineRunner", "rounds_as_double"]
 
@@ -27,20 +28,22 @@ _ROUNDING = 1e-11
 """Of the energy, and in eV for each atom: single precision rounds to 10⁻⁷ of it."""
 
 
-class EngineRunner(Runner):
-    """A model that the engine evaluates, as a runner for the checks.
+class EngineRunner:
+    """A model that the engine evaluates, as the checks look at models.
 
     :param engine: that removes no net force
     :param double: whether the arithmetic is in double precision
     """
 
+    takes_no_atoms = True
+    not_checked: Mapping[str, str] = MappingProxyType({})
+
     def __init__(self, engine: Engine, double: bool) -> None:
-        # nothing of the base class: it loads a file for metatomic
-        self.engine, self._double = engine, double
+        self.engine, self.is_double = engine, double
         self.knows_atoms = self._gives("atomic_energies")
         self.has_stress = self._gives("conservative_virial")
-        self.force_output = "direct forces" if self._gives("direct_forces") else None
-        self.stress_output = "direct stress" if self._gives("direct_virial") else None
+        self.has_direct = self._gives("direct_forces")
+        self._has_direct_stress = self._gives("direct_virial")
 
     def _gives(self, quantity: str) -> bool:
         try:
@@ -50,9 +53,9 @@ class EngineRunner(Runner):
         return True
 
     @property
-    def is_double(self) -> bool:
-        """Whether the arithmetic is in double precision."""
-        return self._double
+    def atomic_types(self) -> list[int]:
+        """Atomic numbers of the elements that it knows."""
+        return list(self.engine.info.atomic_types)
 
     @property
     def cutoffs(self) -> list[float]:
@@ -66,34 +69,33 @@ class EngineRunner(Runner):
         return self.engine.info.interaction_range
 
     def evaluate(
-        self,
-        structures: Sequence[ase.Atoms],
-        *,
-        conservative: bool = True,
-        direct: bool = True,
-        pair_order: PairOrder | None = None,
+        self, structures: Sequence[ase.Atoms], *, conservative: bool = True, direct: bool = True
     ) -> list[Prediction]:
-        """As the base class; direct stresses where all structures are periodic.
+        """Predictions for all structures; direct stresses where all are periodic.
 
         :param structures: any number of them
         :param conservative: also forces and stress by differentiation
         :param direct: also direct forces and stress, if the model has them
-        :param pair_order: None: pair lists are the engine's, or the model's own
         :returns: one prediction for each structure, in eV and Å
-        :raises ValueError: an order of pairs is asked for
         """
-        if pair_order is not None:
-            raise ValueError("expected no order of pairs: the engine has its own lists")
         periodic = [bool(atoms.pbc.all()) for atoms in structures]
         found = self.engine.evaluate(
             [structure_from_ase(atoms) for atoms in structures],
             atomic_energies=self.knows_atoms,
             conservative_forces=conservative,
             conservative_virial=conservative and self.has_stress and any(periodic),
-            direct_forces=direct and self.force_output is not None,
-            direct_virial=direct and self.stress_output is not None and all(periodic),
+            direct_forces=direct and self.has_direct,
+            direct_virial=direct and self._has_direct_stress and all(periodic),
         )
         return [_prediction(one, atoms) for one, atoms in zip(found, structures, strict=True)]
+
+    def energy(self, atoms: ase.Atoms) -> float:
+        """The energy alone, of one structure, in eV.
+
+        :param atoms: the structure
+        """
+        (prediction,) = self.evaluate([atoms], conservative=False, direct=False)
+        return prediction.energy
 
 
 def _prediction(found: Evaluation, atoms: ase.Atoms) -> Prediction:

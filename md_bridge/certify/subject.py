@@ -16,7 +16,7 @@ from md_bridge.drift.runs.starts import read_periodic_structure
 from md_bridge.engine import Engine, ModelError, Wanted, choose_threads, set_threads
 from md_bridge.export.checks import structures as check_structures
 from md_bridge.export.checks.checks import double_precision
-from md_bridge.export.checks.runner import Runner
+from md_bridge.export.checks.runner import Predictor, Runner
 from md_bridge.export.model_file import Kind, identify
 from md_bridge.export.structures import require_elements
 from md_bridge.model_names import absolute_model, is_python_model
@@ -64,7 +64,7 @@ class Subject:
         self._require_gradient()
         self.elements, self.structures = check_structures.chosen(known, given or None)
         """Atomic numbers, and structures: the starts, or some that are made up."""
-        self.own: Runner = self.as_hosts if file is None else file
+        self.own: Predictor = self.as_hosts if file is None else file
         """Of a file: in its precision, through metatomic alone; what metatomic runs of a compiled
         one is the TorchScript model in it."""
         periodic = [
@@ -119,7 +119,7 @@ class Subject:
         return not (self.is_python or self.is_compiled)
 
     @cached_property
-    def double(self) -> Runner:
+    def double(self) -> Predictor:
         """In double precision where the model can be converted, else as it is."""
         if self.is_python:
             return self.as_hosts

@@ -6,7 +6,7 @@ import numpy as np
 
 from md_bridge.ase import MDBridgeCalculator
 from md_bridge.certify.single_points.point import Point, PointTask
-from md_bridge.export.checks.runner import Runner
+from md_bridge.export.checks.runner import Predictor
 
 __all__ = ["point_by_metatomic", "point_in_ase"]
 
@@ -27,7 +27,7 @@ def point_in_ase(task: PointTask) -> Point:
     return Point(float(atoms.get_potential_energy()), np.array(atoms.get_forces()), virial)
 
 
-def point_by_metatomic(runner: Runner, task: PointTask) -> Point:
+def point_by_metatomic(runner: Predictor, task: PointTask) -> Point:
     """Evaluate without the engine of this package.
 
     :param runner: the model
