@@ -96,24 +96,26 @@ def test_killed_it_goes_on_from_what_is_written(request_of, reference, tmp_path)
     assert same_student(reference.path, result.path)
 
 
+@pytest.mark.parametrize("step, seconds, left", [(7, 0.0, 7), (7, 3600.0, 0), (0, 3600.0, 0)])
 def test_an_interruption_in_the_middle_of_a_step_leaves_the_checkpoint_before(
-    request_of, reference, monkeypatch
+    request_of, reference, monkeypatch, step, seconds, left
 ):
-    """Weights have moved, the averaged ones have not: such a state must not be written."""
+    """Weights have moved, the averaged ones have not: such a state must not be written. There is
+    always one before it, be it that of the beginning."""
     request = request_of()
     follow = trainer.Trainer._follow
 
     def interrupted(self):
-        if self.step == 7:
+        if self.step == step:
             raise KeyboardInterrupt
         follow(self)
 
-    monkeypatch.setattr(trainer, "CHECKPOINT_SECONDS", 0.0)
+    monkeypatch.setattr(trainer, "CHECKPOINT_SECONDS", seconds)
     monkeypatch.setattr(trainer.Trainer, "_follow", interrupted)
     with pytest.raises(KeyboardInterrupt):
         quietly(request)
     monkeypatch.undo()
-    assert torch.load(StudentFolder(request.place).checkpoint, weights_only=True)["step"] == 7
+    assert torch.load(StudentFolder(request.place).checkpoint, weights_only=True)["step"] == left
     assert same_student(quietly(request).path, reference.path)
 
 

@@ -190,6 +190,8 @@ class Trainer:
         """
         saved = began = time.monotonic()
         before = self.seconds
+        if not self._checkpoint.exists():
+            self.save()  # an interruption of the first step has a state to go on from
         try:
             with _deterministic(self._device):
                 while not self.done:
