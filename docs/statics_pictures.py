@@ -54,7 +54,7 @@ def _bands_of_both(found: Numbers, exact: Any = None) -> tuple[Figure, Any]:
             )
         decorate(axes, found["path"], f"force constants: {correction}")
     panels[0].set_ylabel("frequency (THz)", fontsize=9)
-    panels[0].legend(fontsize=8, frameon=False, loc="lower center")
+    panels[0].legend(fontsize=8, edgecolor="none", framealpha=0.9, loc="lower center")
     return figure, panels
 
 

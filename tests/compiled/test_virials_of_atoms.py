@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from compiled_files import box
 
-from md_bridge.engine import Engine, structure_from_ase
+from md_bridge.engine import Engine, Structure, structure_from_ase
 
 # of PET the file's TorchScript has none: it goes by way of positions
 KINDS = {"adaptive PET": 1e-9, "module": 1e-10, "student": 2e-4}
@@ -23,7 +23,7 @@ def kind(request):
 
 
 def close(found, expected, tolerance):
-    scale = max(1.0, np.abs(expected).max())
+    scale = np.abs(expected).max(initial=1.0)
     np.testing.assert_allclose(found, expected, rtol=0, atol=tolerance * scale)
 
 
@@ -72,3 +72,53 @@ def test_molecules_of_two_atoms(kind, files):
         whole = found.atomic_virials[first : first + 2].sum(axis=0)
         close((whole + whole.T) / 2, (bond + bond.T) / 2, KINDS[kind])
         assert np.abs(half).max() > 1e-4
+
+
+def few(made, size):
+    """`size` atoms of a box that see each other, as the first of it, and where they are."""
+    atoms = box(made, 3, pbc=False)[:size]
+    for place in range(size):
+        atoms.positions[place] = [0.8 * made.spacing * place, 0.3 * (place % 2), 0.1 * place]
+    return atoms
+
+
+@pytest.mark.parametrize("kind", ["adaptive PET", "student"])
+@pytest.mark.parametrize("size", [0, 1, 2])
+def test_of_fewer_pairs_than_compiled_functions_take(files, kind, size):
+    """As of the same atoms in the company of others that they do not see."""
+    made = files(kind)
+    atoms = few(made, size)
+    far = box(made, 2, pbc=False)
+    far.positions += 60.0
+    both = atoms + far
+    engine = Engine(made.compiled)
+    found = engine.evaluate(structure_from_ase(atoms), **WANTED)
+    expected = engine.evaluate(structure_from_ase(both), **WANTED)
+    for name in (*FORMS, "conservative_forces", "direct_forces"):
+        if getattr(found, name) is not None:
+            close(getattr(found, name), getattr(expected, name)[:size], 1e-6)
+    exported = Engine(made.exported).evaluate(
+        structure_from_ase(atoms), conservative_forces=True, conservative_virial=True
+    )
+    assert found.energy == pytest.approx(exported.energy, abs=2e-4)
+    close(found.conservative_forces, exported.conservative_forces, KINDS[kind])
+    close(found.conservative_virial, exported.conservative_virial, KINDS[kind])
+
+
+@pytest.mark.parametrize("kind", ["adaptive PET", "student"])
+def test_of_a_part_of_few_atoms(files, kind):
+    """One owned atom and a ghost, as a rank at the edge of a slab has them."""
+    made = files(kind)
+    structure = structure_from_ase(few(made, 2))
+    whole = Engine(made.compiled).evaluate(structure, **WANTED)
+    parts = []
+    for order in ([0, 1], [1, 0]):
+        there = structure_from_ase(few(made, 2)[order])
+        part = Structure(there.types, there.positions, there.cell, there.periodic, owned=1)
+        parts.append((order, Engine(made.compiled).evaluate(part, **WANTED)))
+    for name in (*FORMS, "conservative_forces"):
+        summed = np.zeros_like(getattr(whole, name))
+        for order, found in parts:
+            values = getattr(found, name)
+            summed[order[: len(values)]] += values
+        close(summed, getattr(whole, name), 1e-6)

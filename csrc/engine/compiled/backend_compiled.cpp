@@ -57,6 +57,27 @@ ModelOptions on_cpu(const std::string& path, ModelOptions options) {
   return options;
 }
 
+/// Four atoms of one kind, all neighbours of each other and none of them wanted.
+SystemTensors company(std::int64_t type, torch::Dtype dtype) {
+  constexpr int kAtoms = 4;
+  const auto corners = torch::tensor({0, 0, 0, 1, 1, 0, 1, 0, 1, 0, 1, 1}, dtype).view({kAtoms, 3});
+  std::vector<std::int32_t> labels;
+  for (std::int32_t i = 0; i < kAtoms; ++i) {
+    for (std::int32_t j = 0; j < kAtoms; ++j) {
+      if (i != j) labels.insert(labels.end(), {i, j, 0, 0, 0});
+    }
+  }
+  const auto made = torch::tensor(labels, torch::kInt32).view({-1, 5});
+  const auto vectors =
+      corners.index_select(0, made.select(1, 1)) - corners.index_select(0, made.select(1, 0));
+  return {torch::full({kAtoms}, type, torch::kInt32),
+          corners,
+          torch::zeros({3, 3}, dtype),
+          torch::zeros({3}, torch::kBool),
+          0,
+          {{made, vectors}}};
+}
+
 }  // namespace
 
 CompiledBackend::CompiledBackend(const std::string& path, const ModelOptions& options)
@@ -100,8 +121,6 @@ bool CompiledBackend::has_stresses_of_atoms() const {
 }
 
 bool CompiledBackend::gives_pair_gradients(const std::string& energy) {
-  // of what the compiled functions do not take (an atom alone, say), the TorchScript gives them or
-  // says that it cannot
   return (package_.value("kind") == "pairs" && energy == package_.value("energy")) ||
          torchscript_->gives_pair_gradients(energy);
 }
@@ -115,7 +134,12 @@ BackendResult CompiledBackend::forward(const std::vector<SystemTensors>& systems
   const std::string function = function_for(systems, request);
   if (function.empty()) return torchscript_->forward(systems, request);
   const torch::NoGradGuard no_grad;
-  const auto answer = network_->run(function, systems);
+  auto answer = network_->run(function, systems);
+  if (!answer && request.pair_gradients) {  // which the TorchScript of a PET cannot give
+    auto with_company = systems;
+    with_company.push_back(company(info_.atomic_types.front(), dtype()));
+    answer = network_->run(function, with_company);
+  }
   if (!answer) return torchscript_->forward(systems, request);
   const CompiledResult& found = *answer;
   BackendResult result;
@@ -155,12 +179,13 @@ BackendResult CompiledBackend::forward(const std::vector<SystemTensors>& systems
   }
   const auto owned = ownership(systems, torch::kFloat64);
   if (request.energy_per_atom) {
-    result.energy = found.energies * owned;
+    result.energy = found.energies.slice(0, 0, first_atom) * owned;
   } else if (!energies.empty()) {
     result.energy = torch::stack(energies);
   }
   if (!request.direct_forces.empty()) {
-    result.direct_forces = found.forces.to(torch::kFloat64) * owned.unsqueeze(1);
+    result.direct_forces =
+        found.forces.slice(0, 0, first_atom).to(torch::kFloat64) * owned.unsqueeze(1);
   }
   if (!stresses.empty()) result.direct_stress = torch::stack(stresses);
   return result;

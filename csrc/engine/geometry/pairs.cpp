@@ -81,9 +81,10 @@ void Pairs::provide(std::vector<std::int32_t> labels) {
 }
 
 double list_reach(const Structure& built, const Structure& now, double range) {
+  const bool deformed = now.cell != built.cell;
   matrix3::Matrix3 deformation = {1, 0, 0, 0, 1, 0, 0, 0, 1};
   double stretch = 0.0;
-  if (now.cell != built.cell) {
+  if (deformed) {
     deformation =
         matrix3::multiply(matrix3::inverse(completed(built.cell, built.cell, built.periodic)),
                           completed(now.cell, built.cell, built.periodic));
@@ -93,31 +94,38 @@ double list_reach(const Structure& built, const Structure& now, double range) {
     }
     stretch = std::sqrt(stretch);
   }
-  std::vector<double> displacements(built.positions.size());
-  std::array<double, 3> mean{};
-  const auto count = static_cast<double>(std::max<std::int64_t>(built.size(), 1));
-  for (std::size_t i = 0; i < displacements.size(); i += 3) {
-    const auto moved = matrix3::apply(&built.positions[i], deformation);
-    for (int k = 0; k < 3; ++k) {
-      displacements[i + k] = now.positions[i + k] - moved[k];
-      mean[k] += displacements[i + k] / count;
-    }
-  }
-  // A translation of all atoms, such as a cell that grows from another point than the origin makes,
-  // brings no pair closer. Any one may be taken off; without one, this is the half-skin rule.
-  const auto two_largest = [&](const std::array<double, 3>& translation) {
+  const auto displacement = [&](std::size_t i) -> std::array<double, 3> {
+    const double* from = &built.positions[i];
+    const double* to = &now.positions[i];
+    if (!deformed) return {to[0] - from[0], to[1] - from[1], to[2] - from[2]};
+    const auto moved = matrix3::apply(from, deformation);
+    return {to[0] - moved[0], to[1] - moved[1], to[2] - moved[2]};
+  };
+  // Called at every step: no memory is taken, and roots are drawn of two numbers only.
+  const auto two_largest = [&](const std::array<double, 3>& translation,
+                               std::array<double, 3>* sum) {
     double largest = 0.0;
     double second = 0.0;
-    for (std::size_t i = 0; i < displacements.size(); i += 3) {
-      const double* u = &displacements[i];
-      const double distance =
-          std::hypot(u[0] - translation[0], u[1] - translation[1], u[2] - translation[2]);
-      second = std::max(second, std::min(distance, largest));
-      largest = std::max(largest, distance);
+    for (std::size_t i = 0; i < built.positions.size(); i += 3) {
+      const auto u = displacement(i);
+      double square = 0.0;
+      for (int k = 0; k < 3; ++k) {
+        const double difference = u[k] - translation[k];
+        square += difference * difference;
+        if (sum != nullptr) (*sum)[k] += u[k];
+      }
+      second = std::max(second, std::min(square, largest));
+      largest = std::max(largest, square);
     }
-    return largest + second;
+    return std::sqrt(largest) + std::sqrt(second);
   };
-  return (1.0 - stretch) * range - std::min(two_largest({}), two_largest(mean));
+  std::array<double, 3> mean{};
+  const double untranslated = two_largest({}, &mean);
+  const auto count = static_cast<double>(std::max<std::int64_t>(built.size(), 1));
+  for (double& component : mean) component /= count;
+  // A translation of all atoms, such as a cell that grows from another point than the origin makes,
+  // brings no pair closer. Any one may be taken off; without one, this is the half-skin rule.
+  return (1.0 - stretch) * range - std::min(untranslated, two_largest(mean, nullptr));
 }
 
 bool Pairs::still_valid(const Structure& structure, double cutoff) const {

@@ -180,6 +180,7 @@ class MDBRIDGE_API FusedForces {
   Counts counts_;
   // the last evaluation: where, what (of one model all of it in last_outer_), and what it has
   std::vector<Structure> last_structures_;
+  bool knows_last_ = false;
   std::optional<std::uint64_t> last_counters_[2];
   std::vector<Evaluation> last_inner_;
   std::vector<Evaluation> last_outer_;
