@@ -12,7 +12,6 @@ import pytest
 
 from md_bridge.bench import BenchError, BenchSettings, Results, UnavailableError, api, run_benchmark
 from md_bridge.bench.machine import busy_cores, busy_warning, commit_of, machine_facts
-from md_bridge.bench.models.files import prepare_model
 from md_bridge.bench.panels import Bound, Panel, PanelResult, Row, Subject
 from md_bridge.bench.plots import plot_results
 from md_bridge.bench.results import FILE_NAME
@@ -158,13 +157,6 @@ def test_measured_on_cuda_where_there_is_any(monkeypatch, tmp_path, asked, gpu, 
     found = run_benchmark(BenchSettings(device=asked), tmp_path, no_progress)
     assert given == [used]
     assert found.settings["device"] == used
-
-
-def test_compiled_files_are_made_here(tmp_path):
-    path = tmp_path / "m.pt2"
-    path.touch()
-    with pytest.raises(BenchError, match=r"m\.pt2 is compiled, expected the exported file"):
-        prepare_model(str(path), tmp_path, None, print)
 
 
 def test_resumed_with_other_settings(monkeypatch, tmp_path):

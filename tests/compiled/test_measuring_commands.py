@@ -8,7 +8,10 @@ import pytest
 from compiled_files import box
 from model_commands import argon_crystal, run
 
+from md_bridge.bench.models.files import prepare_model
 from md_bridge.cli import main
+from md_bridge.committee import Committee
+from md_bridge.engine import Engine, structure_from_ase
 
 
 def certified(content):
@@ -110,3 +113,24 @@ def test_of_a_pet(command, files, tmp_path, monkeypatch):
     atoms.set_velocities(np.random.default_rng(1).normal(0, 0.01, (len(atoms), 3)))
     ase.io.write("w.xyz", atoms)
     assert_same(command, *OF_WATER[command], files, tmp_path, "adaptive PET", 1e-3)
+
+
+def test_the_benchmark_takes_the_exported_model_out_of_it(files, tmp_path):
+    made = files("module")
+    found = prepare_model(str(made.compiled), tmp_path, None, print, compile_missing=False)
+    assert found.compiled.path == made.compiled.resolve()
+    assert found.path.read_bytes() == made.exported.read_bytes()
+    assert found.has_direct
+
+
+def test_a_committee_of_a_compiled_file_and_its_own_model(files):
+    """Which agree."""
+    made = files("module")
+    structure = structure_from_ase(box(made))
+    committee = Committee([str(made.compiled), str(made.exported)])
+    (found,) = committee.evaluate([structure], forces=True)
+    expected = Engine(made.exported).evaluate(structure, conservative_forces=True)
+    np.testing.assert_allclose(found.forces, expected.conservative_forces, atol=1e-9)
+    assert found.energy == pytest.approx(expected.energy, abs=1e-9)
+    assert np.abs(found.forces_std).max() < 1e-9
+    assert found.energy_std < 1e-9

@@ -21,8 +21,8 @@ def forces(path, structure, kind):
 @pytest.mark.parametrize("atoms", [81, 192, 648])
 @pytest.mark.parametrize("kind", FORCES)
 def test_forces_of_the_bundled_model(files, kind, atoms):
-    """1e-5 holds against the model in double precision; the TorchScript file itself is further from
-    it, and so from the compiled one."""
+    """1e-5 holds against the model in double precision, from which the TorchScript file itself is
+    farther: it rounds positions, and the compiled functions pair vectors."""
     made = files("bundled")
     structure = structure_from_ase(box(atoms))
     with in_double_precision(made.exported, ModelOptions(), structure) as double:
@@ -31,7 +31,7 @@ def test_forces_of_the_bundled_model(files, kind, atoms):
         )
     of_compiled, of_exported = (np.abs(found - exact).max() for found in (compiled, exported))
     print(f"{kind}, {atoms} atoms: {of_compiled:.1e}, TorchScript {of_exported:.1e} eV/Å")
-    assert of_compiled < LARGEST < of_exported
+    assert of_compiled < LARGEST
 
 
 @pytest.mark.slow

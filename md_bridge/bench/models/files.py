@@ -15,6 +15,7 @@ from pathlib import Path
 from md_bridge._paths import DATA
 from md_bridge.bench.errors import BenchError, UnavailableError
 from md_bridge.bench.models.pet_kokkos import convert
+from md_bridge.export.model_file import Kind, extract_torchscript, identify
 from md_bridge.model_names import Factory, absolute_model, is_python_model
 from md_bridge.processes import kill_with_parent
 
@@ -104,7 +105,8 @@ def prepare_model(
 ) -> ModelFiles:
     """Make or find the files of a model.
 
-    :param name: ``bundled``, ``xs``, the path of an exported model, or ``python:…``
+    :param name: ``bundled``, ``xs``, the path of an exported model or of a compiled one, whose
+        exported model is taken out of it, or ``python:…``
     :param folder: what is made is kept in, and found there the next time
     :param inner: a cheap model for the inner steps; None: the bundled student, for the bundled
         model
@@ -115,6 +117,8 @@ def prepare_model(
     """
     folder.mkdir(parents=True, exist_ok=True)
     path, stem = _model(name, folder, tell)
+    file = Path(name)
+    given = Source(file.resolve()) if file.is_file() and identify(file) is Kind.COMPILED else None
 
     def compiled(source: Path, target: str) -> Source:
         return _source(lambda: _compiled(source, folder / target, tell, compile_missing))
@@ -127,7 +131,7 @@ def prepare_model(
             name=stem,
             path=path.resolve(),
             has_direct=_cheapest(path) == "direct",
-            compiled=compiled(path, f"{stem}.pt2"),
+            compiled=given if given else compiled(path, f"{stem}.pt2"),
             kokkos=_source(lambda: _kokkos(path, folder / f"kokkos-{stem}")),
         )
     student = inner or (DATA / "water-inner.pt" if name == BUNDLED else None)
@@ -156,11 +160,8 @@ def _model(name: str, folder: Path, tell: Callable[[str], None]) -> tuple[Path, 
             f"there is no model {name!r}: expected {BUNDLED}, {XS}, the path of an exported file, "
             "or python:file.py:factory"
         )
-    if path.suffix == ".pt2":
-        raise BenchError(
-            f"{name} is compiled, expected the exported file that it was made from: the benchmark "
-            "compiles it by itself, and compares both"
-        )
+    if identify(path) is Kind.COMPILED:
+        return extract_torchscript(path, folder / f"inside-{path.stem}.pt"), path.stem
     return path, path.stem
 
 
