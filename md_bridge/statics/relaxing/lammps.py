@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
+from ase.constraints import FixAtoms
 from ase.io.lammpsdata import write_lammps_data
 from ase.stress import full_3x3_to_voigt_6_stress
 from numpy.typing import NDArray
@@ -38,12 +39,19 @@ from md_bridge.statics.relaxing.lammps_path import (
     read_frames,
     read_minimizations,
 )
+from md_bridge.statics.relaxing.moving import LARGEST_GROWTH, explosion
 from md_bridge.statics.relaxing.results import Relaxation
 from md_bridge.statics.relaxing.settings import RelaxSettings, free_strains
 from md_bridge.statics.rows import Row
 from md_bridge.structures import standard_orientation
 
-__all__ = ["minimize_input", "relax_with_lammps", "require_lammps_can"]
+__all__ = [
+    "NoLammpsError",
+    "minimize_input",
+    "relax_with_lammps",
+    "require_lammps_can",
+    "require_lammps_can_hold",
+]
 
 Array = NDArray[np.float64]
 
@@ -62,6 +70,10 @@ _VMAX = 0.01
 """Relative change of a length of the box in a step; LAMMPS's default allows 1e-4."""
 _EVALUATIONS = 20
 """At most so many for each step, in the line search."""
+
+
+class NoLammpsError(RunError):
+    """There is no LAMMPS, or none that begins."""
 
 
 def require_lammps_can(row: Row, settings: RelaxSettings) -> None:
@@ -103,6 +115,23 @@ def require_lammps_can(row: Row, settings: RelaxSettings) -> None:
         )
 
 
+def require_lammps_can_hold(start: Atoms, settings: RelaxSettings) -> None:
+    """Refuse a structure that LAMMPS would relax in another way than ASE.
+
+    :param start: with its constraints
+    :param settings: how it is to be relaxed
+    :raises StaticsError: about its constraints, or the plane of a slab
+    """
+    others = [each for each in start.constraints if not isinstance(each, FixAtoms)]
+    if others:
+        raise StaticsError(
+            f"its constraint {type(others[0]).__name__} needs the host ase: with LAMMPS FixAtoms "
+            "alone holds"
+        )
+    if settings.cell == "slab":
+        _require_c_across(start)
+
+
 def relax_with_lammps(
     model: str | os.PathLike[str],
     options: ModelOptions,
@@ -130,10 +159,13 @@ def relax_with_lammps(
     :param on_step: called with the number of steps made
     :returns: the work is known at a fixed cell alone
     :raises ArgumentError: LAMMPS cannot do that
-    :raises StaticsError: the cell cannot be relaxed like that
-    :raises RunError: LAMMPS is not installed, or fails before the first step
+    :raises StaticsError: the cell cannot be relaxed like that, or atoms are held otherwise than by
+        FixAtoms
+    :raises NoLammpsError: LAMMPS is not installed, or does not begin
+    :raises RunError: it fails before the first step
     """
     require_lammps_can(row, settings)
+    require_lammps_can_hold(start, settings)
     placed = _placed(start, settings)
     folder.mkdir(parents=True, exist_ok=True)
     for name in (_LOG, _SCREEN, _DUMP):
@@ -189,6 +221,7 @@ def minimize_input(
         f"pair_style mdbridge {quoted(absolute_model(model))}{keywords}",
         f"pair_coeff * * {' '.join(elements)}",
         virial,
+        *_hold_commands(start),
         f"dump path all custom 1 {_DUMP} id xu yu zu fx fy fz",
         "dump_modify path sort id format float %.17g",
         f"thermo_style custom {' '.join(columns)}",
@@ -237,8 +270,6 @@ class _Placed:
 
 def _placed(start: Atoms, settings: RelaxSettings) -> _Placed:
     """The start in a box that LAMMPS can have."""
-    if settings.cell == "slab":
-        _require_c_across(start)
     if settings.moves_cell:
         free_strains(start, settings.cell)
     boxed = start.copy()
@@ -272,6 +303,16 @@ def _require_c_across(slab: Atoms) -> None:
         )
 
 
+def _hold_commands(start: Atoms) -> list[str]:
+    """No force on atoms that are held: where the cell moves they keep their place in it, as in
+    ASE."""
+    held = sorted({int(n) for each in start.constraints for n in each.get_indices()})
+    if not held:
+        return []
+    numbers = " ".join(str(n + 1) for n in held)
+    return [f"group held id {numbers}", "fix hold held setforce 0.0 0.0 0.0"]
+
+
 def _style(row: Row, settings: RelaxSettings) -> str:
     return "fire" if settings.optimizer == "fire" or row.forces == "direct" else "cg"
 
@@ -289,10 +330,13 @@ def _minimize_commands(settings: RelaxSettings) -> list[str]:
     }[settings.cell]
     return [
         f"variable cell equal {_cell_force(settings, pressure)}",
+        "variable begun equal $(vol)",
+        f"variable grown equal vol/v_begun>={LARGEST_GROWTH}||vol/v_begun<={1 / LARGEST_GROWTH}",
         f"variable left equal {steps}-step",
-        # all is at rest; the steps are used up; or a new round does not move anything any more
+        # all is at rest; the steps are used up; a new round does not move anything any more; or
+        # the cell explodes
         f'variable done equal "(v_cell<{fmax} && fmax*sqrt(3)<{fmax})'
-        ' || v_left<=0 || step<=v_before+1"',
+        ' || v_left<=0 || step<=v_before+1 || v_grown"',
         f"variable now equal ternary(v_left<{_ROUND},v_left,{_ROUND})",
         f"variable round loop {steps}",
         "label again",
@@ -333,11 +377,13 @@ def _run(
             folder=folder,
         )
     except FileNotFoundError as error:
-        raise RunError(str(error)) from error
+        raise NoLammpsError(str(error)) from error
     rows = LineCounter(folder / _LOG, lambda line: is_row(line.decode(errors="replace")))
     try:
         watch(program, rows, on_step)
     except RunError as error:
+        if not (folder / _LOG).exists():
+            raise NoLammpsError(str(error)) from error
         return error
     return None
 
@@ -353,12 +399,15 @@ def _result(
 ) -> Relaxation:
     log = (folder / _LOG).read_text(encoding="utf-8", errors="replace")
     stopped = read_minimizations(log)
+    exploded, path = _until_explosion(path)
     gradients = np.array([_gradient(frame, start, settings) for frame in path])
     pressure = settings.pressure if settings.moves_cell else 0.0
     values = np.array([frame.energy + pressure * frame.volume for frame in path])
     status, reason = "converged", ""
     best = path[-1]
-    if failure is not None:
+    if exploded:
+        status, reason = "stopped", exploded
+    elif failure is not None:
         status, reason = "stopped", _error_of(folder / _SCREEN) or str(failure)
     elif not gradients[-1] < settings.fmax:
         status = "not converged"
@@ -367,7 +416,7 @@ def _result(
             f"after {path[-1].step} steps its largest force is {np.nanmin(gradients):.2g} eV/Å, "
             f"not below {settings.fmax:g} eV/Å; LAMMPS stopped by: {stopped.criterion}"
         )
-    if failure is not None:
+    if status == "stopped":
         best = path[int(np.nanargmin(gradients))]
     frames = tuple(_atoms(frame, start) for frame in path)
     end = _atoms(best, start)
@@ -394,6 +443,15 @@ def _result(
         kinds=(row.forces,) * len(path),
         frames=frames if keep_frames else (),
     )
+
+
+def _until_explosion(path: list[Frame]) -> tuple[str, list[Frame]]:
+    """Why the cell is one that explodes, if it is, and the path before."""
+    for place, frame in enumerate(path):
+        reason = explosion(frame.volume / path[0].volume)
+        if reason:
+            return reason, path[:place]
+    return "", path
 
 
 def _gradient(frame: Frame, start: Atoms, settings: RelaxSettings) -> float:
