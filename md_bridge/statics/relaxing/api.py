@@ -10,10 +10,19 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 import ase.io
+from ase import Atoms
 
 from md_bridge import __version__
 from md_bridge.ase import SpaceGroupError, space_group_type
-from md_bridge.engine import EngineError, ModelError, choose_threads, model_info, set_threads
+from md_bridge.engine import (
+    Engine,
+    EngineError,
+    ModelError,
+    choose_threads,
+    model_info,
+    set_threads,
+    structure_from_ase,
+)
 from md_bridge.errors import ArgumentError
 from md_bridge.forces import CONSERVATIVE, DIRECT
 from md_bridge.model_names import model_checksum
@@ -73,7 +82,7 @@ def relax(request: RelaxRequest, progress: Progress | None = None) -> Relaxation
     set_threads(choose_threads(request.model_options.threads))
     warnings = _look_at_starts(request)
     with precise_model(
-        request.model, request.model_options, request.starts[0].atoms, request.double
+        request.model, request.model_options, _usable_start(request), request.double
     ) as model:
         job = _Job(request, model)
         tell("measuring the rounding of the forces", 0.0)
@@ -313,6 +322,18 @@ class _Job:
             )
         except EngineError as error:
             raise StaticsError(f"start '{start.name}': {error}") from error
+
+
+def _usable_start(request: RelaxRequest) -> Atoms:
+    """The first start on which the model does not fail, to compare its two precisions on."""
+    starts = [start.atoms for start in request.starts]
+    if request.double and len(starts) > 1:
+        engine = Engine(request.model, **request.model_options.engine_keywords())
+        for atoms in starts:
+            with contextlib.suppress(EngineError):
+                engine.evaluate(structure_from_ase(atoms))
+                return atoms
+    return starts[0]
 
 
 def _largest_noise(results: Sequence[Relaxation]) -> float:

@@ -11,7 +11,7 @@ import itertools
 import os
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -25,21 +25,18 @@ from numpy.typing import NDArray
 from md_bridge.errors import ArgumentError
 from md_bridge.forces import FORCES
 from md_bridge.lammps import environment, lmp_command
-from md_bridge.lammps.keywords import pair_style_keywords, quoted
-from md_bridge.model_names import ModelName, absolute_model
+from md_bridge.model_names import ModelName
 from md_bridge.model_options import ModelOptions
 from md_bridge.processes import LineCounter, Program, RunError, watch
 from md_bridge.statics.errors import StaticsError
+from md_bridge.statics.relaxing.lammps_input import DATA, DUMP, minimize_input
 from md_bridge.statics.relaxing.lammps_path import (
-    BAR_PER_EV,
-    COLUMNS,
-    PRESSURES,
     Frame,
     is_row,
     read_frames,
     read_minimizations,
 )
-from md_bridge.statics.relaxing.moving import LARGEST_GROWTH, explosion
+from md_bridge.statics.relaxing.moving import explosion
 from md_bridge.statics.relaxing.results import Relaxation
 from md_bridge.statics.relaxing.settings import RelaxSettings, free_strains
 from md_bridge.statics.rows import Row
@@ -47,7 +44,6 @@ from md_bridge.structures import standard_orientation
 
 __all__ = [
     "NoLammpsError",
-    "minimize_input",
     "relax_with_lammps",
     "require_lammps_can",
     "require_lammps_can_hold",
@@ -55,21 +51,12 @@ __all__ = [
 
 Array = NDArray[np.float64]
 
-_DATA = "start.data"
 _INPUT = "in.lammps"
 _LOG = "log.lammps"
 _SCREEN = "screen.txt"
-_DUMP = "path.lammpstrj"
 
 _VACUUM = 10.0
 """Å around what is open in a direction, which LAMMPS gives a box there, too."""
-_ROUND = 50
-"""Steps after which the strain that ``fix box/relax`` counts from is that of the box then: what is
-minimised is the enthalpy of a box near that one alone."""
-_VMAX = 0.01
-"""Relative change of a length of the box in a step; LAMMPS's default allows 1e-4."""
-_EVALUATIONS = 20
-"""At most so many for each step, in the line search."""
 
 
 class NoLammpsError(RunError):
@@ -168,10 +155,10 @@ def relax_with_lammps(
     require_lammps_can_hold(start, settings)
     placed = _placed(start, settings)
     folder.mkdir(parents=True, exist_ok=True)
-    for name in (_LOG, _SCREEN, _DUMP):
+    for name in (_LOG, _SCREEN, DUMP):
         (folder / name).unlink(missing_ok=True)
     elements = sorted(set(start.get_chemical_symbols()))
-    with (folder / _DATA).open("w", encoding="utf-8") as stream:
+    with (folder / DATA).open("w", encoding="utf-8") as stream:
         write_lammps_data(
             stream,
             placed.atoms,
@@ -183,55 +170,12 @@ def relax_with_lammps(
     text = minimize_input(model, options, row, start, settings)
     (folder / _INPUT).write_text(text, encoding="utf-8")
     failure = _run(folder, model, options.threads, on_step or (lambda _: None))
-    frames = read_frames(folder / _LOG, folder / _DUMP, len(start), settings.moves_cell)
+    frames = read_frames(folder / _LOG, folder / DUMP, len(start), settings.moves_cell)
     if not frames:
-        raise failure or RunError(f"LAMMPS wrote no structure, see {folder / _SCREEN}")
+        why = _error_of(folder / _SCREEN) or "LAMMPS wrote no structure"
+        raise RunError(f"{why} (see {folder / _SCREEN})") from failure
     path = [placed.turned_back(frame) for frame in frames]
     return _result(row, start, settings, path, folder, failure, keep_frames)
-
-
-def minimize_input(
-    model: str | os.PathLike[str],
-    options: ModelOptions,
-    row: Row,
-    start: Atoms,
-    settings: RelaxSettings,
-) -> str:
-    """The input file, as a user would write it.
-
-    :param model: path of the model
-    :param options: how it is loaded
-    :param row: forces, and the set to average over
-    :param start: gives elements and periodicity
-    :param settings: cell, pressure, tolerance and number of steps
-    """
-    own = replace(options, symmetrize=row.symmetrize, direct_symmetrize="").absolute()
-    keywords = " forces direct" if row.forces == "direct" else ""
-    keywords += pair_style_keywords(own)
-    elements = sorted(set(start.get_chemical_symbols()))
-    virial = "compute virial all pressure NULL virial" if settings.moves_cell else ""
-    columns = [*COLUMNS, *(PRESSURES if settings.moves_cell else ())]
-    lines = [
-        f"# {row.label} forces, cell {settings.cell}",
-        "units metal",
-        "atom_style atomic",
-        f"boundary {' '.join('p' if periodic else 'f' for periodic in start.pbc)}",
-        "box tilt large",
-        f"read_data {_DATA}",
-        f"pair_style mdbridge {quoted(absolute_model(model))}{keywords}",
-        f"pair_coeff * * {' '.join(elements)}",
-        virial,
-        *_hold_commands(start),
-        f"dump path all custom 1 {_DUMP} id xu yu zu fx fy fz",
-        "dump_modify path sort id format float %.17g",
-        f"thermo_style custom {' '.join(columns)}",
-        "thermo_modify format float %.17g flush yes",
-        "thermo 1",
-        f"min_style {_style(row, settings)}",
-        "min_modify norm max",
-        *_minimize_commands(settings),
-    ]
-    return "\n".join(line for line in lines if line) + "\n"
 
 
 @dataclass(frozen=True)
@@ -301,67 +245,6 @@ def _require_c_across(slab: Atoms) -> None:
             f"the slab is open along {'abc'[across[0]]}, and LAMMPS relaxes the plane of a and b: "
             "permute the cell vectors so that c is across the slab, or take the host ase"
         )
-
-
-def _hold_commands(start: Atoms) -> list[str]:
-    """No force on atoms that are held: where the cell moves they keep their place in it, as in
-    ASE."""
-    held = sorted({int(n) for each in start.constraints for n in each.get_indices()})
-    if not held:
-        return []
-    numbers = " ".join(str(n + 1) for n in held)
-    return [f"group held id {numbers}", "fix hold held setforce 0.0 0.0 0.0"]
-
-
-def _style(row: Row, settings: RelaxSettings) -> str:
-    return "fire" if settings.optimizer == "fire" or row.forces == "direct" else "cg"
-
-
-def _minimize_commands(settings: RelaxSettings) -> list[str]:
-    """One ``minimize`` at a fixed cell; else rounds of it, each with the strain counted anew."""
-    fmax, steps = f"{settings.fmax:.12g}", settings.steps
-    if not settings.moves_cell:
-        return [f"minimize 0.0 {fmax} {steps} {_EVALUATIONS * steps}"]
-    pressure = f"{settings.pressure * BAR_PER_EV:.15g}"
-    keywords = {
-        "iso": f"iso {pressure}",
-        "full": f"tri {pressure}",
-        "slab": "x 0.0 y 0.0 xy 0.0 couple none",
-    }[settings.cell]
-    return [
-        f"variable cell equal {_cell_force(settings, pressure)}",
-        "variable begun equal $(vol)",
-        f"variable grown equal vol/v_begun>={LARGEST_GROWTH}||vol/v_begun<={1 / LARGEST_GROWTH}",
-        f"variable left equal {steps}-step",
-        # all is at rest; the steps are used up; a new round does not move anything any more; or
-        # the cell explodes
-        f'variable done equal "(v_cell<{fmax} && fmax*sqrt(3)<{fmax})'
-        ' || v_left<=0 || step<=v_before+1 || v_grown"',
-        f"variable now equal ternary(v_left<{_ROUND},v_left,{_ROUND})",
-        f"variable round loop {steps}",
-        "label again",
-        "variable before equal $(step)",
-        f"fix cell all box/relax {keywords} vmax {_VMAX}",
-        f"minimize 0.0 {fmax} $(v_now) {_EVALUATIONS * _ROUND}",
-        "unfix cell",
-        'if "$(v_done) == 1" then "jump SELF end"',
-        "next round",
-        "jump SELF again",
-        "label end",
-    ]
-
-
-def _cell_force(settings: RelaxSettings, pressure: str) -> str:
-    """A formula of LAMMPS: volume times the stress that is to vanish, over N, eV."""
-    press = [f"c_virial[{place}]" for place in range(1, 7)]
-    scale = f"*vol/atoms/{BAR_PER_EV:.10g}"
-    if settings.cell == "iso":
-        return f"abs(({'+'.join(press[:3])})/3-({pressure})){scale}"
-    if settings.cell == "slab":
-        return f"sqrt({press[0]}^2+{press[1]}^2+2*{press[3]}^2){scale}"
-    normal = "+".join(f"({name}-({pressure}))^2" for name in press[:3])
-    shear = "+".join(f"2*{name}^2" for name in press[3:])
-    return f"sqrt({normal}+{shear}){scale}"
 
 
 def _run(

@@ -67,6 +67,13 @@ class TestAModelThatFails:
         # what failed once may work the next time
         assert api.relax(request).kept == 1
 
+    def test_on_the_first_start_in_double_precision(self, tmp_path):
+        """Which is another model's only where the two precisions can be compared."""
+        path = models.nan_when_close(2.5).export(tmp_path / "nan.pt", dtype="float32")
+        found = api.relax(request_of(path, dimer(2.4), dimer(4.0), double=True))
+        assert found.precision == "float64"
+        assert [each.status for each in found.relaxed[CONSERVATIVE]] == ["stopped", "converged"]
+
     def test_with_the_other_kind_of_forces(self, tmp_path):
         """Direct ones that are NaN at the minimum of the energy."""
         path = models.nan_when_close(3.9, "direct").export(tmp_path / "nan.pt")
