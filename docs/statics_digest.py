@@ -43,7 +43,7 @@ def _of_row(row: Mapping[str, Any]) -> dict[str, Any]:
     groups: dict[str, dict[str, int]] = {}
     for result in results:
         for symprec, group in result["space_group"]["at_symprec_angstrom"].items():
-            symbol = group["end"] or "none"
+            symbol = "none" if result["status"] == "stopped" else group["end"] or "none"
             groups.setdefault(symprec, {}).setdefault(symbol, 0)
             groups[symprec][symbol] += 1
     work = [result["residual_work_meV_per_atom"] for result in results]
@@ -62,10 +62,17 @@ def _of_row(row: Mapping[str, Any]) -> dict[str, Any]:
         "energies_eV_per_atom": [result["energy_eV"] / result["atoms"] for result in results],
         "rmsd_angstrom": [each["rmsd_angstrom"] for each in apart],
         "cell_percent": [each["cell_percent"] for each in apart],
-        "start_breaks": row.get("start_breaks"),
+        "start_breaks": _of_start(row.get("start_breaks")),
         "cell_angstrom": results[0]["cell_angstrom"],
         "walk": _of_walks([result["walk"] for result in results]),
     }
+
+
+def _of_start(breaks: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """Without the lists of all operations."""
+    if breaks is None:
+        return None
+    return {name: value for name, value in breaks.items() if name not in ("operations", "start")}
 
 
 def _of_walks(walks: Sequence[Mapping[str, float] | None]) -> dict[str, float] | None:

@@ -34,7 +34,9 @@ class Start:
     atoms: Atoms
 
 
-def read_starts(paths: Sequence[str | os.PathLike[str]]) -> list[Start]:
+def read_starts(
+    paths: Sequence[str | os.PathLike[str]], passed_over: list[str] | None = None
+) -> list[Start]:
     """All structures of files and folders, in order.
 
     A file of one structure gives it its name; frames of a trajectory have the name that the frame
@@ -43,12 +45,13 @@ def read_starts(paths: Sequence[str | os.PathLike[str]]) -> list[Start]:
     can read as structures, those of folders in it not.
 
     :param paths: of files that ASE reads, ASE databases, folders
+    :param passed_over: gets the names of the files in folders that are none
     :returns: at least one; names differ
     :raises md_bridge.structures.StructureError: something is missing, unreadable or empty
     """
     found: list[Start] = []
     for path in map(Path, paths):
-        found += _of_folder(path) if path.is_dir() else _of_file(path)
+        found += _of_folder(path, passed_over) if path.is_dir() else _of_file(path)
     if not found:
         raise StructureError("there is no structure to begin with: name a file or a folder")
     return _with_different_names(found)
@@ -94,7 +97,7 @@ def require_apart(start: Start) -> None:
     )
 
 
-def _of_folder(folder: Path) -> list[Start]:
+def _of_folder(folder: Path, passed_over: list[str] | None) -> list[Start]:
     starts: list[Start] = []
     unreadable = []
     for path in sorted(folder.iterdir()):
@@ -107,6 +110,8 @@ def _of_folder(folder: Path) -> list[Start]:
     if not starts:
         names = ", ".join(unreadable[:3]) or "no files"
         raise StructureError(f"{folder} holds no structure that ASE reads; found {names}")
+    if passed_over is not None:
+        passed_over += unreadable
     return starts
 
 

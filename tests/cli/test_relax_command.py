@@ -5,10 +5,16 @@ import json
 import ase.build
 import ase.io
 import crystals
+import models
+import numpy as np
 import pytest
+from ase import Atoms
+from ase.constraints import FixAtoms
 from model_commands import message, run
 
 from md_bridge.cli.statics.relax import relax
+from md_bridge.statics.report import relaxation
+from md_bridge.statics.report.relaxation_plots import path_plots
 
 
 @pytest.fixture
@@ -138,3 +144,84 @@ def test_fixed_point(folder):
     assert point["predicted"] == pytest.approx(0.5 * 6e-3 / (2 * crystals.K), rel=1e-3)
     crossed = content["crossed_forces_eV_per_angstrom"]["none"]
     assert {each["forces"] for each in crossed} == {"direct", "conservative"}
+
+
+def test_lammps_moves_the_atoms(folder):
+    """It fails on the first start, and relaxes the second, of which some atoms are held, as ASE
+    does; the same command does again what failed alone."""
+    models.nan_when_close(2.5).export("m.pt")
+    bad = Atoms("Ar2", [[0.0, 0.0, 0.0], [2.4, 0.0, 0.0]], cell=[20.0] * 3, pbc=True)
+    good = ase.build.bulk("Ar", "fcc", a=5.3, cubic=True)
+    good.rattle(0.05, seed=1)
+    good.set_constraint(FixAtoms([0, 1]))
+    ase.io.write("bad.extxyz", bad)
+    ase.io.write("good.extxyz", good)
+    found = {}
+    for host in ("ase", "lammps", "lammps"):
+        arguments = ("m.pt", "bad.extxyz", "good.extxyz", "--host", host, "--out", host)
+        result = run(relax, *arguments, "--fmax", "1e-5")
+        assert result.exit_code == 3, result.output
+        assert "conservative 1 " in message(result)
+        assert "'bad' was stopped with conservative forces: " in message(result)
+        content = json.loads((folder / host / "summary.json").read_text())
+        stopped, rest = content["rows"]["conservative"]["results"]
+        assert (stopped["status"], rest["status"]) == ("stopped", "converged")
+        assert stopped["energy_eV"] is None
+        assert content["rows"]["conservative"]["space_groups"]["0.01"]["unknown"] == 1
+        assert rest["largest_force_eV_per_angstrom"] < 1e-5
+        found[host] = rest["energy_eV"]
+        ends = ase.io.read(f"{host}/relaxed.extxyz", ":")
+        assert np.abs(ends[1].positions - good.positions)[:2].max() < 1e-7
+        assert np.abs(ends[1].positions - good.positions)[2:].max() > 1e-3
+    assert content["kept_results"] == 1
+    assert found["lammps"] == pytest.approx(found["ase"], abs=1e-8)
+    path = ase.io.read("lammps/trajectories/conservative/good.extxyz", ":")
+    assert len(path) == rest["steps"] + 1
+    assert path[-1].get_potential_energy() == pytest.approx(found["lammps"], abs=1e-7)
+
+
+def test_two_kinds_of_forces_with_two_sets(folder, monkeypatch):
+    """Each set has an energy of its own: only within one are energies and forces compared."""
+    crystals.springs(swirl=0.05, push=1e-3, legendre={2: 0.02}).export("m.pt")
+    atoms = crystals.rock_salt()
+    atoms.rattle(0.03, seed=1)
+    ase.io.write("s.extxyz", atoms)
+    drawn = []
+    monkeypatch.setattr(relaxation, "path_plots", lambda found: drawn.append(found) or ())
+    options = ("--forces", "conservative,direct", "--symmetrize", "none,octahedral")
+    result = run(relax, "m.pt", "s.extxyz", *options, "--fmax", "1e-4", "--steps", "2000")
+    assert result.exit_code == 0, result.output
+    text = message(result)
+    content = json.loads((folder / "md-bridge-relax" / "summary.json").read_text())
+    labels = ["conservative", "conservative, octahedral", "direct", "direct, octahedral"]
+    assert sorted(content["rows"]) == labels
+    assert content["reference"] == "conservative"
+    away = {label: content["rows"][label]["results"][0]["from_reference"] for label in labels}
+    assert away["conservative"]["rmsd_angstrom"] == 0.0
+    assert {label for label in labels if away[label]["energy_meV_per_atom"] is not None} == {
+        "conservative",
+        "direct",
+    }
+    assert away["direct"]["rmsd_angstrom"] > 1e-5
+    crossed = content["crossed_forces_eV_per_angstrom"]
+    assert {name: len(each) for name, each in crossed.items()} == {"none": 2, "octahedral": 2}
+    for vanishing in ("direct where conservative", "conservative where direct"):
+        assert f"{vanishing} vanish " in text
+        assert f"{vanishing} vanish, octahedral " in text
+    for label in ("direct", "direct, octahedral"):  # each beside the gradient with its own average
+        assert f"Along the paths of {label} forces work and energy differ by" in text
+    assert text.count("for conservative ones, where it is the error of the trapezoidal rule") == 2
+    _, energies = path_plots(drawn[0])
+    lowest = {curve.label: curve.y.min() for curve in energies.curves}
+    assert sorted(lowest) == labels
+    for name in ("", ", octahedral"):
+        assert min(lowest[f"{kind}{name}"] for kind in ("conservative", "direct")) == 0.0
+
+
+def test_files_of_a_folder_that_are_no_structures(files):
+    result = run(relax, "m.pt", ".", "--json", "--fmax", "0.01")
+    assert result.exit_code == 0, result.output
+    (warning,) = json.loads(result.stdout)["warnings"]
+    assert warning == (
+        "2 files that ASE cannot read as structures were passed over: m.pt, my_models.py."
+    )

@@ -38,6 +38,9 @@ def test_a_folder_is_read_without_what_is_none(tmp_path):
     (tmp_path / "notes.txt").write_text("none\n")
     (tmp_path / ".hidden.xyz").write_text("none\n")
     assert names(tmp_path) == ["a", "b"]
+    passed_over = []
+    read_starts([tmp_path], passed_over)
+    assert passed_over == ["notes.txt"]
 
 
 def test_a_database_keeps_its_names(tmp_path):

@@ -128,9 +128,12 @@ def relax(
         for name, value in settings.items()
         if preset is None or context.get_parameter_source(name) != ParameterSource.DEFAULT
     }
+    passed_over: list[str] = []
+    read = tuple(read_starts(starts, passed_over))
     request = RelaxRequest(
         model=model,
-        starts=tuple(read_starts(starts)),
+        starts=read,
+        passed_over=tuple(passed_over),
         rows=tuple(make_rows(forces, symmetrize, KINDS)),
         settings=settings_of_preset(preset, given),
         folder=out,
@@ -140,7 +143,12 @@ def relax(
     with writing_into(out):
         with ProgressBar(Console(stderr=True)) as bar:
             bar.update("loading the model")
-            found = relax_all(request, bar.update)
+
+            def show(words: str, share: float) -> None:
+                stage, _, detail = words.partition(": ")
+                bar.update(stage, share, detail)
+
+            found = relax_all(request, show)
         files = write_structures(found, out)
     result = as_result(found)
     written = [("Relaxed", files.relaxed)]

@@ -29,10 +29,13 @@ def _make(task: Task) -> Found:
     ]
     if not kinds:
         return Found(sentences=tuple(lacking))
+    passed_over: list[str] = []
+    starts = tuple(read_starts([request.crystal], passed_over))
     found = relax(
         RelaxRequest(
             model=subject.model,
-            starts=tuple(read_starts([request.crystal])),
+            starts=starts,
+            passed_over=tuple(passed_over),
             rows=tuple(make_rows(kinds, ["none"])),
             settings=settings,
             folder=task.folder,

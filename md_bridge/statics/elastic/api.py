@@ -130,8 +130,9 @@ def _require_above_noise(evaluator: Evaluator, atoms: Atoms, request: ElasticReq
     if request.fmax < SAFETY * noise:
         raise StaticsError(
             f"fmax {request.fmax:g} eV/Å is below {SAFETY:g} times the rounding of the model's own "
-            f"forces, {noise:.2g} eV/Å, so that atoms would never come to rest: give an fmax of at "
-            f"least {SAFETY * noise:.1g}, or the model in double precision"
+            f"forces, {noise:.2g} eV/Å, so that atoms would never come to rest: take the model in "
+            "double precision (--double), or in Python an ElasticRequest with an fmax of at least "
+            f"{1.2 * SAFETY * noise:.1g}"
         )
 
 

@@ -41,11 +41,14 @@ def points_of(request: ElasticRequest) -> list[Point]:
 def strained(atoms: Atoms, point: Point) -> Atoms:
     """A crystal in a strained cell, its atoms moved along: r' = (1 + ε) r with a symmetric ε.
 
+    Constraints are left out: atoms that are held are not at rest in a strained cell.
+
     :param atoms: Å
     :param point: the strain
     """
     copy: Atoms = atoms.copy()
     copy.calc = None
+    copy.set_constraint()
     if point.component >= 0:
         deformation = np.eye(3) + full_strain(point.component, point.size)
         copy.set_cell(atoms.cell.array @ deformation, scale_atoms=True)

@@ -11,11 +11,17 @@ import numpy as np
 from ase import Atoms
 from numpy.typing import NDArray
 
+from md_bridge.engine import choose_threads, set_threads
 from md_bridge.errors import ArgumentError, MDBridgeError
 from md_bridge.statics.evaluator import Evaluator
 from md_bridge.statics.noise import SAFETY, noise_floor
 from md_bridge.statics.phonons.band_path import BandPath, make_path
-from md_bridge.statics.phonons.checks import residual_warning, set_warning, supercell_warnings
+from md_bridge.statics.phonons.checks import (
+    primitive_warning,
+    residual_warning,
+    set_warning,
+    supercell_warnings,
+)
 from md_bridge.statics.phonons.crystal import Crystal, make_crystal
 from md_bridge.statics.phonons.dynamical_matrix import dynamical_matrices, real_frequencies
 from md_bridge.statics.phonons.force_constants import (
@@ -60,6 +66,7 @@ def measure_phonons(request: PhononRequest, progress: Progress) -> PhononReport:
     :raises md_bridge.processes.RunError: another program fails in all rows
     """
     began = time.perf_counter()
+    set_threads(choose_threads(request.model_options.threads))
     with precise_model(
         request.model, request.model_options, request.atoms, request.double
     ) as model:
@@ -180,7 +187,9 @@ class _Work:
         self._progress = progress
         self._done = 0
         scanned = len(request.displacements) * count_displacements(crystal)
-        own = count_displacements(crystal, request.fast) if request.host == "phonopy" else 0
+        own = count_displacements(crystal, request.fast)
+        if request.host != "phonopy":
+            own = 3 * len(crystal.supercell)  # rows that a host tells of
         self._all = max(1, len(request.rows()) * (own + scanned))
         self._stage = self._part = ""
 
@@ -213,6 +222,7 @@ class _Work:
         if not self.precision:
             self.precision, self.interaction_range = info.dtype, info.interaction_range
             self.warnings += supercell_warnings(crystal, self.operations, info.interaction_range)
+            self.warnings += primitive_warning(crystal, self.operations, request.symprec)
         self.warnings += set_warning(self.operations, row.symmetrize)
         self.noise[row.label] = noise_floor(evaluator, crystal.supercell)
         (at_rest,) = evaluator([crystal.supercell])
@@ -261,7 +271,9 @@ class _Work:
             return compact, evaluator.evaluations - before
         from md_bridge.statics.phonons.hosts import host_force_constants
 
-        self._progress(f"{row.label}: {request.host}", self._share())
+        self._stage = f"{row.label}: {request.host}"
+        self._progress(self._stage, self._share())
+        before = self._done
         full = host_force_constants(
             request.host,
             self.model,
@@ -269,6 +281,7 @@ class _Work:
             row,
             crystal.supercell,
             request.displacement,
+            lambda rows, _: self._step(before + rows - self._done),
         )
         displaced = 0 if request.host == "autograd" else 6 * len(crystal.supercell)
         return crystal.compact(full), displaced
@@ -301,7 +314,9 @@ def _at_rest(model: Path, request: PhononRequest) -> tuple[Atoms, str]:
 
     row = Row("conservative", request.symmetrize[-1])
     evaluator = Evaluator(model, request.model_options, row)
-    noise = noise_floor(evaluator, request.atoms)
+    free = request.atoms.copy()
+    free.set_constraint()  # atoms that a file holds would keep their forces
+    noise = noise_floor(evaluator, free)
     if SAFETY * noise > _RELAX_FMAX:
         raise ArgumentError(
             "relax",
@@ -310,7 +325,7 @@ def _at_rest(model: Path, request: PhononRequest) -> tuple[Atoms, str]:
         )
     (found,) = relax_together(
         evaluator,
-        [request.atoms],
+        [free],
         cell="fixed",
         optimizer="auto",
         fmax=_RELAX_FMAX,

@@ -4,13 +4,44 @@ from __future__ import annotations
 
 import math
 
-from md_bridge.statics.phonons.crystal import Crystal
+import numpy as np
+
+from md_bridge.statics.phonons.crystal import EXACT, Crystal
 from md_bridge.statics.phonons.operations import Operations, lacking_rotations
 
-__all__ = ["FORCE_LIMIT", "residual_warning", "set_warning", "supercell_warnings"]
+__all__ = [
+    "FORCE_LIMIT",
+    "primitive_warning",
+    "residual_warning",
+    "set_warning",
+    "supercell_warnings",
+]
 
+_SAME = 1e-3
+"""By how much a component of the matrix of a translation may differ from that of no rotation."""
 FORCE_LIMIT = 1e-3
 """eV/Å: with larger forces on atoms that are not displaced a crystal is not at rest."""
+
+
+def primitive_warning(crystal: Crystal, operations: Operations, symprec: float) -> list[str]:
+    """Of a crystal whose atoms are a little off, so that its primitive cell is not the ideal one.
+
+    :param crystal: with the primitive cell whose translations are exact
+    :param operations: of that cell within ``symprec``
+    :param symprec: Å
+    """
+    turns = np.abs(operations.rotations - np.eye(3)).max(axis=(1, 2))
+    times, atoms = int((turns < _SAME).sum()), len(crystal.primitive)
+    masses, numbers = crystal.primitive.get_masses(), crystal.primitive.numbers
+    isotopes = any(np.ptp(masses[numbers == number]) > 0 for number in set(numbers.tolist()))
+    if times < 2 or isotopes:
+        return []
+    return [
+        f"Within {symprec:g} Å the primitive cell of the crystal has {atoms // times} atoms, but "
+        f"its atoms are off by more than {EXACT:g} Å, and all {atoms} of the given cell are "
+        f"displaced: {times} times as many evaluations, and F, S and C_V are those of {times} "
+        "primitive cells. Take the ideal cell (standardised.extxyz of md-bridge relax)."
+    ]
 
 
 def supercell_warnings(

@@ -16,12 +16,12 @@ from md_bridge.ase.space_group import find_space_group
 from md_bridge.extras import missing_as_sentence
 from md_bridge.statics.errors import StaticsError
 
-__all__ = ["Crystal", "make_crystal", "multiples_for", "require_crystal"]
+__all__ = ["EXACT", "Crystal", "make_crystal", "multiples_for", "require_crystal"]
 
 Array = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
-_EXACT = 1e-5
+EXACT = 1e-5
 """Å, by which atoms may differ that a translation of the primitive cell takes to each other."""
 _LARGEST_SUPERCELL = 20_000
 """Atoms; more are a slip of the keyboard."""
@@ -218,7 +218,7 @@ def _phonopy(atoms: Atoms, multiples: tuple[int, int, int]) -> Any:
     with missing_as_sentence("a crystal's phonons"):
         from phonopy import Phonopy
         from phonopy.structure.atoms import PhonopyAtoms
-    group = find_space_group(atoms, _EXACT)
+    group = find_space_group(atoms, EXACT)
     translations = np.all(group.fractional_rotations == np.eye(3, dtype=int), axis=(1, 2)).sum()
     masses = atoms.get_masses()
     mixed = any(np.ptp(masses[atoms.numbers == number]) > 0 for number in set(atoms.numbers))
@@ -234,7 +234,7 @@ def _phonopy(atoms: Atoms, multiples: tuple[int, int, int]) -> Any:
             cell,
             supercell_matrix=np.diag(multiples),
             primitive_matrix="P" if mixed or translations == 1 else "auto",
-            symprec=_EXACT,
+            symprec=EXACT,
             log_level=0,
         )
 

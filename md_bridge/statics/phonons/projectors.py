@@ -73,8 +73,10 @@ def _all_at_once(crystal: Crystal, operations: Operations, compact: Array) -> Ar
     """The projection of symfc on what keeps permutations, the acoustic sum and the space group.
 
     Seko and Togo, Phys. Rev. B 110, 214302 (2024). Its space group is that of the supercell to
-    1e-5 Å.
+    1e-5 Å, which a crystal that is off by more has not: the operations are imposed before, and
+    permutations and sums of what they leave keep them.
     """
+    compact = project_on_space_group(operations, compact)
     phonon = crystal.phonopy
     phonon.force_constants = crystal.full(compact)
     phonon.symmetrize_force_constants(use_symfc_projector=True, show_drift=False)

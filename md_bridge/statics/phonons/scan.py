@@ -29,6 +29,8 @@ _POINTS = 9
 _FITTED = 4
 """Points at most, on either side of the minimum: farther above it higher orders begin."""
 _FEWEST = 3
+_LONGEST = 1.0
+"""Å, which is not far below the distance of atoms any more."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,14 +68,15 @@ def parse_scan(text: str) -> Array:
     try:
         low, high = map(float, words[:2])
         count = int(words[2]) if len(words) > 2 else _POINTS
-        usable = len(words) <= 3 and 0 < low < high < np.inf and count >= 3
+        usable = len(words) <= 3 and 0 < low < high < _LONGEST and count >= 3
     except ValueError:
         usable = False
     if not usable:
         raise ArgumentError(
             "scan",
             "must be two displacements in Å with a colon between them, as in 0.001:0.3, the "
-            f"smaller one first, and perhaps how many there are to be, 3 or more; found {text!r}",
+            f"smaller one first and both below {_LONGEST:g}, and perhaps how many there are to be, "
+            f"3 or more; found {text!r}",
         )
     return np.geomspace(low, high, count)
 

@@ -10,12 +10,23 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 import ase.io
+from ase import Atoms
 
-from md_bridge.ase import SpaceGroupError
-from md_bridge.engine import EngineError, ModelError, model_info, set_threads
+from md_bridge import __version__
+from md_bridge.ase import SpaceGroupError, space_group_type
+from md_bridge.engine import (
+    Engine,
+    EngineError,
+    ModelError,
+    choose_threads,
+    model_info,
+    set_threads,
+    structure_from_ase,
+)
 from md_bridge.errors import ArgumentError
 from md_bridge.forces import CONSERVATIVE, DIRECT
 from md_bridge.model_names import model_checksum
+from md_bridge.processes import RunError
 from md_bridge.statics.constraints import make_symmetry
 from md_bridge.statics.errors import StaticsError
 from md_bridge.statics.evaluator import Evaluator
@@ -23,9 +34,14 @@ from md_bridge.statics.noise import SAFETY, noise_floor
 from md_bridge.statics.precision import precise_model
 from md_bridge.statics.relaxing.comparing import compare
 from md_bridge.statics.relaxing.kept import KeptRelaxations
-from md_bridge.statics.relaxing.lammps import relax_with_lammps, require_lammps_can
+from md_bridge.statics.relaxing.lammps import (
+    NoLammpsError,
+    relax_with_lammps,
+    require_lammps_can,
+    require_lammps_can_hold,
+)
 from md_bridge.statics.relaxing.lockstep import relax_together
-from md_bridge.statics.relaxing.moving import Symmetry
+from md_bridge.statics.relaxing.moving import Moving, Symmetry
 from md_bridge.statics.relaxing.request import (
     DIRECT_THEN_CONSERVATIVE,
     Relaxations,
@@ -43,6 +59,8 @@ __all__ = ["Progress", "relax"]
 Progress = Callable[[str, float], None]
 """Called with what is being done, in a few words, and the share of the whole that is done."""
 
+_NAMED = 3
+"""Files that are passed over."""
 _COMPARING = 0.05
 """Share of the whole that it takes to compare what came out."""
 
@@ -61,11 +79,10 @@ def relax(request: RelaxRequest, progress: Progress | None = None) -> Relaxation
     :raises OSError: the folder cannot be written into
     """
     tell = progress or (lambda *_: None)
-    if request.model_options.threads:
-        set_threads(request.model_options.threads)
+    set_threads(choose_threads(request.model_options.threads))
     warnings = _look_at_starts(request)
     with precise_model(
-        request.model, request.model_options, request.starts[0].atoms, request.double
+        request.model, request.model_options, _usable_start(request), request.double
     ) as model:
         job = _Job(request, model)
         tell("measuring the rounding of the forces", 0.0)
@@ -73,9 +90,10 @@ def relax(request: RelaxRequest, progress: Progress | None = None) -> Relaxation
         relaxed = {}
         for number, row in enumerate(request.rows):
 
-            def done(share: float, row: Row = row, number: int = number) -> None:
+            def done(share: float, step: int = 0, row: Row = row, number: int = number) -> None:
                 whole = (number + share) / len(request.rows)
-                tell(f"relaxing: {row.label}", (1.0 - _COMPARING) * whole)
+                words = f": step {step}" if step else ""
+                tell(f"relaxing, {row.label}{words}", (1.0 - _COMPARING) * whole)
 
             done(0.0)
             relaxed[row] = job.relax_row(row, done)
@@ -85,7 +103,7 @@ def relax(request: RelaxRequest, progress: Progress | None = None) -> Relaxation
             found,
             precision=job.precision,
             noise={row: _largest_noise(relaxed[row]) for row in request.rows},
-            warnings=tuple(warnings),
+            warnings=(*warnings, *found.warnings),
             kept=job.kept_results,
             made_again=job.made_again,
         )
@@ -179,17 +197,24 @@ class _Job:
             self.kept_results += len(self._results[row])
         return self._results[row]
 
-    def relax_row(self, row: Row, done: Callable[[float], None]) -> tuple[Relaxation, ...]:
+    def relax_row(self, row: Row, done: Callable[[float, int], None]) -> tuple[Relaxation, ...]:
         """All starts with the forces of a row.
 
         :param row: of the request
-        :param done: called with the share that is done
+        :param done: called with the share that is done, which never falls, and the number of steps
+            made, of all structures that are on their way together
         """
         request = self._request
         results = self._results_of(row)
         missing = [n for n in range(len(request.starts)) if n not in results]
         if missing:
             starts = [request.starts[n] for n in missing]
+            shown, kept = 0.0, len(results)
+
+            def moved(ended: float, step: int) -> None:
+                nonlocal shown
+                shown = max(shown, (kept + ended) / len(request.starts))
+                done(shown, step)
 
             def ended(place: int, relaxation: Relaxation) -> None:
                 start = starts[place]
@@ -199,17 +224,22 @@ class _Job:
                 self._write_path(row, start, relaxation)
                 self._kept.save(row, start, relaxation)
                 results[missing[place]] = relaxation
-                done(len(results) / len(request.starts))
+                moved(len(results) - kept, 0)
 
-            self._move(row, starts, ended)
+            self._move(row, starts, ended, moved)
         return tuple(replace(results[n], frames=()) for n in range(len(request.starts)))
 
     def _move(
-        self, row: Row, starts: Sequence[Start], ended: Callable[[int, Relaxation], None]
+        self,
+        row: Row,
+        starts: Sequence[Start],
+        ended: Callable[[int, Relaxation], None],
+        moved: Callable[[float, int], None],
     ) -> None:
+        """``moved`` is called with how many structures have ended, those under way in part."""
         settings = self._request.settings
         if self._request.host == "lammps":
-            self._move_in_lammps(row, starts, ended)
+            self._move_in_lammps(row, starts, ended, moved)
             return
         symmetry = [_symmetry_of(self._request, start) for start in starts]
         walks = row.forces == DIRECT_THEN_CONSERVATIVE
@@ -224,26 +254,44 @@ class _Job:
             walk=self.evaluator(Row(DIRECT, row.symmetrize)) if walks else None,
             symmetry=symmetry,
             keep_frames=self._keeps_frames,
+            on_step=lambda count, made: moved(max(count, made / settings.steps), made),
             on_end=ended,
         )
 
     def _move_in_lammps(
-        self, row: Row, starts: Sequence[Start], ended: Callable[[int, Relaxation], None]
+        self,
+        row: Row,
+        starts: Sequence[Start],
+        ended: Callable[[int, Relaxation], None],
+        moved: Callable[[float, int], None],
     ) -> None:
+        settings = self._request.settings
         for place, start in enumerate(starts):
+
+            def stepped(step: int, place: int = place) -> None:
+                moved(place + min(1.0, step / settings.steps), step)
+
             with contextlib.ExitStack() as stack:
                 folder = self._request.folder
                 if folder is None:
                     folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-                relaxation = relax_with_lammps(
-                    self._model,
-                    self._request.model_options,
-                    row,
-                    start.atoms,
-                    self._request.settings,
-                    folder / "lammps" / row.file_name / start.name,
-                    keep_frames=self._keeps_frames,
-                )
+                try:
+                    relaxation = relax_with_lammps(
+                        self._model,
+                        self._request.model_options,
+                        row,
+                        start.atoms,
+                        settings,
+                        folder / "lammps" / row.file_name / start.name,
+                        keep_frames=self._keeps_frames,
+                        on_step=stepped,
+                    )
+                except NoLammpsError:
+                    raise
+                except RunError as error:  # of this structure; the others may do
+                    nothing = Moving(start.atoms, settings, row.forces)
+                    nothing.stop(str(error).rstrip("."))
+                    relaxation = nothing.result()
             ended(place, relaxation)
 
     def _write_path(self, row: Row, start: Start, relaxation: Relaxation) -> None:
@@ -276,6 +324,18 @@ class _Job:
             raise StaticsError(f"start '{start.name}': {error}") from error
 
 
+def _usable_start(request: RelaxRequest) -> Atoms:
+    """The first start on which the model does not fail, to compare its two precisions on."""
+    starts = [start.atoms for start in request.starts]
+    if request.double and len(starts) > 1:
+        engine = Engine(request.model, **request.model_options.engine_keywords())
+        for atoms in starts:
+            with contextlib.suppress(EngineError):
+                engine.evaluate(structure_from_ase(atoms))
+                return atoms
+    return starts[0]
+
+
 def _largest_noise(results: Sequence[Relaxation]) -> float:
     """0 if none is known."""
     return max((each.noise for each in results if each.noise == each.noise), default=0.0)
@@ -290,6 +350,7 @@ def _final(row: Row) -> Row:
 def _deciding(request: RelaxRequest) -> dict[str, object]:
     """All that decides where a structure ends, besides row and start."""
     return {
+        "version": __version__,
         "model": model_checksum(request.model),
         "model_options": {**asdict(request.model_options), "threads": 0},
         "settings": asdict(request.settings),
@@ -307,12 +368,15 @@ def _look_at_starts(request: RelaxRequest) -> list[str]:
     :raises ArgumentError: a set of copies is random
     """
     sets = list(dict.fromkeys(row.symmetrize for row in request.rows))
+    sentences = _passed_over(request.passed_over)
     for name in sets:
         require_fixed_set(name)
     if request.host == "lammps":
         for row in request.rows:
             require_lammps_can(row, request.settings)
-    sentences: list[str] = []
+        for start in request.starts:
+            with _named(start):
+                require_lammps_can_hold(start.atoms, request.settings)
     for start in request.starts:
         require_apart(start)
         if request.settings.moves_cell:
@@ -322,9 +386,42 @@ def _look_at_starts(request: RelaxRequest) -> list[str]:
         if unreadable is not None:
             sentences.append(f"Start '{start.name}' has no space group to compare: {unreadable}.")
             continue
+        sentences += _less_than_meant(request, start)
         problems = (hexagonal_problem(start.atoms, name, min(request.symprec)) for name in sets)
         sentences += [f"Start '{start.name}': {text}." for text in problems if text]
     return sentences
+
+
+def _passed_over(files: Sequence[str]) -> list[str]:
+    if not files:
+        return []
+    names = ", ".join(files[:_NAMED])
+    more = f" and {len(files) - _NAMED} more" if len(files) > _NAMED else ""
+    what = "1 file that ASE cannot read as a structure was"
+    if len(files) > 1:
+        what = f"{len(files)} files that ASE cannot read as structures were"
+    return [f"{what} passed over: {names}{more}."]
+
+
+def _less_than_meant(request: RelaxRequest, start: Start) -> list[str]:
+    """Of a space group that is to be kept, and is found at another symprec alone."""
+    first, largest = request.symprec[0], max(request.symprec)
+    if request.settings.space_group == "free" or largest == first:
+        return []
+    try:
+        kept, other = (space_group_type(start.atoms, length) for length in (first, largest))
+    except SpaceGroupError:  # which is told when it is kept
+        return []
+    if kept.operations >= other.operations:
+        return []
+    order = ",".join(
+        f"{each:g}" for each in (largest, *(n for n in request.symprec if n != largest))
+    )
+    return [
+        f"Start '{start.name}': the space group that is kept is {kept.symbol}, which it has within "
+        f"{first:g} Å; within {largest:g} Å it has {other.symbol}. Give --symprec {order} to keep "
+        "that one."
+    ]
 
 
 def _symmetry_of(request: RelaxRequest, start: Start) -> Symmetry | None:

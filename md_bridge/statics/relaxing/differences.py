@@ -53,7 +53,7 @@ class CrossedForces:
     vanishing: str
     """The kind of those that vanish."""
     rms: float
-    """Of the forces on atoms, over all structures, eV/Å."""
+    """Of the forces on atoms, over all structures, eV/Å; on those that are held there is none."""
     largest: float
     """On an atom, eV/Å."""
 
@@ -125,7 +125,13 @@ def crossed_forces(
     :param vanishing: the kind of those
     :raises md_bridge.engine.EngineError: the model fails
     """
-    forces = np.concatenate([found.forces for found in evaluator(structures)])
+    free = []
+    for atoms, found in zip(structures, evaluator(structures), strict=True):
+        left = found.forces.copy()
+        for constraint in atoms.constraints:
+            constraint.adjust_forces(atoms, left)
+        free.append(left)
+    forces = np.concatenate(free)
     lengths = np.linalg.norm(forces, axis=1)
     return CrossedForces(
         forces=evaluator.row.forces,

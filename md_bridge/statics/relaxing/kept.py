@@ -66,7 +66,7 @@ class KeptRelaxations:
         return relaxation
 
     def save(self, row: Row, start: Start, relaxation: Relaxation) -> None:
-        """Keep a result.
+        """Keep a result, unless it was stopped: what failed once may work the next time.
 
         :param row: of the forces
         :param start: that it began with
@@ -74,7 +74,7 @@ class KeptRelaxations:
         :raises OSError: the folder cannot be written into
         """
         path = self._path(row, start)
-        if path is None:
+        if path is None or relaxation.status == "stopped":
             return
         path.parent.mkdir(parents=True, exist_ok=True)
         content = {

@@ -11,12 +11,13 @@ import itertools
 import os
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
+from ase.constraints import FixAtoms
 from ase.io.lammpsdata import write_lammps_data
 from ase.stress import full_3x3_to_voigt_6_stress
 from numpy.typing import NDArray
@@ -24,44 +25,42 @@ from numpy.typing import NDArray
 from md_bridge.errors import ArgumentError
 from md_bridge.forces import FORCES
 from md_bridge.lammps import environment, lmp_command
-from md_bridge.lammps.keywords import pair_style_keywords, quoted
-from md_bridge.model_names import ModelName, absolute_model
+from md_bridge.model_names import ModelName
 from md_bridge.model_options import ModelOptions
 from md_bridge.processes import LineCounter, Program, RunError, watch
 from md_bridge.statics.errors import StaticsError
+from md_bridge.statics.relaxing.lammps_input import DATA, DUMP, minimize_input
 from md_bridge.statics.relaxing.lammps_path import (
-    BAR_PER_EV,
-    COLUMNS,
-    PRESSURES,
     Frame,
     is_row,
     read_frames,
     read_minimizations,
 )
+from md_bridge.statics.relaxing.moving import explosion
 from md_bridge.statics.relaxing.results import Relaxation
 from md_bridge.statics.relaxing.settings import RelaxSettings, free_strains
 from md_bridge.statics.rows import Row
 from md_bridge.structures import standard_orientation
 
-__all__ = ["minimize_input", "relax_with_lammps", "require_lammps_can"]
+__all__ = [
+    "NoLammpsError",
+    "relax_with_lammps",
+    "require_lammps_can",
+    "require_lammps_can_hold",
+]
 
 Array = NDArray[np.float64]
 
-_DATA = "start.data"
 _INPUT = "in.lammps"
 _LOG = "log.lammps"
 _SCREEN = "screen.txt"
-_DUMP = "path.lammpstrj"
 
 _VACUUM = 10.0
 """Å around what is open in a direction, which LAMMPS gives a box there, too."""
-_ROUND = 50
-"""Steps after which the strain that ``fix box/relax`` counts from is that of the box then: what is
-minimised is the enthalpy of a box near that one alone."""
-_VMAX = 0.01
-"""Relative change of a length of the box in a step; LAMMPS's default allows 1e-4."""
-_EVALUATIONS = 20
-"""At most so many for each step, in the line search."""
+
+
+class NoLammpsError(RunError):
+    """There is no LAMMPS, or none that begins."""
 
 
 def require_lammps_can(row: Row, settings: RelaxSettings) -> None:
@@ -103,6 +102,23 @@ def require_lammps_can(row: Row, settings: RelaxSettings) -> None:
         )
 
 
+def require_lammps_can_hold(start: Atoms, settings: RelaxSettings) -> None:
+    """Refuse a structure that LAMMPS would relax in another way than ASE.
+
+    :param start: with its constraints
+    :param settings: how it is to be relaxed
+    :raises StaticsError: about its constraints, or the plane of a slab
+    """
+    others = [each for each in start.constraints if not isinstance(each, FixAtoms)]
+    if others:
+        raise StaticsError(
+            f"its constraint {type(others[0]).__name__} needs the host ase: with LAMMPS FixAtoms "
+            "alone holds"
+        )
+    if settings.cell == "slab":
+        _require_c_across(start)
+
+
 def relax_with_lammps(
     model: str | os.PathLike[str],
     options: ModelOptions,
@@ -130,16 +146,19 @@ def relax_with_lammps(
     :param on_step: called with the number of steps made
     :returns: the work is known at a fixed cell alone
     :raises ArgumentError: LAMMPS cannot do that
-    :raises StaticsError: the cell cannot be relaxed like that
-    :raises RunError: LAMMPS is not installed, or fails before the first step
+    :raises StaticsError: the cell cannot be relaxed like that, or atoms are held otherwise than by
+        FixAtoms
+    :raises NoLammpsError: LAMMPS is not installed, or does not begin
+    :raises RunError: it fails before the first step
     """
     require_lammps_can(row, settings)
+    require_lammps_can_hold(start, settings)
     placed = _placed(start, settings)
     folder.mkdir(parents=True, exist_ok=True)
-    for name in (_LOG, _SCREEN, _DUMP):
+    for name in (_LOG, _SCREEN, DUMP):
         (folder / name).unlink(missing_ok=True)
     elements = sorted(set(start.get_chemical_symbols()))
-    with (folder / _DATA).open("w", encoding="utf-8") as stream:
+    with (folder / DATA).open("w", encoding="utf-8") as stream:
         write_lammps_data(
             stream,
             placed.atoms,
@@ -151,54 +170,12 @@ def relax_with_lammps(
     text = minimize_input(model, options, row, start, settings)
     (folder / _INPUT).write_text(text, encoding="utf-8")
     failure = _run(folder, model, options.threads, on_step or (lambda _: None))
-    frames = read_frames(folder / _LOG, folder / _DUMP, len(start), settings.moves_cell)
+    frames = read_frames(folder / _LOG, folder / DUMP, len(start), settings.moves_cell)
     if not frames:
-        raise failure or RunError(f"LAMMPS wrote no structure, see {folder / _SCREEN}")
+        why = _error_of(folder / _SCREEN) or "LAMMPS wrote no structure"
+        raise RunError(f"{why} (see {folder / _SCREEN})") from failure
     path = [placed.turned_back(frame) for frame in frames]
     return _result(row, start, settings, path, folder, failure, keep_frames)
-
-
-def minimize_input(
-    model: str | os.PathLike[str],
-    options: ModelOptions,
-    row: Row,
-    start: Atoms,
-    settings: RelaxSettings,
-) -> str:
-    """The input file, as a user would write it.
-
-    :param model: path of the model
-    :param options: how it is loaded
-    :param row: forces, and the set to average over
-    :param start: gives elements and periodicity
-    :param settings: cell, pressure, tolerance and number of steps
-    """
-    own = replace(options, symmetrize=row.symmetrize, direct_symmetrize="").absolute()
-    keywords = " forces direct" if row.forces == "direct" else ""
-    keywords += pair_style_keywords(own)
-    elements = sorted(set(start.get_chemical_symbols()))
-    virial = "compute virial all pressure NULL virial" if settings.moves_cell else ""
-    columns = [*COLUMNS, *(PRESSURES if settings.moves_cell else ())]
-    lines = [
-        f"# {row.label} forces, cell {settings.cell}",
-        "units metal",
-        "atom_style atomic",
-        f"boundary {' '.join('p' if periodic else 'f' for periodic in start.pbc)}",
-        "box tilt large",
-        f"read_data {_DATA}",
-        f"pair_style mdbridge {quoted(absolute_model(model))}{keywords}",
-        f"pair_coeff * * {' '.join(elements)}",
-        virial,
-        f"dump path all custom 1 {_DUMP} id xu yu zu fx fy fz",
-        "dump_modify path sort id format float %.17g",
-        f"thermo_style custom {' '.join(columns)}",
-        "thermo_modify format float %.17g flush yes",
-        "thermo 1",
-        f"min_style {_style(row, settings)}",
-        "min_modify norm max",
-        *_minimize_commands(settings),
-    ]
-    return "\n".join(line for line in lines if line) + "\n"
 
 
 @dataclass(frozen=True)
@@ -237,8 +214,6 @@ class _Placed:
 
 def _placed(start: Atoms, settings: RelaxSettings) -> _Placed:
     """The start in a box that LAMMPS can have."""
-    if settings.cell == "slab":
-        _require_c_across(start)
     if settings.moves_cell:
         free_strains(start, settings.cell)
     boxed = start.copy()
@@ -272,54 +247,6 @@ def _require_c_across(slab: Atoms) -> None:
         )
 
 
-def _style(row: Row, settings: RelaxSettings) -> str:
-    return "fire" if settings.optimizer == "fire" or row.forces == "direct" else "cg"
-
-
-def _minimize_commands(settings: RelaxSettings) -> list[str]:
-    """One ``minimize`` at a fixed cell; else rounds of it, each with the strain counted anew."""
-    fmax, steps = f"{settings.fmax:.12g}", settings.steps
-    if not settings.moves_cell:
-        return [f"minimize 0.0 {fmax} {steps} {_EVALUATIONS * steps}"]
-    pressure = f"{settings.pressure * BAR_PER_EV:.15g}"
-    keywords = {
-        "iso": f"iso {pressure}",
-        "full": f"tri {pressure}",
-        "slab": "x 0.0 y 0.0 xy 0.0 couple none",
-    }[settings.cell]
-    return [
-        f"variable cell equal {_cell_force(settings, pressure)}",
-        f"variable left equal {steps}-step",
-        # all is at rest; the steps are used up; or a new round does not move anything any more
-        f'variable done equal "(v_cell<{fmax} && fmax*sqrt(3)<{fmax})'
-        ' || v_left<=0 || step<=v_before+1"',
-        f"variable now equal ternary(v_left<{_ROUND},v_left,{_ROUND})",
-        f"variable round loop {steps}",
-        "label again",
-        "variable before equal $(step)",
-        f"fix cell all box/relax {keywords} vmax {_VMAX}",
-        f"minimize 0.0 {fmax} $(v_now) {_EVALUATIONS * _ROUND}",
-        "unfix cell",
-        'if "$(v_done) == 1" then "jump SELF end"',
-        "next round",
-        "jump SELF again",
-        "label end",
-    ]
-
-
-def _cell_force(settings: RelaxSettings, pressure: str) -> str:
-    """A formula of LAMMPS: volume times the stress that is to vanish, over N, eV."""
-    press = [f"c_virial[{place}]" for place in range(1, 7)]
-    scale = f"*vol/atoms/{BAR_PER_EV:.10g}"
-    if settings.cell == "iso":
-        return f"abs(({'+'.join(press[:3])})/3-({pressure})){scale}"
-    if settings.cell == "slab":
-        return f"sqrt({press[0]}^2+{press[1]}^2+2*{press[3]}^2){scale}"
-    normal = "+".join(f"({name}-({pressure}))^2" for name in press[:3])
-    shear = "+".join(f"2*{name}^2" for name in press[3:])
-    return f"sqrt({normal}+{shear}){scale}"
-
-
 def _run(
     folder: Path, model: ModelName, threads: int, on_step: Callable[[int], None]
 ) -> RunError | None:
@@ -333,11 +260,13 @@ def _run(
             folder=folder,
         )
     except FileNotFoundError as error:
-        raise RunError(str(error)) from error
+        raise NoLammpsError(str(error)) from error
     rows = LineCounter(folder / _LOG, lambda line: is_row(line.decode(errors="replace")))
     try:
         watch(program, rows, on_step)
     except RunError as error:
+        if not (folder / _LOG).exists():
+            raise NoLammpsError(str(error)) from error
         return error
     return None
 
@@ -353,12 +282,15 @@ def _result(
 ) -> Relaxation:
     log = (folder / _LOG).read_text(encoding="utf-8", errors="replace")
     stopped = read_minimizations(log)
+    exploded, path = _until_explosion(path)
     gradients = np.array([_gradient(frame, start, settings) for frame in path])
     pressure = settings.pressure if settings.moves_cell else 0.0
     values = np.array([frame.energy + pressure * frame.volume for frame in path])
     status, reason = "converged", ""
     best = path[-1]
-    if failure is not None:
+    if exploded:
+        status, reason = "stopped", exploded
+    elif failure is not None:
         status, reason = "stopped", _error_of(folder / _SCREEN) or str(failure)
     elif not gradients[-1] < settings.fmax:
         status = "not converged"
@@ -367,7 +299,7 @@ def _result(
             f"after {path[-1].step} steps its largest force is {np.nanmin(gradients):.2g} eV/Å, "
             f"not below {settings.fmax:g} eV/Å; LAMMPS stopped by: {stopped.criterion}"
         )
-    if failure is not None:
+    if status == "stopped":
         best = path[int(np.nanargmin(gradients))]
     frames = tuple(_atoms(frame, start) for frame in path)
     end = _atoms(best, start)
@@ -394,6 +326,15 @@ def _result(
         kinds=(row.forces,) * len(path),
         frames=frames if keep_frames else (),
     )
+
+
+def _until_explosion(path: list[Frame]) -> tuple[str, list[Frame]]:
+    """Why the cell is one that explodes, if it is, and the path before."""
+    for place, frame in enumerate(path):
+        reason = explosion(frame.volume / path[0].volume)
+        if reason:
+            return reason, path[:place]
+    return "", path
 
 
 def _gradient(frame: Frame, start: Atoms, settings: RelaxSettings) -> float:

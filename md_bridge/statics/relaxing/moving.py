@@ -20,7 +20,7 @@ from md_bridge.statics.relaxing.lbfgs import GuardedLBFGS
 from md_bridge.statics.relaxing.results import Relaxation
 from md_bridge.statics.relaxing.settings import RelaxSettings, free_strains
 
-__all__ = ["LARGEST_GROWTH", "Moving", "Symmetry"]
+__all__ = ["LARGEST_GROWTH", "Moving", "Symmetry", "explosion"]
 
 Array = NDArray[np.float64]
 
@@ -34,6 +34,19 @@ _WORTH = 2.0
 _SAME_ENERGY = 1e-6
 """eV for each atom: of points of a walk that are no farther apart the last one is the best."""
 _OPTIMIZERS: dict[str, Callable[..., Any]] = {"fire": FIRE, "lbfgs": GuardedLBFGS, "bfgs": BFGS}
+
+
+def explosion(growth: float) -> str:
+    """Why a relaxation stops whose cell has grown or shrunk by so much; empty if it goes on.
+
+    :param growth: its volume in terms of that of the start
+    """
+    if 1.0 / LARGEST_GROWTH < growth < LARGEST_GROWTH:
+        return ""
+    return (
+        f"its volume is {growth:.2f} times that of the start, the cell explodes: relax it at a "
+        "fixed cell first, or begin nearer to the minimum"
+    )
 
 
 class Symmetry(Protocol):
@@ -79,6 +92,8 @@ class _Point:
     """Energy plus pressure times volume, eV."""
     atoms: Atoms
     found: Forces
+    largest_force: float
+    """On an atom that is not held, eV/Å."""
     work: float = 0.0
     """Done on the way from the start, eV."""
 
@@ -218,12 +233,9 @@ class Moving:
         if not finite:
             self.stop("its positions are not finite any more: the forces grow without bounds")
         elif self._settings.moves_cell:
-            growth = self.atoms.cell.volume / self.start.cell.volume
-            if not 1.0 / LARGEST_GROWTH < growth < LARGEST_GROWTH:
-                self.stop(
-                    f"its volume is {growth:.2f} times that of the start, the cell explodes: relax "
-                    "it at a fixed cell first, or begin nearer to the minimum"
-                )
+            reason = explosion(self.atoms.cell.volume / self.start.cell.volume)
+            if reason:
+                self.stop(reason)
 
     def stop(self, reason: str) -> None:
         """End without a minimum.
@@ -246,7 +258,7 @@ class Moving:
                 "start_energy": self._first.found.energy,
                 "energy": best.found.energy,
                 "gradient": best.gradient,
-                "largest_force": best.found.largest_force,
+                "largest_force": best.largest_force,
                 "stress": best.found.stress,
                 "work": self._last.work,
                 "change": self._last.value - self._first.value,
@@ -288,6 +300,7 @@ class Moving:
             value=float(self._target.get_potential_energy(force_consistent=True)),
             atoms=self.atoms.copy(),
             found=Forces(found.energy, forces, stress),
+            largest_force=_largest(self.atoms.get_forces()),
         )
 
     def _follow_walk(self, point: _Point) -> None:

@@ -59,6 +59,8 @@ class RelaxRequest:
     """One of :data:`HOSTS`."""
     fixed_point: bool = False
     """Compare where direct forces vanish with what second derivatives foretell."""
+    passed_over: tuple[str, ...] = ()
+    """Files among the starts' that hold no structure, which is told."""
     folder: Path | None = None
     """Gets what is kept, and the trajectories; None: nothing is written."""
     trajectory: str = "extxyz"
@@ -130,11 +132,11 @@ class Relaxations:
     crossed: Mapping[str, tuple[CrossedForces, ...]]
     """By the average."""
     fixed_points: Mapping[str, tuple[FixedPoint | None, ...]]
-    """By the average; None for what was too large or did not converge."""
+    """By the average; None for what was too large, did not converge, or has atoms that are held."""
     start_residuals: Mapping[Row, OperationResiduals | None]
-    """Of the first start; None if spglib cannot read it."""
+    """Of the first start; None if spglib cannot read it, or the model fails on it."""
     warnings: tuple[str, ...]
-    """Sentences about starts and averages."""
+    """Sentences about starts and averages, and what the model fails on."""
     kept: int
     """Results that were there already."""
     made_again: int = 0
@@ -159,7 +161,8 @@ class Relaxations:
         return total
 
     def verdicts(self, row: Row, place: int) -> dict[str, int]:
-        """How many space groups were kept, lowered, raised, ….
+        """How many space groups were kept, lowered, raised, …; unknown are those of structures that
+        were stopped.
 
         :param row: one of the request
         :param place: of the symprec in the request

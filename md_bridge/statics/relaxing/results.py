@@ -44,7 +44,7 @@ class Relaxation:
     """What is compared with fmax: the largest force on an atom, or on a row of the cell (minus the
     stress that is to vanish, times the volume, over N), eV/Å."""
     largest_force: float
-    """On an atom of the end, eV/Å."""
+    """On an atom of the end, of those that no constraint holds, eV/Å."""
     stress: Array | None = None
     """Of the end, [3, 3], eV/Å³, positive under tension; None at a fixed cell."""
     pressure: float = 0.0

@@ -121,10 +121,18 @@ def _of_row(found: Relaxations, row: Row) -> dict[str, Any]:
         ],
     }
     if residuals is not None:
+        stresses = residuals.stresses
         entry["start_breaks"] = {
+            "start": request.starts[0].name,
             "space_group": residuals.group.symbol,
             "largest_force_eV_per_angstrom": residuals.largest_force,
             "operations_eV_per_angstrom": dict(residuals.worst),
+            "operations": {
+                "kind": list(residuals.kinds),
+                "axis": residuals.axes.tolist(),
+                "force_eV_per_angstrom": residuals.forces.tolist(),
+                "stress_eV_per_cubic_angstrom": None if stresses is None else stresses.tolist(),
+            },
         }
         if residuals.traceless_stress is not None:
             entry["start_breaks"]["traceless_stress_eV_per_cubic_angstrom"] = (

@@ -176,8 +176,10 @@ def _unread(found: Relaxations) -> list[str]:
     unknown = {
         start.name
         for row in found.request.rows
-        for start, each in zip(found.request.starts, found.symmetry[row], strict=True)
-        if all(change.end is None for change in each.changes)
+        for start, each, relaxed in zip(
+            found.request.starts, found.symmetry[row], found.relaxed[row], strict=True
+        )
+        if relaxed.status != "stopped" and all(change.end is None for change in each.changes)
     }
     if not unknown:
         return []

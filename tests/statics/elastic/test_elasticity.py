@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from ase import Atoms
 from ase.build import bulk
+from ase.constraints import FixAtoms
 from scipy.spatial.transform import Rotation
 
 from md_bridge.ase.space_group import SpaceGroupError
@@ -217,10 +218,25 @@ def test_a_crystal_that_is_not_at_rest(silicon):
         measure_elasticity(evaluator(silicon), atoms)
 
 
+def test_atoms_that_are_held_follow_no_strain(silicon):
+    """Constraints of a file are those of a relaxation, not of the crystal."""
+    request = ElasticRequest(normal=(0.005,), shear=(0.02,), degree=1)
+    free, held = crystals_silicon.silicon(), crystals_silicon.silicon()
+    held.set_constraint(FixAtoms([0, 1]))
+    expected, found = (
+        measure_elasticity(evaluator(silicon), each, request) for each in (free, held)
+    )
+    np.testing.assert_allclose(found.relaxed.projected, expected.relaxed.projected, atol=1e-3)
+    assert expected.relaxed.projected[3, 3] < 0.8 * expected.clamped.projected[3, 3]
+
+
 def test_fmax_below_the_noise(tmp_path):
     path = models.curl().export(tmp_path / "single.pt", dtype="float32")
     atoms = bulk("Ar", "fcc", a=5.23, cubic=True)
-    with pytest.raises(StaticsError, match=r"below 3 times the rounding .* give an fmax of at"):
+    words = (
+        r"below 3 times the rounding .*take the model in double precision \(--double\), or in Py"
+    )
+    with pytest.raises(StaticsError, match=words):
         measure_elasticity(evaluator(path), atoms, ElasticRequest(fmax=1e-12))
 
 

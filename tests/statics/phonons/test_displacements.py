@@ -232,14 +232,16 @@ class TestSlopes:
         few = fitted_slopes(self.SIZES[:3], self.SIZES[:3] ** power)
         assert few[place] == pytest.approx(power)
 
-    @pytest.mark.parametrize("text", ["0.1", "0.3:0.1", "a:b", "0.1:0.3:2", "0:1", "1:2:3:4"])
+    @pytest.mark.parametrize(
+        "text", ["0.1", "0.3:0.1", "a:b", "0.1:0.3:2", "0:1", "1:2:3:4", "0.001:5"]
+    )
     def test_a_scan_that_cannot_be(self, text):
         with pytest.raises(ArgumentError, match=r"scan must be two displacements .* found '"):
             parse_scan(text)
 
     def test_points_of_a_scan(self):
         assert len(parse_scan("0.001:0.3")) == 9
-        assert parse_scan("0.01:1:3") == pytest.approx([0.01, 0.1, 1.0])
+        assert parse_scan("0.009:0.9:3") == pytest.approx([0.009, 0.09, 0.9])
 
 
 def test_reduced_set_gives_the_same(evaluators):

@@ -88,7 +88,7 @@ def test_rows_of_the_primitive_cell(tmp_path, host):
     assert_same(crystal.compact(full), expected)
 
 
-@pytest.mark.parametrize("host", ["lammps", "autograd"])
+@pytest.mark.parametrize("host", HOSTS)
 def test_averages_over_copies(anisotropic, host):
     row, atoms = Row("conservative", "octahedral"), alloy()[:2]
     found = host_force_constants(host, anisotropic, OPTIONS, row, atoms, STEP)

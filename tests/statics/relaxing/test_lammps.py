@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from ase import Atoms
 from ase.build import bulk, fcc111
+from ase.constraints import FixAtoms, FixBondLength
 from ase.io.lammpsdata import read_lammps_data
 from scipy.linalg import polar
 
@@ -15,7 +16,9 @@ from md_bridge.model_options import ModelOptions
 from md_bridge.processes import RunError
 from md_bridge.statics.errors import StaticsError
 from md_bridge.statics.evaluator import Evaluator
-from md_bridge.statics.relaxing.lammps import minimize_input, relax_with_lammps, require_lammps_can
+from md_bridge.statics.relaxing import lammps as relaxing_lammps
+from md_bridge.statics.relaxing.lammps import relax_with_lammps, require_lammps_can
+from md_bridge.statics.relaxing.lammps_input import minimize_input
 from md_bridge.statics.relaxing.lockstep import relax_together
 from md_bridge.statics.relaxing.settings import RelaxSettings
 from md_bridge.statics.rows import Row
@@ -211,7 +214,7 @@ def test_a_model_that_fails_on_the_way(tmp_path):
     assert found.reason.startswith("LAMMPS stopped: ")
     assert 3.9 <= found.end.get_distance(0, 1) < 4.4
     start.positions[1, 0] = 3.8
-    with pytest.raises(RunError, match="lmp failed"):
+    with pytest.raises(RunError, match=r"LAMMPS stopped: .*not finite.*see .*screen"):
         relax_with_lammps(path, OPTIONS, CONSERVATIVE, start, RelaxSettings(), tmp_path)
 
 
@@ -229,6 +232,50 @@ def test_what_lammps_cannot_do(row, settings, argument, words):
     with pytest.raises(ArgumentError, match=words) as caught:
         require_lammps_can(row, RelaxSettings(**settings))
     assert caught.value.argument == argument
+
+
+def test_a_cell_that_explodes(tmp_path):
+    """Neighbours out of reach: nothing holds the cell against a pressure from inside. It stops
+    where ASE does, not after all its steps."""
+    path = crystals.springs().export(tmp_path / "springs.pt")
+    start = crystals.fcc(2.0 * crystals.REST)
+    settings = RelaxSettings("iso", pressure_GPa=-1.0, fmax=1e-6, steps=400)
+    found = relax_with_lammps(path, OPTIONS, CONSERVATIVE, start, settings, tmp_path)
+    assert found.status == "stopped"
+    assert "the cell explodes: relax it at a fixed cell first" in found.reason
+    assert found.end.cell.volume < 2.0 * start.cell.volume
+    assert found.steps < 200
+    assert (tmp_path / "path.lammpstrj").read_text().count("ITEM: TIMESTEP") < 300
+
+
+@pytest.mark.parametrize("cell", ["fixed", "full"])
+def test_atoms_that_are_held(model, tmp_path, cell):
+    """As ASE holds them: where the cell moves, they keep their place in it."""
+    start = vacancy()
+    held = [0, 3, 4, 9]
+    start.set_constraint(FixAtoms(held))
+    found, expected = both(model, start, tmp_path, cell=cell)
+    assert_same_end(found, expected)
+    places = [atoms.get_scaled_positions(wrap=False)[held] for atoms in (start, found.end)]
+    np.testing.assert_allclose(places[1], places[0], atol=1e-9)
+    assert found.largest_force < 1e-6
+    here = Evaluator(model, ModelOptions(), CONSERVATIVE)([found.end])[0]
+    assert np.linalg.norm(here.forces[held], axis=1).min() > 1e-3  # which would move them
+    assert found.end.constraints
+
+
+def test_atoms_that_are_held_otherwise(model, tmp_path):
+    start = vacancy()
+    start.set_constraint([FixAtoms([0]), FixBondLength(1, 2)])
+    with pytest.raises(StaticsError, match="its constraint FixBondLengths needs the host ase"):
+        relax_with_lammps(model, OPTIONS, CONSERVATIVE, start, RelaxSettings(), tmp_path)
+
+
+def test_a_lammps_that_does_not_begin(model, tmp_path, monkeypatch):
+    """No matter of the structure, as one that fails on it is."""
+    monkeypatch.setattr(relaxing_lammps, "lmp_command", lambda *_, **__: ["false"])
+    with pytest.raises(relaxing_lammps.NoLammpsError):
+        relax_with_lammps(model, OPTIONS, CONSERVATIVE, vacancy(), RelaxSettings(), tmp_path)
 
 
 def test_a_slab_that_lies_otherwise(model, tmp_path):

@@ -12,13 +12,10 @@ from md_bridge.engine import set_threads
 from md_bridge.export import export_module
 from md_bridge.statics.rows import Row
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(
-        importlib.util.find_spec("phono3py") is None,
-        reason="needs phono3py, which md-bridge does not bring: pip install phono3py",
-    ),
-]
+pytestmark = pytest.mark.skipif(
+    importlib.util.find_spec("phono3py") is None,
+    reason="needs phono3py, which md-bridge does not bring: pip install phono3py",
+)
 EXAMPLES = Path(__file__).parents[3] / "examples"
 
 
@@ -35,6 +32,7 @@ def coarse(example):
     return example("conductivity").Settings(mesh=(7, 7, 7))
 
 
+@pytest.mark.slow
 def test_the_potential_and_the_model_that_was_trained_on_it(example, coarse, tmp_path):
     set_threads(1)
     sw, cell = example("stillinger_weber"), example("make_data").crystal((1, 1, 1))
