@@ -1,7 +1,8 @@
 """Python programs that begin at once: forks of a process that has imported what they need.
 
-i-PI with a model imports for four seconds of a core, and tests start it a hundred times. What runs
-is the same program, with arguments, a folder, an environment and output of its own.
+i-PI with a model imports for four seconds of a core, LAMMPS loads torch for half of one, and tests
+start them a thousand times. What runs is the same program, with arguments, a folder, an environment
+and output of its own; of LAMMPS it is the library, with the command line of ``lmp``.
 """
 
 import atexit
@@ -20,10 +21,12 @@ from typing import Any
 from unittest.mock import patch
 
 _IMPORTED = ["ipi.engine.simulation", "ipi.scripting", "md_bridge.ipi.driver", "md_bridge.cli"]
+_IMPORTED += ["warm_starts.lammps_library"]
 
 
-_READ_AT_START = ("OMP_", "GOMP_", "MKL_", "LD_", "PYTHON", "MDBRIDGE", "CUDA")
+_READ_AT_START = ("OMP_", "GOMP_", "MKL_", "LD_PRELOAD", "PYTHON", "MDBRIDGE", "CUDA")
 """Beginnings of variables that a program reads while it imports."""
+_LAMMPS = "lmp of the library"
 
 
 def _at_start(environment: Mapping[str, str]) -> dict[str, str]:
@@ -78,8 +81,8 @@ class Started:
 def start(command: Sequence[str], **options: Any) -> "Program | subprocess.Popen[bytes]":
     """In place of :class:`subprocess.Popen` in :class:`md_bridge.processes.Program`.
 
-    i-PI and scripts of Python begin at once, where their environment is that of these tests; all
-    else is started as ever.
+    i-PI, scripts of Python and LAMMPS on one rank begin at once, where their environment is that of
+    these tests; all else is started as ever.
 
     :param command: words of the command line
     :param options: of :class:`subprocess.Popen`
@@ -88,6 +91,8 @@ def start(command: Sequence[str], **options: Any) -> "Program | subprocess.Popen
     if words[0] == sys.executable:
         words = words[1:]
         words = words[1:] if words[0] == "-m" else words
+    elif Path(words[0]).name == "lmp" and "-in" in words:
+        words[0] = _LAMMPS
     elif Path(words[0]).name != "i-pi":
         return subprocess.Popen(command, **options)
     if words[0].startswith("-") or _at_start(options["env"]) != _AT_START:
@@ -181,7 +186,9 @@ def _become(
     sys.argv = list(words)
     status = 1
     try:
-        if Path(words[0]).is_file():
+        if words[0] == _LAMMPS:
+            _run_lammps(words[1:])
+        elif Path(words[0]).is_file():
             runpy.run_path(words[0], run_name="__main__")
         else:
             runpy.run_module(words[0], run_name="__main__", alter_sys=True)
@@ -198,3 +205,14 @@ def _become(
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(status)
+
+
+def _run_lammps(arguments: list[str]) -> None:
+    from md_bridge.lammps.inside import LammpsError, run_inside
+
+    try:
+        run_inside(arguments)
+    except LammpsError:  # which it has printed
+        raise SystemExit(1) from None
+    finally:
+        ctypes.CDLL(None).fflush(None)
