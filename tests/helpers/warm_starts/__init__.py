@@ -33,7 +33,7 @@ def _at_start(environment: Mapping[str, str]) -> dict[str, str]:
     return {
         name: value
         for name, value in environment.items()
-        if name.startswith(_READ_AT_START) and name != "PYTHONUNBUFFERED"
+        if name.startswith(_READ_AT_START) and name not in ("PYTHONUNBUFFERED", "OMP_WAIT_POLICY")
     }
 
 
@@ -98,6 +98,30 @@ def start(command: Sequence[str], **options: Any) -> "Program | subprocess.Popen
     if words[0].startswith("-") or _at_start(options["env"]) != _AT_START:
         return subprocess.Popen(command, **options)
     return Program(words, options["cwd"] or Path.cwd(), options["env"], options["stdout"])
+
+
+def run_lammps(
+    arguments: Sequence[str], folder: Path, environment: Mapping[str, str], timeout: float
+) -> "subprocess.CompletedProcess[str] | None":
+    """``lmp`` on one rank, with what it printed; None where it is to be started as ever.
+
+    :param arguments: of ``lmp``, with ``-in``
+    :param folder: where it runs
+    :param environment: all of its environment
+    :param timeout: in seconds
+    """
+    if _at_start(environment) != _AT_START:
+        return None
+    files = folder / "printed.out", folder / "printed.messages"
+    started = Started([_LAMMPS, *arguments], folder, environment, *files)
+    try:
+        status = started.wait(timeout)
+    finally:
+        started.kill()
+    texts = [file.read_text() for file in files]
+    for file in files:
+        file.unlink()
+    return subprocess.CompletedProcess(["lmp", *arguments], status, *texts)
 
 
 class Program:
