@@ -112,8 +112,21 @@ def run_lammps(
     """
     if _at_start(environment) != _AT_START:
         return None
+    return run([_LAMMPS, *arguments], folder, environment, timeout)
+
+
+def run(
+    words: Sequence[str], folder: Path, environment: Mapping[str, str], timeout: float
+) -> "subprocess.CompletedProcess[str]":
+    """A program to its end, with what it printed.
+
+    :param words: as of :class:`Started`
+    :param folder: where it runs
+    :param environment: all of its environment
+    :param timeout: in seconds
+    """
     files = folder / "printed.out", folder / "printed.messages"
-    started = Started([_LAMMPS, *arguments], folder, environment, *files)
+    started = Started(words, folder, environment, *files)
     try:
         status = started.wait(timeout)
     finally:
@@ -121,7 +134,7 @@ def run_lammps(
     texts = [file.read_text() for file in files]
     for file in files:
         file.unlink()
-    return subprocess.CompletedProcess(["lmp", *arguments], status, *texts)
+    return subprocess.CompletedProcess(words, status, *texts)
 
 
 class Program:
