@@ -376,9 +376,8 @@ class TestTwoModels:
         found = {}
         for name, words in runs.items():
             words = ["start.xyz", "-m", model, "-o", f"{name}.xml", *common, *words]
-            command = ["md_bridge", "ipi-run", *map(str, words)]
-            done = warm_starts.run(command, folder, environment(), timeout=240)
-            assert done.returncode == 0, done.stderr
+            done = CliRunner().invoke(main, ["ipi-run", *map(str, words)])
+            assert done.exit_code == 0, done.output
             found[name] = np.loadtxt(folder / f"{name}.out")
         np.testing.assert_allclose(found["copy"], found["one"], rtol=1e-8)
         np.testing.assert_allclose(found["sockets"], found["small"], rtol=1e-8)
