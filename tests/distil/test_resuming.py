@@ -96,7 +96,7 @@ def test_killed_it_goes_on_from_what_is_written(request_of, reference, tmp_path)
     assert same_student(reference.path, result.path)
 
 
-@pytest.mark.parametrize("step, seconds, left", [(7, 0.0, 7), (7, 3600.0, 0), (0, 3600.0, 0)])
+@pytest.mark.parametrize(("step", "seconds", "left"), [(7, 0.0, 7), (7, 3600.0, 0), (0, 3600.0, 0)])
 def test_an_interruption_in_the_middle_of_a_step_leaves_the_checkpoint_before(
     request_of, reference, monkeypatch, step, seconds, left
 ):
