@@ -35,8 +35,9 @@ demo: $(READY) ## the main job, on the bundled model: a few minutes
 	$(BIN)/md-bridge demo
 
 # One test a core, each with one thread: torch is slower with more threads than free cores.
+# Where the time goes is at the end of what it prints.
 test: $(READY) ## all tests but those of minutes; TESTS="-m slow" for those
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist worksteal --durations=20 $(TESTS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist worksteal --durations=50 --durations-min=2 $(TESTS)
 
 lint: $(READY) ## ruff, mypy, clang-format
 	$(BIN)/ruff check .

@@ -37,6 +37,7 @@ STALL_MINUTES = 30.0
 _LOG_LINES = 12
 _PR_SET_PDEATHSIG = 1
 _LIBC = ctypes.CDLL(None)
+_start = subprocess.Popen  # tests have another
 
 
 @contextlib.contextmanager
@@ -126,7 +127,7 @@ class Program:
         try:
             with self.log.open(self.mode) as stream:
                 self.offset = stream.tell()
-                self.process = subprocess.Popen(
+                self.process = _start(
                     [str(part) for part in self.command],
                     cwd=self.folder,
                     env={**os.environ, "PYTHONUNBUFFERED": "1", **(self.environment or {})},
@@ -220,7 +221,7 @@ def watch(
     with program:
         last, since = (0, 0), time.monotonic()
         while program.status is None:
-            time.sleep(_POLL_SECONDS)
+            program.wait(_POLL_SECONDS)
             done = count()
             progress(done)
             if (done, program.printed()) != last:

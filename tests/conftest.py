@@ -7,10 +7,12 @@ import socket
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from unittest.mock import patch
 
 import models
 import pytest
 import torch
+import warm_starts
 from ase import Atoms
 
 from md_bridge._paths import DATA
@@ -34,6 +36,13 @@ def _torchscript_as_it_is() -> Iterator[None]:
     network and each kind of call: metatomic's calculators are asked once or twice for a reference.
     The engine sees to its own calls."""
     with torch.jit.optimized_execution(False):
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _warm_starts() -> Iterator[None]:
+    """i-PI, where the package starts it, is a fork of a process that has imported it."""
+    with patch("md_bridge.processes._start", warm_starts.start):
         yield
 
 

@@ -216,7 +216,7 @@ def _watch(server: Program, clients: Sequence[Program], tick: Callable[[], None]
     :raises RunError: if a client fails first
     """
     while server.status is None:
-        time.sleep(_POLL_SECONDS)
+        server.wait(_POLL_SECONDS)
         tick()
         for client in clients:
             # a client whose server dies fails too, and is not the reason

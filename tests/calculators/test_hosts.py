@@ -1,7 +1,6 @@
 """A model of Python in every host: the numbers of its file, and multiple time stepping as the plain
 scheme has it."""
 
-import subprocess
 from pathlib import Path
 
 import argon_levels as levels
@@ -10,6 +9,7 @@ import lammps_tools as tools
 import mts_reference
 import numpy as np
 import pytest
+import warm_starts
 from ase import units
 from ase.io import read, write
 from ipi_tools import ANGSTROM, Simulation, ffdirect, ffsocket, mts_forces
@@ -160,14 +160,8 @@ def test_the_command_runs_lammps_inside_of_python(folder, outer, tmp_path):
 
 
 def run_lammps(folder, *arguments):
-    return subprocess.run(
-        [*ipi_tools.MD_BRIDGE, "lammps", *map(str, arguments)],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        timeout=300,
-        env=ipi_tools.environment(),
-    )
+    words = ["md_bridge", "lammps", *map(str, arguments)]
+    return warm_starts.run(words, folder, ipi_tools.environment(), timeout=300)
 
 
 def test_a_plain_lmp_says_that_it_has_no_python(folder, outer, tmp_path):

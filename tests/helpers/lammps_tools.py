@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import warm_starts
 from ase import Atoms
 from ase.data import atomic_masses, atomic_numbers
 
 from md_bridge.lammps import new_lammps, run_lmp
+from md_bridge.lammps.runner import environment
 
 KCAL_PER_MOL = 23.060549  # of LAMMPS: units real per eV
 BAR_PER_EV = 1.6021765e6  # of LAMMPS: pressure in units metal per eV/Å³
@@ -180,14 +182,24 @@ def assert_same_positions(found, expected, cell, tolerance: float) -> None:
 
 
 def run_input(text: str, folder: Path, *arguments: str, **options) -> subprocess.CompletedProcess:
-    """Run the real ``lmp`` on an input given as text; output and exit code are captured."""
+    """Run the real ``lmp`` on an input given as text; output and exit code are captured.
+
+    On one rank it is a fork that has loaded LAMMPS (:mod:`warm_starts`), unless ``options`` of
+    :func:`md_bridge.lammps.run_lmp` ask for more than a number of threads or of ranks.
+    """
     (folder / "in.lammps").write_text(text)
     command = ["-in", "in.lammps", "-log", "log.lammps", *arguments]
+    patient = {**os.environ, **PATIENCE}
+    if options.get("ranks", 1) == 1 and not options.keys() - {"ranks", "threads"}:
+        variables = environment(options.get("threads", 1), patient)
+        done = warm_starts.run_lammps(command, folder, variables, timeout=300)
+        if done is not None:
+            return done
     return run_lmp(
         command,
         cwd=folder,
         capture_output=True,
         text=True,
         timeout=300,
-        **{"threads": 1, "env": {**os.environ, **PATIENCE}, **options},
+        **{"threads": 1, "env": patient, **options},
     )

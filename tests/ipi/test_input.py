@@ -1,17 +1,17 @@
 """Inputs that ``md-bridge ipi-input`` writes: real i-PI reads and runs them."""
 
 import shutil
-import subprocess
 
 import ase.io
 import models
 import numpy as np
 import pytest
+import warm_starts
 from ase.cell import Cell
 from click.testing import CliRunner
 from ipi.engine.simulation import Simulation
 from ipi.utils.units import unit_to_internal
-from ipi_tools import ANGSTROM, I_PI, MD_BRIDGE, argon, environment
+from ipi_tools import ANGSTROM, I_PI, argon, environment
 
 from md_bridge.cli import main
 from md_bridge.engine import EngineError
@@ -45,14 +45,7 @@ def read_by_ipi(folder):
 
 
 def run_by_ipi(folder):
-    done = subprocess.run(
-        [*I_PI, "input.xml"],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        env=environment(),
-        timeout=120,
-    )
+    done = warm_starts.run([I_PI[1], "input.xml"], folder, environment(), timeout=120)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr
     header = (folder / "input.out").read_text().splitlines()
     names = [line.split("-->")[1].split()[0].split("{")[0] for line in header if "-->" in line]
@@ -383,9 +376,8 @@ class TestTwoModels:
         found = {}
         for name, words in runs.items():
             words = ["start.xyz", "-m", model, "-o", f"{name}.xml", *common, *words]
-            command = [*MD_BRIDGE, "ipi-run", *map(str, words)]
-            done = subprocess.run(command, capture_output=True, text=True, env=environment())
-            assert done.returncode == 0, done.stderr
+            done = CliRunner().invoke(main, ["ipi-run", *map(str, words)])
+            assert done.exit_code == 0, done.output
             found[name] = np.loadtxt(folder / f"{name}.out")
         np.testing.assert_allclose(found["copy"], found["one"], rtol=1e-8)
         np.testing.assert_allclose(found["sockets"], found["small"], rtol=1e-8)
