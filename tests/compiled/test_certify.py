@@ -53,7 +53,7 @@ def with_another_model(compiled, exported, path):
 def test_functions_of_another_model(made, tmp_path):
     """Of slightly larger atoms."""
     larger = models.AnalyticModel(
-        models.Uncertain(models.curl(size=0.05, sigma=3.401).module), ["Ar"], 8.5
+        models.Uncertain(models.curl(size=0.05, sigma=3.401).module), ["Ar"], 6.0
     )
     exported = larger.export(tmp_path / "larger.pt")
     mixed = with_another_model(made.compiled, exported, tmp_path / "mixed.pt2")
