@@ -4,7 +4,7 @@ import json
 
 import models
 import pytest
-from python_models import python_model
+from python_models import TWO_FACTORIES, python_model
 
 from md_bridge.compare import CompareRequest, compare
 from md_bridge.compare.errors import CompareError
@@ -16,16 +16,6 @@ from md_bridge.export.errors import ExportError
 from md_bridge.model_options import ModelOptions
 from md_bridge.processes import alone_in
 from md_bridge.text import sha256_of
-
-TWO = """
-from ase.calculators.lj import LennardJones
-
-def one():
-    return LennardJones(sigma=3.4, epsilon=0.0104, rc=6.0)
-
-def other():
-    return LennardJones(sigma=3.4, epsilon=0.02, rc=6.0)
-"""
 
 
 def request(argon, **more):
@@ -78,7 +68,7 @@ def test_settings_of_one_measure_leave_the_rows_of_others(argon, tmp_path):
 
 
 def test_two_factories_of_one_file_are_two_models(argon, tmp_path):
-    name = python_model(tmp_path, TWO, "one")
+    name = python_model(tmp_path, TWO_FACTORIES, "one")
     two = (name, name.replace(":one", ":other"))
     for _ in range(2):
         found = compare(CompareRequest(two, labelled=argon.labelled), tmp_path / "out")
