@@ -75,6 +75,10 @@ def test_two_factories_of_one_file_are_two_models(argon, tmp_path):
         first, second = (found.numbers("errors", f"made:{n}")["errors"] for n in ("one", "other"))
         assert first[0]["rmse"] != second[0]["rmse"]
     assert len(kept(found)) == 2
+    # nor does a name of the user's make them one
+    for model, there in ((two[0], 0), (two[1], 1), (two[0], 2)):
+        asked = CompareRequest((f"x={model}", argon.one), labelled=argon.labelled)
+        assert len(kept(compare(asked, tmp_path / "named"))) == there
 
 
 def test_a_row_that_fails_is_a_sentence_and_is_tried_again(argon, tmp_path):
