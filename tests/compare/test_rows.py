@@ -56,6 +56,8 @@ def test_other_settings_structures_or_models_are_measured(argon, tmp_path):
     few = tmp_path / "few.xyz"
     ase.io.write(few, ase.io.read(argon.labelled, ":2"))
     assert kept(compare(request(argon, labelled=few), tmp_path)) == []
+    ase.io.write(few, ase.io.read(argon.labelled, "1:3"))  # others, in the same place
+    assert kept(compare(request(argon, labelled=few), tmp_path)) == []
     changed = models.curl(size=1e-2).export(tmp_path / "both.pt")
     other = CompareRequest((changed, argon.one), labelled=argon.labelled, measures=("errors",))
     assert kept(compare(other, tmp_path)) == [("errors", "one.pt")]
