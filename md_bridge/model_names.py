@@ -21,6 +21,8 @@ __all__ = [
     "absolute_model",
     "is_python_model",
     "model_checksum",
+    "model_factory",
+    "precision_of",
     "relative_model",
     "require_model",
     "same_model",
@@ -171,3 +173,24 @@ def model_checksum(model: ModelName) -> str:
     """
     file = Factory.parse(model).file() if is_python_model(model) else Path(model)
     return "" if file is None else sha256_of(file)
+
+
+def precision_of(model: ModelName, dtype: str) -> str:
+    """How precise the arithmetic is, for people: a calculator does not say.
+
+    :param model: what a user wrote
+    :param dtype: as the engine has it, whose own numbers are in double precision
+    """
+    return "its calculator's precision" if is_python_model(model) else dtype
+
+
+def model_factory(model: ModelName) -> str:
+    """What tells a model from others of the same checksum: two factories may be in one file.
+
+    :param model: of a model that is there
+    :returns: the function, with its module if that is in no file; empty for a model that is a file
+    """
+    if not is_python_model(model):
+        return ""
+    factory = Factory.parse(model)
+    return factory.function if factory.file() else f"{factory.module}:{factory.function}"

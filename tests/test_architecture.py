@@ -19,6 +19,7 @@ NOT_READ = {
     "md_bridge/drift/templates/uplot": "the work of others, as they publish it",
     "docs/performance.json": "data: numbers of md-bridge bench",
     "docs/symmetry.json": "data: numbers of md-bridge symmetry",
+    "docs/certified.json": "data: numbers of md-bridge certify",
     "docs/statics.json": "data: numbers of md-bridge relax and phonons",
     "md_bridge/data": "data: the bundled model and its starts",
     "tests/lammps/force_style": "data: numbers of tests/helpers/make_force_style_references.py",

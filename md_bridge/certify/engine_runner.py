@@ -18,14 +18,10 @@ from numpy.typing import NDArray
 from md_bridge.engine import Engine, Evaluation, ModelError, Wanted, structure_from_ase
 from md_bridge.export.checks.runner import Prediction
 
-__all__ = ["EngineRunner", "rounds_as_double"]
+__all__ = ["EngineRunner"]
 
 _UNKNOWN_REACH = 12.0
 """Where to look for the cutoff of a model that states none (Å): nearly all are shorter."""
-_STEP = 3e-4  # Å
-_DIFFERENCES = 6
-_ROUNDING = 1e-11
-"""Of the energy, and in eV for each atom: single precision rounds to 10⁻⁷ of it."""
 
 
 class EngineRunner:
@@ -110,23 +106,3 @@ def _prediction(found: Evaluation, atoms: ase.Atoms) -> Prediction:
         found.direct_forces,
         stress(found.direct_virial),
     )
-
-
-def rounds_as_double(engine: Engine, atoms: ase.Atoms, seed: int = 0) -> bool:
-    """Whether energies have the digits of double precision: what Python evaluates does not say.
-
-    Of a smooth function at points 0.0003 Å apart the sixth differences are far below any rounding.
-
-    :param engine: of the model
-    :param atoms: with one atom at least
-    :param seed: of the direction along which the atoms move
-    """
-    direction = np.random.default_rng(seed).standard_normal((len(atoms), 3))
-    energies = []
-    for place in range(2 * _DIFFERENCES + 1):
-        moved = atoms.copy()
-        moved.positions += place * _STEP * direction
-        energies.append(engine.evaluate(structure_from_ase(moved)).energy)
-    differences = np.diff(energies, _DIFFERENCES) / math.sqrt(math.comb(2 * _DIFFERENCES, 6))
-    rounding = float(np.sqrt(np.mean(differences**2)))
-    return rounding <= _ROUNDING * (abs(energies[0]) + len(atoms))

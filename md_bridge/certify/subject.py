@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ase import Atoms
 
-from md_bridge.certify.engine_runner import EngineRunner, rounds_as_double
+from md_bridge.certify.engine_runner import EngineRunner
 from md_bridge.certify.errors import CertifyError
 from md_bridge.certify.request import CertifyRequest
 from md_bridge.drift.runs.starts import read_periodic_structure
@@ -19,6 +19,7 @@ from md_bridge.export.checks.checks import double_precision
 from md_bridge.export.checks.runner import Predictor, Runner
 from md_bridge.export.model_file import Kind, identify
 from md_bridge.export.structures import require_elements
+from md_bridge.forces import rounds_as_double
 from md_bridge.model_names import absolute_model, is_python_model
 from md_bridge.model_options import ModelOptions
 from md_bridge.structures import read_structure, standard_orientation
@@ -108,10 +109,11 @@ class Subject:
     def as_hosts(self) -> EngineRunner:
         """In the precision of the model, through the engine: compiled functions, calculators."""
         engine = Engine(self.model, remove_net_force=False, **self.options.engine_keywords())
-        double = engine.info.dtype == "float64"
+        runner = EngineRunner(engine, engine.info.dtype == "float64")
         if self.is_python:
-            double = rounds_as_double(engine, self.structures[0])
-        return EngineRunner(engine, double)
+            filled = (atoms for atoms in self.structures if len(atoms) > 0)
+            runner.is_double = all(rounds_as_double(runner.energy, atoms) for atoms in filled)
+        return runner
 
     @property
     def is_file_alone(self) -> bool:

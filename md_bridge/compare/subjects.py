@@ -17,7 +17,13 @@ from md_bridge.export.errors import ExportError
 from md_bridge.export.model_file import require_exported
 from md_bridge.export.structures import require_elements
 from md_bridge.forces import FORCES
-from md_bridge.model_names import Factory, absolute_model, is_python_model, model_checksum
+from md_bridge.model_names import (
+    absolute_model,
+    is_python_model,
+    model_checksum,
+    model_factory,
+    precision_of,
+)
 from md_bridge.model_options import ModelOptions
 from md_bridge.text import finite_or_none
 
@@ -53,6 +59,11 @@ class Subject:
             return False
         return True
 
+    @property
+    def precision(self) -> str:
+        """In words."""
+        return precision_of(self.model, self.engine.info.dtype)
+
     @cached_property
     def kinds(self) -> tuple[str, ...]:
         """Kinds of forces that it gives: ``conservative``, ``direct``."""
@@ -66,13 +77,8 @@ class Subject:
     @cached_property
     def identity(self) -> dict[str, str]:
         """What tells it from all other models: the checksum of its file, and the factory in it."""
-        checksum = model_checksum(self.model)
-        if not is_python_model(self.model):
-            return {"sha256": checksum}
-        named = Factory.parse(self.model)
-        # a factory that is in no file is known by its name alone
-        place = {} if checksum else {"module": named.module}
-        return {"sha256": checksum, "factory": named.function, **place}
+        factory = model_factory(self.model)
+        return {"sha256": model_checksum(self.model), **({"factory": factory} if factory else {})}
 
     def require_elements(self, structures: Sequence[Atoms], what: str) -> None:
         """Refuse structures with elements that it does not know.
@@ -98,7 +104,7 @@ class Subject:
             "elements": [chemical_symbols[z] for z in info.atomic_types],
             "forces": list(self.kinds),
             "stresses": list(self.stresses),
-            "precision": info.dtype,
+            "precision": self.precision,
             "cutoff_angstrom": finite_or_none(info.cutoff),
             "interaction_range_angstrom": finite_or_none(info.interaction_range),
         }

@@ -11,9 +11,11 @@ from ase.calculators.fd import calculate_numerical_forces
 from ase.md.velocitydistribution import MaxwellBoltzmannDistribution
 from ase.md.verlet import VelocityVerlet
 from ase.stress import full_3x3_to_voigt_6_stress
-from models import curl
+from models import curl, lennard_jones, stand_in
+from python_models import python_model
 
 from md_bridge.ase import CommitteeCalculator, MDBridgeCalculator, ParameterError
+from md_bridge.committee import Committee
 from md_bridge.engine import EngineError, ModelError, structure_from_ase
 
 SIGMAS = (3.3, 3.4, 3.5)
@@ -193,9 +195,38 @@ def test_what_is_no_committee_is_refused(files, number, options, error, message)
         CommitteeCalculator(files[:number], **options)
 
 
-def test_one_model_twice_is_refused(files):
-    with pytest.raises(EngineError, match=r"different models, found .* twice"):
-        CommitteeCalculator([files[0], files[0]])
+def test_one_model_twice_is_refused(files, tmp_path):
+    """By whatever name."""
+    (tmp_path / "link.pt").symlink_to(files[0])
+    for other in (files[0], tmp_path / "link.pt"):
+        with pytest.raises(EngineError, match=r"different models, found .* twice"):
+            CommitteeCalculator([files[0], other])
+
+
+def test_members_of_several_cutoffs(files, argon, tmp_path):
+    """Each with pair lists of its own, also in the second step."""
+    several = [stand_in().export(tmp_path / "short.pt"), files[0]]
+    argon.calc = CommitteeCalculator(several)
+    for _ in range(2):
+        expected = [MDBridgeCalculator(path).get_forces(argon) for path in several]
+        found = argon.calc.get_property("committee_forces", argon)
+        np.testing.assert_allclose(found, expected, atol=1e-10)
+        argon.rattle(0.01, seed=2)
+
+
+def test_every_member_is_asked_what_it_can_do(files, argon, tmp_path):
+    """Not only the first."""
+    one_kind = lennard_jones().export(tmp_path / "one.pt")
+    with pytest.raises(ModelError, match=r"one.pt.* cannot give"):
+        CommitteeCalculator([files[0], one_kind], forces="direct")
+    code = "def make():\n    return lambda atoms: {'energy': 0.0, 'forces': atoms.positions}"
+    argon.calc = CommitteeCalculator([files[0], python_model(tmp_path, code)])
+    assert "stress" not in argon.calc.implemented_properties
+    with pytest.raises(PropertyNotImplementedError, match=r"made\.py:make"):
+        argon.get_stress()
+    both = Committee([stand_in().export(tmp_path / "krypton.pt"), files[0]])
+    with pytest.raises(ModelError, match=r"3\.3\.pt.* does not know the element Kr"):
+        both.require_types([36])
 
 
 def test_what_an_ensemble_does_not_have_is_said(ensemble, water):

@@ -2,15 +2,18 @@
 
 import json
 import re
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 from ase.io import write
 from click.testing import CliRunner
-from python_models import argon, crystal, of_file, python_model, toy
+from python_models import TWO_FACTORIES, argon, crystal, of_file, python_model, toy
 
 from md_bridge.cli import main
-from md_bridge.drift import measure
+from md_bridge.drift import Campaign, CampaignPlan, measure
+from md_bridge.drift.runs.campaign import CampaignError
 from md_bridge.export.checks.costs import evaluation_costs
 from md_bridge.model_options import ModelOptions
 
@@ -176,8 +179,6 @@ def make():
 
 def test_inputs_for_ipi_and_lammps(folder, model_file):
     """They name the model as it is seen from their folder."""
-    from pathlib import Path
-
     from md_bridge.drift.tuning.inputs import InputPlan, write_planned_inputs
 
     of_file(folder, model_file("strong_curl"))
@@ -221,3 +222,51 @@ def test_the_precision_is_that_of_the_calculator(folder, model_file, command):
     result = run(command, of_file(folder, model_file("strong_curl")), "start.xyz", "--double")
     assert result.exit_code == 1
     assert "in the precision of its calculator: let the factory make one" in message(result)
+
+
+def test_a_campaign_goes_on_with_its_factory_only(folder):
+    """Of two in one file, whose checksum is the same."""
+    name = python_model(folder, TWO_FACTORIES, "one")
+    plan = CampaignPlan(Path(name), folder / "start.xyz")
+    Campaign(plan, folder / "out")
+    other = replace(plan, model=Path(name.replace(":one", ":other")))
+    with pytest.raises(CampaignError, match="model_factory is one there and other now"):
+        Campaign(other, folder / "out")
+    inside = replace(plan, model_options=ModelOptions(inner=name.replace(":one", ":other")))
+    with pytest.raises(CampaignError, match="inner_factory is  there and other now"):
+        Campaign(replace(inside, forces=(("mts", 2),)), folder / "out")
+    # as it was written before it was told
+    file = folder / "out" / "campaign.json"
+    settings = json.loads(file.read_text())
+    del settings["model_factory"], settings["inner_factory"]
+    file.write_text(json.dumps(settings))
+    Campaign(plan, folder / "out")
+    file.write_text(json.dumps(settings))
+    with pytest.raises(CampaignError, match="model_factory is one there and other now"):
+        Campaign(other, folder / "out")
+
+
+def test_precision_as_it_is_measured(folder):
+    """A calculator does not say, and no option can make it more precise."""
+    more = """
+class Single(OneKind):
+    def calculate(self, atoms, *others):
+        rounded = atoms.copy()
+        rounded.positions = np.float32(rounded.positions)
+        super().calculate(rounded, *others)
+
+def single():
+    return Single()
+"""
+    words = "--lmax", "1", "--orientations", "0", "--quantity", "energy", "--json"
+    found = {}
+    for factory in ("one_kind", "single"):
+        result = run("symmetry", toy(folder, factory, more), "start.xyz", *words)
+        found[factory] = json.loads(result.stdout)["precision"]
+    assert found == {"one_kind": "float64", "single": "float32"}
+    result = run("relax", toy(folder, "single", more), "start.xyz", "--fmax", 1e-8)
+    assert result.exit_code == 2
+    assert "a minimum is told from noise" in message(result)
+    assert "--double" not in message(result)
+    result = run("relax", toy(folder, "one_kind", more), "start.xyz", "--steps", 1, "--json")
+    assert json.loads(result.stdout)["precision"] == "its calculator's precision"

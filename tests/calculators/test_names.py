@@ -10,6 +10,8 @@ from md_bridge.model_names import (
     absolute_model,
     is_python_model,
     model_checksum,
+    model_factory,
+    precision_of,
     relative_model,
     require_model,
     same_model,
@@ -91,6 +93,11 @@ def test_checksums_and_what_is_not_there(here):
     assert model_checksum("python:mine:make") == sha256_of(here / "mine.py")
     assert model_checksum("python:mine.py:make") == sha256_of(here / "mine.py")
     assert len(model_checksum("python:ase.calculators.emt:EMT")) == 64
+    assert [model_factory(f"python:{n}:make") for n in ("mine", "mine.py")] == ["make", "make"]
+    assert model_factory("python:sys:exit") == "sys:exit"  # in no file
+    assert model_factory("mine.py") == ""
+    assert precision_of("model.pt", "float32") == "float32"
+    assert precision_of("python:mine:make", "float64") == "its calculator's precision"
     for name in ("python:mine:make", "python:ase.calculators.emt:EMT", "mine.py"):
         require_model("model", name)
     for name, words in {

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from ase.build import bulk
 from ase.io import write
-from python_models import of_file
+from python_models import TWO_FACTORIES, of_file, python_model
 
 from md_bridge.model_options import ModelOptions
 from md_bridge.statics.phonons.hosts import ipi, lammps
@@ -64,3 +64,23 @@ def test_the_command(names, tmp_path, monkeypatch):
         assert result.exit_code in (0, 3), result.output
         energies.append(json.dumps(json.loads(result.stdout)))
     assert all("conservative" in text for text in energies)
+
+
+def test_what_one_factory_left_is_not_taken_for_another(tmp_path, monkeypatch):
+    """Of two in one file, whose checksum is the same."""
+    import json
+
+    from click.testing import CliRunner
+
+    from md_bridge.cli import main
+
+    monkeypatch.chdir(tmp_path)
+    write("start.xyz", argon())
+    one = python_model(tmp_path, TWO_FACTORIES, "one")
+    kept = []
+    for name in (one, one.replace(":one", ":other"), one):
+        words = ["relax", name, "start.xyz", "--fmax", "0.001", "--out", "out", "--json"]
+        result = CliRunner().invoke(main, words)
+        assert result.exit_code in (0, 3), result.output
+        kept.append(json.loads(result.stdout)["kept_results"])
+    assert kept == [0, 0, 1]

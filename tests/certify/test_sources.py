@@ -3,6 +3,7 @@
 import json
 
 import ase.io
+import numpy as np
 import pytest
 from model_commands import argon_crystal, message, run
 from python_models import of_file, python_model
@@ -132,6 +133,39 @@ def test_the_precision_of_a_calculator_is_measured(folder, kind, tight):
     assert "gives no stress" in rows["stress = dE/dstrain / V"][1]
     in_single = "the model runs in single precision only"
     assert (in_single in rows["smoothness in bulk"][1]) is not tight
+
+
+@pytest.mark.parametrize(("kind", "outcome"), [("np.float32", "passed"), ("np.float16", "failed")])
+def test_half_precision_in_a_calculator(folder, kind, outcome):
+    result = run(certify, wave(folder, kind), "s.xyz", "--only", "precision", "--json")
+    assert result.exit_code == (0 if outcome == "passed" else 3), result.output
+    (row,) = (r for r in json.loads(result.stdout)["findings"] if r["name"] == "rounding of forces")
+    assert row["outcome"] == outcome
+    numbers = row["numbers"]
+    # five times what double precision is allowed
+    assert numbers["allowed_meV_per_angstrom"] == pytest.approx(
+        5.0 * scale_of_wave(folder), rel=1e-2
+    )
+
+
+def scale_of_wave(folder):
+    """Root mean square of the forces, eV/Å."""
+    forces = 2.1 * np.sin(2.1 * ase.io.read(folder / "s.xyz").positions)
+    return float(np.sqrt(np.mean(forces**2)))
+
+
+def test_a_calculator_for_crystals_alone(folder):
+    """It need not know what a vacuum is."""
+    more = "        if atoms.cell.rank < 3:\n            raise ValueError('no lattice')\n"
+    code = CALCULATOR.replace("        phase =", more + "        phase =", 1)
+    code = code.replace("TYPE", "np.float64").replace("FACTOR", "2.1")
+    model = python_model(folder, code, stem="crystals")
+    result = run(certify, model, "s.xyz", "--only", "range,order", "--json")
+    rows = findings(result)
+    outcome, sentence = rows["isolated atoms"]
+    assert outcome == "not checked"
+    assert "fails for atoms in a vacuum" in sentence
+    assert "no lattice" in sentence
 
 
 def test_a_calculator_whose_forces_are_no_gradient(folder):

@@ -37,6 +37,8 @@ def test_table_page_and_numbers(files):
     assert "Error of forces against their cost" in page
     assert "data:image/svg+xml;base64," in page
     assert page.count("best: ") > 3
+    assert "@media (max-width: 47rem)" in page  # a table on any screen but that of a phone
+    assert page.index("What it shows") < page.index("Force errors by element")
     assert "http://" not in page.replace("http://www.w3.org", "")
     content = json.loads((folder / "summary.json").read_text())
     assert content["passed"] is True

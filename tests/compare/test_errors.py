@@ -99,6 +99,16 @@ def test_lines_are_side_by_side_and_name_the_best(comparison):
     assert line.cells[1:] == tuple(
         significant(each["conservative force"]["rmse"], 3) for each in (both, one)
     )
+    (section,) = result.sections
+    by_element = {row.cells[0]: row for row in section.rows}
+    for row in comparison.numbers("errors", "one.pt")["errors"]:
+        if row["by"] == "all":
+            for name in ("rmse", "mae"):
+                line = lines[f"{row['quantity']}, {name.upper()}, {row['unit']}"]
+                assert line.cells[2] == significant(row[name], 3)
+        elif row["by"] == "element":
+            line = by_element[f"{row['quantity']}, {row['of']}, {row['unit']}"]
+            assert line.cells[2] == significant(row["rmse"], 3)
     assert "one.pt gives conservative forces alone" in " ".join(result.sentences)
     assert result.passed is True  # nothing that can be failed
 

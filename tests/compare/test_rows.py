@@ -4,7 +4,7 @@ import json
 
 import models
 import pytest
-from python_models import python_model
+from python_models import TWO_FACTORIES, python_model
 
 from md_bridge.compare import CompareRequest, compare
 from md_bridge.compare.errors import CompareError
@@ -16,16 +16,6 @@ from md_bridge.export.errors import ExportError
 from md_bridge.model_options import ModelOptions
 from md_bridge.processes import alone_in
 from md_bridge.text import sha256_of
-
-TWO = """
-from ase.calculators.lj import LennardJones
-
-def one():
-    return LennardJones(sigma=3.4, epsilon=0.0104, rc=6.0)
-
-def other():
-    return LennardJones(sigma=3.4, epsilon=0.02, rc=6.0)
-"""
 
 
 def request(argon, **more):
@@ -66,6 +56,8 @@ def test_other_settings_structures_or_models_are_measured(argon, tmp_path):
     few = tmp_path / "few.xyz"
     ase.io.write(few, ase.io.read(argon.labelled, ":2"))
     assert kept(compare(request(argon, labelled=few), tmp_path)) == []
+    ase.io.write(few, ase.io.read(argon.labelled, "1:3"))  # others, in the same place
+    assert kept(compare(request(argon, labelled=few), tmp_path)) == []
     changed = models.curl(size=1e-2).export(tmp_path / "both.pt")
     other = CompareRequest((changed, argon.one), labelled=argon.labelled, measures=("errors",))
     assert kept(compare(other, tmp_path)) == [("errors", "one.pt")]
@@ -78,13 +70,17 @@ def test_settings_of_one_measure_leave_the_rows_of_others(argon, tmp_path):
 
 
 def test_two_factories_of_one_file_are_two_models(argon, tmp_path):
-    name = python_model(tmp_path, TWO, "one")
+    name = python_model(tmp_path, TWO_FACTORIES, "one")
     two = (name, name.replace(":one", ":other"))
     for _ in range(2):
         found = compare(CompareRequest(two, labelled=argon.labelled), tmp_path / "out")
         first, second = (found.numbers("errors", f"made:{n}")["errors"] for n in ("one", "other"))
         assert first[0]["rmse"] != second[0]["rmse"]
     assert len(kept(found)) == 2
+    # nor does a name of the user's make them one
+    for model, there in ((two[0], 0), (two[1], 1), (two[0], 2)):
+        asked = CompareRequest((f"x={model}", argon.one), labelled=argon.labelled)
+        assert len(kept(compare(asked, tmp_path / "named"))) == there
 
 
 def test_a_row_that_fails_is_a_sentence_and_is_tried_again(argon, tmp_path):

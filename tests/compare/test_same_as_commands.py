@@ -183,6 +183,14 @@ def test_symmetry(argon, comparison, of):
     (title,) = (title for title in sections if title.startswith("Symmetry error by"))
     words = [row.cells[0] for row in sections[title].rows]
     assert any(word.startswith("direct forces, λ = 1, σ = −") for word in words)
+    for name in ("both.pt", "one.pt"):
+        found = comparison.found("symmetry", name)
+        whole = all(each["converged"] for each in found.numbers["quantities"].values())
+        assert found.figures[-1].name == "symmetry errors converged"
+        # a measurement that is too coarse is no fault of the model
+        shown = (found.figures[-1].text, found.figures[-1].good)
+        assert shown == (("yes", True) if whole else ("no", None))
+        assert len(found.sentences) == (not whole)
 
 
 def test_relax(argon, comparison, of):

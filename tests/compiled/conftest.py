@@ -30,7 +30,7 @@ def _module(folder: Path) -> None:
     of_this_kind = Files(folder, folder, ("Ar",), 3.6)
     ase.io.write(folder / "structures.xyz", [box(of_this_kind, 3, seed=seed) for seed in range(3)])
     words = ["compile", "python:compiled_files.sources:curl", "-o", folder / "model.pt2"]
-    words += ["--elements", "Ar", "--cutoff", 8.5, "--layers", 1, "--dtype", "float64"]
+    words += ["--elements", "Ar", "--cutoff", 6.0, "--layers", 1, "--dtype", "float64"]
     words += ["--structures", folder / "structures.xyz", "--threads", 1, "--json"]
     done = CliRunner().invoke(main, [str(word) for word in words])
     assert done.exit_code == 0, done.output

@@ -6,6 +6,7 @@ import zipfile
 import ase.io
 import models
 import pytest
+import torch
 from compiled_files import moving_box
 from model_commands import message, run
 
@@ -50,13 +51,42 @@ def with_another_model(compiled, exported, path):
     return path
 
 
-def test_functions_of_another_model(made, tmp_path):
-    """Of slightly larger atoms."""
-    larger = models.AnalyticModel(
-        models.Uncertain(models.curl(size=0.05, sigma=3.401).module), ["Ar"], 8.5
+class AnotherZero(torch.nn.Module):
+    def __init__(self, model: torch.nn.Module):
+        super().__init__()
+        self.model = model
+
+    def forward(
+        self,
+        types: torch.Tensor,
+        positions: torch.Tensor,
+        cell: torch.Tensor,
+        pairs: torch.Tensor,
+        shifts: torch.Tensor,
+        structure: torch.Tensor,
+    ) -> dict[str, torch.Tensor]:
+        results: dict[str, torch.Tensor] = self.model(
+            types, positions, cell, pairs, shifts, structure
+        )
+        results["energy"] = results["energy"] + 1e-6
+        return results
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        models.curl(size=0.05, sigma=3.401).module,
+        models.curl(size=0.051).module,
+        AnotherZero(models.curl(size=0.05).module),
+    ],
+    ids=["larger atoms", "direct forces", "energies"],
+)
+def test_functions_of_another_model(made, tmp_path, other):
+    """Which differs slightly, in all or in something."""
+    model = models.AnalyticModel(models.Uncertain(other), ["Ar"], 6.0)
+    mixed = with_another_model(
+        made.compiled, model.export(tmp_path / "other.pt"), tmp_path / "mixed.pt2"
     )
-    exported = larger.export(tmp_path / "larger.pt")
-    mixed = with_another_model(made.compiled, exported, tmp_path / "mixed.pt2")
     result = run(certify, mixed, "start.xyz", "--only", "precision")
     assert result.exit_code == 3, result.output
     assert "compiled = TorchScript failed" in message(result)

@@ -30,8 +30,8 @@ def test_ranks_without_atoms(tmp_path, files):
     atoms = moving_box(made)
     atoms.set_cell(np.diag([60.0, 60.0, 40.0]))
     atoms.pbc = False
-    atoms.positions += [12.0, 2.0, 2.0] - atoms.positions.min(axis=0)
-    assert 30.0 - 8.5 < atoms.positions[:, 0].max() < 30.0
+    atoms.positions += [14.0, 2.0, 2.0] - atoms.positions.min(axis=0)
+    assert 30.0 - 6.0 < atoms.positions[:, 0].max() < 30.0
     found, expected = (
         trajectory(tmp_path, made, model, ranks, atoms=atoms)
         for model, ranks in ((made.compiled, 4), (made.exported, 1))

@@ -17,6 +17,7 @@ from ipi.utils.units import unit_to_internal
 from ipi_tools import DALTON, I_PI, argon, environment
 from models import curl
 from pet_models import uncertain_pet_checkpoint
+from python_models import python_model
 
 import md_bridge.ipi
 from md_bridge.ase import MDBridgeCalculator
@@ -244,6 +245,7 @@ def printed_rows(folder, name, members):
     ("options", "message"),
     [
         ({"uncertainty": "True"}, "uncertainty is for a session with one model, found 3"),
+        ({"check_consistency": "True"}, "check_consistency is for a session with one model"),
         ({"inner": "small.pt"}, "a committee has no inner model of its own"),
     ],
 )
@@ -266,3 +268,47 @@ def test_the_client_names_the_way_out(argon_files, tmp_path):
     result = CliRunner().invoke(main, words)
     assert result.exit_code == 2
     assert "start i-PI's own client with our driver" in " ".join(result.stderr.split())
+
+
+def test_a_sheared_cell(argon_files, tmp_path):
+    """Its lattice vectors are the columns of what i-PI hands over."""
+    atoms = argon()
+    shear = np.array([[0, 0, 0], [0.8, 0, 0], [0.4, -0.6, 0]])
+    atoms.set_cell(atoms.cell.array + shear, scale_atoms=True)
+    ase.io.write(tmp_path / "start.xyz", atoms)
+    driver = MDBridgeDriver(
+        model=";".join(map(str, argon_files)), template=tmp_path / "start.xyz", committee="forces"
+    )
+    cell, positions = atoms.cell.array.T * ANGSTROM, atoms.positions * ANGSTROM
+    energy, forces, virial, _ = driver(cell, positions)
+    members = [MDBridgeCalculator(path) for path in argon_files]
+    expected = np.mean([each.get_forces(atoms) for each in members], axis=0)
+    np.testing.assert_allclose(forces, expected * EV / ANGSTROM, atol=1e-9)
+    energies = [each.get_potential_energy(atoms) for each in members]
+    assert energy == pytest.approx(np.mean(energies) * EV)
+    stress = np.mean([each.get_stress(atoms) for each in members], axis=0)
+    stress = voigt_6_to_full_3x3_stress(stress)
+    np.testing.assert_allclose(virial, -stress * atoms.get_volume() * EV, atol=1e-8)
+
+
+def test_a_member_without_a_stress(argon_files, tmp_path):
+    code = "def make():\n    return lambda atoms: {'energy': 0.0, 'forces': 0.0 * atoms.positions}"
+    models = f"{argon_files[0]};{python_model(tmp_path, code)}"
+    atoms = argon()
+    ase.io.write(tmp_path / "start.xyz", atoms)
+    with pytest.raises(EngineError, match=r"made\.py:make.* say so with the option stress: none"):
+        MDBridgeDriver(model=models, template=tmp_path / "start.xyz")
+    driver = MDBridgeDriver(model=models, template=tmp_path / "start.xyz", stress="none")
+    _, forces, virial, _ = driver(atoms.cell.array.T * ANGSTROM, atoms.positions * ANGSTROM)
+    half = 0.5 * MDBridgeCalculator(argon_files[0]).get_forces(atoms) * EV / ANGSTROM
+    np.testing.assert_allclose(forces, half, atol=1e-9)
+    assert not np.any(virial)
+
+
+def test_a_cell_that_contradicts_the_template(argon_files, tmp_path):
+    atoms = argon()
+    ase.io.write(tmp_path / "start.xyz", atoms)
+    models = ";".join(map(str, argon_files))
+    driver = MDBridgeDriver(model=models, template=tmp_path / "start.xyz")
+    with pytest.raises(EngineError, match="a lattice vector that i-PI sent as zero"):
+        driver(np.zeros((3, 3)), atoms.positions * ANGSTROM)

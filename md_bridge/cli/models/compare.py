@@ -148,7 +148,7 @@ def compare(
 
             def show(words: str, share: float) -> None:
                 stage, _, detail = words.partition(": ")
-                bar.update(stage, share, detail)
+                bar.update(f"{stage}:" if detail else stage, share, detail)
 
             comparison = compare_models(request, out, progress=show)
     except KeyboardInterrupt:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from md_bridge.compare.findings import Figure, Found
@@ -36,7 +37,7 @@ def _make(task: Task) -> Found:
     )
     summary = summary_of(found)
     figures: list[Figure] = []
-    sentences = []
+    problems: dict[str, Sequence[str]] = {}
     for quantity in found.quantities:
         numbers = summary["quantities"][quantity.name]
         unit, rounding = quantity.unit, numbers["rounding"]
@@ -44,15 +45,26 @@ def _make(task: Task) -> Found:
         figures.append(_error(name, unit, numbers["rms"], rounding))
         figures += _sectors(quantity.words, unit, numbers["sectors"])
         if not numbers["converged"]:
-            problems = "; ".join(numbers["guards"]["problems"])
-            sentences.append(
-                f"The symmetry error of its {quantity.words} is not converged ({problems}): "
-                "take a larger lmax."
-            )
-    converged = all(each["converged"] for each in summary["quantities"].values())
-    words = "converged" if converged else "not converged"
-    figures.append(Figure("symmetry errors are", "", words, judged=True, good=converged))
-    return Found(tuple(figures), tuple(sentences), summary)
+            problems[quantity.words] = numbers["guards"]["problems"]
+    # a measurement that is too coarse is no fault of the model
+    words, good = ("no", None) if problems else ("yes", True)
+    figures.append(Figure("symmetry errors converged", "", words, judged=True, good=good))
+    return Found(tuple(figures), _not_converged(problems), summary)
+
+
+def _not_converged(problems: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
+    """One sentence, with the reasons of the first quantity.
+
+    :param problems: by the words for the quantity
+    """
+    if not problems:
+        return ()
+    first, *others = problems
+    more = f"; nor are those of its {', '.join(others)}" if others else ""
+    return (
+        f"The symmetry error of its {first} is not converged with this lmax "
+        f"({'; '.join(problems[first])}){more}.",
+    )
 
 
 def _error(name: str, unit: str, value: float, rounding: float) -> Figure:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from md_bridge.compare.comparison import Comparison
 from md_bridge.compare.report.sentences import sentences
@@ -16,6 +17,8 @@ from md_bridge.forces import FORCES
 
 __all__ = ["as_result", "settings_of", "summary_of"]
 
+_WIDE = 4.0
+"""Ratio of the largest and the smallest number on an axis."""
 _LEAD = (
     "Each line is one figure of all models on the same structures; what can be failed has a "
     "verdict, and of the other figures the last column names the best model. "
@@ -102,6 +105,11 @@ def _plots(comparison: Comparison) -> tuple[Plot, ...]:
             "time of an evaluation (µs/atom)",
             "RMSE (meV/Å)",
             tuple(curves),
-            (True, True),
+            (_is_wide([c.x for c in curves]), _is_wide([c.y for c in curves])),
         ),
     )
+
+
+def _is_wide(values: list[NDArray[np.float64]]) -> bool:
+    """Whether an axis is logarithmic: between two powers of ten its numbers are hard to read."""
+    return bool(np.max(values) > _WIDE * np.min(values))

@@ -145,7 +145,7 @@ def _elements_in_words(numbers: set[int], symbols: Sequence[str]) -> str:
 
 
 def _precisions(comparison: Comparison) -> list[str]:
-    found = {s.name: s.engine.info.dtype for s in comparison.subjects}
+    found = {s.name: s.precision for s in comparison.subjects}
     if len(set(found.values())) < 2:
         return []
     parts = ", ".join(f"{name} in {dtype}" for name, dtype in found.items())

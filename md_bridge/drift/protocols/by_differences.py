@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from md_bridge.engine import Engine, Wanted
 from md_bridge.export.checks.two_models import engine_forces, force_matrix, sampled_asymmetry
-from md_bridge.forces import force_noise
+from md_bridge.forces import rounds_as_double
 from md_bridge.model_options import ModelOptions
 
 __all__ = ["ForcesByDifferences"]
@@ -20,8 +20,6 @@ Array = NDArray[np.float64]
 
 _DOUBLE_STEP = 1e-4
 _SINGLE_STEP = 1e-2
-_DOUBLE_NOISE = 1e-8
-"""eV/Å: forces of more rounding than this are not in double precision."""
 
 
 class ForcesByDifferences:
@@ -46,8 +44,7 @@ class ForcesByDifferences:
         direct = kind == "direct"
         engine.require(Wanted(direct_forces=direct, conservative_forces=not direct))
         self._forces = engine_forces(engine, kind)
-        noise = force_noise(lambda copies: [self._forces(copy) for copy in copies], atoms)
-        self.is_double = noise < _DOUBLE_NOISE
+        self.is_double = rounds_as_double(self._forces, atoms)
 
     @property
     def size(self) -> int:

@@ -36,7 +36,7 @@ from md_bridge.drift.runs.versions import installed_versions
 from md_bridge.errors import ArgumentError, MDBridgeError
 from md_bridge.extras import HOSTS, require
 from md_bridge.forces import forces_text
-from md_bridge.model_names import absolute_model, model_checksum, require_model
+from md_bridge.model_names import absolute_model, model_checksum, model_factory, require_model
 from md_bridge.model_options import ModelOptions
 from md_bridge.processes import RunError, alone_in
 from md_bridge.structures import StructureError, read_structure
@@ -64,7 +64,9 @@ _START_SEED = "thermostat_seed"
 # number of replicas may grow.
 _COMMON = (
     "model_sha256",
+    "model_factory",
     "inner_sha256",
+    "inner_factory",
     "start_sha256",
     "host",
     "timestep_fs",
@@ -355,6 +357,8 @@ def read_settings(folder: Path) -> dict[str, Any]:
         content["model_options"] = {"variant": content.pop("variant", "")}
     content.setdefault("minimise_fmax", 0.0)
     content.setdefault("zero_rotation", False)
+    for name in ("model", "inner"):
+        content.setdefault(f"{name}_factory", model_factory(content.get(name) or ""))
     content["model_options"] = {**_model_settings(ModelOptions()), **content["model_options"]}
     return content
 
@@ -365,8 +369,10 @@ def _settings(plan: CampaignPlan) -> dict[str, Any]:
         "md_bridge": __version__,
         "model": str(absolute_model(plan.model)),
         "model_sha256": model_checksum(plan.model),
+        "model_factory": model_factory(plan.model),
         "inner": str(absolute_model(inner)) if inner else None,
         "inner_sha256": model_checksum(inner) if inner else None,
+        "inner_factory": model_factory(inner) if inner else "",
         "start": str(plan.start.resolve()),
         "start_sha256": sha256_of(plan.start),
         "host": plan.host,

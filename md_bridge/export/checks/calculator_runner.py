@@ -6,7 +6,6 @@ import os
 from collections.abc import Sequence
 
 import ase
-import numpy as np
 
 from md_bridge.calculators.opening import open_model
 from md_bridge.engine import Wanted, structure_from_ase
@@ -18,18 +17,13 @@ from md_bridge.export.checks.runner import (
     require_no_averages,
 )
 from md_bridge.export.errors import ExportError
+from md_bridge.forces import rounds_as_double
 from md_bridge.model_names import is_python_model
 from md_bridge.model_options import ModelOptions
 
 __all__ = ["CalculatorRunner", "open_predictor"]
 
 _OF_FILES = ("variant", "direct_variant", "extensions")
-_STEP = 5e-5
-"""Å, between the five points whose fourth difference is the noise of the energy."""
-_SMOOTH = 1e-11
-"""eV: finite differences of what is noisier need the steps of single precision."""
-_ROUNDING = 1e-13
-"""Of the energy: what double precision makes of a large one."""
 
 
 class CalculatorRunner:
@@ -67,22 +61,10 @@ class CalculatorRunner:
     def find_precision(self, structures: Sequence[ase.Atoms]) -> None:
         """Set :attr:`is_double` by how smooth the energy is on some structures.
 
-        The fourth difference along a line has next to nothing of the energy in it, and √70 times
-        its noise.
-
         :param structures: those without atoms are passed over
         """
-        self.is_double = all(self._is_smooth(atoms) for atoms in structures if len(atoms) > 0)
-
-    def _is_smooth(self, atoms: ase.Atoms) -> bool:
-        direction = np.random.default_rng(0).uniform(-1, 1, (len(atoms), 3))
-        energies = []
-        for place in range(5):
-            moved = atoms.copy()
-            moved.positions += place * _STEP * direction
-            energies.append(self.energy(moved))
-        noise = abs(float(np.dot([1, -4, 6, -4, 1], energies))) / np.sqrt(70)
-        return bool(noise <= _SMOOTH + _ROUNDING * abs(energies[0]))
+        filled = (atoms for atoms in structures if len(atoms) > 0)
+        self.is_double = all(rounds_as_double(self.energy, atoms) for atoms in filled)
 
     @property
     def atomic_types(self) -> list[int]:

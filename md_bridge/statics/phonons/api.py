@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from md_bridge.engine import choose_threads, set_threads
 from md_bridge.errors import ArgumentError, MDBridgeError
+from md_bridge.model_names import precision_of
 from md_bridge.statics.evaluator import Evaluator
 from md_bridge.statics.noise import SAFETY, noise_floor
 from md_bridge.statics.phonons.band_path import BandPath, make_path
@@ -220,7 +221,8 @@ class _Work:
         evaluator = self.evaluators[row]
         info = evaluator.engine.info
         if not self.precision:
-            self.precision, self.interaction_range = info.dtype, info.interaction_range
+            self.precision = precision_of(request.model, info.dtype)
+            self.interaction_range = info.interaction_range
             self.warnings += supercell_warnings(crystal, self.operations, info.interaction_range)
             self.warnings += primitive_warning(crystal, self.operations, request.symprec)
         self.warnings += set_warning(self.operations, row.symmetrize)

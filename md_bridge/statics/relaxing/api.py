@@ -25,7 +25,12 @@ from md_bridge.engine import (
 )
 from md_bridge.errors import ArgumentError
 from md_bridge.forces import CONSERVATIVE, DIRECT
-from md_bridge.model_names import model_checksum
+from md_bridge.model_names import (
+    is_python_model,
+    model_checksum,
+    model_factory,
+    precision_of,
+)
 from md_bridge.processes import RunError
 from md_bridge.statics.constraints import make_symmetry
 from md_bridge.statics.errors import StaticsError
@@ -128,7 +133,8 @@ class _Job:
         self.kept_results = 0
         self._keeps_frames = request.folder is not None and request.trajectory != "none"
         options = request.model_options
-        self.precision = model_info(model, options.device, options.extensions).dtype
+        info = model_info(model, options.device, options.extensions)
+        self.precision = precision_of(model, info.dtype)
         for start in request.starts:
             self._require_elements(start)
         if request.settings.moves_cell:
@@ -180,7 +186,8 @@ class _Job:
     def _refuse_fmax(self, noise: float, row: Row, start: Start, among: int) -> None:
         """For the start with the largest noise, which is one of several."""
         others = f" ({among - 1} more are below theirs)" if among > 1 else ""
-        double = "" if self._request.double else ", or double precision (--double)"
+        of_python = is_python_model(self._request.model)
+        double = "" if self._request.double or of_python else ", or double precision (--double)"
         raise ArgumentError(
             "fmax",
             f"of {self._request.settings.fmax:g} eV/Å is below what the model computes: the "
@@ -352,6 +359,7 @@ def _deciding(request: RelaxRequest) -> dict[str, object]:
     return {
         "version": __version__,
         "model": model_checksum(request.model),
+        "factory": model_factory(request.model),
         "model_options": {**asdict(request.model_options), "threads": 0},
         "settings": asdict(request.settings),
         "symprec": request.symprec[0] if request.settings.space_group != "free" else None,

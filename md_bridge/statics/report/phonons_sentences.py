@@ -81,7 +81,7 @@ def _cause(report: PhononReport, result: PhononResult) -> str:
     noise = report.noise[result.row.label]
     rounding = rounding_asymmetry(result.force_constants, noise, report.request.displacement)
     if report.request.host != "autograd" and asymmetry < _ALIKE * rounding:
-        double = "" if report.precision == "float64" else ", or double precision (--double),"
+        double = "" if report.precision != "float32" else ", or double precision (--double),"
         return (
             f"this is the rounding of the forces ({noise:.1g} eV/Å) at this displacement, and a "
             f"longer one{double} makes it smaller"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,9 +15,9 @@ from md_bridge.symmetry.layers import analyse_layers_of
 from md_bridge.symmetry.measuring.calls import Calls
 from md_bridge.symmetry.measuring.laws import Law, as_law
 from md_bridge.symmetry.measuring.points import FunctionOnPoints, structures_of
+from md_bridge.symmetry.models.precision import measured_precision
 from md_bridge.symmetry.models.quantities import Quantity
 from md_bridge.symmetry.models.request import Cost, ModelSymmetry, SymmetryRequest
-from md_bridge.symmetry.results.response import Response
 
 __all__ = ["Output", "measure_function"]
 
@@ -90,7 +90,7 @@ def measure_function(
         (),
         {},
         Cost(first.evaluations, seconds, _seconds_of_one(given)),
-        _precision(responses),
+        measured_precision(responses),
         layers,
     )
 
@@ -109,13 +109,6 @@ def _chosen(given: FunctionOnPoints, names: Sequence[str]) -> dict[str, Law]:
             raise ArgumentError("law", f"of {name} is None: leave features to --layers")
         laws[name] = law
     return laws
-
-
-def _precision(responses: Mapping[str, Response]) -> str:
-    """By the rounding of what comes out: a torch module may compute in either."""
-    size = max(float(np.sqrt(each.B["z"].total)) for each in responses.values())
-    noise = max(float(np.sqrt(each.noise.max())) for each in responses.values())
-    return "float32" if noise > np.finfo(np.float32).eps * size else "float64"
 
 
 def _output(name: str, law: Law, unit: str) -> Output:

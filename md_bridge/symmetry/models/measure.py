@@ -11,13 +11,14 @@ import numpy as np
 
 from md_bridge.engine import Engine, choose_threads, set_threads, structure_from_ase
 from md_bridge.errors import ArgumentError
+from md_bridge.model_names import is_python_model
 from md_bridge.symmetry.api import analyse
 from md_bridge.symmetry.group.averaging import sets_of
 from md_bridge.symmetry.group.grids import o3_grid
 from md_bridge.symmetry.layers.layer_map import LayerMap
 from md_bridge.symmetry.models.averages import Average, compare_averages
 from md_bridge.symmetry.models.copies import Copies, copies_per_call, require_free_space
-from md_bridge.symmetry.models.precision import in_double_precision
+from md_bridge.symmetry.models.precision import in_double_precision, measured_precision
 from md_bridge.symmetry.models.quantities import choose_quantities
 from md_bridge.symmetry.models.request import Cost, ModelSymmetry, SymmetryRequest
 from md_bridge.symmetry.results.response import Response
@@ -90,6 +91,7 @@ class _Measurement:
         begin = time.perf_counter()
         responses = self._responses(several)
         seconds = time.perf_counter() - begin
+        of_python = is_python_model(self.request.model)  # which does not say
         evaluations = next(iter(responses.values())).evaluations
         return ModelSymmetry(
             self.request,
@@ -98,7 +100,7 @@ class _Measurement:
             tuple(self._averages(responses)),
             self.left_out,
             Cost(evaluations, seconds, one),
-            self.engine.info.dtype,
+            measured_precision(responses) if of_python else self.engine.info.dtype,
             layers,
         )
 

@@ -1,12 +1,13 @@
-"""A model file in double precision."""
+"""A model file in double precision, and how precise a model is that does not say."""
 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from md_bridge.engine import Engine, Structure
@@ -17,12 +18,17 @@ from md_bridge.export.outputs import keep_outputs
 from md_bridge.model_names import is_python_model
 from md_bridge.model_options import ModelOptions
 from md_bridge.symmetry.errors import SymmetryError
+from md_bridge.symmetry.results.response import Response
 
-__all__ = ["in_double_precision"]
+__all__ = ["in_double_precision", "measured_precision"]
 
 _SAME = (1e-4, 1e-6)
 """By how much energies in the two precisions may differ: eV for each atom, and relative to them,
 for total energies of thousands of eV in single precision."""
+
+_BETWEEN = 1e-10
+"""Rounding, in terms of the numbers, of more than this is that of single precision (10⁻⁷) and not
+that of double precision (10⁻¹⁶)."""
 
 
 @contextmanager
@@ -75,3 +81,13 @@ def _convert(model: Path, options: ModelOptions, path: Path) -> None:
         converted, outputs=None, devices=None, metadata=converted.metadata(), dtype="float64"
     )
     save_atomically(named, path)
+
+
+def measured_precision(responses: Mapping[str, Response]) -> str:
+    """By the rounding of what comes out: a torch module or a calculator may compute in either.
+
+    :param responses: of one quantity at least
+    """
+    size = max(float(np.sqrt(each.B["z"].total)) for each in responses.values())
+    noise = max(float(np.sqrt(each.noise.max())) for each in responses.values())
+    return "float32" if noise > _BETWEEN * size else "float64"

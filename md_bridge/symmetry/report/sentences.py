@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from md_bridge.model_names import is_python_model
 from md_bridge.symmetry.models.quantities import Quantity
 from md_bridge.symmetry.models.request import ModelSymmetry
 from md_bridge.text import significant
@@ -137,9 +138,10 @@ def _rounding(found: ModelSymmetry) -> list[str]:
     hidden = [quantity.words for quantity in found.quantities if _hides_something(found, quantity)]
     if not hidden or found.precision == "float64":
         return []
+    remedy = "" if is_python_model(found.request.model) else ": --double shows more"
     return [
         f"Rounding in {found.precision}, a dot in the tables, hides what some averages leave of "
-        f"{', '.join(hidden)}: --double shows more."
+        f"{', '.join(hidden)}{remedy}."
     ]
 
 

@@ -5,6 +5,16 @@ from pathlib import Path
 from ase import Atoms
 from ase.build import bulk
 
+TWO_FACTORIES = """
+from ase.calculators.lj import LennardJones
+
+def one():
+    return LennardJones(sigma=3.4, epsilon=0.0104, rc=6.0)
+
+def other():
+    return LennardJones(sigma=3.4, epsilon=0.02, rc=6.0)
+"""
+
 TOY = '''
 """Argon, Lennard-Jones that ends smoothly at 5.2 Å; direct forces are turned by SWIRL."""
 
