@@ -30,8 +30,8 @@ class TrainedNetwork(Network):
     def __init__(self, parts: Parts, material: Material = COPPER) -> None:
         super().__init__(parts, material)
         learned = [
-            torch.nn.Parameter(NOISE * random_weights(parts.basis, seed) / OVERLAP)
-            for seed in (2, 3, 4)
+            torch.nn.Parameter(NOISE * random_weights(parts.basis, parts.seed + more) / OVERLAP)
+            for more in (1, 2, 3)
         ]
         self.of_pairs, self.of_head, self.of_messages = learned
 

@@ -57,17 +57,22 @@ class Parts:
     """Gaussians of the distance; their width is twice their spacing, as in eSEN."""
     grid: int = 6
     """Latitudes of the grid on the sphere that the nonlinearity is evaluated on."""
+    seed: int = 1
+    """Of random weights."""
 
 
 FULL = Parts()
+CONTROL = "other weights"
+"""Nothing is taken away: how much full models differ among themselves."""
 ABLATIONS = {
     "full model": FULL,
+    CONTROL: replace(FULL, seed=11),
     "coarse grid": replace(FULL, grid=2),
     "sharp radial basis": replace(FULL, basis=512),
     "capped neighbours": replace(FULL, neighbours=10),
     "no envelope": replace(FULL, envelope=False),
 }
-"""Networks; the sixth row of the comparison, direct forces, is the full one driven by these."""
+"""Networks; one more row of the comparison, direct forces, is the full one driven by these."""
 
 
 class Network(torch.nn.Module):
@@ -101,7 +106,7 @@ class Network(torch.nn.Module):
         )
         self.width = 2.0 * float(centres[1] - centres[0])
         # all weights alike make a constant; what a training would leave on top of it is noise
-        noise = random_weights(parts.basis, seed=1)
+        noise = random_weights(parts.basis, parts.seed)
         self.weights = torch.nn.Parameter((1.0 + NOISE * noise) / OVERLAP)
         points, shares = _grid(parts.grid)
         self.register_buffer("centres", centres)

@@ -52,7 +52,7 @@ def loss_of(network: Esen, data: Any, conservative: bool) -> Tensor:
     """Mean absolute errors as the paper's: energy per atom, and lengths of errors of forces."""
     found = network(data, conservative=conservative)
     error = (found["energy"] - data["energy"]) / data["natoms"]
-    total = 20 * error.abs().mean()
+    total = 20 * error.abs().mean().to(network.scale.dtype)
     for name in ("forces", "direct_forces"):
         if name in found:
             total = total + (found[name] - data["forces"]).norm(dim=1).mean()
@@ -128,8 +128,8 @@ def errors(network: Esen, structures: Sequence[Atoms]) -> dict[str, float]:
 @click.option("--out", default="water-esen.pt", show_default=True, help="Checkpoint to write.")
 @click.option("--train", "train_path", default=str(DATA / "train.xyz.xz"), help="Labelled frames.")
 @click.option("--test", "test_path", default=str(DATA / "test.xyz.xz"), help="Held-out frames.")
-@click.option("--direct-steps", default=1500, show_default=True, help="Steps on direct forces.")
-@click.option("--steps", default=1500, show_default=True, help="Steps on both kinds after that.")
+@click.option("--direct-steps", default=1200, show_default=True, help="Steps on direct forces.")
+@click.option("--steps", default=700, show_default=True, help="Steps on both kinds after that.")
 @click.option("--channels", default=Settings.channels, show_default=True, help="Of the network.")
 @click.option("--basis", default=Settings.basis, show_default=True, help="Gaussians of distance.")
 @click.option(
