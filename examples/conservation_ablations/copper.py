@@ -14,7 +14,7 @@ from ase.calculators.emt import EMT
 from ase.neighborlist import neighbor_list
 from network import NOISE, OVERLAP, Material, Network, Parts, random_weights
 
-COPPER = Material("Cu", 3.61, 3.7, 1.9, 0.1, 300.0)
+COPPER = Material("Cu", 3.61, 3.7, 1.9, 0.1, 300.0, crowd=12.0)
 RATTLE = 0.1
 """Of the frames (Å), about what 300 K do."""
 FRAMES, HELD_OUT = 12, 4
