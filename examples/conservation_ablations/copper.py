@@ -14,7 +14,7 @@ from ase.calculators.emt import EMT
 from ase.neighborlist import neighbor_list
 from network import NOISE, OVERLAP, Material, Network, Parts, random_weights
 
-COPPER = Material("Cu", 3.61, 3.7, 1.9, 0.1, 300.0)
+COPPER = Material("Cu", 3.61, 3.7, 1.9, 0.1, 300.0, crowd=12.0)
 RATTLE = 0.1
 """Of the frames (Å), about what 300 K do."""
 FRAMES, HELD_OUT = 12, 4
@@ -30,8 +30,8 @@ class TrainedNetwork(Network):
     def __init__(self, parts: Parts, material: Material = COPPER) -> None:
         super().__init__(parts, material)
         learned = [
-            torch.nn.Parameter(NOISE * random_weights(parts.basis, seed) / OVERLAP)
-            for seed in (2, 3, 4)
+            torch.nn.Parameter(NOISE * random_weights(parts.basis, parts.seed + more) / OVERLAP)
+            for more in (1, 2, 3)
         ]
         self.of_pairs, self.of_head, self.of_messages = learned
 

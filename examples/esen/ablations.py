@@ -6,7 +6,13 @@ Example: python ablations.py water-esen.pt --grid-model water-esen-s2.pt
 from __future__ import annotations
 
 import json
+import math
+import os
 import time
+from collections.abc import Mapping
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -16,101 +22,300 @@ import torch
 from ase import Atoms, units
 from ase.calculators.calculator import Calculator
 from ase.io import read
-from calculator import EsenCalculator
-from network import Settings, ablated, load
+from calculator import DIRECT, EsenCalculator, of_row
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from network import Esen, load
 
+from md_bridge.drift.protocols.base import ProtocolRequest
+from md_bridge.drift.protocols.smoothness import run as smoothness
 from md_bridge.drift.protocols.smoothness import velocity_verlet
+from md_bridge.drift.report.palette import OKABE_ITO
 from md_bridge.drift.runs.starts import thermalise
+from md_bridge.text import with_error
 
-START = Path(__file__).parents[2] / "md_bridge" / "data" / "water-start.xyz"
+HERE = Path(__file__).parent
+START = HERE.parents[1] / "md_bridge" / "data" / "water-start.xyz"
+LARGEST_RATIO = 10.0
+"""Of how far the energy wanders to how far it does with the full model."""
+SAMPLES = 200
+"""Of each run, for the picture."""
+HIDES = 0.3
+"""Share of round-off in the wandering at the smallest step above which N says nothing."""
+HEADINGS = [
+    *("", "wanders, meV/atom", "of the full model's", "drift, meV/atom/ps", "N"),
+    "beside the full model",
+]
 
 
-class Direct(EsenCalculator):
-    """The forces of the head as if they were all that there is."""
+@dataclass(frozen=True)
+class Row:
+    """What one run is made with."""
 
-    def calculate(self, *arguments: Any, **keywords: Any) -> None:
-        """As the calculator that it derives from, with the direct forces as ``forces``."""
-        atoms = keywords.get("atoms", arguments[0] if arguments else None)
-        super().calculate(atoms, ["energy", "direct_forces"])
-        self.results["forces"] = self.results["direct_forces"]
+    name: str
+    """Of :data:`network.ABLATIONS`, or :data:`calculator.DIRECT`."""
+    trained: str = "whole"
+    """Which of the checkpoints: "whole", "grid" or "sharp"."""
 
 
-def rows(with_grid: bool) -> list[tuple[str, str, bool]]:
-    """Name, ablation, and whether it is one of the network that works on a grid."""
-    whole = ["full model", "direct forces", "capped neighbours", "no envelope"]
-    grids = ["coarse grid", "fine grid"] if with_grid else []
-    return [*((name, name, False) for name in whole), *((name, name, True) for name in grids)]
+ROWS = (
+    Row("full model"),
+    Row(DIRECT),
+    Row("capped neighbours"),
+    Row("no envelope"),
+    Row("sharp radial basis", "sharp"),
+    Row("coarse grid", "grid"),
+    Row("fine grid", "grid"),
+)
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How long the runs are."""
+
+    timestep_fs: float = 0.5
+    steps: int = 200
+    exponent_steps: int = 98
+    """Of the first of three runs, with twice the time step; 0: no exponents."""
 
 
 def conservation(
     start: Atoms, calculator: Calculator, timestep_fs: float, steps: int
-) -> dict[str, float]:
+) -> dict[str, Any]:
     """One run at constant energy.
 
     :param start: with velocities
     :param calculator: of energy and forces
     :returns: ``drift`` in meV/atom/ps, the slope of the energy that velocity Verlet conserves to
-        fourth order, ``wandering``, its largest excursion in meV/atom, and ``seconds`` a step
+        fourth order, ``wandering``, its largest excursion in meV/atom, ``seconds`` of CPU a step,
+        and the energy itself: ``time_ps`` and ``change_meV_per_atom``
     """
     began = time.process_time()
     run = velocity_verlet(start, calculator, timestep_fs * units.fs, steps, lambda _: None)
     seconds = (time.process_time() - began) / steps
-    shadow = 1000 * run.shadow / len(start)
-    time_ps = 1e-3 * timestep_fs * np.arange(len(shadow))
-    slope = float(np.polyfit(time_ps, shadow, 1)[0])
-    return {"drift": slope, "wandering": float(np.ptp(shadow)), "seconds": seconds}
+    shadow = 1000 * (run.shadow - run.shadow[0]) / len(start)
+    slope = float(np.polyfit(run.time_ps, shadow, 1)[0])
+    every = max(1, len(shadow) // SAMPLES)
+    return {
+        "drift": slope,
+        "wandering": float(np.ptp(shadow)),
+        "seconds": seconds,
+        "time_ps": run.time_ps[::every].round(5).tolist(),
+        "change_meV_per_atom": [float(f"{value:.4g}") for value in shadow[::every]],
+    }
+
+
+def exponent(
+    start: Atoms, checkpoint: str, row: Row, double: bool, effort: Effort
+) -> dict[str, Any]:
+    """What ``md-bridge protocol smoothness python:calculator.py:make`` finds of a row.
+
+    To be called in a process of its own: a model that is in use is not opened again, and the
+    environment that says which row it is would come too late.
+    """
+    os.environ |= {
+        "ESEN_CHECKPOINT": checkpoint,
+        "ESEN_ROW": row.name,
+        "ESEN_DOUBLE": str(int(double)),
+    }
+    largest = 2 * effort.timestep_fs
+    request = ProtocolRequest(
+        f"python:{HERE / 'calculator.py'}:make",  # type: ignore[arg-type]
+        start,
+        Path("."),
+        timestep_fs=largest,
+        length_ps=1e-3 * largest * effort.exponent_steps,
+    )
+    return dict(smoothness(request, lambda *_: None).summary)
+
+
+def judge(numbers: Mapping[str, dict[str, Any]]) -> None:
+    """Say of each row whether it conserves energy as the full model does: ``passed``.
+
+    :param numbers: by name, the full model among them
+    """
+    reference = numbers["full model"]["wandering"]
+    for found in numbers.values():
+        found["ratio"] = found["wandering"] / reference
+        found["passed"] = bool(found["ratio"] < LARGEST_RATIO)
+
+
+def markdown(numbers: Mapping[str, Mapping[str, Any]]) -> str:
+    """The table.
+
+    :param numbers: by name of the row
+    """
+    rows = [HEADINGS, ["---", *["---:"] * (len(HEADINGS) - 1)]]
+    rows += [cells(name, found) for name, found in numbers.items()]
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def cells(name: str, found: Mapping[str, Any]) -> list[str]:
+    """A row of the table."""
+    return [
+        name,
+        f"{found['wandering']:.2g}",
+        f"{found['ratio']:.2g} ×",
+        f"{found['drift']:.2g}",
+        exponent_words(found),
+        "passes" if found["passed"] else "fails",
+    ]
+
+
+def exponent_words(found: Mapping[str, Any]) -> str:
+    """N with half of its 95 % interval."""
+    fit = found.get("smoothness")
+    if fit is None or fit["exponent"] is None:
+        return "-"
+    if fit["round_off_share"] > HIDES:
+        return "hidden by round-off"
+    return with_error(fit["exponent"], fit["half_width_95"], 1)
+
+
+def draw(numbers: Mapping[str, Mapping[str, Any]], path: Path) -> None:
+    """The energy of every row against time, and how far it gets.
+
+    :param numbers: by name
+    :param path: of the picture
+    """
+    figure = Figure(figsize=(9.5, 3.8), layout="constrained")
+    FigureCanvasAgg(figure)
+    left, right = figure.subplots(1, 2)
+    smallest = min(found["wandering"] for found in numbers.values())
+    colours = dict(zip(numbers, OKABE_ITO, strict=False))
+    for name, found in numbers.items():
+        left.plot(
+            found["time_ps"],
+            found["change_meV_per_atom"],
+            color=colours[name],
+            lw=1,
+            label=name,
+        )
+    left.axhline(0, color="0.7", lw=0.5, zorder=0)
+    left.set_yscale("symlog", linthresh=10 ** math.ceil(math.log10(smallest)))
+    left.set_xlabel("time (ps)")
+    left.set_ylabel("[E(t) − E(0)] / atoms (meV)")
+    names = list(numbers)[::-1]
+    sizes = [numbers[name]["wandering"] for name in names]
+    right.barh(names, sizes, color=[colours[name] for name in names], height=0.6)
+    right.set_xscale("log")
+    right.set_xlim(0.3 * smallest, 30 * max(sizes))
+    right.set_xlabel("how far the energy wanders (meV/atom)")
+    for place, name in enumerate(names):
+        words = exponent_words(numbers[name])
+        text = f" N = {words}" if words[0].isdigit() or words[0] == "−" else ""
+        right.text(sizes[place], place, text, va="center", size=8)
+    for axes in (left, right):
+        axes.spines[["top", "right"]].set_visible(False)
+    figure.savefig(path, dpi=130)
+
+
+def keep(numbers: Mapping[str, Mapping[str, Any]], out: str) -> None:
+    """Write the numbers and the picture.
+
+    :param numbers: by name
+    :param out: both names without their ends
+    """
+    Path(f"{out}.json").write_text(json.dumps(numbers) + "\n", encoding="utf-8")
+    draw(numbers, Path(f"{out}.png"))
+
+
+def chosen(checkpoints: Mapping[str, str | None]) -> list[tuple[Row, str]]:
+    """The rows whose checkpoint there is, with it.
+
+    :param checkpoints: by the names in :attr:`Row.trained`
+    """
+    found = [(row, checkpoints[row.trained]) for row in ROWS]
+    return [(row, path) for row, path in found if path]
+
+
+def checked(path: str, kind: str, dtype: torch.dtype) -> Esen:
+    """A network that is what the option says.
+
+    :raises click.UsageError: it is not
+    """
+    network = load(path, dtype)
+    if kind == "grid" and network.settings.activation != "s2":
+        raise click.UsageError(
+            f"'{path}' has no grid: train one with --activation s2, found activation "
+            f"'{network.settings.activation}'"
+        )
+    if kind == "sharp" and network.settings.basis < 512:
+        raise click.UsageError(
+            f"'{path}' has no sharp radial basis: train one with --basis 512, found "
+            f"{network.settings.basis} functions"
+        )
+    return network
 
 
 @click.command()
 @click.argument("checkpoint")
 @click.option("--grid-model", help="Checkpoint of train.py --activation s2, for rows of the grid.")
+@click.option("--sharp-model", help="Checkpoint of train.py --basis 512, for the sharp basis.")
 @click.option("--start", "start_path", default=str(START), help="Structure.")
-@click.option("--timestep", default=0.5, show_default=True, help="In fs.")
-@click.option("--steps", default=1000, show_default=True, help="Of each run.")
-@click.option("--equilibration", default=400, show_default=True, help="Steps before all runs.")
+@click.option("--timestep", default=Effort.timestep_fs, show_default=True, help="In fs.")
+@click.option("--steps", default=Effort.steps, show_default=True, help="Of each run.")
+@click.option(
+    "--exponent-steps",
+    default=Effort.exponent_steps,
+    show_default=True,
+    help="Of twice the time step, for N.",
+)
+@click.option("--equilibration", default=60, show_default=True, help="Steps before all runs.")
 @click.option("--temperature", default=300.0, show_default=True, help="In K.")
-@click.option("--double", is_flag=True, help="Run the network in double precision.")
-@click.option("--out", default="ablations.json", show_default=True, help="Numbers.")
+@click.option("--single", is_flag=True, help="Run the network in single precision.")
+@click.option(
+    "--only",
+    multiple=True,
+    type=click.Choice([row.name for row in ROWS]),
+    help="This row; others stay as OUT.json has them, from a run with the same options.",
+)
+@click.option("--out", default="ablations", show_default=True, help="Of numbers and picture.")
 def main(
     checkpoint: str,
     grid_model: str | None,
+    sharp_model: str | None,
     start_path: str,
     timestep: float,
     steps: int,
+    exponent_steps: int,
     equilibration: int,
     temperature: float,
-    double: bool,
+    single: bool,
+    only: tuple[str, ...],
     out: str,
 ) -> None:
-    """Run all rows from one start, print a table, and write the numbers.
+    """Run all rows from one start; print a table, write OUT.json and OUT.png.
 
     Example: python ablations.py water-esen.pt --grid-model water-esen-s2.pt
     """
     torch.set_num_threads(1)
     torch.manual_seed(1)
-    dtype = torch.float64 if double else torch.float32
-    whole = load(checkpoint, dtype)
-    grids = load(grid_model, dtype) if grid_model else None
-    if grids is not None and grids.settings.activation != "s2":
-        raise click.UsageError(
-            f"'{grid_model}' has no grid: train one with --activation s2, found activation "
-            f"'{grids.settings.activation}' (the default is '{Settings.activation}')"
-        )
+    dtype = torch.float32 if single else torch.float64
+    effort = Effort(timestep, steps, exponent_steps)
+    paths = {"whole": checkpoint, "grid": grid_model, "sharp": sharp_model}
+    networks = {kind: checked(path, kind, dtype) for kind, path in paths.items() if path}
     atoms = read(start_path)
     assert isinstance(atoms, Atoms)
-    start = thermalise(
-        atoms, EsenCalculator(whole), temperature, timestep, equilibration, 1, lambda _: None
-    )
-    numbers = {}
-    click.echo(f"{'':20s} drift, meV/atom/ps   wandering, meV/atom")
-    for name, ablation, on_grid in rows(grids is not None):
-        network = grids if on_grid else whole
-        assert network is not None
-        direct = name == "direct forces"
-        calculator = Direct(network) if direct else EsenCalculator(ablated(network, ablation))
-        numbers[name] = found = conservation(start, calculator, timestep, steps)
-        click.echo(f"{name:20s} {found['drift']:12.4g} {found['wandering']:20.4g}")
-        Path(out).write_text(json.dumps(numbers, indent=1) + "\n", encoding="utf-8")
+    first = EsenCalculator(networks["whole"])
+    start = thermalise(atoms, first, temperature, timestep, equilibration, 1, lambda _: None)
+    before = json.loads(Path(f"{out}.json").read_text(encoding="utf-8")) if only else {}
+    rows = [one for one in chosen(paths) if not only or one[0].name in only]
+    for row, _ in rows:
+        calculator = of_row(networks[row.trained], row.name)
+        before[row.name] = found = conservation(start, calculator, timestep, steps)
+        click.echo(f"{row.name}: {found['wandering']:.2g} meV/atom", err=True)
+    numbers = {row.name: before[row.name] for row in ROWS if row.name in before}
+    judge(numbers)
+    for row, path in rows:
+        keep(numbers, out)  # what is there, should the rest take too long
+        if exponent_steps:
+            with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
+                asked = process.submit(exponent, start, path, row, not single, effort)
+                numbers[row.name]["smoothness"] = asked.result()
+            click.echo(f"{row.name}: N = {exponent_words(numbers[row.name])}", err=True)
+    keep(numbers, out)
+    click.echo(markdown(numbers))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,10 @@
 """The trained eSEN as an ASE calculator with both kinds of forces: ``python:calculator.py:make``.
 
-``ESEN_CHECKPOINT`` names the checkpoint where it is not ``water-esen.pt``.
+A factory has no arguments, so the environment says what else there is to say:
+
+- ``ESEN_CHECKPOINT`` names the checkpoint where it is not ``water-esen.pt``;
+- ``ESEN_ROW`` is a row of the ablations: a part is taken away, or direct forces are all there is;
+- ``ESEN_DOUBLE=1`` runs the network in double precision.
 """
 
 from __future__ import annotations
@@ -15,9 +19,11 @@ from ase.calculators.calculator import Calculator, all_changes
 from ase.stress import full_3x3_to_voigt_6_stress
 
 sys.path.insert(0, str(Path(__file__).parent))
-from network import Esen, batch_of, load
+from network import ABLATIONS, Esen, ablated, batch_of, load
 
-__all__ = ["EsenCalculator", "make"]
+__all__ = ["DIRECT", "DirectCalculator", "EsenCalculator", "make", "of_row"]
+
+DIRECT = "direct forces"
 
 
 class EsenCalculator(Calculator):
@@ -52,7 +58,7 @@ class EsenCalculator(Calculator):
         """
         super().calculate(atoms, properties, system_changes)
         wanted = set(properties or ["energy"])
-        data = batch_of([self.atoms], self.network.reference.dtype)
+        data = batch_of([self.atoms], self.network.scale.dtype)
         found = self.network(
             data,
             conservative=bool(wanted & {"forces", "stress"}),
@@ -67,8 +73,47 @@ class EsenCalculator(Calculator):
             self.results["stress"] = full_3x3_to_voigt_6_stress(stress)
 
 
+class DirectCalculator(EsenCalculator):
+    """The forces of the head as if they were all that there is, and derived from the energy."""
+
+    implemented_properties = ["energy", "forces"]  # noqa: RUF012 (as ASE declares it)
+
+    def calculate(
+        self,
+        atoms: Atoms | None = None,
+        properties: list[str] | None = None,
+        system_changes: list[str] = all_changes,
+    ) -> None:
+        """As the calculator that it derives from, with the direct forces as ``forces``.
+
+        The net force is taken off, as the engine does with direct forces.
+
+        :param atoms: the structure
+        :param properties: not looked at
+        :param system_changes: not looked at
+        """
+        super().calculate(atoms, ["energy", "direct_forces"], system_changes)
+        forces = self.results["direct_forces"]
+        self.results["forces"] = forces - forces.mean(axis=0)
+
+
+def of_row(network: Esen, row: str) -> EsenCalculator:
+    """The calculator of a row of the ablations.
+
+    :param network: trained; on a grid, or on a sharp basis, for rows with these
+    :param row: of :data:`network.ABLATIONS`, or :data:`DIRECT`
+    """
+    if row == DIRECT:
+        return DirectCalculator(network)
+    if row not in ABLATIONS:
+        raise ValueError(f"no row '{row}', expected one of {', '.join([DIRECT, *ABLATIONS])}")
+    return EsenCalculator(ablated(network, row))
+
+
 def make() -> EsenCalculator:
-    """The calculator of the checkpoint, in single precision."""
+    """The calculator of the checkpoint."""
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
     default = Path(__file__).with_name("water-esen.pt")
-    return EsenCalculator(load(os.environ.get("ESEN_CHECKPOINT", default)))
+    dtype = torch.float64 if os.environ.get("ESEN_DOUBLE", "0") != "0" else torch.float32
+    network = load(os.environ.get("ESEN_CHECKPOINT", default), dtype)
+    return of_row(network, os.environ.get("ESEN_ROW", "full model"))

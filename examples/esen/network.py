@@ -41,7 +41,7 @@ class Esen(nn.Module):
     """Energy with its gradient, and a head for direct forces, on one eSEN backbone.
 
     :param settings: of the network
-    :param dtype: of weights, positions and results
+    :param dtype: of weights, positions and forces
     """
 
     def __init__(self, settings: Settings, dtype: torch.dtype = torch.float32) -> None:
@@ -57,7 +57,8 @@ class Esen(nn.Module):
             self.backbone = eSCNMDBackbone(**backbone_options(settings))
             self.energy_head = MLP_EFS_Head(self.backbone, wrap_property=False)
             self.force_head = Linear_Force_Head(self.backbone)
-        self.register_buffer("reference", torch.zeros((), dtype=dtype))
+        # in double precision: a few thousand eV leave single precision no digits for the rest
+        self.register_buffer("reference", torch.zeros((), dtype=torch.float64))
         self.register_buffer("scale", torch.ones((), dtype=dtype))
         self.reference: Tensor
         self.scale: Tensor
@@ -71,8 +72,8 @@ class Esen(nn.Module):
         :param conservative: whether to derive ``forces`` from the energy
         :param direct: whether ``direct_forces`` are wanted
         :param stress: whether to derive ``stress`` too; needs ``conservative``
-        :returns: ``energy`` [S] eV, ``forces`` and ``direct_forces`` [N, 3] eV/Å, ``stress``
-            [S, 9] eV/Å³
+        :returns: ``energy`` [S] eV, in double precision, ``forces`` and ``direct_forces`` [N, 3]
+            eV/Å, ``stress`` [S, 9] eV/Å³
         """
         config = self.backbone.regress_config
         config.direct_forces, config.forces, config.stress = not conservative, conservative, stress
@@ -141,7 +142,7 @@ def ablated(network: Esen, name: str) -> Esen:
     :param name: of :data:`ABLATIONS`; the rows of the grid want one with ``activation="s2"``, the
         sharp radial basis needs a training of its own
     """
-    dtype = network.reference.dtype
+    dtype = network.scale.dtype
     changed = Esen(Settings(**{**asdict(network.settings), **ABLATIONS[name]}), dtype)
     changed.load_state_dict(network.state_dict())
     if name == "no envelope":

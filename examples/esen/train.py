@@ -52,7 +52,7 @@ def loss_of(network: Esen, data: Any, conservative: bool) -> Tensor:
     """Mean absolute errors as the paper's: energy per atom, and lengths of errors of forces."""
     found = network(data, conservative=conservative)
     error = (found["energy"] - data["energy"]) / data["natoms"]
-    total = 20 * error.abs().mean()
+    total = 20 * error.abs().mean().to(network.scale.dtype)
     for name in ("forces", "direct_forces"):
         if name in found:
             total = total + (found[name] - data["forces"]).norm(dim=1).mean()
@@ -66,7 +66,7 @@ def train(
     steps: int,
     conservative: bool,
     rate: float = 3e-3,
-    size: int = 2,
+    size: int = 1,
     seed: int = 1,
     report: Any = lambda text: None,
 ) -> list[float]:
@@ -77,7 +77,7 @@ def train(
     :param conservative: whether the gradient of the energy is trained as well
     :param rate: the highest learning rate; it rises for a twentieth of the steps and falls as a
         cosine
-    :param size: frames in a step
+    :param size: frames in a step; each has 81 environments to learn from
     :param report: gets a line now and then
     :returns: the loss at each step
     """
@@ -129,7 +129,7 @@ def errors(network: Esen, structures: Sequence[Atoms]) -> dict[str, float]:
 @click.option("--train", "train_path", default=str(DATA / "train.xyz.xz"), help="Labelled frames.")
 @click.option("--test", "test_path", default=str(DATA / "test.xyz.xz"), help="Held-out frames.")
 @click.option("--direct-steps", default=1500, show_default=True, help="Steps on direct forces.")
-@click.option("--steps", default=1500, show_default=True, help="Steps on both kinds after that.")
+@click.option("--steps", default=1000, show_default=True, help="Steps on both kinds after that.")
 @click.option("--channels", default=Settings.channels, show_default=True, help="Of the network.")
 @click.option("--basis", default=Settings.basis, show_default=True, help="Gaussians of distance.")
 @click.option(

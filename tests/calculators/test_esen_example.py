@@ -2,6 +2,7 @@
 
 import importlib
 import importlib.util
+import json
 import sys
 from pathlib import Path
 
@@ -70,11 +71,40 @@ def test_conservation_of_lennard_jones_and_of_a_push(example):
 
 
 def test_rows_of_the_table(example):
-    ablations, network = example("ablations"), example("network")
-    names = [name for name, _, _ in ablations.rows(with_grid=True)]
-    assert names[:2] == ["full model", "direct forces"]
-    assert {name for name in names if name != "direct forces"} <= set(network.ABLATIONS)
-    assert not any(on_grid for _, _, on_grid in ablations.rows(with_grid=False))
+    """Each has a network that can be made of its checkpoint; rows without a checkpoint are out."""
+    ablations, calculator, network = example("ablations"), example("calculator"), example("network")
+    every = ablations.chosen({"whole": "a.pt", "grid": "b.pt", "sharp": "c.pt"})
+    names = [row.name for row, _ in every]
+    assert names[0] == "full model"
+    assert set(names) == {calculator.DIRECT, *network.ABLATIONS}
+    assert {row.name: path for row, path in every}["coarse grid"] == "b.pt"
+    some = ablations.chosen({"whole": "a.pt", "grid": None, "sharp": None})
+    assert {path for _, path in some} == {"a.pt"}
+    assert len(some) == len(every) - 3
+
+
+def test_a_row_passes_beside_the_full_model_only(example):
+    ablations = example("ablations")
+    numbers = {name: {"wandering": size} for name, size in (("full model", 2e-3), ("a", 1e-2))}
+    numbers["b"] = {"wandering": 0.03}
+    ablations.judge(numbers)
+    assert [found["passed"] for found in numbers.values()] == [True, True, False]
+    assert numbers["b"]["ratio"] == pytest.approx(15)
+
+
+def test_the_page_has_the_numbers_that_are_kept(example):
+    """As ``ablations.py`` wrote both: the table, and a picture beside it."""
+    ablations = example("ablations")
+    numbers = json.loads((FOLDER / "ablations.json").read_text(encoding="utf-8"))
+    assert [*numbers] == [row.name for row in ablations.ROWS]
+    assert ablations.markdown(numbers) in (FOLDER / "README.md").read_text(encoding="utf-8")
+    assert numbers["full model"]["passed"]
+    assert (FOLDER / "ablations.png").stat().st_size > 10_000
+
+
+def test_a_row_that_there_is_not_is_refused_with_those_that_there_are(example):
+    with pytest.raises(ValueError, match=r"no row 'cutoff'.*direct forces.*no envelope"):
+        example("calculator").of_row(None, "cutoff")
 
 
 @pytest.mark.slow
@@ -127,6 +157,12 @@ def test_a_few_steps_of_training(example, tmp_path, monkeypatch, water):
     ):
         np.testing.assert_allclose(np.reshape(given, (-1, 3)), expected, rtol=0, atol=1e-3)
     assert found.energy == pytest.approx(own.results["energy"], abs=1e-2)
+
+    monkeypatch.setenv("ESEN_ROW", calculator.DIRECT)
+    posing = calculator.make()
+    posing.calculate(water, ["forces"])
+    given = posing.results["forces"]
+    np.testing.assert_allclose(given, direct, rtol=0, atol=1e-3)
 
 
 @pytest.mark.slow
