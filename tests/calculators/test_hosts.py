@@ -165,7 +165,7 @@ def run_lammps(folder, *arguments):
 
 
 def test_a_plain_lmp_says_that_it_has_no_python(folder, outer, tmp_path):
-    done = tools.run_input(lammps_box(folder) + pair(outer), tmp_path)
+    done = tools.run_input(lammps_box(folder) + pair(outer), tmp_path, warm=False)
     assert done.returncode == 1
     assert "is evaluated by Python, and there is none in this program" in done.stdout
     assert "md-bridge lammps --model" in done.stdout

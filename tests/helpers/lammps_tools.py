@@ -181,16 +181,19 @@ def assert_same_positions(found, expected, cell, tolerance: float) -> None:
     np.testing.assert_allclose(difference - images @ cell, 0.0, atol=tolerance)
 
 
-def run_input(text: str, folder: Path, *arguments: str, **options) -> subprocess.CompletedProcess:
+def run_input(
+    text: str, folder: Path, *arguments: str, warm: bool = True, **options
+) -> subprocess.CompletedProcess:
     """Run the real ``lmp`` on an input given as text; output and exit code are captured.
 
     On one rank it is a fork that has loaded LAMMPS (:mod:`warm_starts`), unless ``options`` of
-    :func:`md_bridge.lammps.run_lmp` ask for more than a number of threads or of ranks.
+    :func:`md_bridge.lammps.run_lmp` ask for more than a number of threads or of ranks, or ``warm``
+    is false.
     """
     (folder / "in.lammps").write_text(text)
     command = ["-in", "in.lammps", "-log", "log.lammps", *arguments]
     patient = {**os.environ, **PATIENCE}
-    if options.get("ranks", 1) == 1 and not options.keys() - {"ranks", "threads"}:
+    if warm and options.get("ranks", 1) == 1 and not options.keys() - {"ranks", "threads"}:
         variables = environment(options.get("threads", 1), patient)
         done = warm_starts.run_lammps(command, folder, variables, timeout=300)
         if done is not None:
