@@ -64,6 +64,12 @@ FAULTS = {
         "Spoiled.kept = Spoiled.kept or self.results; self.results = Spoiled.kept",
         "of the structure before, to the last bit, for one whose atoms have moved",
     ),
+    "keeps forces": (
+        "in_the_middle",
+        "Spoiled.kept = Spoiled.kept or self.results; "
+        "self.results |= {name: Spoiled.kept[name] for name in ('forces', 'direct_forces')}",
+        "of the structure before, to the last bit, for one whose atoms have moved",
+    ),
     "NaN": ("in_the_middle", "self.results['forces'][1, 2] = np.nan", "not finite"),
     "moves the atoms": (
         "in_the_middle",
