@@ -50,6 +50,7 @@ __all__ = [
     "choose_threads",
     "get_threads",
     "model_info",
+    "model_inputs",
     "open_inner",
     "require_teacher_variant",
     "rotation_group",
@@ -340,6 +341,20 @@ def model_info(
     :raises ModelError: if the model cannot be loaded
     """
     return _core.Model.load(os.fspath(model), device, extensions).info
+
+
+def model_inputs(
+    model: str | os.PathLike[str], device: str = "auto", extensions: str = ""
+) -> dict[str, bool]:
+    """What a model asks for besides the atoms, and whether it can do without.
+
+    :param model: as of :class:`Engine`, as all others
+    :param device: see there
+    :param extensions: see there
+    :returns: by ``charge`` and ``spin_multiplicity``
+    :raises ModelError: if the model cannot be loaded
+    """
+    return dict(_core.Model.load(os.fspath(model), device, extensions).inputs)
 
 
 def cheapest_forces(engine: Engine) -> str:

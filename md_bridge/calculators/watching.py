@@ -29,8 +29,7 @@ class Watch:
 
     def __init__(self, model: str) -> None:
         self._model = model
-        self._atoms: Atoms | None = None
-        self._numbers: dict[str, Array] = {}
+        self._found: dict[str, tuple[Atoms, Array]] = {}
 
     @contextlib.contextmanager
     def looks_after(self, atoms: Atoms) -> Iterator[None]:
@@ -58,25 +57,25 @@ class Watch:
     def require_new(self, atoms: Atoms, numbers: Mapping[str, Array]) -> None:
         """Make sure that results are not those of the structure before.
 
+        Forces alone tell: the energy may be that of the new structure.
+
         :param atoms: N atoms
         :param numbers: energy, forces and whatever else was found for them, by name
-        :raises ModelError: atoms have moved, and nothing else has
+        :raises ModelError: atoms have moved, and forces other than zero have not changed
         """
-        before, found = self._atoms, self._numbers
-        compared = [name for name in numbers if name in found]
-        if (
-            before is None
-            or not compared
-            or not all(np.array_equal(numbers[name], found[name]) for name in compared)
-        ):
-            self._atoms, self._numbers = atoms, dict(numbers)
-            return
-        # the structure that the numbers came with first stays: small moves add up
-        self._numbers = {**found, **numbers}
-        forces = [name for name in compared if name.endswith("forces")]
-        if any(np.any(numbers[name]) for name in forces) and _moved(before, atoms):
+        same = [
+            name
+            for name, value in numbers.items()
+            if name in self._found and np.array_equal(value, self._found[name][1])
+        ]
+        for name, value in numbers.items():
+            # the structure that numbers came with first stays: small moves add up
+            if name not in same:
+                self._found[name] = (atoms, value)
+        old = [name for name in same if _moved(self._found[name][0], atoms)]
+        if any(name.endswith("forces") and np.any(numbers[name]) for name in old):
             raise ModelError(
-                f"the model '{self._model}' gave the {' and '.join(compared)} of the structure "
+                f"the model '{self._model}' gave the {' and '.join(old)} of the structure "
                 "before, to the last bit, for one whose atoms have moved: it keeps old results"
             )
 

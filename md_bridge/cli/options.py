@@ -23,6 +23,7 @@ __all__ = [
     "Words",
     "chain",
     "extensions_option",
+    "input_options",
     "json_option",
     "model_options",
     "option",
@@ -188,20 +189,7 @@ def model_options(
             show_default=False,
         ),
         "seed": _of_model("--seed", "Seed of --symmetrize random.", type=click.IntRange(min=0)),
-        "charge": _of_model(
-            "--charge",
-            "Total charge of each structure.",
-            type=float,
-            metavar="E",
-            hidden=True,  # for few models, and the help is full
-        ),
-        "spin_multiplicity": _of_model(
-            "--spin-multiplicity",
-            "Spin multiplicity: 1 for a singlet.",
-            type=float,
-            metavar="M",
-            hidden=True,
-        ),
+        **_INPUTS,
         "threads": threads_option(),
         "max_correction": _of_model(
             "--max-correction",
@@ -263,6 +251,27 @@ _INNER = {
     "inner_symmetrize": _of_inner("--inner-symmetrize", "Average its forces, too.", metavar="SET"),
 }
 """What is said of a second model, by the names of the fields of :class:`ModelOptions`."""
+_INPUTS = {
+    "charge": _of_model(
+        "--charge",
+        "Total charge of each structure.",
+        type=float,
+        metavar="E",
+        hidden=True,  # for few models, and the help is full
+    ),
+    "spin_multiplicity": _of_model(
+        "--spin-multiplicity",
+        "Spin multiplicity: 1 for a singlet.",
+        type=float,
+        metavar="M",
+        hidden=True,
+    ),
+}
+
+
+def input_options(function: Any) -> Any:
+    """``--charge`` and ``--spin-multiplicity``, as parameters of their own."""
+    return chain(_INPUTS.values())(function)
 
 
 def with_seed(options: ModelOptions, seed: int) -> ModelOptions:

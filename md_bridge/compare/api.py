@@ -112,7 +112,7 @@ class _Work:
         return say
 
     def _outcome(self, name: str, measure: Measure, subject: Subject, say: Progress) -> Outcome:
-        settings = self._deciding(name, measure)
+        settings = self._deciding(name, measure, subject)
         kept = self._rows.load(name, subject, settings)
         if kept is not None:
             others = self._other_versions(kept.versions)
@@ -133,10 +133,10 @@ class _Work:
             if now.get(name, version) != version
         )
 
-    def _deciding(self, name: str, measure: Measure) -> Mapping[str, Any]:
+    def _deciding(self, name: str, measure: Measure, subject: Subject) -> Mapping[str, Any]:
         """All that decides the numbers of a measure, besides the model."""
         request = self._request
-        options = request.model_options
+        options = subject.options
         settings = {
             **measure.settings(request),
             NEEDS[name]: _checksum(getattr(request, NEEDS[name])),

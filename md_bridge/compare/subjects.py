@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import contextlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,8 @@ from typing import Any
 from ase import Atoms
 from ase.data import chemical_symbols
 
-from md_bridge.compare.request import CompareRequest
-from md_bridge.engine import Engine, EngineError, ModelError, Wanted
+from md_bridge.compare.request import CompareRequest, NamedModel
+from md_bridge.engine import Engine, EngineError, ModelError, Wanted, model_inputs
 from md_bridge.export.errors import ExportError
 from md_bridge.export.model_file import require_exported
 from md_bridge.export.structures import require_elements
@@ -39,6 +40,7 @@ class Subject:
     model: Path
     """As it was named."""
     options: ModelOptions
+    """Of them the charge and the spin multiplicity where it asks for these."""
 
     @cached_property
     def engine(self) -> Engine:
@@ -117,14 +119,35 @@ def open_subjects(request: CompareRequest) -> tuple[Subject, ...]:
     :raises ExportError: one is no exported model, naming it
     :raises md_bridge.engine.EngineError: one cannot be loaded
     """
-    found = []
     for each in request.named:
         if not is_python_model(each.model):
             require_exported(each.model)
-        subject = Subject(each.name, each.model, request.model_options)
-        try:
+    given = request.model_options
+    has_inputs = given.charge is not None or given.spin_multiplicity is not None
+    asked = {
+        each.name: _inputs(each, given) if has_inputs else frozenset() for each in request.named
+    }
+    wanted = frozenset().union(*asked.values())
+    found = []
+    for each in request.named:
+        # what no model asks for stays, for the engine to refuse it
+        idle: dict[str, Any] = dict.fromkeys(wanted - asked[each.name])
+        subject = Subject(each.name, each.model, replace(given, **idle))
+        with _naming(each):
             _ = subject.engine
-        except EngineError as error:
-            raise type(error)(f"'{each.name}' cannot be compared: {error}") from error
         found.append(subject)
     return tuple(found)
+
+
+def _inputs(named: NamedModel, options: ModelOptions) -> frozenset[str]:
+    with _naming(named):
+        return frozenset(model_inputs(named.model, options.device, options.extensions))
+
+
+@contextlib.contextmanager
+def _naming(named: NamedModel) -> Iterator[None]:
+    """What is wrong with a model names it as the tables do."""
+    try:
+        yield
+    except EngineError as error:
+        raise type(error)(f"'{named.name}' cannot be compared: {error}") from error

@@ -78,6 +78,12 @@ def evaluate(model, times=3):
             "whose atoms have moved: it keeps old results",
         ),
         (
+            "class Spoiled(Base):\n    kept = None\n    def spoil(self):\n"
+            "        if self.kept is None:\n            self.kept = self.results['forces']\n"
+            "        self.results['forces'] = self.kept",
+            "gave the forces of the structure before, to the last bit, for one whose atoms have m",
+        ),
+        (
             "class Spoiled(Base):\n    def spoil(self):\n"
             "        self.results['forces'] = self.results['forces'][:-1]",
             r"gave a forces of the shape \(31, 3\); expected \(32, 3\) for 32 atoms",
@@ -103,6 +109,7 @@ def evaluate(model, times=3):
         "exits",
         "moves the atoms",
         "keeps results",
+        "keeps forces",
         "too few forces",
         "forgets the forces",
         "no number",
@@ -252,6 +259,17 @@ def test_results_are_known_to_be_old_by_the_motion_of_atoms():
     with pytest.raises(ModelError, match="gave the energy and forces of the structure before"):
         watch.require_new(moved, numbers)
     watch.require_new(atoms, {**numbers, "energy": np.array([1.1])})
+    with pytest.raises(ModelError, match="gave the forces of the structure before"):
+        watch.require_new(moved, {**numbers, "energy": np.array([1.2])})
+
+
+def test_forces_of_zero_may_stay():
+    """Of an atom alone, or of atoms out of each other's reach."""
+    watch, atoms = Watch("mine"), crystal()
+    for energy in (1.0, 1.0, 1.1):
+        atoms.positions[0, 0] += 0.5
+        none = np.zeros((len(atoms), 3))
+        watch.require_new(atoms.copy(), {"energy": np.array([energy]), "forces": none})
 
 
 def test_forces_that_were_not_computed_again(tmp_path):

@@ -19,6 +19,7 @@ from md_bridge.ase import MDBridgeCalculator, MultipleTimeStep
 
 M, STEPS = 4, 20
 RESPA = f"timestep {M * levels.INNER_STEP}\nrun_style respa 2 {M} inner 1 3.0 4.0 outer 2\n"
+INNERS = ["", "stand_in", "python:stand_in"]
 NO_STRESS = """
 from ase.calculators.lj import LennardJones
 
@@ -45,6 +46,19 @@ def outer(folder):
     return of_file(folder, folder / "strong_curl.pt")
 
 
+def file_of(inner):
+    """The name of the file that the inner forces are those of."""
+    return inner.removeprefix("python:") or "strong_curl"
+
+
+def named(inner, folder):
+    """As hosts take it: the outer model's own forces, a file, or a model that Python evaluates."""
+    if not inner:
+        return None
+    file = folder / f"{file_of(inner)}.pt"
+    return of_file(folder, file) if inner.startswith("python:") else file
+
+
 def hot(calculator=None):
     atoms = argon()
     sigma = np.sqrt(units.kB * 120.0 * atoms.get_masses())[:, None]
@@ -53,17 +67,17 @@ def hot(calculator=None):
     return atoms
 
 
-@pytest.mark.parametrize("inner", ["", "stand_in"])
+@pytest.mark.parametrize("inner", INNERS)
 def test_ase_follows_the_reference(folder, outer, inner):
     atoms, start = hot(MDBridgeCalculator(outer)), hot()
-    path = folder / f"{inner}.pt" if inner else None
-    MultipleTimeStep(atoms, 8.0 * units.fs, M, inner=path).run(STEPS)
+    path = folder / f"{file_of(inner)}.pt"
+    MultipleTimeStep(atoms, 8.0 * units.fs, M, inner=named(inner, folder)).run(STEPS)
     expected = mts_reference.multiple_time_step(
         start.positions,
         start.get_velocities(),
         start.get_masses(),
         mts_reference.forces_of(folder / "strong_curl.pt", start, "conservative"),
-        mts_reference.forces_of(path or folder / "strong_curl.pt", start, "direct"),
+        mts_reference.forces_of(path, start, "direct"),
         2.0 * units.fs,
         M,
         STEPS,
@@ -106,9 +120,26 @@ def test_lammps_has_the_numbers_of_the_file(folder, outer, keywords):
     tools.assert_same_positions(found.positions, expected.positions, levels.ATOMS.cell, 1e-11)
 
 
-@pytest.mark.parametrize("inner", ["", "stand_in"])
+def test_lammps_has_the_numbers_of_a_committee_with_a_member_of_python(folder):
+    first, other = folder / "strong_curl.pt", folder / "stand_in.pt"
+    ends = []
+    for words in (
+        f"committee {of_file(folder, other)}",
+        f"committee {other}",
+        "",
+    ):
+        with tools.lammps(lammps_box(folder), pair(first, words), "run 5") as lmp:
+            ends.append(tools.results(lmp))
+    found, expected, alone = ends
+    assert found.energy == pytest.approx(expected.energy, rel=0, abs=1e-10)
+    np.testing.assert_allclose(found.forces, expected.forces, rtol=0, atol=1e-10)
+    tools.assert_same_positions(found.positions, expected.positions, levels.ATOMS.cell, 1e-11)
+    assert np.abs(found.forces - alone.forces).max() > 1e-3
+
+
+@pytest.mark.parametrize("inner", INNERS)
 def test_lammps_follows_the_reference(folder, outer, inner):
-    keywords = f"inner {folder / inner}.pt" if inner else ""
+    keywords = f"inner {named(inner, folder)}" if inner else ""
     with tools.lammps(lammps_box(folder), pair(outer, keywords), RESPA, f"run {STEPS}") as lmp:
         end = tools.results(lmp)
     frame = mts_reference.multiple_time_step(
@@ -116,7 +147,7 @@ def test_lammps_follows_the_reference(folder, outer, inner):
         levels.velocities(),
         levels.MASSES,
         levels.forces_of(folder / "strong_curl.pt", "conservative"),
-        levels.forces_of(folder / f"{inner or 'strong_curl'}.pt", "direct"),
+        levels.forces_of(folder / f"{file_of(inner)}.pt", "direct"),
         levels.INNER_STEP,
         M,
         STEPS,
@@ -181,12 +212,13 @@ def test_a_restart_file_knows_the_model(folder, outer, tmp_path):
     np.testing.assert_allclose(found.positions, expected.positions, rtol=0, atol=1e-10)
 
 
-@pytest.mark.parametrize("inner", ["", "stand_in"])
+@pytest.mark.parametrize("inner", INNERS)
 def test_the_driver_of_ipi_has_the_numbers_of_the_file(folder, outer, inner, tmp_path):
     """One model in fused multiple time stepping, and two."""
     ends = []
-    options = {"inner": folder / f"{inner}.pt"} if inner else {}
+    inners = (named(inner, folder), folder / f"{file_of(inner)}.pt")
     for number, model in enumerate((outer, folder / "strong_curl.pt")):
+        options = {"inner": inners[number]} if inner else {}
         forcefields = [
             ffdirect(name, model, kind, **options)
             for name, kind in (("cons", "conservative"), ("direct", "direct"))

@@ -15,6 +15,7 @@ from md_bridge.cli import main
 from md_bridge.engine import ModelError
 
 GIVEN = ("--charge", "2", "--spin-multiplicity", "3")
+OTHER = "python:toy.py:one_kind"
 SHORT = ("--equilibrate", "0", "--ps")
 COMMANDS = {
     "drift": ("drift", "MODEL", "start.xyz", "--forces", "conservative", *SHORT, "0.001"),
@@ -30,6 +31,9 @@ COMMANDS = {
     "phonons": ("phonons", "MODEL", "perfect.xyz", "--supercell", "1,1,1", "--fc", "raw"),
     "check": ("check", "MODEL", "start.xyz", "--lenient"),
     "evaluate": ("evaluate", "MODEL", "labelled.xyz"),
+    "certify": ("certify", "MODEL", "start.xyz", "--only", "derivatives", "--out", "certify"),
+    # which are handed to the first alone
+    "compare": ("compare", "MODEL", OTHER, "--start", "start.xyz", "--measures", "lambda"),
     "distil": ("distil", "MODEL", "start.xyz", "-o", "inner.pt", "--frames", "14", "--steps", "1"),
     "ipi-client": ("ipi-client", "MODEL", "-t", "start.xyz", "-s", "unix:none", "--timeout", "0"),
 }
@@ -85,7 +89,7 @@ def test_those_that_nobody_asks_for_are_refused(folder, command):
 @pytest.mark.parametrize(
     "command",
     [
-        *("relax", "check", "evaluate", "symmetry"),
+        *("relax", "check", "certify", "compare", "evaluate", "symmetry"),
         *("protocol loop", "protocol jacobian", "protocol resonance"),
         *(slow("phonons"), slow("distil"), slow("protocol smoothness")),
     ],
@@ -164,3 +168,27 @@ def test_lammps(folder):
     result = run(("lammps", "--charge", "1", "-in", "in.argon"), "make")
     assert result.exit_code == 2
     assert "without --model there is no variable" in message(result)
+
+
+def test_a_comparison_hands_them_to_the_models_that_ask(folder):
+    """And keeps the rows of the others, whatever the charge."""
+    words = ("compare", "MODEL", OTHER, "--labelled", "labelled.xyz", "--measures", "errors")
+    means, kept = [], []
+    for charge in ("2", "1"):
+        result = run(words, "asks", "--charge", charge, "--spin-multiplicity", "3", "--json")
+        assert result.exit_code in (0, 3), result.output
+        rows = json.loads(result.stdout)["measures"]["errors"]
+        means.append({name: energy_error(row["numbers"]) for name, row in rows.items()})
+        kept.append({name: row["kept"] for name, row in rows.items()})
+    other = means[0]["toy:one_kind"]
+    assert means[0]["toy:asks"] == pytest.approx(20.0 * 1000 / 4, rel=0.01)  # meV/atom
+    assert means[1]["toy:asks"] == pytest.approx(10.0 * 1000 / 4, rel=0.02)
+    assert other == means[1]["toy:one_kind"] < 100.0
+    assert kept[0] == {"toy:asks": None, "toy:one_kind": None}
+    assert kept[1]["toy:asks"] is None
+    assert kept[1]["toy:one_kind"] is not None
+
+
+def energy_error(numbers):
+    (row,) = [each for each in numbers["errors"] if each["quantity"] == "energy"]
+    return row["mae"]

@@ -56,14 +56,20 @@ def test_the_command(names, tmp_path, monkeypatch):
 
     monkeypatch.chdir(tmp_path)
     write("start.xyz", argon())
-    energies = []
+    ends = []
     for number, name in enumerate(names):
         result = CliRunner().invoke(
             main, ["relax", str(name), "start.xyz", "--out", f"out-{number}", "--json"]
         )
         assert result.exit_code in (0, 3), result.output
-        energies.append(json.dumps(json.loads(result.stdout)))
-    assert all("conservative" in text for text in energies)
+        (end,) = json.loads(result.stdout)["rows"]["conservative"]["results"]
+        assert end["status"] == "converged"
+        ends.append(end)
+    found, expected = ends
+    assert found["steps"] == expected["steps"] > 3
+    for name in ("start_energy_eV", "energy_eV", "largest_force_eV_per_angstrom"):
+        assert found[name] == pytest.approx(expected[name], rel=1e-6)
+    assert expected["start_energy_eV"] - expected["energy_eV"] > 1e-3
 
 
 def test_what_one_factory_left_is_not_taken_for_another(tmp_path, monkeypatch):

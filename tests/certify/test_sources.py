@@ -6,7 +6,7 @@ import ase.io
 import numpy as np
 import pytest
 from model_commands import argon_crystal, message, run
-from python_models import of_file, python_model
+from python_models import crystal, of_file, python_model, toy
 
 from md_bridge._paths import DATA
 from md_bridge.cli.models.certify import certify
@@ -109,17 +109,49 @@ def test_a_calculator_of_python(folder, model_file):
         *("forces = -dE/dx", "stress = dE/dstrain / V", "rounding of forces"),
         *("translation", "permutation", "direct = conservative"),
         *("LAMMPS = i-PI = ASE: energy", "LAMMPS = i-PI = ASE: conservative forces"),
-        "LAMMPS = i-PI = ASE: direct forces",
+        *("LAMMPS = i-PI = ASE: virial", "LAMMPS = i-PI = ASE: direct forces"),
     } <= passed
     for name, why in {
         "float32 = float64": "in the precision that it chooses",
         "order of pairs": "makes its own pair lists",
         "several ranks": "runs on one rank",
         "ASE = metatomic alone": "no file that metatomic could run",
-        "LAMMPS = i-PI = ASE: virial": "not asked for the stress",
     }.items():
         assert rows[name] == ("not checked", f"not checked: {rows[name][1][13:]}")
         assert why in rows[name][1]
+
+
+def test_dynamics_and_speed_of_a_calculator(folder):
+    """With its own direct forces in the inner steps; in every host."""
+    model = toy(folder)
+    ase.io.write("a.xyz", crystal())
+    result = run(
+        *(certify, model, "a.xyz", "--only", "nve,speed", "--mts", "1,2", "--timestep", 4),
+        *("--ps", 0.4, "--temperature", 20, "--equilibrate", 0, "--json"),
+    )
+    assert result.exit_code in (0, 3), result.output  # so short runs may be undecided
+    content = {row["name"]: row for row in json.loads(result.stdout)["findings"]}
+    for m in (1, 2):
+        numbers = content[f"NVE, M = {m}: verdict"]["numbers"]
+        assert 0.0 < abs(numbers["drift_meV_per_atom_ps"]) < 0.05
+        assert numbers["length_ps"] == 0.4
+    for kind in ("conservative", "direct"):
+        for host in ("ASE", "LAMMPS", "i-PI"):
+            row = content[f"time of a step, {kind} forces, {host}"]
+            assert row["outcome"] == "measured"
+            assert 0.0 < row["numbers"]["seconds_per_step"] < 1.0
+
+
+def test_a_calculator_without_a_stress_has_no_virial_to_compare(folder):
+    bare = "\nclass Bare(OneKind):\n    implemented_properties = ['energy', 'forces']\n"
+    model = toy(folder, "Bare", bare)
+    ase.io.write("a.xyz", crystal())
+    result = run(certify, model, "a.xyz", "--only", "hosts", "--json")
+    assert result.exit_code == 0, result.output
+    rows = findings(result)
+    assert rows["LAMMPS = i-PI = ASE: virial"][0] == "not checked"
+    assert "the calculator gives no stress" in rows["LAMMPS = i-PI = ASE: virial"][1]
+    assert rows["LAMMPS = i-PI = ASE: conservative forces"][0] == "passed"
 
 
 @pytest.mark.parametrize(("kind", "tight"), [("np.float64", True), ("np.float32", False)])

@@ -133,6 +133,8 @@ def test_a_calculator_beside_a_file(files):
         (("--labelled", "test.xyz", "--measures", "erors"), 2,
          "--measures 'erors' is no measure; did you mean errors?"),
         (("--labelled", "test.xyz", "--drift"), 2, "--start is missing, which drift needs"),
+        (("--labelled", "test.xyz", "--tune"), 2, "--start is missing, which tune needs"),
+        (("--labelled", "test.xyz", "--smoothness"), 2, "--start is missing, which smoothness"),
         ((), 2, "--labelled is missing, and so is a start"),
         (("--labelled", "bare.xyz"), 1, "has no labels 'energy', 'forces' or 'stress'"),
         (("--labelled", "bare.xyz"), 1, "Name them: --energy-key, --force-key, --stress-key"),

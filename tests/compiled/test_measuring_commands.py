@@ -134,3 +134,20 @@ def test_a_committee_of_a_compiled_file_and_its_own_model(files):
     assert found.energy == pytest.approx(expected.energy, abs=1e-9)
     assert np.abs(found.forces_std).max() < 1e-9
     assert found.energy_std < 1e-9
+
+
+def test_a_comparison_with_the_model_that_it_was_made_of(files, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    ase.io.write("s.xyz", argon_crystal(0))
+    made = files("module")
+    models = [f"compiled={made.compiled}", f"exported={made.exported}"]
+    words = ["--start", "s.xyz", "--measures", "lambda,relax", "--fmax", 0.01, "--threads", 1]
+    done = run(main, "compare", *models, *words, "--json")
+    assert done.exit_code in (0, 3), done.output
+    measures = json.loads(done.stdout)["measures"]
+    numbers = {name: {m: row["numbers"] for m, row in measures[name].items()} for name in measures}
+    found, expected = (relaxed(numbers["relax"][name]) for name in ("compiled", "exported"))
+    assert found == pytest.approx(expected, rel=1e-6)
+    found, expected = (numbers["lambda"][name]["lambda"] for name in ("compiled", "exported"))
+    assert found == pytest.approx(expected, rel=1e-6)
+    assert expected > 1e-3

@@ -35,6 +35,17 @@ def test_rows_come_in_the_order_of_the_checks(make_certified):
     assert found[3:] == ["| a | 1 eV | 1 eV |", "| b | - | 1 eV |", "| c | 1 eV | 1 eV |"]
 
 
+def test_rows_that_were_not_checked_are_counted(make_certified):
+    rows = [
+        {"name": name, "outcome": outcome, "measured": ""}
+        for name, outcome in (("a", "passed"), ("b", "not checked"), ("c", "not checked"))
+    ]
+    found = make_certified.table(
+        {"x": {"passed": True, "findings": rows}, "y": {"passed": True, "findings": rows[:1]}}
+    )
+    assert found[2] == "| in all | behaves (2 rows not checked) | behaves |"
+
+
 def test_what_failed_is_said(make_certified):
     rows = [
         {"name": "a", "outcome": outcome, "measured": "1 eV"} for outcome in ("failed", "undecided")

@@ -55,7 +55,13 @@ def _precision(subject: Subject) -> _Precision:
 
 
 def _task(subject: Subject, forces: str) -> PointTask:
-    return PointTask(subject.point, subject.model, subject.options_of_one, forces, subject.threads)
+    with_virial = forces == "conservative" and (
+        not subject.is_python or subject.as_hosts.has_stress
+    )
+    return PointTask(
+        *(subject.point, subject.model, subject.options_of_one, forces, subject.threads),
+        with_virial=with_virial,
+    )
 
 
 def ranks(subject: Subject) -> Iterator[Finding]:
@@ -130,13 +136,14 @@ def hosts(subject: Subject) -> Iterator[Finding]:
 def _beyond_forces(
     subject: Subject, task: PointTask, found: Mapping[str, Point], why: str
 ) -> Iterator[Finding]:
-    """What only a file has: a virial in every host, and metatomic to compare with."""
+    """What not every calculator has: a virial in every host, and metatomic to compare with."""
+    if task.with_virial:
+        yield _host_finding(subject, task.forces, "virial", found, why)
+    else:
+        yield skipped(f"{' = '.join(_in_order(found))}: virial", "the calculator gives no stress")
     if subject.is_python:
-        text = "hosts are not asked for the stress of a model that Python evaluates"
-        yield skipped(f"{' = '.join(_in_order(found))}: virial", text)
         yield skipped("ASE = metatomic alone", "the model is no file that metatomic could run")
         return
-    yield _host_finding(subject, task.forces, "virial", found, why)
     subject.say("metatomic alone")
     metatomic = point_by_metatomic(subject.own, task)
     yield _metatomic_finding(subject, found["ASE"], metatomic)

@@ -9,7 +9,6 @@ import numpy as np
 from ase import Atoms
 from numpy.typing import NDArray
 
-from md_bridge.model_names import is_python_model
 from md_bridge.model_options import ModelOptions
 
 __all__ = ["Point", "PointTask"]
@@ -31,11 +30,8 @@ class PointTask:
     forces: str
     """``conservative`` or ``direct``."""
     threads: int
-
-    @property
-    def with_virial(self) -> bool:
-        """Whether hosts are asked for one: not every model of Python has a stress."""
-        return self.forces == "conservative" and not is_python_model(self.model)
+    with_virial: bool
+    """Whether hosts are asked for one: not every model of Python has a stress."""
 
 
 @dataclass(frozen=True)

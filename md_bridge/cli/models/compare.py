@@ -23,6 +23,7 @@ from md_bridge.cli.options import (
     Numbers,
     Words,
     extensions_option,
+    input_options,
     json_option,
     option,
     threads_option,
@@ -37,7 +38,7 @@ __all__ = ["compare"]
 _REQUEST = "md_bridge.compare.request:CompareRequest"
 _MODEL = "md_bridge.model_options:ModelOptions"
 _FAILED = 1
-_FLAGS = ("drift", "symmetry", "relax", "phonons")
+_FLAGS = ("drift", "tune", "smoothness", "symmetry", "relax", "phonons")
 _STATUS = {
     0: "every model passes all that can be failed",
     1: "an error, or a measure failed; a sentence says which",
@@ -78,6 +79,8 @@ _FILE = click.Path(path_type=Path)
     help="Only errors, lambda, drift, tune, smoothness, symmetry, relax, phonons, cost.",
 )
 @option("--drift", is_flag=True, help="NVE dynamics, too.")
+@option("--tune", is_flag=True, help="The largest M of multiple time stepping, too.")
+@option("--smoothness", is_flag=True, help="How the drift falls with the time step, too.")
 @option("--symmetry", is_flag=True, help="Symmetry errors by sector, too.")
 @option("--relax", is_flag=True, help="Relaxation, too.")
 @option("--phonons", is_flag=True, help="Phonons, too.")
@@ -110,6 +113,7 @@ _FILE = click.Path(path_type=Path)
 @json_option("the summary")
 @option("--device", of=_MODEL, section="Model", help="Device: cpu, cuda or cuda:N.")
 @extensions_option()
+@input_options
 @threads_option()
 def compare(
     models: tuple[str, ...],
@@ -117,6 +121,8 @@ def compare(
     supercell: tuple[float, ...] | None,
     device: str,
     extensions: str,
+    charge: float | None,
+    spin_multiplicity: float | None,
     threads: int,
     out: Path,
     as_json: bool,
@@ -139,7 +145,13 @@ def compare(
         models=models,
         measures=with_flags([name for name in measures if name], flags, structures),
         supercell=supercell,  # type: ignore[arg-type]  # whether they are whole it says
-        model_options=ModelOptions(device=device, extensions=extensions, threads=threads),
+        model_options=ModelOptions(
+            device=device,
+            extensions=extensions,
+            charge=charge,
+            spin_multiplicity=spin_multiplicity,
+            threads=threads,
+        ),
         **values,
     )
     screen = Console(stderr=True)
