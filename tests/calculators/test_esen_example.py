@@ -67,7 +67,20 @@ def test_conservation_of_lennard_jones_and_of_a_push(example):
         atoms, Pushed(sigma=3.4, epsilon=0.0104, rc=6.0, smooth=True), 2.0, 150
     )
     assert pushed["wandering"] > 100 * kept["wandering"]
+    assert pushed["heating"] > 1e4 * kept["heating"]
     assert pushed["drift"] > 0
+
+
+def test_heating_of_a_random_walk_is_what_the_walk_was_made_with(example):
+    """D/kT of 200 walks, whose mean misses by 4 % once in twenty times: chi-squared, 24 each."""
+    ablations = example("ablations")
+    count, temperature, diffusion, step = 81, 300.0, 50.0, 5e-4
+    kicks = np.random.default_rng(3).normal(size=(200, 400)) * np.sqrt(2 * diffusion * step)
+    time = step * np.arange(400)
+    rates = [
+        ablations.heating(time, walk / count, count, temperature) for walk in kicks.cumsum(axis=1)
+    ]
+    assert np.mean(rates) == pytest.approx(diffusion / (25.852 * count), rel=0.1)
 
 
 def test_rows_of_the_table(example):
@@ -76,7 +89,8 @@ def test_rows_of_the_table(example):
     every = ablations.chosen({"whole": "a.pt", "grid": "b.pt", "sharp": "c.pt"})
     names = [row.name for row, _ in every]
     assert names[0] == "full model"
-    assert set(names) == {calculator.DIRECT, *network.ABLATIONS}
+    assert {row.part for row, _ in every} == {calculator.DIRECT, *network.ABLATIONS}
+    assert [row.name for row, _ in every if row.seed != 1] == [ablations.CONTROL]
     assert {row.name: path for row, path in every}["coarse grid"] == "b.pt"
     some = ablations.chosen({"whole": "a.pt", "grid": None, "sharp": None})
     assert {path for _, path in some} == {"a.pt"}
@@ -85,11 +99,20 @@ def test_rows_of_the_table(example):
 
 def test_a_row_passes_beside_the_full_model_only(example):
     ablations = example("ablations")
-    numbers = {name: {"wandering": size} for name, size in (("full model", 2e-3), ("a", 1e-2))}
-    numbers["b"] = {"wandering": 0.03}
+    rates = {"full model": 2e-5, "a": 1e-3, "b": 3e-3}
+    numbers = {name: {"heating": rate, "wandering": 1.0} for name, rate in rates.items()}
     ablations.judge(numbers)
     assert [found["passed"] for found in numbers.values()] == [True, True, False]
-    assert numbers["b"]["ratio"] == pytest.approx(15)
+    assert numbers["b"]["ratio"] == pytest.approx(150)
+
+
+def test_no_row_is_near_the_limit(example):
+    """So that no other roll of the frames turns it: 24 cosines differ less than that by chance."""
+    ablations = example("ablations")
+    numbers = json.loads((FOLDER / "ablations.json").read_text(encoding="utf-8"))
+    for name, found in numbers.items():
+        assert abs(np.log(found["ratio"] / ablations.LARGEST_RATIO)) > np.log(5), name
+    assert 0.2 < numbers[ablations.CONTROL]["ratio"] < 5
 
 
 def test_the_page_has_the_numbers_that_are_kept(example):
