@@ -76,7 +76,7 @@ _FILE = click.Path(path_type=Path)
     type=Words(str, "names of measures"),
     metavar="NAME,...",
     show_default=False,
-    help="Only errors, lambda, drift, tune, smoothness, symmetry, relax, phonons, cost.",
+    help="Only these; errors, lambda and cost have no flag.",
 )
 @option("--drift", is_flag=True, help="NVE dynamics, too.")
 @option("--tune", is_flag=True, help="The largest M of multiple time stepping, too.")
