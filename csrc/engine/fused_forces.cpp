@@ -206,7 +206,7 @@ std::int64_t FusedForces::pair_list_builds() const {
 
 bool FusedForces::at_last_positions(const std::vector<Structure>& structures) const {
   // what another random rotation gave is no answer here
-  if (!knows_last_ || structures.size() != last_structures_.size() ||
+  if (structures.size() != last_structures_.size() ||
       inner_->rotation_counter() != last_counters_[0] ||
       outer_->rotation_counter() != last_counters_[1]) {
     return false;
@@ -233,7 +233,6 @@ bool FusedForces::lacks_virial() const {
 void FusedForces::evaluate(const std::vector<Structure>& structures, bool inner, bool outer) {
   const bool keep_inner = has_inner_ && !inner && at_last_positions(structures);
   // nothing of the last evaluation may be served again if this one throws
-  knows_last_ = false;
   has_inner_ = false;
   has_outer_ = false;
   if (!structures.empty()) pairs(structures.size() - 1);
@@ -248,7 +247,6 @@ void FusedForces::evaluate(const std::vector<Structure>& structures, bool inner,
     if (outer) ++counts_.outer_only;
   }
   last_structures_ = structures;  // into the memory of the last ones
-  knows_last_ = true;
   last_counters_[0] = inner_->rotation_counter();
   last_counters_[1] = outer_->rotation_counter();
   has_inner_ = inner || keep_inner;

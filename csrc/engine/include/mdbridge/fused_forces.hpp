@@ -178,9 +178,9 @@ class MDBRIDGE_API FusedForces {
   std::vector<std::optional<Part>> parts_;  // by structure, for the inner model; none: all of it
   StrideLearner learner_;
   Counts counts_;
-  // the last evaluation: where, what (of one model all of it in last_outer_), and what it has
+  // the last evaluation: where, what (of one model all of it in last_outer_), and what it has,
+  // without which the first two say nothing
   std::vector<Structure> last_structures_;
-  bool knows_last_ = false;
   std::optional<std::uint64_t> last_counters_[2];
   std::vector<Evaluation> last_inner_;
   std::vector<Evaluation> last_outer_;
