@@ -4,7 +4,7 @@ and outer forces belong together, and how exactly forces are computed."""
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -184,15 +184,19 @@ def force_noise(forces: Callable[[Sequence[Atoms]], ArrayLike], atoms: Atoms) ->
     return float(np.sqrt(squares.mean()))
 
 
-def rounds_as_double(values: Callable[[Atoms], ArrayLike], atoms: Atoms) -> bool:
+def rounds_as_double(values: Callable[[Atoms], ArrayLike], structures: Iterable[Atoms]) -> bool:
     """Whether numbers have the digits of double precision: what Python evaluates does not say.
 
     Of a smooth function at points 0.0002 Å apart the sixth differences are far below any rounding.
     Where pairs pass a cutoff on the way it is not smooth, which another way may not have.
 
     :param values: of a structure, as many for each: its energy, eV, or its forces, eV/Å
-    :param atoms: the structure, with one atom at least, Å
+    :param structures: Å; those without atoms are passed over
     """
+    return all(_is_smooth(values, atoms) for atoms in structures if len(atoms) > 0)
+
+
+def _is_smooth(values: Callable[[Atoms], ArrayLike], atoms: Atoms) -> bool:
     import numpy as np
 
     generator = np.random.default_rng(0)

@@ -111,8 +111,7 @@ class Subject:
         engine = Engine(self.model, remove_net_force=False, **self.options.engine_keywords())
         runner = EngineRunner(engine, engine.info.dtype == "float64")
         if self.is_python:
-            filled = (atoms for atoms in self.structures if len(atoms) > 0)
-            runner.is_double = all(rounds_as_double(runner.energy, atoms) for atoms in filled)
+            runner.is_double = rounds_as_double(runner.energy, self.structures)
         return runner
 
     @property

@@ -117,8 +117,10 @@ def prepare_model(
     """
     folder.mkdir(parents=True, exist_ok=True)
     path, stem = _model(name, folder, tell)
-    file = Path(name)
-    given = Source(file.resolve()) if file.is_file() and identify(file) is Kind.COMPILED else None
+    given = None
+    if not is_python_model(path) and identify(path) is Kind.COMPILED:
+        given = Source(path.resolve())
+        path = extract_torchscript(path, folder / f"inside-{stem}.pt")
 
     def compiled(source: Path, target: str) -> Source:
         return _source(lambda: _compiled(source, folder / target, tell, compile_missing))
@@ -131,7 +133,7 @@ def prepare_model(
             name=stem,
             path=path.resolve(),
             has_direct=_cheapest(path) == "direct",
-            compiled=given if given else compiled(path, f"{stem}.pt2"),
+            compiled=given or compiled(path, f"{stem}.pt2"),
             kokkos=_source(lambda: _kokkos(path, folder / f"kokkos-{stem}")),
         )
     student = inner or (DATA / "water-inner.pt" if name == BUNDLED else None)
@@ -146,7 +148,7 @@ def prepare_model(
 
 
 def _model(name: str, folder: Path, tell: Callable[[str], None]) -> tuple[Path, str]:
-    """Path of the exported model, or ``python:…``, and what it is called."""
+    """Path of the file, or ``python:…``, and what it is called."""
     if name == BUNDLED:
         return DATA / "water.pt", name
     if name == XS:
@@ -160,8 +162,6 @@ def _model(name: str, folder: Path, tell: Callable[[str], None]) -> tuple[Path, 
             f"there is no model {name!r}: expected {BUNDLED}, {XS}, the path of an exported file, "
             "or python:file.py:factory"
         )
-    if identify(path) is Kind.COMPILED:
-        return extract_torchscript(path, folder / f"inside-{path.stem}.pt"), path.stem
     return path, path.stem
 
 

@@ -44,7 +44,7 @@ class ForcesByDifferences:
         direct = kind == "direct"
         engine.require(Wanted(direct_forces=direct, conservative_forces=not direct))
         self._forces = engine_forces(engine, kind)
-        self.is_double = rounds_as_double(self._forces, atoms)
+        self.is_double = rounds_as_double(self._forces, [atoms])
 
     @property
     def size(self) -> int:

@@ -63,8 +63,7 @@ class CalculatorRunner:
 
         :param structures: those without atoms are passed over
         """
-        filled = (atoms for atoms in structures if len(atoms) > 0)
-        self.is_double = all(rounds_as_double(self.energy, atoms) for atoms in filled)
+        self.is_double = rounds_as_double(self.energy, structures)
 
     @property
     def atomic_types(self) -> list[int]:
