@@ -11,6 +11,7 @@ A long measurement may be cut into pieces: `md-bridge bench --groups ... --resum
 
 from __future__ import annotations
 
+import statistics
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -24,6 +25,7 @@ from md_bridge.bench.groups import GROUPS
 from md_bridge.bench.panels import PanelResult
 from md_bridge.bench.plots import plot_results
 from md_bridge.bench.results import FILE_NAME
+from md_bridge.bench.statistics import ratios
 from md_bridge.bench.tables import TextTable, reasons, table_of
 
 HERE = Path(__file__).parent
@@ -65,7 +67,8 @@ SECTIONS = {
         "M·c_o/(M·c_i + c_o) for two models of costs c_o and c_i.\n"
         "The outer step of one model makes both kinds of forces in one pass, which costs b "
         "conservative ones (*both* over *conservative* under ASE) where S(M) has 1: "
-        "(M − 1 + F)/(M − 1 + b·F) of S(M) is the most that can be had.\n"
+        "(M − 1 + F)/(M − 1 + b·F) of S(M) is the most that can be had, which stands below each "
+        "table.\n"
         "LAMMPS forks with a `pair_style metatomic` and patched trees with pet-kokkos's "
         "`pair_style pet` are not stock LAMMPS, and are not measured.",
     ),
@@ -135,16 +138,66 @@ def page(results: Results, pictures: dict[str, Path]) -> str:
             (panel for panel in results.panels if panel.group == group),
             key=lambda panel: (panel.title, panel.model, panel.atoms, panel.key),
         )
-        tables = [(table_of(panel), _moment(panel) if several else "") for panel in panels]
-        tables = [(table, when) for table, when in tables if table.rows or table.notes]
+        tables = [(table_of(panel), _below(panel, results, several)) for panel in panels]
+        tables = [(table, below) for table, below in tables if table.rows or table.notes]
         if tables:
             lines += [f"## {title}", "", text, ""]
-            for table, when in tables:
-                lines += [*_markdown(table), "", *([when, ""] if when else [])]
+            for table, below in tables:
+                lines += [*_markdown(table), "", *(line for text in below for line in (text, ""))]
     missing = [*reasons(results.panels), *_without_panel(results)]
     if missing:
         lines += ["## Not measured here", "", *(f"- {sentence}" for sentence in missing), ""]
     return "\n".join(lines)
+
+
+def _below(panel: PanelResult, results: Results, several: bool) -> list[str]:
+    """What stands below a table, in sentences."""
+    most = most_of_bound(panel, results)
+    sentences = []
+    if most:
+        known = "; ".join(f"{name} {value:.2f}" for name, value in most.items())
+        sentences.append(f"At most this part of S(M) can be had: {known}.")
+    if several and (when := _moment(panel)):
+        sentences.append(when)
+    return sentences
+
+
+def most_of_bound(panel: PanelResult, results: Results) -> dict[str, float]:
+    """Which part of S(M) each row of one model's multiple time stepping can have at most, since its
+    outer step makes direct forces too: (M - 1 + F) / (M - 1 + b F).
+
+    :param panel: of LAMMPS or i-PI
+    :param results: with the table of ASE, from which b is
+    """
+    found = {}
+    for row in panel.rows:
+        if row.bound is None or row.bound.two_models or not row.seconds or "metatomic" in row.name:
+            continue
+        both = _cost_of_both(panel, results, ", compiled" if "compiled" in row.name else "")
+        conservative, direct = panel.row(row.bound.conservative), panel.row(row.bound.cheap)
+        if both is None or conservative is None or direct is None:
+            continue
+        cost = statistics.median(ratios(conservative.seconds, direct.seconds))
+        inner = row.multiplicity - 1
+        found[row.name] = (inner + cost) / (inner + both * cost)
+    return found
+
+
+def _cost_of_both(panel: PanelResult, results: Results, suffix: str) -> float | None:
+    """b: of one pass for both kinds of forces, in conservative ones, of the same model and box.
+
+    :param suffix: of the names of the rows of this program
+    """
+    for other in results.panels:
+        same = all(
+            getattr(other, name) == getattr(panel, name)
+            for name in ("model", "atoms", "threads", "device", "start")
+        )
+        both = other.row(f"both, MD Bridge{suffix}")
+        conservative = other.row(f"conservative, MD Bridge{suffix}")
+        if other.group == "ase" and same and both and conservative:
+            return statistics.median(ratios(both.seconds, conservative.seconds))
+    return None
 
 
 def _without_panel(results: Results) -> list[str]:

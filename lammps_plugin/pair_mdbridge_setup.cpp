@@ -246,14 +246,17 @@ void PairMDBridge::forget_list() {
 }
 
 void PairMDBridge::log_model() {
-  if (model_logged_ || comm->me != 0) return;
+  if (model_logged_) return;
   model_logged_ = true;
+  const int sharing = most_ranks_on_a_device(world, engine_->info().device);
+  if (comm->me != 0) return;
   utils::logmesg(lmp, describe_model(*engine_, settings_, threads_));
   if (!settings_.committee.empty()) {
     utils::logmesg(lmp, describe_committee(outer_infos(), settings_));
   }
   if (inner_.own()) utils::logmesg(lmp, describe_inner(inner_));
-  for (const auto& warning : warnings_of(*engine_, settings_, threads_, universe->nworlds)) {
+  for (const auto& warning :
+       warnings_of(*engine_, settings_, threads_, universe->nworlds, sharing)) {
     error->warning(FLERR, "Pair style mdbridge: " + warning);
   }
 }

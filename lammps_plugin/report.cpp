@@ -71,13 +71,19 @@ std::string describe_inner(const InnerModel& inner) {
 }
 
 std::vector<std::string> warnings_of(const mdbridge::Engine& engine, const Settings& settings,
-                                     int threads, int partitions) {
+                                     int threads, int partitions, int ranks_on_a_device) {
   std::vector<std::string> warnings;
   if (settings.symmetrize == "random") {
     warnings.push_back(
         "symmetrize random takes another rotation in each step, so the forces are not conservative "
         "and the energy is noisy and may drift: use a thermostat, or a fixed set such as "
         "symmetrize octahedral");
+  }
+  if (ranks_on_a_device > 1) {
+    warnings.push_back(
+        fmt::format("{} ranks compute on one device, where each waits for the others and evaluates "
+                    "the ghosts of its own region: start one rank for each GPU",
+                    ranks_on_a_device));
   }
   if (partitions == 1) return warnings;
   // what the other partitions use is not known here: they may be set up at any time

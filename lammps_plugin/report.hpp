@@ -20,9 +20,9 @@ namespace mdbridge_lammps {
 std::string describe_model(const mdbridge::Engine& engine, const Settings& settings, int threads);
 
 /// What is allowed but seldom meant, a sentence each. `threads`: of each rank; `partitions`: how
-/// many there are (-partition).
+/// many there are (-partition); `ranks_on_a_device`: that have to share one, at most.
 std::vector<std::string> warnings_of(const mdbridge::Engine& engine, const Settings& settings,
-                                     int threads, int partitions);
+                                     int threads, int partitions, int ranks_on_a_device);
 
 /// The members of a committee, and what drives the run.
 std::string describe_committee(const std::vector<const mdbridge::ModelInfo*>& members,

@@ -96,6 +96,8 @@ struct BackendResult {
   torch::Tensor member_direct_forces;  // [M, atoms, 3]
   /// How much of the call went into gradients, in seconds, where that can be told: for Timings.
   double gradient_seconds = 0.0;
+  /// And into ordering pairs for the network.
+  double pair_seconds = 0.0;
 };
 
 /// Runs a network. What it is compiled to, and how it differentiates, is its own affair: a graph

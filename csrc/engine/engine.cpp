@@ -466,8 +466,9 @@ std::vector<Evaluation> Engine::Run::forward(const std::vector<SystemTensors>& o
     const Stopwatch watch(timings.forward);
     result = backend.forward(systems, request);
   }
-  timings.forward -= result.gradient_seconds;
+  timings.forward -= result.gradient_seconds + result.pair_seconds;
   timings.backward += result.gradient_seconds;
+  timings.pairs += result.pair_seconds;
   const Stopwatch watch(timings.unpacking);
   return unpack(systems, volumes, request, result, part_of(wanted_, energy, direct));
 }

@@ -4,15 +4,26 @@
 #include <sched.h>
 
 #include <algorithm>
+#include <array>
 #include <vector>
 
 #include "mdbridge/threads.hpp"
 
 namespace mdbridge_lammps {
 
-Node::Node(MPI_Comm world) {
+namespace {
+
+/// Of the ranks that share the memory of this one.
+MPI_Comm node_of(MPI_Comm world) {
   MPI_Comm node;
   MPI_Comm_split_type(world, MPI_COMM_TYPE_SHARED, 0, MPI_INFO_NULL, &node);
+  return node;
+}
+
+}  // namespace
+
+Node::Node(MPI_Comm world) {
+  MPI_Comm node = node_of(world);
   MPI_Comm_rank(node, &rank);
   int ranks = 1;
   MPI_Comm_size(node, &ranks);
@@ -33,6 +44,21 @@ Node::Node(MPI_Comm world) {
   }
   if (!known) share = static_cast<double>(mdbridge::available_cores()) / ranks;
   cores = std::max(1, static_cast<int>(share + 1e-6));
+}
+
+int most_ranks_on_a_device(MPI_Comm world, const std::string& device) {
+  using Name = std::array<char, 32>;
+  MPI_Comm node = node_of(world);
+  int ranks = 1;
+  MPI_Comm_size(node, &ranks);
+  Name mine = {};
+  device.copy(mine.data(), mine.size() - 1);
+  std::vector<Name> all(ranks);
+  MPI_Allgather(mine.data(), mine.size(), MPI_CHAR, all.data(), mine.size(), MPI_CHAR, node);
+  MPI_Comm_free(&node);
+  int most = device == "cpu" ? 0 : static_cast<int>(std::count(all.begin(), all.end(), mine));
+  MPI_Allreduce(MPI_IN_PLACE, &most, 1, MPI_INT, MPI_MAX, world);
+  return most;
 }
 
 }  // namespace mdbridge_lammps

@@ -3,6 +3,8 @@
 
 #include <mpi.h>
 
+#include <string>
+
 namespace mdbridge_lammps {
 
 /// This rank among those that share its node.
@@ -16,5 +18,9 @@ struct Node {
   /// Collective.
   explicit Node(MPI_Comm world);
 };
+
+/// How many ranks of one node compute on the same device, at most over all nodes and devices; 0 if
+/// all compute on CPUs. `device`: this rank's, as torch names it. Collective.
+int most_ranks_on_a_device(MPI_Comm world, const std::string& device);
 
 }  // namespace mdbridge_lammps

@@ -86,11 +86,12 @@ def test_nan_stops_lammps(tmp_path, files):
     assert done.stdout.count("ERROR") == 1
 
 
-def test_multiple_time_stepping(tmp_path, files):
+@pytest.mark.parametrize("ranks", [1, 2])
+def test_multiple_time_stepping(tmp_path, files, ranks):
     made = files("module")
     method = "run_style respa 2 4 inner 1 3.0 4.0 outer 2"
     found, expected = (
-        trajectory(tmp_path, made, model, keywords="max_correction 10", method=method)
+        trajectory(tmp_path, made, model, ranks, keywords="max_correction 10", method=method)
         for model in (made.compiled, made.exported)
     )
     np.testing.assert_allclose(found, expected, rtol=1e-7, atol=1e-7)

@@ -304,6 +304,7 @@ BackendResult CommitteeBackend::forward(const std::vector<SystemTensors>& system
     const auto turn = member.model->take_turn();
     const BackendResult found = member.backend().forward(systems_for(member, systems), asked);
     result.gradient_seconds += found.gradient_seconds;
+    result.pair_seconds += found.pair_seconds;
     const torch::NoGradGuard no_graph;
     if (!asked.energy.empty()) energies.add(found.energy);
     if (!asked.direct_forces.empty()) direct_forces.add(found.direct_forces);

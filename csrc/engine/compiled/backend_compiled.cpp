@@ -143,6 +143,7 @@ BackendResult CompiledBackend::forward(const std::vector<SystemTensors>& systems
   if (!answer) return torchscript_->forward(systems, request);
   const CompiledResult& found = *answer;
   BackendResult result;
+  result.pair_seconds = found.pair_seconds;
   std::int64_t first_atom = 0, first_pair = 0, row = 0;
   std::vector<torch::Tensor> energies, stresses;
   for (const SystemTensors& system : systems) {

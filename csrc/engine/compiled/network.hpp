@@ -23,6 +23,7 @@ struct CompiledResult {
   torch::Tensor pair_gradients;  // [P, 3], dE/d(pair vector) of the owned atoms, or, of others,
   torch::Tensor position_gradients;  // [N, 3] and
   torch::Tensor strain_gradients;    // [structures, 3, 3]
+  double pair_seconds = 0.0;         // spent on putting pairs into rows
 };
 
 /// One of the ways in which a compiled function takes atoms and their pairs.

@@ -2,6 +2,7 @@
 
 #include "compiled/neighborhoods.hpp"
 #include "compiled/network.hpp"
+#include "mdbridge/stopwatch.hpp"
 
 namespace mdbridge {
 
@@ -23,6 +24,7 @@ class PairNetwork final : public CompiledNetwork {
   std::optional<CompiledResult> run(const std::string& function,
                                     const std::vector<SystemTensors>& systems) override {
     const auto labels = all_labels(systems);
+    pair_seconds_ = 0.0;
     const auto vectors = all_vectors(systems);
     const auto types = all_types(systems);
     const auto owned = ownership(systems, vectors.scalar_type());
@@ -44,12 +46,13 @@ class PairNetwork final : public CompiledNetwork {
                            const torch::Tensor& owned, const torch::Tensor& labels,
                            const torch::Tensor& vectors, const torch::Tensor& cutoffs) {
     if (!are_enough(types.size(0), labels.size(0))) return std::nullopt;
-    const auto rows = make_neighborhoods(labels, types.size(0));
-    const auto directions = match_directions(labels, rows);
+    const auto rows = neighborhoods(labels, types.size(0));
+    const auto directions = both_directions(labels, rows);
     const auto out =
         package_.run(function, {types, owned, vectors, cutoffs, rows.pairs, rows.places, rows.rows,
                                 directions.reverse, directions.half});
     Call call;
+    call.result.pair_seconds = pair_seconds_;
     const auto gradients =
         take_outputs(package_, function, out, &CompiledResult::stresses, call.result);
     if (function != "direct") {
@@ -66,7 +69,7 @@ class PairNetwork final : public CompiledNetwork {
                                              const torch::Tensor& labels,
                                              const torch::Tensor& vectors) {
     if (!are_enough(types.size(0), labels.size(0))) return std::nullopt;
-    const auto all = make_neighborhoods(labels, types.size(0));
+    const auto all = neighborhoods(labels, types.size(0));
     const auto atomic = atomic_cutoffs(all, vectors);
     const auto first = all.pairs.select(1, 0);
     const auto second = all.pairs.select(1, 1);
@@ -87,6 +90,16 @@ class PairNetwork final : public CompiledNetwork {
     return inner->result;
   }
 
+  Neighborhoods neighborhoods(const torch::Tensor& labels, std::int64_t atoms) {
+    const Stopwatch watch(pair_seconds_);
+    return make_neighborhoods(labels, atoms);
+  }
+
+  Directions both_directions(const torch::Tensor& labels, const Neighborhoods& rows) {
+    const Stopwatch watch(pair_seconds_);
+    return match_directions(labels, rows);
+  }
+
   AtomicCutoffs atomic_cutoffs(const Neighborhoods& all, const torch::Tensor& vectors) {
     auto out = package_.run("cutoffs", {vectors, all.places, all.rows});
     return {out.at(0), out.at(1)};
@@ -95,6 +108,7 @@ class PairNetwork final : public CompiledNetwork {
   CompiledPackage& package_;
   bool adaptive_;
   double cutoff_;
+  double pair_seconds_ = 0.0;  // of this run
 };
 
 }  // namespace

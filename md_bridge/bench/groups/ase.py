@@ -49,24 +49,35 @@ def _whole(plan: Plan, model: ModelFiles, where: Box) -> Iterator[Subject]:
             )
 
 
-def calculators(plan: Plan, model: ModelFiles, where: Box, kind: str) -> list[Subject]:
+def calculators(
+    plan: Plan,
+    model: ModelFiles,
+    where: Box,
+    kind: str,
+    variables: Mapping[str, str] | None = None,
+) -> list[Subject]:
     """All that give one kind of forces; ours are compared with the others.
 
     :param plan: models, boxes, threads
     :param model: its files
     :param where: the box
     :param kind: conservative or direct
+    :param variables: of their environment
     """
-    open_metatomic = calculator(plan, "metatomic", model.exported, where, kind)
+
+    def open_one(name: str, source: Source) -> Callable[[float], Session]:
+        return calculator(plan, name, source, where, kind, variables)
+
+    open_metatomic = open_one("metatomic", model.exported)
     others = [Subject(METATOMIC, open_metatomic, agrees_with=OURS)]
     if kind == "conservative":  # pet-kokkos has no others, and starts fast
-        open_kokkos = calculator(plan, "pet-kokkos", model.kokkos, where, kind)
+        open_kokkos = open_one("pet-kokkos", model.kokkos)
         others.insert(0, Subject(PET_KOKKOS, open_kokkos, agrees_with=OURS))
     names = {subject.name: subject.name for subject in others}
     ours = [
         Subject(
             f"{OURS}{suffix}",
-            calculator(plan, "ours", source, where, kind),
+            open_one("ours", source),
             against={**names, **({OURS: OURS} if suffix else {})},
             agrees_with=OURS if suffix else "",
         )

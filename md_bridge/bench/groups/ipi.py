@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -124,7 +124,13 @@ def _two_models(plan: Plan, model: ModelFiles, where: Box) -> Iterator[Subject]:
             )
 
 
-def _open(plan: Plan, where: Box, case: _Case, driver: _Driver) -> Callable[[float], Session]:
+def _open(
+    plan: Plan,
+    where: Box,
+    case: _Case,
+    driver: _Driver,
+    variables: Mapping[str, str] | None = None,
+) -> Callable[[float], Session]:
     def open_session(limit_s: float) -> Session:
         driver.model.need()
         address = f"{_ADDRESS}{os.getpid()}-{uuid.uuid4().hex[:6]}-"
@@ -134,23 +140,26 @@ def _open(plan: Plan, where: Box, case: _Case, driver: _Driver) -> Callable[[flo
             "clients": _clients(plan, where.path, case, driver, address),
         }
         leftovers = [Path(f"{_SOCKETS}{address}{kind}") for kind in case.kinds]
-        work = Work(task, plan.threads, plan.new_folder(), leftovers=leftovers)
+        work = Work(task, plan.threads, plan.new_folder(), variables or {}, leftovers)
         return WorkerSession(work, limit_s)
 
     return open_session
 
 
-def conservative_by_ipi(plan: Plan, where: Box, model: ModelFiles) -> list[Subject]:
+def conservative_by_ipi(
+    plan: Plan, where: Box, model: ModelFiles, variables: Mapping[str, str] | None = None
+) -> list[Subject]:
     """Dynamics with conservative forces in i-PI, by each driver.
 
     :param plan: threads, folders
     :param where: the box
     :param model: its files
+    :param variables: of the environment of i-PI
     """
     case = _Case("conservative", ("conservative",))
     drivers = [_Driver(OURS + suffix, True, source) for suffix, source in model.programs()]
     drivers.append(_Driver(THEIRS, False, model.exported))
-    return [Subject(one.name, _open(plan, where, case, one)) for one in drivers]
+    return [Subject(one.name, _open(plan, where, case, one, variables)) for one in drivers]
 
 
 def _clients(

@@ -12,6 +12,9 @@ __all__ = ["RAW", "lammps_panels", "rank_panels"]
 
 RAW = "network alone"
 """Prefix of the rows without a host."""
+_BATH = "fix bath all langevin 300.0 300.0 0.02 4711"
+"""Of two models: outer steps of 8 fs are as long as the fastest vibrations of water, which the
+difference of the models then heats. A bath takes the heat away, in a microsecond a step."""
 
 
 def lammps_panels(plan: Plan) -> Iterator[Panel]:
@@ -62,7 +65,7 @@ def _two_models(
     for m in plan.multiplicities:
         yield Subject(
             f"two models, M = {m}{suffix}",
-            plan.lammps(source, where, inner=inner, multiplicity=m),
+            plan.lammps(source, where, inner=inner, multiplicity=m, extra=_BATH),
             multiplicity=m,
             bound=bound,
         )

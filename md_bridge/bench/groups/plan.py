@@ -111,6 +111,7 @@ class Plan:
         inner: Source | None = None,
         ranks: int = 1,
         threads: int = 0,
+        variables: Mapping[str, str] | None = None,
         **deck: Any,
     ) -> Callable[[float], Session]:
         """Opens a session of LAMMPS.
@@ -121,6 +122,7 @@ class Plan:
         :param inner: a small model for the inner steps
         :param ranks: of MPI
         :param threads: of each; 0: those of the plan
+        :param variables: of its environment
         :param deck: further fields of :class:`~md_bridge.bench.sessions.lammps.Deck`
         """
 
@@ -137,7 +139,9 @@ class Plan:
                 where.path, source.need(), self.timestep_fs, " ".join(filter(None, keywords)),
                 **deck,
             )  # fmt: skip
-            return LammpsSession(ready, ranks, threads or self.threads, self.new_folder(), limit_s)
+            return LammpsSession(
+                ready, ranks, threads or self.threads, self.new_folder(), limit_s, variables
+            )
 
         return open_session
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
-from md_bridge.bench.groups.ase import calculator, calculators
+from md_bridge.bench.groups.ase import OURS, calculators
 from md_bridge.bench.groups.ipi import conservative_by_ipi
-from md_bridge.bench.groups.plan import Plan
-from md_bridge.bench.models.files import Source
+from md_bridge.bench.groups.plan import Box, Plan
+from md_bridge.bench.models.files import ModelFiles, Source
 from md_bridge.bench.panels import Panel, Subject
 from md_bridge.bench.sessions.busy import beside_neighbour
 from md_bridge.engine import SYMMETRIZATIONS
@@ -17,7 +17,7 @@ __all__ = ["busy_panels", "scaling_panels", "symmetry_panels"]
 
 _SPINS = "300000"
 """What libgomp does by itself: a user who sets it switches off what MD Bridge does about it."""
-_WATCHED, _SPINNING = "ASE, MD Bridge", "ASE, MD Bridge, threads always spin"
+_SPINNING = ", threads always spin"
 _NEIGHBOUR = ", one busy neighbour"
 
 
@@ -57,43 +57,71 @@ def busy_panels(plan: Plan) -> Iterator[Panel]:
     """
     where = plan.box(min(plan.sizes))
     for model in plan.models:
-        subjects = [
-            Subject(f"LAMMPS, MD Bridge{suffix}", plan.lammps(source, where, "conservative"))
-            for suffix, source in model.programs()
+        by_default = _conservative(plan, model, where)
+        spinning = [
+            Subject(one.name + _SPINNING, one.open)
+            for one in _conservative(plan, model, where, {"GOMP_SPINCOUNT": _SPINS})
+            if OURS in one.name
         ]
-        subjects += [
-            Subject(
-                name := f"ASE, {one.name}",
-                one.open,
-                against={"always spins": _SPINNING} if name == _WATCHED else {},
-            )
-            for one in calculators(plan, model, where, "conservative")
-        ]
-        subjects += [
-            Subject(f"i-PI, {one.name}", one.open)
-            for one in conservative_by_ipi(plan, where, model)
-        ]
-        spinning = calculator(
-            plan, "ours", Source(model.path), where, "conservative", {"GOMP_SPINCOUNT": _SPINS}
-        )
-        subjects.append(Subject(_SPINNING, spinning))
-        both = [
-            pair
-            for one in subjects
-            for pair in (
-                one,
-                Subject(
-                    one.name + _NEIGHBOUR,
-                    functools.partial(beside_neighbour, one.open),
-                    against={
-                        "idle": one.name,
-                        **{label: name + _NEIGHBOUR for label, name in one.against.items()},
-                    },
-                ),
-            )
+        twins = {one.name for one in spinning}
+        against = {
+            one.name: {"always spins": twin}
+            for one in by_default
+            if (twin := one.name + _SPINNING) in twins
+        }
+        rows = [
+            row
+            for one in (*by_default, *spinning)
+            for row in _with_and_without_neighbour(one, against.get(one.name, {}))
         ]
         yield Panel("busy", "one busy neighbour", model.name, where.atoms, plan.threads,
-                    "evaluation or step", tuple(both))  # fmt: skip
+                    "evaluation or step", tuple(rows))  # fmt: skip
+
+
+def _conservative(
+    plan: Plan, model: ModelFiles, where: Box, variables: Mapping[str, str] | None = None
+) -> list[Subject]:
+    """Conservative forces in each host, by all that give them.
+
+    :param variables: of their environment
+    """
+    return [
+        *(
+            Subject(
+                f"LAMMPS, {OURS}{suffix}",
+                plan.lammps(source, where, "conservative", variables=variables),
+            )
+            for suffix, source in model.programs()
+        ),
+        *(
+            Subject(f"ASE, {one.name}", one.open)
+            for one in calculators(plan, model, where, "conservative", variables)
+        ),
+        *(
+            Subject(f"i-PI, {one.name}", one.open)
+            for one in conservative_by_ipi(plan, where, model, variables)
+        ),
+    ]
+
+
+def _with_and_without_neighbour(
+    one: Subject, against: Mapping[str, str]
+) -> tuple[Subject, Subject]:
+    """A row on a quiet machine, and the same beside a process that keeps a core busy.
+
+    :param against: rows on a quiet machine that it is compared with, by label
+    """
+    return (
+        Subject(one.name, one.open, against),
+        Subject(
+            one.name + _NEIGHBOUR,
+            functools.partial(beside_neighbour, one.open),
+            against={
+                "idle": one.name,
+                **{label: name + _NEIGHBOUR for label, name in against.items()},
+            },
+        ),
+    )
 
 
 def scaling_panels(plan: Plan) -> Iterator[Panel]:

@@ -78,16 +78,26 @@ class LammpsSession:
     :param threads: of each
     :param folder: it runs in
     :param limit_s: how long it may take to start and make its first steps
+    :param variables: of its environment, besides those that it always has
     :raises UnavailableError: LAMMPS stops
     """
 
     first: Mapping[str, Any] | None = None
 
-    def __init__(self, deck: Deck, ranks: int, threads: int, folder: Path, limit_s: float) -> None:
+    def __init__(
+        self,
+        deck: Deck,
+        ranks: int,
+        threads: int,
+        folder: Path,
+        limit_s: float,
+        variables: Mapping[str, str] | None = None,
+    ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self._commands = deck.commands(folder)
         self._model = deck.model
         self._ranks, self._threads, self._folder = ranks, threads, folder
+        self._variables = variables or {}
         self._turn = 0
         self._child: Child | None = None
         try:
@@ -130,7 +140,7 @@ class LammpsSession:
             command,
             self._folder,
             self._folder / "screen.log",
-            environment(self._threads),
+            {**environment(self._threads), **self._variables},
         )
         self._child.send(self._commands)
         return self._child

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import warnings
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from rich.console import Console
@@ -22,6 +23,9 @@ from md_bridge.cli.models.options import (
 )
 from md_bridge.cli.options import json_option, option, threads_option
 from md_bridge.cli.progress import ProgressBar
+
+if TYPE_CHECKING:
+    from md_bridge.compiled.agreement import Comparison
 
 __all__ = ["compile_"]
 
@@ -118,14 +122,27 @@ def compile_(
         return
     console = Console()
     if compared:
-        table = Table("function", "TorchScript", "compiled", "faster", "forces differ by")
-        for row in compared:
-            table.add_row(
-                row.function,
-                f"{1e3 * row.torchscript_s:.1f} ms",
-                f"{1e3 * row.compiled_s:.1f} ms",
-                f"{row.ratio:.1f} times",
-                f"{row.difference:.0e} eV/Å",
-            )
-        console.print(table)
+        _show(compared, console)
     console.print(f"wrote {out}", highlight=False, markup=False, soft_wrap=True)
+
+
+def _show(compared: Sequence[Comparison], console: Console) -> None:
+    table = Table("function", "TorchScript", "compiled", "faster", "forces differ by")
+    for row in compared:
+        table.add_row(
+            row.function,
+            f"{1e3 * row.torchscript_s:.1f} ms",
+            f"{1e3 * row.compiled_s:.1f} ms",
+            f"{row.ratio:.1f} times",
+            f"{row.difference:.0e} eV/Å",
+        )
+    console.print(table)
+    errors = [row.compiled_error for row in compared if row.compiled_error is not None]
+    of_torchscript = [
+        row.torchscript_error for row in compared if row.torchscript_error is not None
+    ]
+    if errors:
+        console.print(
+            f"from the same model in double precision they differ by up to {max(errors):.0e} eV/Å, "
+            f"those of TorchScript by {max(of_torchscript):.0e} eV/Å"
+        )
