@@ -1,6 +1,7 @@
 """``md-bridge compile``, as a user types it; and what it leaves to the TorchScript in the file."""
 
 import json
+import re
 
 import ase.io
 import numpy as np
@@ -10,16 +11,22 @@ from compiled_files import box
 from compiled_files.archives import changed, functions_of
 from model_commands import message, run
 from models import lennard_jones
-from pet_models import DEFAULT_OUTPUTS, pet_checkpoint, uncertain_pet_checkpoint
+from pet_models import (
+    DEFAULT_OUTPUTS,
+    charged_pet_checkpoint,
+    pet_checkpoint,
+    uncertain_pet_checkpoint,
+)
 
 from md_bridge._paths import DATA
 from md_bridge.cli import main
-from md_bridge.compiled import api
+from md_bridge.compiled import agreement, api
 from md_bridge.distil.files import copy_learned, read_student, write_student
 from md_bridge.distil.student import Student
 from md_bridge.engine import Engine, structure_from_ase
 from md_bridge.export import export_file
 from md_bridge.export.model_file import read_description
+from md_bridge.symmetry.errors import SymmetryError
 
 FUNCTIONS = ("conservative", "direct", "both")
 
@@ -36,17 +43,20 @@ def compiled_before(files, monkeypatch):
     return made
 
 
-@pytest.fixture
-def other_weights(compiled_before, tmp_path):
+def with_other_weights(made, path, by):
     """A file that these functions do not belong to: one weight is another."""
-    earlier = read_student(compiled_before.exported)
+    earlier = read_student(made.exported)
     student = Student(earlier.architecture)
     copy_learned(earlier.state, student)
     with torch.no_grad():
-        student.bias_1 += 0.3
-    path = tmp_path / "student.pt"
+        student.bias_1 += by
     write_student(student, earlier.architecture, path, "student", "small", {})
     return path
+
+
+@pytest.fixture
+def other_weights(compiled_before, tmp_path):
+    return with_other_weights(compiled_before, tmp_path / "student.pt", 0.3)
 
 
 def test_python_code_in_double_precision_compared_on_structures(files):
@@ -57,6 +67,7 @@ def test_python_code_in_double_precision_compared_on_structures(files):
     assert [row["function"] for row in said["compared"]] == ["direct", "conservative", "both"]
     for row in said["compared"]:
         assert 0 <= row["difference"] < 1e-9
+        assert row["compiled_error"] is row["torchscript_error"] is None
         assert row["ratio"] == pytest.approx(row["torchscript_s"] / row["compiled_s"])
     description = read_description(made.compiled)
     assert description["dtype"] == "float64"
@@ -71,6 +82,12 @@ def test_table(compiled_before, tmp_path):
     for function in FUNCTIONS:
         assert f"{function} " in text
     assert text.count(" times ") == 3
+    errors = (
+        r"in double precision they differ by up to (\S+) eV/Å, those of TorchScript by (\S+) eV"
+    )
+    of_compiled, of_torchscript = map(float, re.search(errors, text).groups())
+    assert 0 < of_compiled < 2e-5
+    assert 0 < of_torchscript < 1e-4
     assert f"wrote {tmp_path}/again.pt2" in text
     assert Engine(tmp_path / "again.pt2").info.dtype == "float32"
 
@@ -94,6 +111,42 @@ def test_a_comparison_that_fails_leaves_nothing(compiled_before, other_weights, 
     assert [path.name for path in tmp_path.iterdir()] == ["student.pt"]
     # without the change these are its functions
     assert compile_(compiled_before.exported, tmp_path / "right.pt2").exit_code == 0
+
+
+def forces_differ_by(made, path, atoms):
+    one, other = (
+        Engine(model).evaluate(structure_from_ase(atoms), conservative_forces=True)
+        for model in (path, made.compiled)
+    )
+    return np.abs(one.conservative_forces - other.conservative_forces).max()
+
+
+def test_a_small_difference_that_is_no_rounding(compiled_before, tmp_path):
+    """1e-4 eV/Å lies between two files in single precision of which one rounds positions, and not
+    between the better one and the model in double precision."""
+    atoms = box(compiled_before)
+    ase.io.write(tmp_path / "box.xyz", atoms)
+    trial = with_other_weights(compiled_before, tmp_path / "trial.pt", 1e-2)
+    by = 1e-2 * 1e-4 / forces_differ_by(compiled_before, trial, atoms)
+    path = with_other_weights(compiled_before, tmp_path / "nearly.pt", by)
+    assert 5e-5 < forces_differ_by(compiled_before, path, atoms) < 2e-4
+    found = compile_(path, tmp_path / "wrong.pt2", "--structures", tmp_path / "box.xyz")
+    assert found.exit_code == 1
+    assert "from that of the model in double precision, where rounding explains" in message(found)
+    assert not (tmp_path / "wrong.pt2").exists()
+
+
+def test_a_model_that_has_no_double_precision(compiled_before, monkeypatch, tmp_path):
+    """It is compared with its TorchScript only, and nothing is said of errors."""
+
+    def refuse(*_):
+        raise SymmetryError("it cannot be converted")
+
+    monkeypatch.setattr(agreement, "in_double_precision", refuse)
+    found = compile_(compiled_before.exported, tmp_path / "again.pt2")
+    assert found.exit_code == 0, found.output
+    assert "forces differ by" in message(found)
+    assert "double precision" not in message(found)
 
 
 def test_no_check(other_weights, tmp_path):
@@ -151,6 +204,27 @@ def test_committees_are_torchscript(files, tmp_path):
     alone = Engine(path).evaluate(structure, conservative_forces=True)
     assert alone.energy == Engine(made.compiled).evaluate(structure).energy
     assert abs(alone.energy - found.energy) > 0.1
+
+
+def test_charges_and_spins_are_torchscript(files, tmp_path):
+    """As above: the functions know of the neutral singlet only."""
+    made = files("student")
+    pet = export_file(charged_pet_checkpoint(tmp_path / "pet.ckpt"), tmp_path / "pet.pt")
+    path = changed(made.compiled, tmp_path, pet)
+    structure = structure_from_ase(box(made))
+    wanted = {"conservative_forces": True}
+    energies = []
+    for charge, spin in ((1, 2), (-1, 2), (0, 3)):
+        found, expected = (
+            Engine(model, charge=charge, spin_multiplicity=spin).evaluate(structure, **wanted)
+            for model in (path, pet)
+        )
+        assert found.energy == expected.energy
+        np.testing.assert_array_equal(found.conservative_forces, expected.conservative_forces)
+        energies.append(found.energy)
+    assert min(abs(np.diff(sorted(energies)))) > 1e-4
+    neutral = Engine(path).evaluate(structure, **wanted)
+    assert neutral.energy == Engine(made.compiled).evaluate(structure, **wanted).energy
 
 
 @pytest.mark.slow

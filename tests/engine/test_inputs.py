@@ -4,12 +4,11 @@ import ipi_tools
 import lammps_tools
 import numpy as np
 import pytest
-import torch
 from ase.io import write
 from metatomic_ase import MetatomicCalculator
 from metatrain.cli.export import export_model
 from odd_models import wells
-from pet_models import pet_checkpoint
+from pet_models import charged_pet_checkpoint
 from python_models import of_file, python_model
 
 from md_bridge.ase import MDBridgeCalculator
@@ -24,20 +23,9 @@ GIVEN = {"charge": 2.0, "spin_multiplicity": 3.0}
 def conditioned(tmp_path_factory):
     """A PET that is told charge and spin."""
     folder = tmp_path_factory.mktemp("conditioned")
-    checkpoint = pet_checkpoint(folder / "m.ckpt", elements=(18,), system_conditioning=True)
-    _let_it_matter(checkpoint)
+    checkpoint = charged_pet_checkpoint(folder / "m.ckpt", elements=(18,))
     export_model(checkpoint, folder / "m.pt", extensions=folder / "extensions")
     return folder / "m.pt"
-
-
-def _let_it_matter(checkpoint):
-    """A network begins with weights of zero for them."""
-    content = torch.load(checkpoint, weights_only=False)
-    for name in ("model_state_dict", "best_model_state_dict"):
-        for key, value in (content.get(name) or {}).items():
-            if "conditioning" in key and "project.2" in key:
-                value.normal_(generator=torch.Generator().manual_seed(1))
-    torch.save(content, checkpoint)
 
 
 @pytest.fixture

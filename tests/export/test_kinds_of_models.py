@@ -19,7 +19,6 @@ import ase.io
 import lammps_tools
 import numpy as np
 import pytest
-import torch
 from click.testing import CliRunner
 from ipi.utils.units import unit_to_internal
 from metatomic_ase import MetatomicCalculator
@@ -28,6 +27,7 @@ from pet_models import (
     LONG_RANGE,
     PUBLISHED,
     architecture_checkpoint,
+    charged_pet_checkpoint,
     loaded_extensions_forgotten,
     pet_checkpoint,
     uncertain_pet_checkpoint,
@@ -73,15 +73,8 @@ def exported(checkpoint, **options):
 
 
 def conditioned(folder):
-    """PET with charge and spin, which an untrained one leaves without effect."""
-    checkpoint = pet_checkpoint(folder / "m.ckpt", system_conditioning=True)
-    contents = torch.load(checkpoint, weights_only=False)
-    for state in (contents["model_state_dict"], contents["best_model_state_dict"]):
-        for name in ("weight", "bias"):
-            gate = state[f"backend.system_conditioning.project.2.{name}"]
-            gate.copy_(0.1 * torch.cos(torch.arange(gate.numel())).reshape(gate.shape))
-    torch.save(contents, checkpoint)
-    return exported(checkpoint)
+    """PET with charge and spin."""
+    return exported(charged_pet_checkpoint(folder / "m.ckpt"))
 
 
 def published(size, method="solver"):

@@ -21,18 +21,26 @@ from md_bridge.export.files import save_atomically
 class Wells(torch.nn.Module):
     """Argon: each atom by itself -1 eV, and (1 - r/rc)² eV for each pair of each list.
 
-    A pair of a full list counts half. With ``per_atom`` False there is an energy of the structure
-    only. ``inputs`` are asked for and not looked at. Direct forces are zero, and the direct stress
-    is the same for all structures, whichever of their atoms are selected.
+    A pair of a full list counts half; lists that are not ``strict`` are filtered here. With
+    ``per_atom`` False there is an energy of the structure only. ``inputs`` are asked for and not
+    looked at. Direct forces are zero, and the direct stress is the same for all structures,
+    whichever of their atoms are selected.
     """
 
     lists: List[NeighborListOptions]
     inputs: List[str]
 
-    def __init__(self, cutoffs: List[float], full: List[bool], inputs: List[str], per_atom: bool):
+    def __init__(
+        self,
+        cutoffs: List[float],
+        full: List[bool],
+        inputs: List[str],
+        per_atom: bool,
+        strict: bool,
+    ):
         super().__init__()
         self.lists = [
-            NeighborListOptions(cutoff=cutoff, full_list=whole, strict=True)
+            NeighborListOptions(cutoff=cutoff, full_list=whole, strict=strict)
             for cutoff, whole in zip(cutoffs, full, strict=True)
         ]
         self.inputs = inputs
@@ -61,6 +69,8 @@ class Wells(torch.nn.Module):
                 share = 0.5 if options.full_list else 1.0
                 first = block.samples.column("first_atom").to(torch.int64)
                 pairs = share * (1.0 - r / options.cutoff) ** 2
+                if not options.strict:
+                    pairs = torch.where(r < options.cutoff, pairs, torch.zeros_like(pairs))
                 of_atoms = of_atoms.index_add(0, first, pairs)
             if as_atoms:
                 energies.append(of_atoms.reshape(-1, 1))
@@ -122,6 +132,7 @@ def wells(
     inputs: tuple[str, ...] = (),
     per_atom: bool = True,
     devices: tuple[str, ...] = ("cpu",),
+    strict: bool = True,
 ) -> Path:
     """Write a :class:`Wells` in double precision at ``path`` and return the path."""
     capabilities = ModelCapabilities(
@@ -136,7 +147,7 @@ def wells(
         supported_devices=list(devices),
         dtype="float64",
     )
-    module = Wells(list(cutoffs), list(full), list(inputs), per_atom)
+    module = Wells(list(cutoffs), list(full), list(inputs), per_atom, strict)
     AtomisticModel(module.eval(), ModelMetadata(), capabilities).save(str(path))
     return path
 

@@ -92,6 +92,19 @@ def pet_checkpoint(path, outputs=DEFAULT_OUTPUTS, elements=(1, 8), seed=0, **hyp
     return Path(path)
 
 
+def charged_pet_checkpoint(path, **hypers) -> Path:
+    """Write a checkpoint of a PET with charge and spin, which an untrained one leaves without
+    effect; for the rest as :func:`pet_checkpoint`."""
+    pet_checkpoint(path, system_conditioning=True, **hypers)
+    contents = torch.load(path, weights_only=False)
+    for state in (contents["model_state_dict"], contents["best_model_state_dict"]):
+        for name in ("weight", "bias"):
+            gate = state[f"backend.system_conditioning.project.2.{name}"]
+            gate.copy_(0.1 * torch.cos(torch.arange(gate.numel())).reshape(gate.shape))
+    torch.save(contents, path)
+    return Path(path)
+
+
 def uncertain_pet_checkpoint(path, elements=(1, 8), seed=0, members=0, **hypers) -> Path:
     """Write a checkpoint of an untrained PET with the uncertainty model of metatrain around it.
 

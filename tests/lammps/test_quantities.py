@@ -1,4 +1,5 @@
-"""compute mdbridge/atom, uncertainty warnings, and the keywords check and timing."""
+"""compute mdbridge/atom, uncertainty warnings, the keywords check and timing, and what a step asks
+of the network."""
 
 import re
 from typing import Dict  # TorchScript knows no other  # noqa: UP035
@@ -105,6 +106,55 @@ def test_quantities_cost_nothing_at_outer_steps(tmp_path):
     atoms.positions = state.positions
     expected = Engine(model).evaluate(structure_from_ase(atoms), uncertainty=True)
     np.testing.assert_allclose(last[:, 4], expected.uncertainty, atol=1e-5)
+
+
+class Strained(torch.nn.Module):
+    """Each atom is pushed along x, with 0.01 eV/Å, by an evaluation from which the gradient by the
+    strain is wanted."""
+
+    def __init__(self):
+        super().__init__()
+        self.curl = models.curl(size=0.02).module
+
+    def forward(
+        self,
+        types: torch.Tensor,
+        positions: torch.Tensor,
+        cell: torch.Tensor,
+        pairs: torch.Tensor,
+        shifts: torch.Tensor,
+        structure: torch.Tensor,
+    ) -> Dict[str, torch.Tensor]:  # noqa: UP006
+        results: Dict[str, torch.Tensor] = self.curl(  # noqa: UP006
+            types, positions, cell, pairs, shifts, structure
+        )
+        if cell.requires_grad:
+            results["energy"] = results["energy"] - 0.01 * positions[:, 0]
+        return results
+
+
+@pytest.mark.parametrize(
+    ("method", "thermo", "pushes"),
+    [
+        ("", "step pe press", 2),
+        ("", "step pe", 2),  # LAMMPS asks at each output
+        ("unfix nve\nfix move all nph iso 0 0 1.0 ptemp 100\n", "step pe press", 8),
+        (RESPA, "step pe press", 2),
+    ],
+    ids=["nve", "nve without a pressure", "nph", "respa"],
+)
+def test_no_strain_is_differentiated_unless_a_pressure_is_wanted(tmp_path, method, thermo, pushes):
+    """Not that the output does not show it: it is in the velocities, from steps 0 and 8 by half."""
+    model = export_module(
+        Strained(), tmp_path / "m.pt", elements=["Ar"], cutoff=6.0, layers=1, dtype="float64"
+    )
+    run = f"thermo 4\nthermo_style custom {thermo}\nrun 8\n"
+    with tools.lammps(
+        BOX, pair(model, "virial conservative"), "timestep 0.0001\n", method, run
+    ) as lmp:
+        velocity = np.array(lmp.gather_atoms("v", 1, 3)).reshape(-1, 3).mean(axis=0)[0]
+    kick = 1e-4 * 0.01 / (39.948 * 1.0364269e-4)  # timestep, push and mass, in units metal
+    assert velocity / kick == pytest.approx(pushes, rel=1e-2)
 
 
 def test_quantities_of_a_group(model_file):

@@ -2,6 +2,7 @@
 
 import emulated_device
 import numpy as np
+import odd_models
 import pytest
 import torch
 from ase.neighborlist import neighbor_list
@@ -9,7 +10,12 @@ from emulated_device import ALL_QUANTITIES
 from metatensor.torch import Labels, TensorBlock, TensorMap
 from metatomic.torch import ModelOutput, System
 
-from md_bridge.engine import Engine, Pairs, structure_from_ase
+from md_bridge.engine import Engine, Pairs, Structure, structure_from_ase
+
+ALL_QUANTITIES_OF_OTHERS = dict.fromkeys(
+    ("energy", "conservative_forces", "conservative_virial", "direct_forces", "direct_virial"), True
+)
+"""Of models that do not take gradients of pair vectors."""
 
 
 def traffic_of_model(path, device, atoms, count, emulated):
@@ -69,6 +75,44 @@ def test_positions_go_and_one_block_comes_back(emulated, export, argon, count):
     ours = step() - traffic_of_model(path, "xpu", argon, count, emulated)
     assert ours == emulated_device.Counts(uploads=1, downloads=1, waits=count)
     assert all(pairs.builds == 1 for pairs in lists)
+
+
+@pytest.mark.parametrize("count", [1, 4])
+def test_what_is_not_to_be_filtered_has_no_size_to_wait_for(emulated, tmp_path, argon, count):
+    """Of a list that is not strict all candidates go in, and none of them is counted."""
+    path = odd_models.wells(tmp_path / "wells.pt", (6.0,), (True,), devices=("xpu",), strict=False)
+    engine = Engine(path, "xpu")
+    lists = [Pairs(1.0) for _ in range(count)]
+
+    def step():
+        argon.rattle(0.01, seed=7)
+        before = emulated.counts()
+        engine.evaluate([structure_from_ase(argon)] * count, lists, **ALL_QUANTITIES_OF_OTHERS)
+        return emulated.counts() - before
+
+    step()
+    ours = step() - traffic_of_model(path, "xpu", argon, count, emulated)
+    assert ours == emulated_device.Counts(uploads=1, downloads=1, waits=0)
+
+
+def test_surroundings_go_with_the_owned_atoms(emulated, export, argon):
+    """As on one of several ranks: the atoms that are owned are chosen once for each list."""
+    engine = Engine(export("curl"), "xpu")
+    pairs = Pairs(1.0)
+
+    def step():
+        argon.rattle(0.01, seed=7)
+        found = structure_from_ase(argon)
+        part = Structure(found.types, found.positions, np.zeros((3, 3)), [False] * 3, owned=20)
+        before = emulated.counts()
+        engine.evaluate(part, pairs, conservative_forces=True, direct_forces=True)
+        return emulated.counts() - before
+
+    steps = [step() for _ in range(3)]
+    assert steps[0].uploads > steps[1].uploads
+    assert steps[1] == steps[2]
+    assert steps[1].downloads == 1
+    assert pairs.builds == 1
 
 
 def test_a_new_list_goes_once(emulated, export, argon):
