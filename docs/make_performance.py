@@ -11,7 +11,6 @@ A long measurement may be cut into pieces: `md-bridge bench --groups ... --resum
 
 from __future__ import annotations
 
-import statistics
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -20,12 +19,14 @@ from typing import Any
 
 import click
 
+sys.path.insert(0, str(Path(__file__).parent))
+from performance_numbers.summary import most_of_bound, summary
+
 from md_bridge.bench import BenchSettings, Results
 from md_bridge.bench.groups import GROUPS
 from md_bridge.bench.panels import PanelResult
 from md_bridge.bench.plots import plot_results
 from md_bridge.bench.results import FILE_NAME
-from md_bridge.bench.statistics import ratios
 from md_bridge.bench.tables import TextTable, reasons, table_of
 
 HERE = Path(__file__).parent
@@ -39,6 +40,10 @@ ALT = {
     "mts": "Speed of multiple time stepping over conservative dynamics against M, with its bound",
     "ratios": "Time of MD Bridge over that of metatomic and of pet-kokkos, with all rounds",
 }
+SHORT = (
+    "Of the tables below; `bundled` where nothing else is said, ratios within a round as median "
+    "(least–most)."
+)
 SECTIONS = {
     "ase": (
         "ASE",
@@ -58,13 +63,16 @@ SECTIONS = {
     ),
     "lammps": (
         "LAMMPS",
-        "*Network alone* is the exported model called from Python with pairs made before: "
-        "what a step of LAMMPS costs above it is the price of dynamics.\n"
+        "*Network alone* is the exported model, or the functions of the compiled one, called from "
+        "Python with pairs made before: what a step of LAMMPS costs above it is the price of "
+        "dynamics.\n"
         "*Overhead* is what LAMMPS and the pair style count besides forward and backward.\n"
         "Of multiple time stepping the time is that of an inner step; *S(M)* is the most that it "
         "could gain over conservative dynamics, from the times of the single forces in the same "
         "rounds: M·F/(M − 1 + F) for one model with conservative forces costing F direct ones, "
         "M·c_o/(M·c_i + c_o) for two models of costs c_o and c_i.\n"
+        "Two models run with a Langevin bath, which costs microseconds: at M = 16 the outer step "
+        "is as long as the fastest vibrations of water.\n"
         "The outer step of one model makes both kinds of forces in one pass, which costs b "
         "conservative ones (*both* over *conservative* under ASE) where S(M) has 1: "
         "(M − 1 + F)/(M − 1 + b·F) of S(M) is the most that can be had, which stands below each "
@@ -91,7 +99,10 @@ SECTIONS = {
         "*÷ always spins* is our calculator over itself with threads that never sleep: without a "
         "neighbour, what the care for neighbours costs.",
     ),
-    "scaling": ("Large systems", "The time of an atom should not grow with their number."),
+    "scaling": (
+        "Large systems",
+        "The time of an atom grows until the caches are full, and not after that.",
+    ),
     "memory": (
         "Memory",
         "Resident memory of `lmp` in a box that swings, so that the number of pairs changes at "
@@ -133,6 +144,9 @@ def page(results: Results, pictures: dict[str, Path]) -> str:
     several = len(_all_days(results)) > 1
     for name in pictures:
         lines += [f"![{ALT[name]}](images/{pictures[name].name})", ""]
+    first = summary(results)
+    if first:
+        lines += ["## In short", "", SHORT, "", *first, ""]
     for group, (title, text) in SECTIONS.items():
         panels = sorted(
             (panel for panel in results.panels if panel.group == group),
@@ -160,44 +174,6 @@ def _below(panel: PanelResult, results: Results, several: bool) -> list[str]:
     if several and (when := _moment(panel)):
         sentences.append(when)
     return sentences
-
-
-def most_of_bound(panel: PanelResult, results: Results) -> dict[str, float]:
-    """Which part of S(M) each row of one model's multiple time stepping can have at most, since its
-    outer step makes direct forces too: (M - 1 + F) / (M - 1 + b F).
-
-    :param panel: of LAMMPS or i-PI
-    :param results: with the table of ASE, from which b is
-    """
-    found = {}
-    for row in panel.rows:
-        if row.bound is None or row.bound.two_models or not row.seconds or "metatomic" in row.name:
-            continue
-        both = _cost_of_both(panel, results, ", compiled" if "compiled" in row.name else "")
-        conservative, direct = panel.row(row.bound.conservative), panel.row(row.bound.cheap)
-        if both is None or conservative is None or direct is None:
-            continue
-        cost = statistics.median(ratios(conservative.seconds, direct.seconds))
-        inner = row.multiplicity - 1
-        found[row.name] = (inner + cost) / (inner + both * cost)
-    return found
-
-
-def _cost_of_both(panel: PanelResult, results: Results, suffix: str) -> float | None:
-    """b: of one pass for both kinds of forces, in conservative ones, of the same model and box.
-
-    :param suffix: of the names of the rows of this program
-    """
-    for other in results.panels:
-        same = all(
-            getattr(other, name) == getattr(panel, name)
-            for name in ("model", "atoms", "threads", "device", "start")
-        )
-        both = other.row(f"both, MD Bridge{suffix}")
-        conservative = other.row(f"conservative, MD Bridge{suffix}")
-        if other.group == "ase" and same and both and conservative:
-            return statistics.median(ratios(both.seconds, conservative.seconds))
-    return None
 
 
 def _without_panel(results: Results) -> list[str]:

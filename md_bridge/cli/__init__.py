@@ -51,7 +51,7 @@ SECTIONS = {
             "models.compare", "compare", "Compare models: which one to trust, in one table."
         ),
         "compile": Subcommand(
-            "models.compile", "compile_", "Compile a model for this CPU: two times faster."
+            "models.compile", "compile_", "Compile a model for this CPU: up to twice as fast."
         ),
         "distil": Subcommand(
             "models.distil", "distil", "Make a small student for the inner steps."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 
 import ase
 import torch
+from ase.data import chemical_symbols
 from metatomic.torch import AtomisticModel, load_atomistic_model, unit_conversion_factor
 
 from md_bridge.compiled.agreement import Comparison, compare
@@ -19,10 +21,16 @@ from md_bridge.compiled.package import write_package
 from md_bridge.export.errors import ExportError
 from md_bridge.export.files import check_destination, errors_of_writing, save_atomically
 from md_bridge.export.model_file import Kind, extract_torchscript, identify
-from md_bridge.export.options import DTYPES
+from md_bridge.export.options import DTYPES, parse_elements
 from md_bridge.export.sources import build_model
 
 __all__ = ["compile_model"]
+
+_OF_THE_COMMAND = (
+    *("dtype", "variant", "trust"),
+    *("elements", "cutoff", "layers", "length_unit", "energy_unit"),
+)
+"""Options of ``md-bridge compile`` that another model comes of without."""
 
 
 def compile_model(
@@ -62,12 +70,32 @@ def compile_model(
         partial = folder / path.name
         files = _compile_functions(network, folder, progress)
         with errors_of_writing(path):
-            write_package(partial, files, {**network.description, "source": source}, exported)
+            again = {"source": source, "arguments": _arguments(source, given or {}, variant)}
+            write_package(partial, files, {**network.description, **again}, exported)
         progress("checking")
         compared = compare(exported, partial, network, structures) if check else []
         with errors_of_writing(path):
             os.replace(partial, path)
     return compared
+
+
+def _arguments(source: str, given: Mapping[str, Any], variant: str) -> str:
+    """What ``md-bridge compile`` is called with to make such a file again.
+
+    :param given: options of the export, of which the command has those of its help
+    """
+    words = [source]
+    options = {**given, "variant": variant}
+    for name in _OF_THE_COMMAND:
+        value = options.get(name)
+        if value in ("", None, False):
+            continue
+        words.append("--" + name.replace("_", "-"))
+        if name == "elements":
+            words.append(",".join(chemical_symbols[number] for number in parse_elements(value)))
+        elif value is not True:
+            words.append(str(value))
+    return shlex.join(words)
 
 
 def _exported(

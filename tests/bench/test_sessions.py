@@ -11,6 +11,7 @@ import pytest
 
 from md_bridge.bench.errors import UnavailableError
 from md_bridge.bench.groups import ipi
+from md_bridge.bench.sessions import lammps
 from md_bridge.bench.sessions.child import Child
 from md_bridge.bench.sessions.process import Work, WorkerSession
 
@@ -47,6 +48,41 @@ def until(condition, seconds=10.0):
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.01)
+
+
+LOG = """\
+Loop time of 2.0 on 1 procs for 10 steps with 81 atoms
+
+Section |  min time  |  avg time  |  max time  |%varavg| %total
+---------------------------------------------------------------
+Pair    | 1.8        | 1.8        | 1.8        |   0.0 | 90.00
+Modify  | 0.1        | 0.1        | 0.1        |   0.0 |  5.00
+
+Pair style mdbridge: time in s (mean over ranks)
+  pairs                 0.200000   10.00 %
+  forward               0.900000   45.00 %
+  backward              0.700000   35.00 %
+  ghosts and forces     0.200000   10.00 %
+  total                 2.000000  100.00 %
+"""
+"""In forward and backward are 0.8 of the pair style's time, which is 0.9 of the loop."""
+
+
+@pytest.mark.parametrize(
+    ("log", "expected"),
+    [
+        (LOG, 0.28),
+        (LOG.replace("  backward              0.700000   35.00 %\n", ""), 1 - 0.45 * 0.9),
+        # the table of an earlier run does not count
+        (LOG.replace("0.900000", "0.100000").replace("of 2.0 on", "of 9.0 on") + LOG, 0.28),
+    ],
+)
+def test_overhead_is_all_but_forward_and_backward(log, expected):
+    assert lammps._overhead(log)["overhead"] == pytest.approx(expected)
+
+
+def test_no_overhead_without_tables():
+    assert lammps._overhead("Loop time of 2.0 on 1 procs for 10 steps with 81 atoms\n") == {}
 
 
 def test_what_is_not_in_turn_takes_no_time(tmp_path):

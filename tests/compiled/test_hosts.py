@@ -1,16 +1,62 @@
 """LAMMPS, i-PI's driver and ASE take compiled files wherever they take TorchScript."""
 
+from dataclasses import replace
+
 import ipi_tools
 import lammps_tools as tools
+import models
 import numpy as np
 import pytest
 from ase import units
 from compiled_files import box, moving_box
+from compiled_files.archives import changed
 from compiled_files.runs import trajectory
+from pet_models import pet_checkpoint
 
 from md_bridge.ase import MDBridgeCalculator, MultipleTimeStep
 from md_bridge.drift import measure
+from md_bridge.engine import Engine, structure_from_ase
+from md_bridge.export import export_file, export_module
+from md_bridge.export.model_file import extract_torchscript
 from md_bridge.model_options import ModelOptions
+
+
+def _other_pet(folder):
+    """As that of ``conftest.py``, from another start."""
+    checkpoint = pet_checkpoint(
+        folder / "pet.ckpt",
+        seed=1,
+        num_neighbors_adaptive=6,
+        num_gnn_layers=1,
+        num_attention_layers=1,
+    )
+    return export_file(checkpoint, folder / "pet.pt", dtype="float64")
+
+
+def _other_module(folder):
+    """A larger swirl, of deeper wells."""
+    module = models.Uncertain(models.curl(size=0.5, epsilon=0.02).module)
+    given = {"elements": ["Ar"], "cutoff": 6.0, "layers": 1, "dtype": "float64"}
+    return export_module(module, folder / "module.pt", **given)
+
+
+OTHERS = {"adaptive PET": _other_pet, "module": _other_module}
+
+
+@pytest.fixture
+def files(files, tmp_path_factory):
+    """The files of all, but beside the compiled functions of two kinds lies the TorchScript of a
+    model with other weights: whoever runs that in their place is seen."""
+
+    def made(kind):
+        found = files(kind)
+        if kind not in OTHERS:
+            return found
+        folder = tmp_path_factory.mktemp("hollow")
+        other = OTHERS[kind](folder)
+        return replace(found, compiled=changed(found.compiled, folder, other))
+
+    return made
 
 
 @pytest.mark.parametrize("ranks", [1, 2])
@@ -22,6 +68,19 @@ def test_lammps(tmp_path, files, kind, ranks):
     )
     assert len(found) == 11
     np.testing.assert_allclose(found, expected, rtol=1e-7, atol=1e-7)
+
+
+def test_the_torchscript_beside_is_another_model(files):
+    for kind in OTHERS:
+        made = files(kind)
+        inside = extract_torchscript(made.compiled, made.compiled.with_suffix(".pt"))
+        structure = structure_from_ase(box(made))
+        ours, theirs, right = (
+            Engine(path).evaluate(structure, conservative_forces=True).conservative_forces
+            for path in (made.compiled, inside, made.exported)
+        )
+        np.testing.assert_allclose(ours, right, atol=1e-9)
+        assert np.abs(ours - theirs).max() > 1e-3
 
 
 def test_ranks_without_atoms(tmp_path, files):

@@ -8,7 +8,9 @@ import pytest
 from compiled_files import box
 from model_commands import argon_crystal, run
 
+from md_bridge.bench.errors import UnavailableError
 from md_bridge.bench.models.files import prepare_model
+from md_bridge.bench.sessions.process import Work, WorkerSession
 from md_bridge.cli import main
 from md_bridge.committee import Committee
 from md_bridge.engine import Engine, structure_from_ase
@@ -151,3 +153,33 @@ def test_a_comparison_with_the_model_that_it_was_made_of(files, tmp_path, monkey
     found, expected = (numbers["lambda"][name]["lambda"] for name in ("compiled", "exported"))
     assert found == pytest.approx(expected, rel=1e-6)
     assert expected > 1e-3
+
+
+def open_alone(folder, made, forces):
+    """The functions of a file, called without our engine."""
+    ase.io.write(folder / "start.xyz", box(made))
+    task = {"kind": "compiled_call", "model": str(made.compiled), "forces": forces, "threads": 1}
+    return WorkerSession(Work({**task, "start": str(folder / "start.xyz")}, 1, folder), 60.0)
+
+
+@pytest.mark.parametrize("forces", ["conservative", "direct"])
+def test_bench_calls_functions_alone(files, tmp_path, forces):
+    """With the forces that the engine has of them."""
+    made = files("student")
+    session = open_alone(tmp_path, made, forces)
+    try:
+        found = session.first["forces"]
+        assert session.run(3, 60.0).seconds > 0
+    finally:
+        session.close()
+    engine = Engine(made.compiled, remove_net_force=False)
+    wanted = {f"{forces}_forces": True}
+    expected = engine.evaluate(structure_from_ase(box(made)), **wanted)
+    np.testing.assert_allclose(found, getattr(expected, f"{forces}_forces"), atol=1e-5)
+    assert np.abs(found).max() > 0.01
+
+
+@pytest.mark.parametrize("kind", ["adaptive PET", "module"])
+def test_bench_calls_no_functions_that_need_more(files, tmp_path, kind):
+    with pytest.raises(UnavailableError, match="only where the cutoff is fixed"):
+        open_alone(tmp_path, files(kind), "conservative")

@@ -3,9 +3,12 @@
 import subprocess
 import sys
 
+import ase.io
 import pytest
+from compiled_files import moving_box
 
 from md_bridge._paths import DATA
+from md_bridge.bench.sessions.lammps import Deck, LammpsSession
 
 # a process of its own: what others have given back would be used first
 SCRIPT = """
@@ -42,3 +45,27 @@ def test_memory_does_not_grow_with_the_numbers_of_pairs(files):
     )
     assert done.returncode == 0, done.stderr
     assert int(done.stdout) < 32e6
+
+
+BREATHE = """\
+fix breathe all deform 1 x wiggle 0.2 0.05 y wiggle 0.2 0.07 remap x
+fix cool all langevin 100.0 100.0 0.02 4711"""
+TURN = 300
+"""Steps; the memory after the first turns is that of the largest number of pairs."""
+
+
+@pytest.mark.parametrize("kind", ["adaptive PET", "module"])
+@pytest.mark.parametrize("multiplicity", [1, 4])
+def test_memory_of_lammps_is_flat(tmp_path, files, kind, multiplicity):
+    """In a box that swings, so that the number of pairs is another one at every step."""
+    made = files(kind)
+    ase.io.write(tmp_path / "start.xyz", moving_box(made))
+    keywords = "max_correction 10" if multiplicity > 1 else ""
+    for model in (made.compiled, made.exported):
+        deck = Deck(tmp_path / "start.xyz", model, 0.5, keywords, multiplicity, BREATHE)
+        session = LammpsSession(deck, 1, 1, tmp_path / model.suffix[1:], 120.0)
+        try:
+            sizes = [session.run(TURN, 120.0).details["rss_MB"] for _ in range(4)]
+        finally:
+            session.close()
+        assert sizes[-1] - sizes[1] < 3.0, sizes

@@ -2,6 +2,7 @@
 
 import lammps_tools as tools
 import numpy as np
+import odd_models
 import pytest
 
 from md_bridge.engine import Engine, ModelError, Structure, structure_from_ase
@@ -76,6 +77,20 @@ def test_rotated_copies(model_file):
     averaged = evaluate(model_file("two_layers"), atoms, symmetrize="octahedral")
     np.testing.assert_allclose(averaged.atomic_virials, plain.atomic_virials, atol=1e-10)
     assert np.abs(plain.atomic_virials - plain.halved_atomic_virials).max() > 1e-6
+
+
+def test_model_of_the_cell(tmp_path):
+    """A correction by the volume belongs to no pair: without it the pressure would be wrong."""
+    atoms = SHAPES["triclinic, smaller than the cutoff"]
+    lists = (5.0,), (True,)
+    pairs_alone = evaluate(odd_models.wells(tmp_path / "wells.pt", *lists), atoms)
+    path = odd_models.wells(tmp_path / "tail.pt", *lists, tail=50.0)
+    with pytest.raises(ModelError, match="per-atom virial is not defined by the model"):
+        evaluate(path, atoms)
+    whole = Engine(path).evaluate(structure_from_ase(atoms), conservative_virial=True)
+    more = whole.conservative_virial - pairs_alone.conservative_virial
+    volume = atoms.get_volume()
+    np.testing.assert_allclose(more, len(atoms) * 50.0 / volume * np.eye(3), atol=1e-9)
 
 
 def test_model_of_positions(model_file):

@@ -24,7 +24,8 @@ class Wells(torch.nn.Module):
     A pair of a full list counts half; lists that are not ``strict`` are filtered here. With
     ``per_atom`` False there is an energy of the structure only. ``inputs`` are asked for and not
     looked at. Direct forces are zero, and the direct stress is the same for all structures,
-    whichever of their atoms are selected.
+    whichever of their atoms are selected. A ``tail`` is divided by the volume, as a correction for
+    what lies beyond a cutoff.
     """
 
     lists: List[NeighborListOptions]
@@ -37,6 +38,7 @@ class Wells(torch.nn.Module):
         inputs: List[str],
         per_atom: bool,
         strict: bool,
+        tail: float,
     ):
         super().__init__()
         self.lists = [
@@ -45,6 +47,7 @@ class Wells(torch.nn.Module):
         ]
         self.inputs = inputs
         self.per_atom = per_atom
+        self.tail = tail
 
     def requested_neighbor_lists(self) -> List[NeighborListOptions]:
         return self.lists
@@ -72,6 +75,8 @@ class Wells(torch.nn.Module):
                 if not options.strict:
                     pairs = torch.where(r < options.cutoff, pairs, torch.zeros_like(pairs))
                 of_atoms = of_atoms.index_add(0, first, pairs)
+            if self.tail != 0.0 and bool(system.pbc.all()):
+                of_atoms = of_atoms + self.tail / torch.det(system.cell)
             if as_atoms:
                 energies.append(of_atoms.reshape(-1, 1))
                 for i in range(len(system)):
@@ -133,6 +138,7 @@ def wells(
     per_atom: bool = True,
     devices: tuple[str, ...] = ("cpu",),
     strict: bool = True,
+    tail: float = 0.0,
 ) -> Path:
     """Write a :class:`Wells` in double precision at ``path`` and return the path."""
     capabilities = ModelCapabilities(
@@ -147,7 +153,7 @@ def wells(
         supported_devices=list(devices),
         dtype="float64",
     )
-    module = Wells(list(cutoffs), list(full), list(inputs), per_atom, strict)
+    module = Wells(list(cutoffs), list(full), list(inputs), per_atom, strict, tail)
     AtomisticModel(module.eval(), ModelMetadata(), capabilities).save(str(path))
     return path
 

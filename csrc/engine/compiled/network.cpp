@@ -18,8 +18,9 @@ std::unique_ptr<CompiledNetwork> compiled_network(CompiledPackage& package) {
   const std::string kind = package.value("kind");
   if (kind == "pairs") return pair_network(package);
   if (kind == "module") return module_network(package);
-  throw ModelError("the compiled model holds functions of an unknown kind, '" + kind +
-                   "': it is of another version of MD Bridge. Compile it again");
+  throw ModelError("the compiled model '" + package.path() +
+                   "' holds functions of an unknown kind, '" + kind +
+                   "', and is of another version of MD Bridge" + package.remedy());
 }
 
 bool are_enough(std::int64_t atoms, std::int64_t pairs) { return atoms > 1 && pairs > 3; }

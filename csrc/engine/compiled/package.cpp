@@ -89,9 +89,8 @@ CompiledPackage::CompiledPackage(const std::string& path)
   require_cpu();
 }
 
-/// What to do with a file that was compiled for another program or machine.
 std::string CompiledPackage::remedy() const {
-  return ": compile it again, `md-bridge compile " + value("source") +
+  return ": compile it again, `md-bridge compile " + value("arguments") +
          " -o model.pt2`, or take the TorchScript file out of it, `md-bridge export " + path_ +
          " -o model.pt`";
 }

@@ -35,10 +35,14 @@ class CompiledPackage {
   /// The TorchScript file, byte by byte.
   std::string torchscript() const;
 
+  const std::string& path() const { return path_; }
+  /// What to do with a file that was compiled for another program or machine, to follow a sentence
+  /// that says so.
+  std::string remedy() const;
+
  private:
   void require_torch() const;
   void require_cpu() const;
-  std::string remedy() const;
 
   std::string path_;
   std::map<std::string, std::string> description_;

@@ -237,7 +237,7 @@ bool TorchScriptBackend::has_per_atom(const std::string& output) const {
 }
 
 mta::System TorchScriptBackend::make_system(const SystemTensors& tensors,
-                                            const BackendRequest& request) const {
+                                            const BackendRequest& request) {
   const bool pairs_are_leaves = request.pair_gradients;
   auto system = torch::make_intrusive<mta::SystemHolder>(tensors.types, tensors.positions,
                                                          tensors.cell, tensors.periodic);
@@ -255,9 +255,19 @@ mta::System TorchScriptBackend::make_system(const SystemTensors& tensors,
   }
   if (pairs_are_leaves) system->add_data("mdbridge::pair_gradients", gradients_asked_for_);
   for (const auto& [name, value] : request.inputs) {
-    system->add_data(name, input_of(name, value, dtype_, device_));
+    system->add_data(name, input(name, value));
   }
   return system;
+}
+
+/// What a structure is given besides its atoms. It seldom changes, and stays on the device.
+const mtt::TensorMap& TorchScriptBackend::input(const std::string& name, double value) {
+  auto& [known, map] = given_inputs_[name];
+  if (!map || known != value) {
+    known = value;
+    map = input_of(name, value, dtype_, device_);
+  }
+  return map;
 }
 
 mta::ModelEvaluationOptions TorchScriptBackend::make_options(const BatchOnDevice& batch,
@@ -320,7 +330,7 @@ std::map<std::string, double> TorchScriptBackend::trial_inputs() const {
   return inputs;
 }
 
-/// By trying: two atoms and their pair.
+/// By trying: two atoms and their pair, in a box so large that they have no other one.
 bool TorchScriptBackend::gives_pair_gradients(const std::string& energy) {
   const auto known = pair_gradients_.find(energy);
   if (known != pair_gradients_.end()) return known->second;
@@ -329,8 +339,10 @@ bool TorchScriptBackend::gives_pair_gradients(const std::string& energy) {
   request.energy_per_atom = has_per_atom(energy);
   request.pair_gradients = true;
   request.inputs = trial_inputs();
-  const auto dimer =
+  auto dimer =
       metatrain::padding_dimer(info_.atomic_types.front(), pair_requests_, dtype_, device_);
+  dimer.cell = torch::eye(3, dimer.cell.options()) * (4.0 + 4.0 * info_.cutoff);
+  dimer.periodic = torch::ones_like(dimer.periodic);
   bool gives = !pair_requests_.empty();
   try {
     if (gives) evaluate({dimer}, request);
@@ -425,8 +437,8 @@ BackendResult TorchScriptBackend::evaluate(std::vector<SystemTensors> systems,
       differentiate(result.energy, leaves, request, result);
     } else if (!differentiate_pairs(result.energy, leaves, systems, request, result)) {
       throw ModelError("the energy '" + request.energy + "' of the model '" + info_.path +
-                       "' depends on the positions, not on pair vectors alone: its virial cannot "
-                       "be shared out among the atoms");
+                       "' depends on the positions or on the cell, not on pair vectors alone: its "
+                       "virial cannot be shared out among the atoms");
     }
     wait();
   }

@@ -65,9 +65,11 @@ Leaves grow_leaves(std::vector<SystemTensors>& systems, const BackendRequest& re
   Leaves leaves;
   for (SystemTensors& system : systems) {
     if (request.pair_gradients) {
-      // positions too, to see whether the network looks at them
+      // positions and cell too, to see whether the network looks at them
       system.positions = system.positions.detach().requires_grad_(true);
       leaves.positions.push_back(system.positions);
+      system.cell = system.cell.detach().requires_grad_(true);
+      leaves.cells.push_back(system.cell);
       for (PairTensors& pairs : system.pairs) {
         pairs.vectors = pairs.vectors.detach().requires_grad_(true);
         leaves.pairs.push_back(pairs.vectors);
@@ -141,6 +143,7 @@ bool differentiate_pairs(const torch::Tensor& energy, const Leaves& leaves,
                          BackendResult& result) {
   std::vector<torch::Tensor> all = leaves.pairs;
   all.insert(all.end(), leaves.positions.begin(), leaves.positions.end());
+  all.insert(all.end(), leaves.cells.begin(), leaves.cells.end());
   const auto gradients = gradients_of(energy, all);
   for (std::size_t k = leaves.pairs.size(); k < all.size(); ++k) {
     if (gradients[k].defined()) return false;

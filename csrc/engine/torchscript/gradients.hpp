@@ -12,8 +12,9 @@ namespace mdbridge {
 struct Leaves {
   std::vector<torch::Tensor> positions;  // [N, 3]
   std::vector<torch::Tensor> strains;    // [3, 3]
-  // instead of strains: [P, 3] of all pair lists of all structures
+  // instead of strains: [P, 3] of all pair lists of all structures, and the cells, [3, 3]
   std::vector<torch::Tensor> pairs;
+  std::vector<torch::Tensor> cells;
 };
 
 /// Put the leaves of the gradients that are wanted under these tensors.
@@ -29,7 +30,7 @@ void differentiate(const torch::Tensor& energy, const Leaves& leaves, const Back
                    BackendResult& result);
 
 /// Gradients of the sum of `energy` with respect to the pair vectors, and what follows from them,
-/// into the result. False if the energy depends on the positions in another way.
+/// into the result. False if the energy depends on the positions in another way, or on the cell.
 bool differentiate_pairs(const torch::Tensor& energy, const Leaves& leaves,
                          const std::vector<SystemTensors>& systems, const BackendRequest& request,
                          BackendResult& result);

@@ -6,15 +6,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 
 from md_bridge.bench.groups.plan import Box, Plan
-from md_bridge.bench.models.files import ModelFiles, Source
+from md_bridge.bench.models.files import COMPILED, ModelFiles, Source
 from md_bridge.bench.panels import Panel, Subject
 from md_bridge.bench.sessions import Session
 
 __all__ = ["METATOMIC", "OURS", "PET_KOKKOS", "ase_panels", "calculator", "calculators"]
 
 OURS, METATOMIC, PET_KOKKOS = "MD Bridge", "metatomic", "pet-kokkos"
-_COMPILED = ", compiled"
-"""Suffix of rows, see :meth:`~md_bridge.bench.models.files.ModelFiles.programs`."""
 
 
 def ase_panels(plan: Plan) -> Iterator[Panel]:
@@ -44,7 +42,7 @@ def _whole(plan: Plan, model: ModelFiles, where: Box) -> Iterator[Subject]:
             yield Subject(
                 f"{name}{suffix}",
                 calculator(plan, "engine", source, where, kind),
-                against={"TorchScript": name} if suffix else {"compiled": f"{name}{_COMPILED}"},
+                against={"TorchScript": name} if suffix else {"compiled": f"{name}{COMPILED}"},
                 agrees_with=name if suffix else "",
             )
 

@@ -24,6 +24,9 @@ OURS, THEIRS = "MD Bridge", "metatomic"
 _SOCKETS = "/tmp/ipi_"
 """Where i-PI has its unix sockets."""
 _ADDRESS = "mdbridge-bench-"
+_BATH = """<thermostat mode="langevin"> <tau units="femtosecond"> 20 </tau> </thermostat>
+        """
+"""Of two models, for the reason that LAMMPS's has (:mod:`md_bridge.bench.groups.lammps`)."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,8 @@ class _Case:
     """Forces of the forcefields."""
     multiplicity: int = 1
     beads: int = 1
+    bath: str = ""
+    """Thermostat; empty: none, which is NVE."""
 
 
 @dataclass(frozen=True)
@@ -115,7 +120,9 @@ def _two_models(plan: Plan, model: ModelFiles, where: Box) -> Iterator[Subject]:
         bound = Bound(f"conservative, {name}", alone, two_models=True)
         driver = _Driver(name, True, source, inner=inner)
         for m in plan.multiplicities:
-            case = _Case(f"two models, M = {m}", ("conservative", "direct"), multiplicity=m)
+            case = _Case(
+                f"two models, M = {m}", ("conservative", "direct"), multiplicity=m, bath=_BATH
+            )
             yield Subject(
                 f"{case.name}, {name}",
                 _open(plan, where, case, driver),
@@ -186,7 +193,7 @@ def _clients(
 
 
 def _input_text(plan: Plan, start: Path, case: _Case, driver: _Driver, address: str) -> str:
-    """The input of i-PI: NVE from the velocities of the start's temperature.
+    """The input of i-PI, from the velocities of the start's temperature.
 
     :param plan: inner step
     :param address: prefix of the unix sockets
@@ -219,8 +226,8 @@ def _input_text(plan: Plan, start: Path, case: _Case, driver: _Driver, address: 
       {forces}
     </forces>
     <motion mode="dynamics">
-      <dynamics mode="nve">
-        <timestep units="femtosecond"> {timestep_fs:.10g} </timestep> {levels}
+      <dynamics mode="{"nvt" if case.bath else "nve"}">
+        {case.bath}<timestep units="femtosecond"> {timestep_fs:.10g} </timestep> {levels}
       </dynamics>
     </motion>
     <ensemble> <temperature units="kelvin"> 300 </temperature> </ensemble>

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from md_bridge.bench.groups.plan import Box, Plan
-from md_bridge.bench.models.files import ModelFiles, Source
+from md_bridge.bench.models.files import COMPILED, ModelFiles, Source
 from md_bridge.bench.panels import Bound, Panel, Subject
 
 __all__ = ["RAW", "lammps_panels", "rank_panels"]
@@ -32,11 +32,12 @@ def lammps_panels(plan: Plan) -> Iterator[Panel]:
 
 def _raw(plan: Plan, model: ModelFiles, where: Box) -> Iterator[Subject]:
     """The network called from Python."""
-    for kind in model.kinds:
-        open_calls = plan.worker(
-            model.exported, kind="raw_call", start=str(where.path), forces=kind
-        )
-        yield Subject(f"{RAW}, {kind}", open_calls)
+    alone = {"": (model.exported, "raw_call"), COMPILED: (model.compiled, "compiled_call")}
+    for suffix, _ in model.programs():
+        source, program = alone[suffix]
+        for kind in model.kinds:
+            open_calls = plan.worker(source, kind=program, start=str(where.path), forces=kind)
+            yield Subject(f"{RAW}, {kind}{suffix}", open_calls)
 
 
 def _single(
@@ -44,7 +45,10 @@ def _single(
 ) -> Iterator[Subject]:
     """All dynamics by one program."""
     for kind in model.kinds:
-        against = {"network": f"{RAW}, {kind}", **({"TorchScript": kind} if suffix else {})}
+        against = {
+            "network": f"{RAW}, {kind}{suffix}",
+            **({"TorchScript": kind} if suffix else {}),
+        }
         yield Subject(f"{kind}{suffix}", plan.lammps(source, where, kind), against=against)
     if model.has_direct:
         yield from plan.one_model_steps(

@@ -19,9 +19,11 @@ from md_bridge.export.model_file import Kind, extract_torchscript, identify
 from md_bridge.model_names import Factory, absolute_model, is_python_model
 from md_bridge.processes import kill_with_parent
 
-__all__ = ["BUNDLED", "XS", "ModelFiles", "Source", "prepare_model"]
+__all__ = ["BUNDLED", "COMPILED", "XS", "ModelFiles", "Source", "prepare_model"]
 
 BUNDLED, XS = "bundled", "xs"
+COMPILED = ", compiled"
+"""Suffix of the names of rows, see :meth:`ModelFiles.programs`."""
 _XS_SEED = 0
 _XS_HYPERS = {
     "cutoff": 7.5,
@@ -93,7 +95,7 @@ class ModelFiles:
     def programs(self) -> list[tuple[str, Source]]:
         """What our engine runs: the suffix of a row's name, and the model."""
         own = ("", Source(self.path))
-        return [own] if is_python_model(self.path) else [own, (", compiled", self.compiled)]
+        return [own] if is_python_model(self.path) else [own, (COMPILED, self.compiled)]
 
 
 def prepare_model(

@@ -19,7 +19,7 @@ from vesin.metatomic import compute_requested_neighbors
 
 from md_bridge import _core  # after torch, whose libraries it is linked to
 
-__all__ = ["Calls", "keep_freed_memory", "open_work"]
+__all__ = ["Calls", "Repeated", "keep_freed_memory", "open_work"]
 
 _WARM_UP = 3
 """Calls that are not timed."""
@@ -58,7 +58,45 @@ def keep_freed_memory() -> bool:
     return bool(stays and on_heap)
 
 
-class Calls:
+class Repeated:
+    """Calls of a network, one after the other, while the engine decides, as after its own
+    evaluations, whether waiting threads sleep."""
+
+    first: dict[str, Any]
+
+    def __init__(self) -> None:
+        self.details: dict[str, float] = {}
+        self._waited, self._worked = _seconds_without_core(), 0.0
+        self.first = self._call()
+        self.run(_WARM_UP)
+
+    def _call(self) -> dict[str, Any]:
+        """Energy and forces."""
+        raise NotImplementedError
+
+    def run(self, count: int) -> float:
+        """Seconds of so many calls.
+
+        :param count: how many
+        """
+        seconds = 0.0
+        for _ in range(count):
+            begin = time.perf_counter()
+            self._call()
+            took = time.perf_counter() - begin
+            seconds += took
+            self._watch(took)
+        return seconds
+
+    def _watch(self, took: float) -> None:
+        self._worked += took
+        if self._worked >= _WINDOW_S:
+            now = _seconds_without_core()
+            _core.note_waiting(max(0.0, now - self._waited), self._worked)
+            self._waited, self._worked = now, 0.0
+
+
+class Calls(Repeated):
     """Forward, and backward for conservative forces, of one structure.
 
     :param task: as :func:`open_work` takes it
@@ -77,10 +115,7 @@ class Calls:
         per_atom = model.capabilities().outputs[name].sample_kind == "atom"
         self._name = name
         self._outputs = {name: ModelOutput(sample_kind="atom" if per_atom else "system")}
-        self.details: dict[str, float] = {}
-        self._waited, self._worked = _seconds_without_core(), 0.0
-        self.first = self._call()
-        self.run(_WARM_UP)
+        super().__init__()
 
     def _call(self) -> dict[str, Any]:
         """Energy and forces (of the pairs' list as it is: metatomic's PETs read positions)."""
@@ -96,28 +131,6 @@ class Calls:
             value.sum().backward()
         assert positions.grad is not None
         return {"energy": None, "forces": (-positions.grad).cpu().tolist()}
-
-    def run(self, count: int) -> float:
-        """Seconds of so many calls.
-
-        :param count: how many
-        """
-        seconds = 0.0
-        for _ in range(count):
-            begin = time.perf_counter()
-            self._call()
-            took = time.perf_counter() - begin
-            seconds += took
-            self._watch(took)
-        return seconds
-
-    def _watch(self, took: float) -> None:
-        """Let the engine decide, as after its own evaluations, whether waiting threads sleep."""
-        self._worked += took
-        if self._worked >= _WINDOW_S:
-            now = _seconds_without_core()
-            _core.note_waiting(max(0.0, now - self._waited), self._worked)
-            self._waited, self._worked = now, 0.0
 
 
 def _seconds_without_core() -> float:

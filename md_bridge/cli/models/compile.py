@@ -87,7 +87,7 @@ def compile_(
     elements: tuple[str, ...] | None,
     **options: Any,
 ) -> None:
-    """Compile SOURCE for the CPU of this machine: two times faster.
+    """Compile SOURCE for the CPU of this machine: 1.6 to 2 times faster.
 
     LAMMPS, i-PI and ASE take the file (.pt2) wherever they take model.pt. It runs on CPUs of this
     kind and with this version of torch only; the TorchScript file is inside, and

@@ -95,6 +95,22 @@ def test_what_is_not_to_be_filtered_has_no_size_to_wait_for(emulated, tmp_path, 
     assert ours == emulated_device.Counts(uploads=1, downloads=1, waits=0)
 
 
+def test_charges_stay_there(emulated, tmp_path, argon):
+    """They seldom change."""
+    lists = (6.0,), (True,)
+    plain = odd_models.wells(tmp_path / "plain.pt", *lists, devices=("xpu",))
+    asking = odd_models.wells(tmp_path / "asking.pt", *lists, ("charge",), devices=("xpu",))
+    counts = []
+    for engine in (Engine(plain, "xpu"), Engine(asking, "xpu", charge=1.0)):
+        pairs = Pairs(1.0)
+        for _ in range(3):
+            before = emulated.counts()
+            engine.evaluate(structure_from_ase(argon), pairs, conservative_forces=True)
+            last = emulated.counts() - before
+        counts.append(last)
+    assert counts[0] == counts[1]
+
+
 def test_surroundings_go_with_the_owned_atoms(emulated, export, argon):
     """As on one of several ranks: the atoms that are owned are chosen once for each list."""
     engine = Engine(export("curl"), "xpu")

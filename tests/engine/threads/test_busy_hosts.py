@@ -114,11 +114,15 @@ def busy_neighbours() -> Iterator[None]:
 def test_waiting_threads_sleep_beside_busy_processes(tmp_path, water, host):
     """What makes them sleep is a second team of threads, which are seen from outside; one that was
     told how threads wait never has it."""
-    with running(tmp_path / "told", host, water, {"OMP_WAIT_POLICY": "passive"}) as process:
+    told = {"OMP_WAIT_POLICY": "passive"}
+    with running(tmp_path / "told", host, water, told) as process:
         usual = count_threads(process)
-    with (
-        running(tmp_path / "as it is", host, water, {}) as process,
-        busy_neighbours(),
-    ):
+    with running(tmp_path / "as it is", host, water, {}) as process, busy_neighbours():
+        begin = time.monotonic()
         said = tmp_path / "as it is" / "said"
         wait_for(lambda: count_threads(process) > usual, process, said)
+        noticed_after = time.monotonic() - begin
+    with running(tmp_path / "told again", host, water, told) as process, busy_neighbours():
+        time.sleep(1.5 * noticed_after)
+        assert process.poll() is None
+        assert count_threads(process) == usual

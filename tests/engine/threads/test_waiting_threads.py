@@ -8,7 +8,7 @@ import pytest
 
 pytest.importorskip("torch")
 
-POLICIES = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT")
+POLICIES = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "OMP_PROC_BIND", "GOMP_CPU_AFFINITY")
 SPINNING = 2e-3
 """s; 300,000 turns of libgomp take some milliseconds of any CPU, sleep takes none."""
 
@@ -91,7 +91,15 @@ def test_threads_that_have_to_wait_for_cores_sleep_and_later_spin_again(before):
     assert spins == [False, False, True, True]
 
 
-@pytest.mark.parametrize("setting", [{"OMP_WAIT_POLICY": "active"}, {"GOMP_SPINCOUNT": "400000"}])
+@pytest.mark.parametrize(
+    "setting",
+    [
+        {"OMP_WAIT_POLICY": "active"},
+        {"GOMP_SPINCOUNT": "400000"},
+        {"OMP_PROC_BIND": "true"},
+        {"GOMP_CPU_AFFINITY": "0-1"},
+    ],
+)
 def test_what_the_user_has_set_stays(setting):
     _, *others = run(FORCED, **setting)
     assert [line.split()[0] for line in others] == ["False"] * 4

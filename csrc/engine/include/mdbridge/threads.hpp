@@ -30,7 +30,7 @@ MDBRIDGE_API void survive_forks();
 // had to wait for a core, and while that is long they sleep at once instead.
 //
 // A user's own OMP_WAIT_POLICY or GOMP_SPINCOUNT wins: nothing is done then, nor where threads are
-// bound to cores (OMP_PROC_BIND), nor with another OpenMP.
+// bound to cores (OMP_PROC_BIND, GOMP_CPU_AFFINITY), nor with another OpenMP.
 
 /// Around an evaluation: what it took is watched, and what follows from it is done at its end.
 class MDBRIDGE_API WatchedEvaluation {

@@ -1,0 +1,1 @@
+"""What docs/make_performance.py says of the numbers of a benchmark, beside its tables."""
