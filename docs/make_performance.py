@@ -75,8 +75,8 @@ SECTIONS = {
         "is as long as the fastest vibrations of water.\n"
         "The outer step of one model makes both kinds of forces in one pass, which costs b "
         "conservative ones (*both* over *conservative* under ASE) where S(M) has 1: "
-        "(M − 1 + F)/(M − 1 + b·F) of S(M) is the most that can be had, which stands below each "
-        "table.\n"
+        "(M − 1 + F)/(M − 1 + b·F) of S(M) is the most that can be had, as stands below the "
+        "tables.\n"
         "LAMMPS forks with a `pair_style metatomic` and patched trees with pet-kokkos's "
         "`pair_style pet` are not stock LAMMPS, and are not measured.",
     ),
@@ -85,6 +85,7 @@ SECTIONS = {
         "The same simulations with our driver and with i-PI's own `metatomic`, in i-PI's process "
         "and over sockets.\n"
         "S(M) is of the times of the same driver.\n"
+        "Two models run with a Langevin bath here too.\n"
         "What is not in turn is stopped: i-PI's Python client spins while it waits.",
     ),
     "ranks": ("MPI ranks", "Ranks share the atoms; each sees those within the model's range too."),
@@ -96,7 +97,7 @@ SECTIONS = {
     "busy": (
         "A busy machine",
         "Another process keeps one core busy: what waits by spinning pays for it.\n"
-        "*÷ always spins* is our calculator over itself with threads that never sleep: without a "
+        "*÷ always spins* is MD Bridge over itself with threads that never sleep: without a "
         "neighbour, what the care for neighbours costs.",
     ),
     "scaling": (
@@ -169,8 +170,8 @@ def _below(panel: PanelResult, results: Results, several: bool) -> list[str]:
     most = most_of_bound(panel, results)
     sentences = []
     if most:
-        known = "; ".join(f"{name} {value:.2f}" for name, value in most.items())
-        sentences.append(f"At most this part of S(M) can be had: {known}.")
+        known = "; ".join(f"{value:.2f} ({name})" for name, value in most.items())
+        sentences.append(f"Of S(M) at most this part can be had: {known}.")
     if several and (when := _moment(panel)):
         sentences.append(when)
     return sentences

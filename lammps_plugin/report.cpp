@@ -81,8 +81,9 @@ std::vector<std::string> warnings_of(const mdbridge::Engine& engine, const Setti
   }
   if (ranks_on_a_device > 1) {
     warnings.push_back(
-        fmt::format("{} ranks compute on one device, where each waits for the others and evaluates "
-                    "the ghosts of its own region: start one rank for each GPU",
+        fmt::format("{} ranks of a node compute on a device of the same name: if that is one GPU, "
+                    "each waits for the others and evaluates the ghosts of its own region, and one "
+                    "rank for each GPU is faster",
                     ranks_on_a_device));
   }
   if (partitions == 1) return warnings;

@@ -8,6 +8,8 @@ import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import marked_tables
+
 from md_bridge.bench.models.files import BUNDLED, COMPILED, XS
 from md_bridge.bench.panels import PanelResult
 from md_bridge.bench.results import Results
@@ -45,12 +47,14 @@ def _overhead(name: str) -> Numbers:
 
     def numbers(panel: PanelResult) -> Sequence[float]:
         row = panel.row(name)
-        return [100 * share for share in row.details["overhead"]] if row else []
+        return [100 * share for share in row.details.get("overhead", [])] if row else []
 
     return numbers
 
 
 def _part_of_bound(name: str) -> Numbers:
+    """Of S(M), by round."""
+
     def numbers(panel: PanelResult) -> Sequence[float]:
         row = panel.row(name)
         return panel.speedups(row).get("fraction", []) if row else []
@@ -130,20 +134,17 @@ def summary(results: Results) -> list[str]:
 
     :param results: of a benchmark
     """
-    rows, sizes = [], sorted({panel.atoms for panel in results.panels} - {0})
+    found: dict[str, dict[int, str]] = {}
     for line in _LINES:
-        cells = {
-            panel.atoms: _shown(line.of(panel))
-            for panel in results.panels
-            if (panel.group, panel.title, panel.model) == (line.group, line.title, line.model)
-        }
-        if any(cells.values()):
-            rows.append([line.label, *(cells.get(size, "") for size in sizes)])
+        for panel in results.panels:
+            is_its = (panel.group, panel.title, panel.model) == (line.group, line.title, line.model)
+            if is_its and (shown := _shown(line.of(panel))):
+                found.setdefault(line.label, {})[panel.atoms] = shown
+    sizes = sorted({size for cells in found.values() for size in cells})
+    rows = [[label, *(cells.get(size, "") for size in sizes)] for label, cells in found.items()]
     if not rows:
         return []
-    heading = ["", *(f"{size} atoms" for size in sizes)]
-    rule = ["---", *["---:"] * len(sizes)]
-    return [f"| {' | '.join(cells)} |" for cells in (heading, rule, *rows)]
+    return marked_tables.markdown(["", *(f"{size} atoms" for size in sizes)], rows)
 
 
 def _shown(values: Sequence[float]) -> str:

@@ -4,7 +4,9 @@
 #include <sched.h>
 
 #include <algorithm>
-#include <array>
+#include <cstdint>
+#include <cstdlib>
+#include <functional>
 #include <vector>
 
 #include "mdbridge/threads.hpp"
@@ -47,14 +49,19 @@ Node::Node(MPI_Comm world) {
 }
 
 int most_ranks_on_a_device(MPI_Comm world, const std::string& device) {
-  using Name = std::array<char, 32>;
+  // a launcher that gives each rank a GPU of its own lets it see no other, which is then the first
+  std::string seen = device;
+  for (const char* name : {"CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES",
+                           "ZE_AFFINITY_MASK"}) {
+    const char* value = std::getenv(name);
+    seen += std::string("\n") + (value == nullptr ? "" : value);
+  }
   MPI_Comm node = node_of(world);
   int ranks = 1;
   MPI_Comm_size(node, &ranks);
-  Name mine = {};
-  device.copy(mine.data(), mine.size() - 1);
-  std::vector<Name> all(ranks);
-  MPI_Allgather(mine.data(), mine.size(), MPI_CHAR, all.data(), mine.size(), MPI_CHAR, node);
+  const std::uint64_t mine = std::hash<std::string>{}(seen);
+  std::vector<std::uint64_t> all(ranks);
+  MPI_Allgather(&mine, 1, MPI_UINT64_T, all.data(), 1, MPI_UINT64_T, node);
   MPI_Comm_free(&node);
   int most = device == "cpu" ? 0 : static_cast<int>(std::count(all.begin(), all.end(), mine));
   MPI_Allreduce(MPI_IN_PLACE, &most, 1, MPI_INT, MPI_MAX, world);

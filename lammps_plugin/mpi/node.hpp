@@ -20,7 +20,8 @@ struct Node {
 };
 
 /// How many ranks of one node compute on the same device, at most over all nodes and devices; 0 if
-/// all compute on CPUs. `device`: this rank's, as torch names it. Collective.
+/// all compute on CPUs. `device`: this rank's, as torch names it among those that it may use.
+/// Collective.
 int most_ranks_on_a_device(MPI_Comm world, const std::string& device);
 
 }  // namespace mdbridge_lammps

@@ -88,7 +88,7 @@ def _arguments(source: str, given: Mapping[str, Any], variant: str) -> str:
     options = {**given, "variant": variant}
     for name in _OF_THE_COMMAND:
         value = options.get(name)
-        if value in ("", None, False):
+        if value is None or value is False or value == "":
             continue
         words.append("--" + name.replace("_", "-"))
         if name == "elements":

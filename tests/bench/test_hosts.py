@@ -15,7 +15,7 @@ from ipi_tools import argon
 from python_models import crystal, toy
 
 from md_bridge.bench.errors import UnavailableError
-from md_bridge.bench.groups import GROUPS, Plan
+from md_bridge.bench.groups import GROUPS, Plan, ipi
 from md_bridge.bench.models.files import ModelFiles, Source, prepare_model
 from md_bridge.bench.panels import Panel
 from md_bridge.bench.programs import raw_call
@@ -108,14 +108,44 @@ def test_everything_in_one_pass(plan):
     assert {name for one in subjects.values() for name in one.against.values()} == set(subjects)
 
 
-def test_the_care_for_neighbours_is_compared_with_threads_that_always_spin(plan):
+@pytest.mark.parametrize("host", ["LAMMPS", "ASE", "i-PI"])
+def test_the_care_for_neighbours_is_compared_with_threads_that_always_spin(plan, host):
     subjects = {subject.name: subject for subject in next(iter(GROUPS["busy"](plan))).subjects}
-    spins = "ASE, MD Bridge, threads always spin"
-    assert subjects["ASE, MD Bridge"].against == {"always spins": spins}
-    assert subjects["ASE, MD Bridge, one busy neighbour"].against == {
-        "idle": "ASE, MD Bridge", "always spins": f"{spins}, one busy neighbour",
+    ours = f"{host}, MD Bridge"
+    spins = f"{ours}, threads always spin"
+    assert subjects[ours].against == {"always spins": spins}
+    assert subjects[f"{ours}, one busy neighbour"].against == {
+        "idle": ours, "always spins": f"{spins}, one busy neighbour",
     }  # fmt: skip
     assert all(name in subjects for one in subjects.values() for name in one.against.values())
+    for name, told in ((ours, False), (spins, True)):
+        session = subjects[name].open(60.0)
+        try:
+            pid = (session._child).pid
+            assert (b"GOMP_SPINCOUNT" in Path(f"/proc/{pid}/environ").read_bytes()) is told
+        finally:
+            session.close()
+
+
+def test_two_models_have_a_bath(plan):
+    """And nothing else has."""
+    cases = {"two models": ipi._Case("two models, M = 2", ("direct",), 2, bath=ipi._BATH)}
+    cases["alone"] = ipi._Case("direct", ("direct",))
+    driver = ipi._Driver("MD Bridge", True, plan.models[0].exported)
+    found = {
+        name: ipi._input_text(plan, plan.start, case, driver, "address-")
+        for name, case in cases.items()
+    }
+    for mode, name in (("nvt", "two models"), ("nve", "alone")):
+        assert f'<dynamics mode="{mode}">' in found[name]
+        assert ("<thermostat" in found[name]) is (mode == "nvt")
+    panel = next(iter(GROUPS["lammps"](plan)))
+    (subject,) = [one for one in panel.subjects if one.name == "two models, M = 2"]
+    session = subject.open(60.0)
+    try:
+        assert "fix bath all langevin" in session._commands
+    finally:
+        session.close()
 
 
 @pytest.mark.parametrize("group", list(GROUPS))
@@ -162,8 +192,6 @@ def test_rotations_tell_how_much_results_depend_on_them(plan):
 
 def test_ipi_without_its_client(plan, monkeypatch):
     """i-PI would wait for ever."""
-    from md_bridge.bench.groups import ipi
-
     monkeypatch.setattr(ipi, "_clients", lambda *_: [["sh", "-c", "exit 3"]])
     panels = list(GROUPS["ipi"](plan))
     begin = time.monotonic()

@@ -1,5 +1,6 @@
 """LAMMPS, i-PI's driver and ASE take compiled files wherever they take TorchScript."""
 
+import functools
 from dataclasses import replace
 
 import ipi_tools
@@ -43,16 +44,17 @@ def _other_module(folder):
 OTHERS = {"adaptive PET": _other_pet, "module": _other_module}
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def files(files, tmp_path_factory):
     """The files of all, but beside the compiled functions of two kinds lies the TorchScript of a
     model with other weights: whoever runs that in their place is seen."""
 
+    @functools.cache
     def made(kind):
         found = files(kind)
         if kind not in OTHERS:
             return found
-        folder = tmp_path_factory.mktemp("hollow")
+        folder = tmp_path_factory.mktemp("other-weights")
         other = OTHERS[kind](folder)
         return replace(found, compiled=changed(found.compiled, folder, other))
 
@@ -70,10 +72,10 @@ def test_lammps(tmp_path, files, kind, ranks):
     np.testing.assert_allclose(found, expected, rtol=1e-7, atol=1e-7)
 
 
-def test_the_torchscript_beside_is_another_model(files):
+def test_the_torchscript_beside_is_another_model(files, tmp_path):
     for kind in OTHERS:
         made = files(kind)
-        inside = extract_torchscript(made.compiled, made.compiled.with_suffix(".pt"))
+        inside = extract_torchscript(made.compiled, tmp_path / f"{kind}.pt")
         structure = structure_from_ase(box(made))
         ours, theirs, right = (
             Engine(path).evaluate(structure, conservative_forces=True).conservative_forces

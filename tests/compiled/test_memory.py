@@ -50,12 +50,13 @@ def test_memory_does_not_grow_with_the_numbers_of_pairs(files):
 BREATHE = """\
 fix breathe all deform 1 x wiggle 0.2 0.05 y wiggle 0.2 0.07 remap x
 fix cool all langevin 100.0 100.0 0.02 4711"""
-TURN = 300
+TURN = 200
 """Steps; the memory after the first turns is that of the largest number of pairs."""
+MOST_MB = 3.0
+"""For 400 steps: 8 kB each, and a list of pairs that was kept would be twenty times as much."""
 
 
-@pytest.mark.parametrize("kind", ["adaptive PET", "module"])
-@pytest.mark.parametrize("multiplicity", [1, 4])
+@pytest.mark.parametrize(("kind", "multiplicity"), [("module", 1), ("module", 4)])
 def test_memory_of_lammps_is_flat(tmp_path, files, kind, multiplicity):
     """In a box that swings, so that the number of pairs is another one at every step."""
     made = files(kind)
@@ -68,4 +69,4 @@ def test_memory_of_lammps_is_flat(tmp_path, files, kind, multiplicity):
             sizes = [session.run(TURN, 120.0).details["rss_MB"] for _ in range(4)]
         finally:
             session.close()
-        assert sizes[-1] - sizes[1] < 3.0, sizes
+        assert sizes[-1] - sizes[1] < MOST_MB, sizes

@@ -81,3 +81,9 @@ def test_what_can_be_had_of_the_bound(module):
     assert module.most_of_bound(DYNAMICS, results(DYNAMICS)) == {}
     elsewhere = panel("ase", EVERYTHING.title, *EVERYTHING.rows, atoms=648)
     assert module.most_of_bound(DYNAMICS, results(elsewhere, DYNAMICS)) == {}
+
+
+def test_no_line_is_missing_on_the_page(module):
+    """Lines name rows of the benchmark; one that is named otherwise there would be left out."""
+    measured = Results.read(DOCS / "performance.json")
+    assert len(module.summary(measured)) == 2 + len(module._LINES)

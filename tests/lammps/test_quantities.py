@@ -144,7 +144,7 @@ class Strained(torch.nn.Module):
     ids=["nve", "nve without a pressure", "nph", "respa"],
 )
 def test_no_strain_is_differentiated_unless_a_pressure_is_wanted(tmp_path, method, thermo, pushes):
-    """Not that the output does not show it: it is in the velocities, from steps 0 and 8 by half."""
+    """Seen in the velocities, not in the output: steps 0 and 8 push by half."""
     model = export_module(
         Strained(), tmp_path / "m.pt", elements=["Ar"], cutoff=6.0, layers=1, dtype="float64"
     )

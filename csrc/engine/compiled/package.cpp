@@ -90,7 +90,9 @@ CompiledPackage::CompiledPackage(const std::string& path)
 }
 
 std::string CompiledPackage::remedy() const {
-  return ": compile it again, `md-bridge compile " + value("arguments") +
+  // files of before know their source only
+  const std::string arguments = value("arguments").empty() ? value("source") : value("arguments");
+  return ": compile it again, `md-bridge compile " + arguments +
          " -o model.pt2`, or take the TorchScript file out of it, `md-bridge export " + path_ +
          " -o model.pt`";
 }

@@ -255,19 +255,9 @@ mta::System TorchScriptBackend::make_system(const SystemTensors& tensors,
   }
   if (pairs_are_leaves) system->add_data("mdbridge::pair_gradients", gradients_asked_for_);
   for (const auto& [name, value] : request.inputs) {
-    system->add_data(name, input(name, value));
+    system->add_data(name, given_inputs_.of(name, value, dtype_, device_));
   }
   return system;
-}
-
-/// What a structure is given besides its atoms. It seldom changes, and stays on the device.
-const mtt::TensorMap& TorchScriptBackend::input(const std::string& name, double value) {
-  auto& [known, map] = given_inputs_[name];
-  if (!map || known != value) {
-    known = value;
-    map = input_of(name, value, dtype_, device_);
-  }
-  return map;
 }
 
 mta::ModelEvaluationOptions TorchScriptBackend::make_options(const BatchOnDevice& batch,

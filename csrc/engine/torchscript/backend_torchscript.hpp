@@ -7,10 +7,10 @@
 #include <optional>
 #include <set>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "backend.hpp"
+#include "torchscript/inputs.hpp"
 
 namespace mdbridge {
 
@@ -55,7 +55,6 @@ class TorchScriptBackend final : public Backend {
                                    const BackendRequest& request);
   BackendResult evaluate(std::vector<SystemTensors> systems, const BackendRequest& request);
   metatomic_torch::System make_system(const SystemTensors& tensors, const BackendRequest& request);
-  const metatensor_torch::TensorMap& input(const std::string& name, double value);
   std::map<std::string, double> trial_inputs() const;
   metatomic_torch::ModelEvaluationOptions make_options(const BatchOnDevice& batch,
                                                        const BackendRequest& request) const;
@@ -83,7 +82,7 @@ class TorchScriptBackend final : public Backend {
   std::vector<BatchOnDevice> batches_;
   /// By which files of our own exporter know that gradients are those of pair vectors.
   metatensor_torch::TensorMap gradients_asked_for_;
-  std::map<std::string, std::pair<double, metatensor_torch::TensorMap>> given_inputs_;
+  GivenInputs given_inputs_;
   std::map<std::string, bool> pair_gradients_;   // by energy; see gives_pair_gradients()
   std::map<std::string, bool> shared_stresses_;  // by stress; see shares_direct_stress()
   // constant metadata of every pair list, kept on the device

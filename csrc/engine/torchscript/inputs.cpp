@@ -49,6 +49,8 @@ std::string note_of(const std::map<std::string, std::string>& inputs) {
          " per structure, unless it is told otherwise (" + join(names) + ")";
 }
 
+namespace {
+
 mtt::TensorMap input_of(const std::string& name, double value, torch::Dtype dtype,
                         torch::Device device) {
   const auto values =
@@ -59,6 +61,18 @@ mtt::TensorMap input_of(const std::string& name, double value, torch::Dtype dtyp
   const auto key = mtt::LabelsHolder::create({"_"}, {{0}})->to(device);
   auto map = torch::make_intrusive<mtt::TensorMapHolder>(key, std::vector<mtt::TensorBlock>{block});
   map->set_info("unit", name == "charge" ? "e" : "");
+  return map;
+}
+
+}  // namespace
+
+const mtt::TensorMap& GivenInputs::of(const std::string& name, double value, torch::Dtype dtype,
+                                      torch::Device device) {
+  auto& [known, map] = last_[name];
+  if (!map || known != value) {
+    map = input_of(name, value, dtype, device);
+    known = value;
+  }
   return map;
 }
 

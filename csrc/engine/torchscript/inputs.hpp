@@ -5,6 +5,7 @@
 #include <map>
 #include <metatomic/torch.hpp>
 #include <string>
+#include <utility>
 
 /// What networks ask for besides atoms, cell and elements.
 namespace mdbridge {
@@ -17,8 +18,15 @@ std::map<std::string, std::string> known_inputs(metatensor_torch::Module& module
 /// The sentence about those that have a value of their own; empty: there are none.
 std::string note_of(const std::map<std::string, std::string>& inputs);
 
-/// A number of one structure, as metatomic hands it over.
-metatensor_torch::TensorMap input_of(const std::string& name, double value, torch::Dtype dtype,
-                                     torch::Device device);
+/// Numbers of structures, as metatomic hands them over. They seldom change, and stay on the device.
+class GivenInputs {
+ public:
+  /// The input of this name with this value. Device and type are those of the first call.
+  const metatensor_torch::TensorMap& of(const std::string& name, double value, torch::Dtype dtype,
+                                        torch::Device device);
+
+ private:
+  std::map<std::string, std::pair<double, metatensor_torch::TensorMap>> last_;
+};
 
 }  // namespace mdbridge

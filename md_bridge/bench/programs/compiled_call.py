@@ -20,8 +20,11 @@ __all__ = ["CompiledCalls", "open_work"]
 def open_work(task: dict[str, Any]) -> "CompiledCalls":
     """Of a compiled file and a structure.
 
-    :param task: ``model``, ``forces``, ``start``, ``threads``
+    :param task: ``model``, ``forces``, ``start``, ``threads``, ``device``
+    :raises ValueError: on another device than the CPU, for which files are compiled
     """
+    if task.get("device", "cpu") != "cpu":
+        raise ValueError("compiled functions run on the CPU only")
     keep_freed_memory()
     torch.set_num_threads(task["threads"])
     return CompiledCalls(task)

@@ -99,6 +99,7 @@ def compile_(
     """
     from md_bridge._core import choose_threads, set_threads
     from md_bridge.compiled import compile_model
+    from md_bridge.export.model_file import read_description
     from md_bridge.structures import read_structures, spread
 
     warnings.filterwarnings("ignore", category=DeprecationWarning)
@@ -122,11 +123,11 @@ def compile_(
         return
     console = Console()
     if compared:
-        _show(compared, console)
+        _show(compared, console, read_description(out)["dtype"])
     console.print(f"wrote {out}", highlight=False, markup=False, soft_wrap=True)
 
 
-def _show(compared: Sequence[Comparison], console: Console) -> None:
+def _show(compared: Sequence[Comparison], console: Console, dtype: str) -> None:
     table = Table("function", "TorchScript", "compiled", "faster", "forces differ by")
     for row in compared:
         table.add_row(
@@ -143,6 +144,9 @@ def _show(compared: Sequence[Comparison], console: Console) -> None:
     ]
     if errors:
         console.print(
-            f"from the same model in double precision they differ by up to {max(errors):.0e} eV/Å, "
-            f"those of TorchScript by {max(of_torchscript):.0e} eV/Å"
+            "from the model in double precision, forces of the compiled one differ by up to "
+            f"{max(errors):.0e} eV/Å, those of TorchScript by {max(of_torchscript):.0e} eV/Å"
         )
+    elif dtype == "float32":
+        console.print("the model does not compute in double precision, with which it would be "
+                      "compared")  # fmt: skip

@@ -123,6 +123,6 @@ def test_waiting_threads_sleep_beside_busy_processes(tmp_path, water, host):
         wait_for(lambda: count_threads(process) > usual, process, said)
         noticed_after = time.monotonic() - begin
     with running(tmp_path / "told again", host, water, told) as process, busy_neighbours():
-        time.sleep(1.5 * noticed_after)
+        time.sleep(max(3.0, 1.5 * noticed_after))
         assert process.poll() is None
-        assert count_threads(process) == usual
+        assert count_threads(process) <= usual

@@ -2,6 +2,7 @@
 on two emulated devices."""
 
 import os
+import subprocess
 
 import emulated_device
 import lammps_tools as tools
@@ -9,7 +10,9 @@ import models
 import numpy as np
 import pytest
 
-SHARED = "2 ranks compute on one device"
+from md_bridge.lammps.runner import environment, lmp_command, mpiexec
+
+SHARED = "2 ranks of a node compute on a device of the same name"
 
 
 @pytest.fixture(scope="module")
@@ -65,5 +68,24 @@ def test_ranks_that_share_a_device_are_told_so(tmp_path, model, preloaded):
 def test_each_with_its_own_are_not(tmp_path, model, preloaded, ranks, device):
     said, numbers = run(tmp_path, model, preloaded, ranks, device)
     assert f"on {'xpu:0' if device == 'auto' else 'cpu'}" in said
-    assert "on one device" not in said
+    assert "device of the same name" not in said
     assert len(numbers) == 4
+
+
+def test_ranks_that_see_other_devices_are_not(tmp_path, model, preloaded):
+    """As under a launcher that gives each rank a GPU, the first one that it sees."""
+    (tmp_path / "each").write_text('ZE_AFFINITY_MASK=$PMI_RANK exec "$@"')
+    ours = [str(word) for word in lmp_command([])]
+    box = tools.box_from_file(tools.argon(cells=(3, 3, 3)), ["Ar"], tmp_path / "box.data")
+    text = f"{box}\npair_style mdbridge {model}\npair_coeff * * Ar\nrun 0\n"
+    (tmp_path / "in.lammps").write_text(text)
+    words = [*ours, "-in", "in.lammps", "-log", "none"]
+    warned = []
+    for wrapper in ([], ["sh", "each"]):
+        done = subprocess.run(
+            [str(mpiexec()), "-n", "3", *wrapper, *words], cwd=tmp_path,
+            env=environment(1, preloaded), capture_output=True, text=True, timeout=300,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stdout + done.stderr
+        warned.append(SHARED in done.stdout)
+    assert warned == [True, False]

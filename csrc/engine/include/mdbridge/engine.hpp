@@ -59,8 +59,9 @@ struct EngineOptions {
   bool operator==(const EngineOptions&) const = default;
 };
 
-/// Where the time went, in seconds, since the last reset. On a GPU the work is only ordered in
-/// `forward` and `backward`, and waited for in `unpacking`, unless the engine has true_timings.
+/// Where the time went, in seconds, since the last reset. In `pairs` is, too, what a compiled
+/// network has to order them. On a GPU the work is only ordered in `forward` and `backward`, and
+/// waited for in `unpacking`, unless the engine has true_timings.
 struct Timings {
   double pairs = 0.0;
   double packing = 0.0;
