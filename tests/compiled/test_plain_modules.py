@@ -3,11 +3,12 @@ atoms, and in a memory that is full."""
 
 import numpy as np
 import pytest
-from compiled_files import box
+from compiled_files import Files, box
 from compiled_files.sources import MOST_ATOMS
 
+from md_bridge.compiled import compile_model
 from md_bridge.engine import Engine, EngineError, Structure, structure_from_ase
-from md_bridge.export.model_file import read_description
+from md_bridge.export.model_file import extract_torchscript, read_description
 
 SINGLE = 1e-5
 """eV, eV/Å: of the energies and forces of these boxes, a few eV."""
@@ -21,7 +22,8 @@ def both(made, structure, **wanted):
 def parts_of(atoms):
     """The structure, and the same of which the first eleven atoms are owned."""
     cell = np.asarray(atoms.cell)
-    return [Structure(atoms.numbers, atoms.positions, cell, [True] * 3, n) for n in (27, 11)]
+    counts = (len(atoms), 11)
+    return [Structure(atoms.numbers, atoms.positions, cell, [True] * 3, n) for n in counts]
 
 
 def test_energies_alone_in_bohr_hartree_and_single_precision(files):
@@ -42,6 +44,37 @@ def test_energies_alone_in_bohr_hartree_and_single_precision(files):
             alone, expected = both(made, structure, **wanted)
             assert alone.energy == expected.energy
             assert alone.energy == pytest.approx(found.energy, abs=5 * SINGLE)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("factory", "elements", "cutoff", "layers", "spacing"),
+    [
+        ("two_layers", ("Ar",), 4.0, 2, 3.6),
+        ("mixture", ("Ar", "Kr"), 8.5, 1, 3.6),
+        ("transformer", ("O", "H"), 3.5, 2, 1.7),
+    ],
+)
+def test_other_modules(tmp_path, factory, elements, cutoff, layers, spacing):
+    """Layers, several elements, a network with attention; whole structures and parts of them."""
+    given = {"elements": elements, "cutoff": cutoff, "layers": layers, "dtype": "float64"}
+    source = f"python:compiled_files.sources:{factory}"
+    compared = compile_model(source, tmp_path / "model.pt2", given)
+    assert all(row.difference < 1e-9 for row in compared)
+    exported = extract_torchscript(tmp_path / "model.pt2", tmp_path / "model.pt")
+    made = Files(exported, tmp_path / "model.pt2", elements, spacing)
+    direct = "direct" in read_description(made.compiled)["functions"].split()
+    wanted = dict.fromkeys(("conservative_forces", "conservative_virial"), True)
+    if direct:
+        wanted["direct_forces"] = True
+    for side in (3, 4):
+        for structure in parts_of(box(made, side)):
+            found, expected = both(made, structure, **wanted)
+            assert found.energy == pytest.approx(expected.energy, abs=1e-9)
+            for name in wanted:
+                ours, theirs = (np.asarray(getattr(one, name)) for one in (found, expected))
+                np.testing.assert_allclose(ours, theirs, atol=1e-9, err_msg=name)
+            assert np.abs(found.conservative_forces).max() > 1e-3
 
 
 def test_energies_in_bohr_and_hartree_are_right(files):

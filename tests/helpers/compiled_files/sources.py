@@ -1,10 +1,15 @@
 """Factories that ``md-bridge compile python:compiled_files.sources:…`` is called with."""
 
+import importlib
+import sys
+from pathlib import Path
+
 import models
 import torch
 
 from md_bridge.export import pair_vectors
 
+EXAMPLES = Path(__file__).parents[3] / "examples"
 MOST_ATOMS = 70
 """Of :class:`Cramped`."""
 
@@ -46,3 +51,22 @@ class Cramped(torch.nn.Module):
 def cramped():
     """Without direct forces and stress."""
     return Cramped()
+
+
+def two_layers():
+    """Energies that hear of neighbours of neighbours; no direct forces."""
+    return models.two_layers().module
+
+
+def mixture():
+    """Two elements."""
+    return models.lennard_jones_mixture().module
+
+
+def transformer():
+    """The network of ``examples/transformer``, untrained: attention over any number of pairs."""
+    sys.path.insert(0, str(EXAMPLES / "transformer"))
+    network = importlib.import_module("transformer")
+    sys.path.pop(0)
+    torch.manual_seed(1)
+    return network.NeighbourTransformer({1: -1.5, 8: -2.5}, cutoff=3.5, layers=2, width=16).double()
