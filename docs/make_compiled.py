@@ -53,7 +53,7 @@ def errors(numbers: Mapping[str, Any]) -> list[str]:
         [
             atoms,
             *(
-                f"{error:.1e}".replace("e-0", "e-")
+                f"{error:.2e}".replace("e-0", "e-")
                 for kind in KINDS
                 for error in (found[kind].compiled_error, found[kind].torchscript_error)
             ),
