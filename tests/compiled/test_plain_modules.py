@@ -74,7 +74,7 @@ def test_other_modules(tmp_path, factory, elements, cutoff, layers, spacing):
             for name in wanted:
                 ours, theirs = (np.asarray(getattr(one, name)) for one in (found, expected))
                 np.testing.assert_allclose(ours, theirs, atol=1e-9, err_msg=name)
-            assert np.abs(found.conservative_forces).max() > 1e-3
+            assert np.abs(found.conservative_forces).max() > 1e-5  # untrained
 
 
 def test_energies_in_bohr_and_hartree_are_right(files):

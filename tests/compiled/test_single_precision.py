@@ -2,12 +2,9 @@
 
 import numpy as np
 import pytest
-from pet_models import pet_checkpoint
 
 from md_bridge.bench.boxes import box
-from md_bridge.compiled import compile_model
 from md_bridge.engine import Engine, structure_from_ase
-from md_bridge.export.model_file import extract_torchscript
 from md_bridge.model_options import ModelOptions
 from md_bridge.symmetry.models.precision import in_double_precision
 
@@ -35,32 +32,6 @@ def test_forces_of_the_bundled_model(files, kind, atoms):
     of_compiled, of_exported = (np.abs(found - exact).max() for found in (compiled, exported))
     print(f"{kind}, {atoms} atoms: {of_compiled:.1e}, TorchScript {of_exported:.1e} eV/Å")
     assert of_compiled < LARGEST
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("method", ["grid", "solver"])
-def test_adaptive_cutoffs_and_several_layers(tmp_path, method):
-    """Which pairs a cutoff leaves may hang on the last digit; the forces do not."""
-    checkpoint = pet_checkpoint(
-        tmp_path / "pet.ckpt",
-        num_neighbors_adaptive=6,
-        adaptive_cutoff_method=method,
-        num_gnn_layers=3,
-        num_attention_layers=2,
-    )
-    compared = compile_model(str(checkpoint), tmp_path / "pet.pt2", {"dtype": "float32"})
-    assert [row.function for row in compared] == ["direct", "conservative", "both"]
-    exported = extract_torchscript(tmp_path / "pet.pt2", tmp_path / "pet.pt")
-    structure = structure_from_ase(box(81))
-    with in_double_precision(exported, ModelOptions(), structure) as double:
-        for kind in FORCES:
-            exact, of_torchscript, of_compiled = (
-                forces(path, structure, kind) for path in (double, exported, tmp_path / "pet.pt2")
-            )
-            assert np.abs(exact).max() > 0.01
-            error = np.abs(of_compiled - exact).max()
-            print(f"{method}, {kind}: {error:.1e} eV/Å")
-            assert error < max(LARGEST, 2 * np.abs(of_torchscript - exact).max())
 
 
 @pytest.mark.slow
