@@ -85,7 +85,7 @@ def compare(
     first = structure_from_ase(structures[0])
     wanted = _wanted(network.description)
     everything = {name: True for asked in wanted.values() for name in asked}
-    with _in_double(exported, variant, first, everything) as exact:
+    with _in_double(engines[0], variant, first, everything) as exact:
         return [
             _compare_function(function, asked, structures, engines, exact)
             for function, asked in wanted.items()
@@ -94,10 +94,14 @@ def compare(
 
 @contextmanager
 def _in_double(
-    path: Path, variant: str, first: Structure, everything: Mapping[str, bool]
+    exported: Engine, variant: str, first: Structure, everything: Mapping[str, bool]
 ) -> Iterator[Engine | None]:
     """The model of a file in single precision in double precision; None for others, and for those
     that cannot be converted to it."""
+    if exported.info.dtype == "float64":
+        yield None
+        return
+    path = Path(exported.info.path)
     options = ModelOptions(variant=variant)
     with ExitStack() as stack:
         try:
@@ -107,7 +111,7 @@ def _in_double(
         except MDBridgeError:
             yield None
             return
-        yield engine if double != path and _is_double(found, everything) else None
+        yield engine if _is_double(found, everything) else None
 
 
 def _is_double(found: Evaluation, everything: Mapping[str, bool]) -> bool:
